@@ -1,0 +1,10 @@
+//! The pure domain of glebe: geocodes, grids, rasters, splits.
+//!
+//! *Invariants*: no I/O, no clock, no randomness; the same input gives the same bytes.
+//!
+//! *Not here*: decoding of foreign formats (ingest), storage and network (node), queries (query).
+
+pub mod dataset;
+pub mod extent;
+pub mod geocode;
+pub mod split;
