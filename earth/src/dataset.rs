@@ -31,7 +31,12 @@ pub struct BandSpec {
 }
 
 const fn band(name: &'static str, common: &'static str, centre_nm: f64, m: f64) -> BandSpec {
-    BandSpec { name, common, centre_nm, resolution_m: m }
+    BandSpec {
+        name,
+        common,
+        centre_nm,
+        resolution_m: m,
+    }
 }
 
 /// Sentinel-2 MSI bands (ESA, Sentinel-2 MSI User Guide, spectral resolutions of S2A).
@@ -61,8 +66,18 @@ const NAIP: &[BandSpec] = &[
 
 /// Every known product, sorted by name.
 pub const DATASETS: &[Dataset] = &[
-    Dataset { name: "generic", title: "any georeferenced raster", bands: &[], fill: None },
-    Dataset { name: "naip", title: "NAIP aerial imagery", bands: NAIP, fill: None },
+    Dataset {
+        name: "generic",
+        title: "any georeferenced raster",
+        bands: &[],
+        fill: None,
+    },
+    Dataset {
+        name: "naip",
+        title: "NAIP aerial imagery",
+        bands: NAIP,
+        fill: None,
+    },
     Dataset {
         name: "sentinel-2-l1c",
         title: "Sentinel-2 top-of-atmosphere reflectance",

@@ -58,7 +58,12 @@ impl LonLatBox {
             if (-limit..=limit).contains(&value) {
                 Ok(())
             } else {
-                Err(BoxError::Range { name, value, low: -limit, high: limit })
+                Err(BoxError::Range {
+                    name,
+                    value,
+                    low: -limit,
+                    high: limit,
+                })
             }
         };
         within("west", west, 180.0)?;
@@ -68,7 +73,12 @@ impl LonLatBox {
         if south > north {
             return Err(BoxError::Upright { south, north });
         }
-        Ok(Self { west, south, east, north })
+        Ok(Self {
+            west,
+            south,
+            east,
+            north,
+        })
     }
 
     /// Returns the western longitude in degrees.
@@ -99,7 +109,16 @@ impl LonLatBox {
     /// Splits the box into one or two boxes that do not cross the antimeridian.
     pub fn parts(&self) -> Vec<Self> {
         if self.crosses_antimeridian() {
-            vec![Self { east: 180.0, ..*self }, Self { west: -180.0, ..*self }]
+            vec![
+                Self {
+                    east: 180.0,
+                    ..*self
+                },
+                Self {
+                    west: -180.0,
+                    ..*self
+                },
+            ]
         } else {
             vec![*self]
         }
@@ -107,16 +126,27 @@ impl LonLatBox {
 
     /// Returns the centre; across the antimeridian it is wrapped into -180..=180.
     pub fn centre(&self) -> LonLat {
-        let east = if self.crosses_antimeridian() { self.east + 360.0 } else { self.east };
+        let east = if self.crosses_antimeridian() {
+            self.east + 360.0
+        } else {
+            self.east
+        };
         let lon = f64::midpoint(self.west, east);
         let lon = if lon > 180.0 { lon - 360.0 } else { lon };
-        LonLat { lon, lat: f64::midpoint(self.south, self.north) }
+        LonLat {
+            lon,
+            lat: f64::midpoint(self.south, self.north),
+        }
     }
 
     /// Tells whether the point lies in the box, edges included.
     pub fn contains(&self, point: LonLat) -> bool {
         let in_lat = (self.south..=self.north).contains(&point.lat);
-        in_lat && self.parts().iter().any(|b| (b.west..=b.east).contains(&point.lon))
+        in_lat
+            && self
+                .parts()
+                .iter()
+                .any(|b| (b.west..=b.east).contains(&point.lon))
     }
 
     /// Tells whether two boxes share more than an edge.

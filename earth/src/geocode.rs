@@ -102,15 +102,26 @@ impl Geocode {
         let mut shift = 64;
         for found in text.chars() {
             let lower = found.to_ascii_lowercase();
-            let value = scheme.alphabet().iter().position(|c| char::from(*c) == lower);
+            let value = scheme
+                .alphabet()
+                .iter()
+                .position(|c| char::from(*c) == lower);
             let Some(value) = value else {
-                return Err(GeocodeError::Character { scheme, text: text.to_owned(), found });
+                return Err(GeocodeError::Character {
+                    scheme,
+                    text: text.to_owned(),
+                    found,
+                });
             };
             shift -= scheme.bits();
             digits |= (value as u64) << shift;
         }
         let precision = u8::try_from(precision).unwrap_or(u8::MAX);
-        Ok(Self { scheme, digits, precision })
+        Ok(Self {
+            scheme,
+            digits,
+            precision,
+        })
     }
 
     /// Returns the scheme.
@@ -134,7 +145,11 @@ impl Geocode {
         let precision = precision.clamp(1, self.precision);
         let used = u32::from(precision) * self.scheme.bits();
         let mask = u64::MAX << (64 - used);
-        Self { scheme: self.scheme, digits: self.digits & mask, precision }
+        Self {
+            scheme: self.scheme,
+            digits: self.digits & mask,
+            precision,
+        }
     }
 
     /// Tells whether `other` is this cell or lies inside it.

@@ -1,1 +1,15 @@
-//! wire
+//! All that crosses a process boundary to a user or a worker.
+//!
+//! *Invariants*: percentages 0–100 and RFC 3339 times; unknown fields are ignored on reading.
+//!
+//! *Not here*: what travels between nodes (node).
+
+pub mod bundle;
+pub mod cluster;
+pub mod collection;
+pub mod fault;
+pub mod hit;
+pub mod ledger;
+pub mod model;
+pub mod run;
+pub mod search;

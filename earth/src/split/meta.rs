@@ -38,12 +38,16 @@ impl SplitId {
 
     /// Parses an id.
     pub fn parse(text: &str) -> Result<Self, SplitIdError> {
-        let wrong = || SplitIdError { text: text.to_owned() };
+        let wrong = || SplitIdError {
+            text: text.to_owned(),
+        };
         let (collection, rest) = text.split_once('/').ok_or_else(wrong)?;
         let (scene, geocode) = rest.rsplit_once('~').ok_or_else(wrong)?;
         let code = !geocode.is_empty()
             && geocode.len() <= 23
-            && geocode.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+            && geocode
+                .bytes()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
         if is_name(collection) && is_name(scene) && code {
             Ok(Self(text.to_owned()))
         } else {
@@ -102,7 +106,11 @@ struct CodeText {
 
 impl Serialize for Geocode {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        CodeText { scheme: self.scheme(), code: self.to_string() }.serialize(serializer)
+        CodeText {
+            scheme: self.scheme(),
+            code: self.to_string(),
+        }
+        .serialize(serializer)
     }
 }
 
@@ -242,12 +250,18 @@ pub struct MaskCounts {
 impl PixelCounts {
     /// Returns valid / all pixels, 0..=1.
     pub fn coverage(&self) -> f64 {
-        if self.pixels == 0 { 0.0 } else { self.valid as f64 / self.pixels as f64 }
+        if self.pixels == 0 {
+            0.0
+        } else {
+            self.valid as f64 / self.pixels as f64
+        }
     }
 
     /// Returns cloudy / valid, 0..=1; `None` where no mask judged a valid pixel.
     pub fn cloud(&self) -> Option<f64> {
-        self.mask.filter(|m| m.valid > 0).map(|m| m.cloudy as f64 / m.valid as f64)
+        self.mask
+            .filter(|m| m.valid > 0)
+            .map(|m| m.cloudy as f64 / m.valid as f64)
     }
 }
 

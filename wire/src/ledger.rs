@@ -1,0 +1,52 @@
+//! The ledger of one scene: what ingest did with it.
+//!
+//! *Invariants*: written when the scene is finished or has failed; the sums are over all its cells,
+//! so that nothing is silently skipped; the same scene gives the same ledger.
+//!
+//! *Not here*: the splits themselves.
+
+use earth::split::meta::PixelCounts;
+use serde::{Deserialize, Serialize};
+
+/// What ingest did with one scene.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Ledger {
+    /// Collection.
+    pub collection: String,
+    /// Scene.
+    pub scene: String,
+    /// File or folder name of the source, without its path.
+    pub source: String,
+    /// BLAKE3 (hex) of the delivered source.
+    pub source_hash: String,
+    /// Bytes delivered.
+    pub source_bytes: u64,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Cells that the scene touches.
+    pub cells: u64,
+    /// Splits stored (all of them, also those of an earlier, interrupted ingest).
+    pub splits: u64,
+    /// Cells without a valid pixel.
+    pub cells_empty: u64,
+    /// Bytes of the splits, one replica.
+    pub bytes: u64,
+    /// Sums over all cells, empty ones included.
+    pub counts: PixelCounts,
+    /// Bands that the product should have and did not deliver.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing_bands: Vec<String>,
+}
+
+/// How a scene's ingest ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Every cell is stored.
+    Done,
+    /// It could not be ingested, for this reason.
+    Failed {
+        /// Why.
+        reason: String,
+    },
+}

@@ -1,0 +1,67 @@
+//! Models in the ring.
+//!
+//! *Invariants*: a model is a folder, immutable by content hash, stored like a split under its
+//! geocode's placement key; id `RUN/GEOCODE`.
+//!
+//! *Not here*: what its files hold (trainer; docs/FORMATS.md).
+
+use serde::{Deserialize, Serialize};
+
+use crate::hit::FileEntry;
+
+/// What a model scored on held-out blocks, beside its baselines.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Metrics {
+    /// Validation mean squared error of the network.
+    pub val_mse: f64,
+    /// Validation mean absolute error of the network.
+    pub val_mae: f64,
+    /// Validation MSE of always answering the training mean.
+    pub mean_mse: f64,
+    /// Validation MSE of linear regression on band means.
+    pub linear_mse: f64,
+    /// Chips trained on.
+    pub chips_train: u64,
+    /// Chips validated on.
+    pub chips_val: u64,
+    /// Epochs until the best checkpoint.
+    pub epochs_best: u32,
+    /// Epochs run.
+    pub epochs: u32,
+}
+
+/// One model, as listed. It is also `config.json`'s summary inside the model folder.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelView {
+    /// Run.
+    pub run: String,
+    /// Geocode text.
+    pub geocode: String,
+    /// Scheme of the geocode.
+    pub scheme: earth::geocode::Scheme,
+    /// Recipe.
+    pub recipe: String,
+    /// Scores.
+    pub metrics: Metrics,
+    /// Splits it learned from.
+    pub splits: u64,
+    /// Seconds of training.
+    pub seconds: f64,
+    /// Bytes of the folder.
+    pub bytes: u64,
+    /// BLAKE3 (hex) of the sorted list of file hashes.
+    pub hash: String,
+    /// Owners, primary first.
+    pub owners: Vec<String>,
+    /// Files.
+    pub files: Vec<FileEntry>,
+}
+
+/// `GET /v1/models`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Models {
+    /// Models, by run and geocode.
+    pub models: Vec<ModelView>,
+    /// Every node answered.
+    pub complete: bool,
+}

@@ -1,0 +1,219 @@
+//! Training runs, their jobs and leases.
+//!
+//! *Invariants*: a run's definition is immutable; a lease's token only grows, and only the newest
+//! token of a job may publish; times in milliseconds.
+//!
+//! *Not here*: what a recipe computes (trainer).
+
+use earth::split::meta::SplitId;
+use earth::split::placement::PlacementKey;
+use query::Query;
+use serde::{Deserialize, Serialize};
+
+use crate::model::Metrics;
+
+/// How models come to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// One model per geocode, at its owner.
+    #[default]
+    Partitioned,
+    /// One model, gradients in a ring.
+    Distributed,
+}
+
+/// Hyper-parameters; defaults are the recipe's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Hyper {
+    /// Greatest number of epochs.
+    pub epochs: u32,
+    /// Samples a step.
+    pub batch: u32,
+    /// Learning rate.
+    pub learning_rate: f64,
+    /// Epochs without improvement before stopping.
+    pub patience: u32,
+    /// Chip side in pixels.
+    pub chip_px: u32,
+    /// Share of blocks held out for validation, 0..1.
+    pub validation: f64,
+    /// Threads a job computes with; part of what makes weights reproducible.
+    pub threads: u32,
+}
+
+impl Default for Hyper {
+    fn default() -> Self {
+        Self {
+            epochs: 60,
+            batch: 32,
+            learning_rate: 1e-3,
+            patience: 8,
+            chip_px: 32,
+            validation: 0.25,
+            threads: 1,
+        }
+    }
+}
+
+/// One training request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// Name, unique in the cluster.
+    pub name: String,
+    /// Recipe name.
+    pub recipe: String,
+    /// Which splits to learn from.
+    pub query: Query,
+    /// Mode.
+    #[serde(default)]
+    pub mode: Mode,
+    /// Hyper-parameters.
+    #[serde(default)]
+    pub hyper: Hyper,
+    /// Seed of everything random.
+    pub seed: u64,
+}
+
+/// `POST /v1/runs?dry_run=…` answer: what will be or would be done.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Plan {
+    /// Splits that match.
+    pub splits: u64,
+    /// Jobs, one a geocode.
+    pub jobs: u64,
+    /// Node id → jobs there.
+    pub jobs_by_node: std::collections::BTreeMap<String, u64>,
+    /// Imagery that would travel between nodes.
+    pub bytes_moved: u64,
+    /// For every slot asked, a live replica answered.
+    pub complete: bool,
+}
+
+/// Where a job stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JobState {
+    /// Waits for a worker.
+    Waiting,
+    /// Leased to a worker.
+    Running,
+    /// Its model is published.
+    Done,
+    /// Failed as often as allowed; its reason is kept.
+    Quarantined,
+    /// Cancelled by a user.
+    Cancelled,
+}
+
+/// One model to train for one geocode.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JobView {
+    /// Run.
+    pub run: String,
+    /// Geocode text.
+    pub geocode: String,
+    /// Node that runs it.
+    pub node: String,
+    /// State.
+    pub state: JobState,
+    /// Splits it learns from.
+    pub splits: u64,
+    /// Times it was started.
+    pub attempts: u32,
+    /// Why it failed last, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Metrics of the published model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<Metrics>,
+    /// Seconds of the successful attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<f64>,
+}
+
+/// `GET /v1/runs/{name}`: a run with its jobs from all nodes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunView {
+    /// The definition.
+    pub run: Run,
+    /// Its jobs, by geocode.
+    pub jobs: Vec<JobView>,
+    /// Every node answered.
+    pub complete: bool,
+}
+
+/// `POST /v1/lease` body.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseRequest {
+    /// Worker's own name, for logs.
+    pub worker: String,
+    /// Run to work for, or any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+}
+
+/// `POST /v1/lease` answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LeaseAnswer {
+    /// Here is a job.
+    Job(Box<Lease>),
+    /// Nothing now, but others' leases may still come back: ask again after so many milliseconds.
+    Wait {
+        /// Milliseconds.
+        millis: u64,
+    },
+    /// No job of the run is left on this node.
+    Finished,
+}
+
+/// A job lent to a worker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Lease {
+    /// Fencing token.
+    pub token: u64,
+    /// Milliseconds until it expires unless it is renewed.
+    pub expires_millis: u64,
+    /// The run.
+    pub run: Run,
+    /// Geocode text.
+    pub geocode: String,
+    /// Placement key, for the model's bundle.
+    pub placement_key: PlacementKey,
+    /// What to learn from.
+    pub splits: Vec<LeaseSplit>,
+}
+
+/// A split that a job learns from, with local files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseSplit {
+    /// Id.
+    pub id: SplitId,
+    /// Folder on this host that holds the split's files.
+    pub folder: std::path::PathBuf,
+}
+
+/// `POST /v1/lease/renew` body; answered 204, or refused if the token is stale.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renew {
+    /// Run.
+    pub run: String,
+    /// Geocode text.
+    pub geocode: String,
+    /// Token of the lease.
+    pub token: u64,
+}
+
+/// `POST /v1/lease/fail` body: the job could not be done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The lease.
+    #[serde(flatten)]
+    pub lease: Renew,
+    /// Why.
+    pub reason: String,
+    /// Trying again cannot help (no chips left after masking, …).
+    pub hopeless: bool,
+}
