@@ -1,1 +1,27 @@
-//! node
+//! The peer: store, ring, swarm, queries, runs, HTTP.
+//!
+//! ```text
+//! http ──▶ cluster ──▶ replicate, scatter ──▶ (own node: answer; others: swarm ──▶ answer)
+//!                                                        answer ──▶ store, runs
+//! ```
+//! *Invariants*: `store` and `runs` know one node only and block; they are called on blocking
+//! threads. `cluster` is the one way from HTTP to more than one node, also when there is only one.
+//! `ring`, `layout` and `membership` do no I/O and read no clock.
+//!
+//! *Not here*: decoding of foreign bytes (ingest), training (trainer), the command line (cli).
+
+pub mod slots;
+pub mod store;
+
+pub mod answer;
+pub mod cluster;
+pub mod identity;
+pub mod layout;
+pub mod membership;
+pub mod meters;
+pub mod replicate;
+pub mod ring;
+pub mod scatter;
+pub mod swarm;
+pub mod sync;
+pub mod token;

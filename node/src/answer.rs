@@ -1,0 +1,1 @@
+//! What this node answers for itself to other nodes.

@@ -1,0 +1,1 @@
+//! The handle through which HTTP reaches every node of the cluster.

@@ -1,0 +1,1 @@
+//! Slot → ordered owners, versioned.

@@ -1,0 +1,1 @@
+//! Who has joined, left and been weighted: a mergeable set of changes.

@@ -1,0 +1,1 @@
+//! Putting an object on its owners.

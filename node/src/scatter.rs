@@ -1,0 +1,1 @@
+//! Asking every owner that can hold an answer.

@@ -1,0 +1,161 @@
+//! The record of an object: what is known of it without reading its files.
+//!
+//! *Invariants*: remade from the files alone (`rebuild`), equal to the one written at the put.
+//!
+//! *Not here*: how records are kept (`records`).
+
+use earth::split::meta::SplitMeta;
+use earth::split::placement::{PlacementKey, Slot};
+use serde::{Deserialize, Serialize};
+use wire::bundle::Kind;
+use wire::hit::FileEntry;
+
+use super::object::{ContentHash, Object, ObjectError, ObjectKey};
+
+/// What is known of a stored object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Its name.
+    pub key: ObjectKey,
+    /// What is hashed to place it.
+    pub placement_key: PlacementKey,
+    /// Its files, sorted by name.
+    pub files: Vec<FileEntry>,
+    /// Hash of its files.
+    pub hash: ContentHash,
+    /// 1, and one more with every overwrite: of two replicas the greater is the newer.
+    pub revision: u32,
+    /// JSON that describes it: a split's `SplitMeta`, a model's `config.json`, or the one file of
+    /// a run, ledger or collection.
+    pub document: String,
+}
+
+/// What comparing replicas needs to know of an object.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Held {
+    /// Its slot.
+    pub slot: Slot,
+    /// Its name.
+    pub key: ObjectKey,
+    /// Hash of its files.
+    pub hash: ContentHash,
+    /// Of two replicas the greater is the newer.
+    pub revision: u32,
+    /// Bytes of its files.
+    pub bytes: u64,
+}
+
+impl Record {
+    /// Describes an object by its own files.
+    pub fn describe(object: &Object, revision: u32) -> Result<Self, ObjectError> {
+        object.check()?;
+        let files = object.entries();
+        Ok(Self {
+            key: object.key.clone(),
+            placement_key: object.placement_key.clone(),
+            hash: ContentHash::of(&files),
+            files,
+            revision,
+            document: document(object)?,
+        })
+    }
+
+    /// Returns the slot.
+    pub fn slot(&self) -> Slot {
+        self.placement_key.slot()
+    }
+
+    /// Returns the bytes of all files.
+    pub fn bytes(&self) -> u64 {
+        self.files.iter().map(|f| f.bytes).sum()
+    }
+
+    /// Returns the file of that name.
+    pub fn file(&self, name: &str) -> Option<&FileEntry> {
+        self.files.iter().find(|f| f.name == name)
+    }
+
+    /// Returns what comparing replicas needs.
+    pub fn held(&self) -> Held {
+        Held {
+            slot: self.slot(),
+            key: self.key.clone(),
+            hash: self.hash,
+            revision: self.revision,
+            bytes: self.bytes(),
+        }
+    }
+
+    /// Reads the document as the type that its kind has.
+    pub fn read<T: serde::de::DeserializeOwned>(&self) -> Result<T, ObjectError> {
+        parse(&self.key, &self.document)
+    }
+
+    /// Reads the document of a split.
+    pub fn split(&self) -> Result<SplitMeta, ObjectError> {
+        self.read()
+    }
+}
+
+/// Returns the document of an object, after checking that it says what the key says.
+fn document(object: &Object) -> Result<String, ObjectError> {
+    let key = &object.key;
+    match key.kind {
+        Kind::Split => super::split_file::document(object),
+        Kind::Model => {
+            let text = text(object, "config.json")?;
+            let model: ModelHead = parse(key, &text)?;
+            agree(key, &format!("{}/{}", model.run, model.geocode)).map(|()| text)
+        }
+        Kind::Run => {
+            let text = text(object, "run.json")?;
+            let run: wire::run::Run = parse(key, &text)?;
+            agree(key, &run.name).map(|()| text)
+        }
+        Kind::Ledger => {
+            let text = text(object, "ledger.json")?;
+            let ledger: wire::ledger::Ledger = parse(key, &text)?;
+            agree(key, &format!("{}/{}", ledger.collection, ledger.scene)).map(|()| text)
+        }
+        Kind::Collection => {
+            let text = text(object, "collection.json")?;
+            let collection: earth::split::collection::Collection = parse(key, &text)?;
+            agree(key, &collection.name).map(|()| text)
+        }
+    }
+}
+
+/// What a model's `config.json` must say to belong to its key.
+#[derive(Deserialize)]
+struct ModelHead {
+    run: String,
+    geocode: String,
+}
+
+/// Returns the text of a file that must be there.
+fn text(object: &Object, name: &str) -> Result<String, ObjectError> {
+    let file = object.files.iter().find(|f| f.name == name);
+    let file = file.ok_or_else(|| wrong(&object.key, format!("{name} is missing")))?;
+    let text = std::str::from_utf8(&file.bytes);
+    text.map(str::to_owned)
+        .map_err(|_| wrong(&object.key, format!("{name} is no text")))
+}
+
+fn parse<T: serde::de::DeserializeOwned>(key: &ObjectKey, text: &str) -> Result<T, ObjectError> {
+    serde_json::from_str(text).map_err(|e| wrong(key, e.to_string()))
+}
+
+/// Checks that the id the files speak of is the key's.
+pub(super) fn agree(key: &ObjectKey, id: &str) -> Result<(), ObjectError> {
+    if key.id == id {
+        return Ok(());
+    }
+    Err(wrong(key, format!("they say that they are {id}")))
+}
+
+pub(super) fn wrong(key: &ObjectKey, reason: impl Into<String>) -> ObjectError {
+    ObjectError::Content {
+        key: key.clone(),
+        reason: reason.into(),
+    }
+}
