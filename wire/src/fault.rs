@@ -6,6 +6,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Media type of a fault in an HTTP answer.
+pub const MEDIA_TYPE: &str = "application/problem+json";
+
 /// What kind of fault it is; decides exit code and HTTP status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use earth::split::meta::{BandMeta, SplitId, SplitMeta};
+use earth::split::meta::{BandMeta, PixelCounts, SplitId, SplitMeta};
 use earth::split::placement::PlacementKey;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -78,6 +78,26 @@ pub struct FileEntry {
     pub bytes: u64,
     /// BLAKE3 (hex) of the bytes.
     pub blake3: String,
+}
+
+/// What a resumed ingest needs to know of a split that is stored already.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownSplit {
+    /// Id.
+    pub id: SplitId,
+    /// Pixel counts.
+    pub counts: PixelCounts,
+    /// Stored bytes of one replica.
+    pub bytes: u64,
+}
+
+/// `GET /v1/splits/known`: the stored splits of one scene.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct KnownSplits {
+    /// Splits, by id.
+    pub splits: Vec<KnownSplit>,
+    /// For every slot asked, a live replica answered.
+    pub complete: bool,
 }
 
 impl Hit {

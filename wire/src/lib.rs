@@ -5,11 +5,16 @@
 //! *Not here*: what travels between nodes (node).
 
 pub mod bundle;
+pub mod client;
 pub mod cluster;
 pub mod collection;
+pub mod event;
 pub mod fault;
 pub mod hit;
 pub mod ledger;
 pub mod model;
+pub mod ndjson;
+pub mod object;
+pub mod params;
 pub mod run;
 pub mod search;

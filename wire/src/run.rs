@@ -144,6 +144,84 @@ pub struct RunView {
     pub complete: bool,
 }
 
+/// Jobs of a run, by state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct JobCounts {
+    /// Wait for a worker.
+    pub waiting: u64,
+    /// Leased.
+    pub running: u64,
+    /// Published.
+    pub done: u64,
+    /// Failed as often as allowed.
+    pub quarantined: u64,
+    /// Cancelled.
+    pub cancelled: u64,
+}
+
+impl JobCounts {
+    /// Counts one more job in that state.
+    pub fn add(&mut self, state: JobState) {
+        *match state {
+            JobState::Waiting => &mut self.waiting,
+            JobState::Running => &mut self.running,
+            JobState::Done => &mut self.done,
+            JobState::Quarantined => &mut self.quarantined,
+            JobState::Cancelled => &mut self.cancelled,
+        } += 1;
+    }
+
+    /// Adds another node's counts.
+    pub fn merge(&mut self, other: &Self) {
+        self.waiting += other.waiting;
+        self.running += other.running;
+        self.done += other.done;
+        self.quarantined += other.quarantined;
+        self.cancelled += other.cancelled;
+    }
+
+    /// Returns all jobs.
+    pub fn total(&self) -> u64 {
+        self.unfinished() + self.done + self.quarantined + self.cancelled
+    }
+
+    /// Returns the jobs that wait or run.
+    pub fn unfinished(&self) -> u64 {
+        self.waiting + self.running
+    }
+}
+
+/// One run, as listed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunSummary {
+    /// Name.
+    pub name: String,
+    /// Recipe.
+    pub recipe: String,
+    /// Mode.
+    pub mode: Mode,
+    /// Seed.
+    pub seed: u64,
+    /// Jobs by state.
+    pub jobs: JobCounts,
+}
+
+/// `GET /v1/runs`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Runs {
+    /// Runs, by name.
+    pub runs: Vec<RunSummary>,
+    /// Every node answered.
+    pub complete: bool,
+}
+
+/// `POST /v1/runs/{name}/cancel` answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RunCancelled {
+    /// Jobs that were waiting or running and are cancelled now.
+    pub jobs: u64,
+}
+
 /// `POST /v1/lease` body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeaseRequest {

@@ -1,0 +1,79 @@
+//! Query strings of the HTTP interface, as both ends read and write them.
+//!
+//! *Invariants*: absent parameters are absent on the wire.
+//!
+//! *Not here*: parameters of `PUT /v1/object` (`object`).
+
+use serde::{Deserialize, Serialize};
+
+/// `GET /v1/split?id=`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SplitParams {
+    /// `COLLECTION/SCENE~GEOCODE`.
+    pub id: String,
+}
+
+/// `GET /v1/split/asset?id=&asset=`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AssetParams {
+    /// `COLLECTION/SCENE~GEOCODE`.
+    pub id: String,
+    /// File name inside the split.
+    pub asset: String,
+}
+
+/// `GET /v1/splits/known?collection=&scene=` and `GET /v1/ledger?collection=&scene=`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SceneParams {
+    /// Collection name.
+    pub collection: String,
+    /// Scene name.
+    pub scene: String,
+}
+
+/// `GET /v1/ledgers?collection=`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LedgersParams {
+    /// Collection name; all if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collection: Option<String>,
+}
+
+/// `DELETE /v1/collections/{name}?dry_run=` and `POST /v1/runs?dry_run=`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct DryRun {
+    /// Say what would be done, and do nothing.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// `GET /v1/models?run=&geocode=&lon=&lat=`; all models without parameters.
+///
+/// With a position (`lon` and `lat`) the answer holds, for each run, the model of the most precise
+/// cell around it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct ModelsParams {
+    /// Run name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+    /// Geocode text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub geocode: Option<String>,
+    /// Longitude in degrees.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lon: Option<f64>,
+    /// Latitude in degrees.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lat: Option<f64>,
+}
+
+/// `GET /v1/model/file?run=&geocode=&name=`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelFileParams {
+    /// Run name.
+    pub run: String,
+    /// Geocode text.
+    pub geocode: String,
+    /// File name inside the model's folder.
+    pub name: String,
+}
