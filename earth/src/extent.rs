@@ -3,7 +3,7 @@
 //! *Invariants*: degrees, longitude in -180..=180, latitude in -90..=90; `south <= north`;
 //! `west > east` means that the box crosses the antimeridian (RFC 7946 §5.2).
 //!
-//! *Not here*: boxes in projected coordinates (`grid`), polygons (`geocode::cover`).
+//! *Not here*: boxes in projected coordinates (`grid`), polygons (`polygon`).
 
 use serde::{Deserialize, Serialize};
 
@@ -79,6 +79,20 @@ impl LonLatBox {
             east,
             north,
         })
+    }
+
+    /// Builds a box from edges known to be in range and in order.
+    pub(crate) fn of_edges(west: f64, south: f64, east: f64, north: f64) -> Self {
+        debug_assert!(
+            Self::new(west, south, east, north).is_ok(),
+            "edges of a lattice or ring"
+        );
+        Self {
+            west,
+            south,
+            east,
+            north,
+        }
     }
 
     /// Returns the western longitude in degrees.

@@ -4,7 +4,10 @@
 //!
 //! *Not here*: decoding of foreign formats (ingest), storage and network (node), queries (query).
 
+pub mod crs;
 pub mod dataset;
 pub mod extent;
 pub mod geocode;
+pub mod grid;
+pub mod polygon;
 pub mod split;
