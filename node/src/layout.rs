@@ -1,1 +1,117 @@
-//! Slot → ordered owners, versioned.
+//! Which nodes own a slot: an immutable, versioned value.
+//!
+//! It is a fold, with minimal movement, over a mergeable set of membership changes, so every node
+//! that holds the same changes computes the same layout and rival versions converge by union.
+//!
+//! *Invariants*: a layout has at least one member; every slot has min(replicas, members) distinct
+//! owners, primary first; the same changes give the same layout, whatever order they arrived in.
+//!
+//! *Not here*: which of several layouts is read from (`ring`), who is alive (`membership`).
+
+mod change;
+mod fold;
+
+use earth::split::placement::Slot;
+
+pub use change::{Change, ChangeSet, ChangeSetError, Stamp, What};
+
+use crate::identity::NodeId;
+
+/// Greatest number of replicas: beyond it a write costs more than any disk farm loses.
+pub const REPLICAS_MAX: u8 = 7;
+/// Greatest number of members: the one-hop table is exchanged whole.
+pub const MEMBERS_MAX: usize = 4_096;
+
+/// A node as the layout knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Its id.
+    pub node: NodeId,
+    /// Its host: replicas are kept on distinct ones where there are enough.
+    pub host: Option<String>,
+    /// Its share relative to the others'.
+    pub weight: u32,
+}
+
+/// Slot → ordered distinct owners.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    stamp: Stamp,
+    replicas: u8,
+    members: Vec<Member>,
+    width: usize,
+    owners: Vec<u16>,
+}
+
+impl Layout {
+    /// Returns what names the layout: number and digest of its changes.
+    pub fn stamp(&self) -> Stamp {
+        self.stamp
+    }
+
+    /// Returns the number of changes it was folded from.
+    pub fn version(&self) -> u64 {
+        self.stamp.version
+    }
+
+    /// Returns the replicas asked for; fewer are kept while there are fewer members.
+    pub fn replicas(&self) -> u8 {
+        self.replicas
+    }
+
+    /// Returns W, the nodes that must hold an object before it is acknowledged: min(2, replicas).
+    pub fn write_quorum(&self) -> usize {
+        usize::from(self.replicas.min(2))
+    }
+
+    /// Returns the members, ordered by id.
+    pub fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    /// Tells whether the node is a member.
+    pub fn contains(&self, node: &NodeId) -> bool {
+        self.index(node).is_some()
+    }
+
+    /// Returns the owners of a slot as indexes into the members, primary first; never empty.
+    pub fn owner_indexes(&self, slot: Slot) -> &[u16] {
+        let start = usize::from(slot.number()) * self.width;
+        &self.owners[start..start + self.width]
+    }
+
+    /// Returns the owners of a slot, primary first; never empty.
+    pub fn owners(&self, slot: Slot) -> impl Iterator<Item = &NodeId> {
+        let indexes = self.owner_indexes(slot).iter();
+        indexes.map(|i| &self.members[usize::from(*i)].node)
+    }
+
+    /// Returns the first owner of a slot.
+    pub fn primary(&self, slot: Slot) -> &NodeId {
+        &self.members[usize::from(self.owner_indexes(slot)[0])].node
+    }
+
+    /// Tells whether the node owns the slot.
+    pub fn owns(&self, node: &NodeId, slot: Slot) -> bool {
+        self.owners(slot).any(|owner| owner == node)
+    }
+
+    /// Returns the members that do not own the slot, in the order in which they stand in for an
+    /// owner that is down: from the first owner on, around the members.
+    pub fn standins(&self, slot: Slot) -> impl Iterator<Item = &NodeId> {
+        let start = usize::from(self.owner_indexes(slot)[0]);
+        let around = (0..self.members.len()).map(move |i| (start + i) % self.members.len());
+        let others = around.filter(move |i| {
+            let owners = self.owner_indexes(slot);
+            !owners.iter().any(|o| usize::from(*o) == *i)
+        });
+        others.map(|i| &self.members[i].node)
+    }
+
+    fn index(&self, node: &NodeId) -> Option<usize> {
+        self.members.binary_search_by(|m| m.node.cmp(node)).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests;
