@@ -1,0 +1,10 @@
+//! The worker that decodes scenes, cuts, measures and puts them; also the maker of synthetic ones.
+//!
+//! *Invariants*: foreign bytes are decoded here and nowhere else, under limits; nothing of a scene
+//! is stored unless all of its bands were read; the same scene gives the same splits.
+//!
+//! *Not here*: where splits are kept (node), how progress is shown (cli).
+
+pub mod args;
+pub mod limits;
+pub mod synth;

@@ -1,0 +1,184 @@
+//! The list of a zip archive's files, once nothing in it can hurt.
+//!
+//! *Invariants*: a listed name is relative, without `..`, and names one file; declared sizes,
+//! ratios and counts are within limits, and reading checks that they were true.
+//!
+//! *Not here*: which product lies inside (`package`). Nothing is ever unpacked to disk.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::Path;
+
+use wire::fault::{Fault, FaultKind};
+use ::zip::ZipArchive;
+use ::zip::read::ZipFile;
+
+/// Greatest number of entries: a SAFE product has about 150.
+pub const ENTRIES_MAX: usize = 10_000;
+/// Greatest sum of unpacked sizes: the largest Sentinel-2 product is 1.3 GB.
+pub const UNPACKED_BYTES_MAX: u64 = 4 << 30;
+/// Greatest unpacked / packed size of an entry: XML shrinks some 20 times, a bomb 1,000 times.
+pub const RATIO_MAX: u64 = 200;
+/// Entries up to this size may have any ratio: a small file of zeros hurts nobody.
+pub const RATIO_FREE_BYTES: u64 = 1 << 20;
+/// Longest name of an entry: paths inside products stay below 200 bytes.
+pub const NAME_BYTES_MAX: usize = 1024;
+
+const ST_MODE_MASK: u32 = 0o170_000;
+const ST_MODE_FILE: u32 = 0o100_000;
+
+/// A zip archive whose list has been checked.
+#[derive(Debug)]
+pub struct Archive {
+    zip: ZipArchive<BufReader<File>>,
+    /// Name → (index in the archive, unpacked bytes).
+    entries: BTreeMap<String, (usize, u64)>,
+}
+
+impl Archive {
+    /// Opens an archive and checks every entry's name, kind, size and ratio.
+    pub fn open(path: &Path) -> Result<Self, Fault> {
+        let file = File::open(path).map_err(|e| unreadable(path, &e))?;
+        let mut zip = ZipArchive::new(BufReader::new(file)).map_err(|e| unreadable(path, &e))?;
+        if zip.len() > ENTRIES_MAX {
+            let many = format!("it has {} entries; at most {ENTRIES_MAX} are read", zip.len());
+            return Err(unsafe_archive(path, many));
+        }
+        if zip.has_duplicate_names() {
+            return Err(unsafe_archive(path, "it holds the same name twice"));
+        }
+        if zip.has_overlapping_entries().map_err(|e| unreadable(path, &e))? {
+            return Err(unsafe_archive(path, "its entries overlap"));
+        }
+        let entries = list(&mut zip).map_err(|reason| unsafe_archive(path, reason))?;
+        Ok(Self { zip, entries })
+    }
+
+    /// Returns names and unpacked sizes, by name; folders are left out.
+    pub fn files(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.entries.iter().map(|(name, (_, size))| (name.as_str(), *size))
+    }
+
+    /// Reads one entry, piece by piece; fails if it is not what the list says.
+    pub fn read(&mut self, name: &str, each: &mut dyn FnMut(&[u8])) -> Result<(), Fault> {
+        let wrong = |reason: String| {
+            Fault::new(FaultKind::Data, format!("'{name}' in the archive cannot be read"))
+                .because(reason)
+                .try_("download the product again")
+        };
+        let (index, size) = self
+            .entries
+            .get(name)
+            .copied()
+            .ok_or_else(|| wrong("it is not there".to_owned()))?;
+        let entry = self.zip.by_index(index).map_err(|e| wrong(e.to_string()))?;
+        let mut entry = entry.take(size + 1);
+        let mut buffer = vec![0; 1 << 16];
+        let mut total = 0;
+        loop {
+            let n = entry.read(&mut buffer).map_err(|e| wrong(e.to_string()))?;
+            if n == 0 {
+                break;
+            }
+            total += n as u64;
+            each(&buffer[..n]);
+        }
+        if total == size {
+            Ok(())
+        } else {
+            Err(wrong(format!("it unpacks to another size than the listed {size} bytes")))
+        }
+    }
+}
+
+/// Lists an archive's files; the error says what is wrong with it.
+fn list(zip: &mut ZipArchive<BufReader<File>>) -> Result<BTreeMap<String, (usize, u64)>, String> {
+    let mut entries = BTreeMap::new();
+    let mut total = 0_u64;
+    for index in 0..zip.len() {
+        let entry = zip.by_index_raw(index).map_err(|e| e.to_string())?;
+        let name = plain_name(entry.name_raw())?;
+        check_kind(&name, &entry)?;
+        if entry.is_dir() {
+            continue;
+        }
+        let (size, packed) = (entry.size(), entry.compressed_size().max(1));
+        if size > RATIO_FREE_BYTES && size / packed > RATIO_MAX {
+            let ratio = size / packed;
+            return Err(format!("'{name}' unpacks {ratio} times; at most {RATIO_MAX} is read"));
+        }
+        total = total.saturating_add(size);
+        if total > UNPACKED_BYTES_MAX {
+            return Err(format!("it unpacks to over {UNPACKED_BYTES_MAX} bytes"));
+        }
+        entries.insert(name, (index, size));
+    }
+    Ok(entries)
+}
+
+/// Checks that an entry is a readable file or folder.
+fn check_kind<R: Read + ?Sized>(name: &str, entry: &ZipFile<'_, R>) -> Result<(), String> {
+    if entry.encrypted() {
+        return Err(format!("'{name}' is encrypted"));
+    }
+    let kind = entry.unix_mode().map_or(0, |m| m & ST_MODE_MASK);
+    if entry.is_symlink() || (!entry.is_dir() && kind != 0 && kind != ST_MODE_FILE) {
+        return Err(format!("'{name}' is a link or device, not a file"));
+    }
+    Ok(())
+}
+
+/// Returns an entry's name if it can only name something inside the archive.
+fn plain_name(raw: &[u8]) -> Result<String, String> {
+    let shown = String::from_utf8_lossy(raw).escape_debug().to_string();
+    let refuse = |why: &str| Err(format!("the name '{shown}' {why}"));
+    let Ok(name) = std::str::from_utf8(raw) else {
+        return refuse("is not UTF-8");
+    };
+    if name.is_empty() || name.len() > NAME_BYTES_MAX {
+        return refuse("is empty or too long");
+    }
+    if name.contains('\\') || name.chars().any(char::is_control) {
+        return refuse("holds a backslash or control character");
+    }
+    if name.starts_with('/') || name.as_bytes().get(1) == Some(&b':') {
+        return refuse("is absolute");
+    }
+    let inner = name.strip_suffix('/').unwrap_or(name);
+    if inner.split('/').any(|part| matches!(part, "" | "." | "..")) {
+        return refuse("leads out of the archive");
+    }
+    Ok(name.to_owned())
+}
+
+fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> Fault {
+    Fault::new(FaultKind::Data, format!("{} is no readable zip archive", super::show(path)))
+        .because(error.to_string())
+        .try_("download the archive again")
+}
+
+fn unsafe_archive(path: &Path, reason: impl Into<String>) -> Fault {
+    Fault::new(FaultKind::Data, format!("{} is refused", super::show(path)))
+        .because(reason)
+        .try_("unpack it where you trust it, and ingest the .SAFE folder")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_lead_out_of_an_archive_are_refused() {
+        let bad: &[&[u8]] = &[
+            b"../x", b"a/../../x", b"/etc/passwd", b"C:/x", b"a\\b", b"a\0b", b"", b"a//b", b"./a",
+            b"a/..", b"..", b"\xff\xfe", b"a\nb",
+        ];
+        for name in bad {
+            assert!(plain_name(name).is_err(), "{name:?}");
+        }
+        for name in [&b"a/b.jp2"[..], b"X.SAFE/", b"a..b/c"] {
+            assert!(plain_name(name).is_ok(), "{name:?}");
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! A product's files under one root: a folder, or the same folder inside a zip archive.
+//!
+//! *Invariants*: names are relative to the root, with `/`; only listed files are read; a folder and
+//! its zip have the same names, bytes and hash.
+//!
+//! *Not here*: what the files mean (`sentinel2`).
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use wire::fault::{Fault, FaultKind};
+
+use super::archive::{Archive, ENTRIES_MAX};
+use super::show;
+
+/// Deepest folder below the root: SAFE has five levels.
+const DEPTH_MAX: usize = 12;
+/// Greatest metadata file: real ones stay below 1 MB.
+const TEXT_BYTES_MAX: u64 = 16 << 20;
+
+/// A product's files under one root.
+#[derive(Debug)]
+pub struct Package {
+    root: Root,
+    /// Relative name → bytes.
+    files: BTreeMap<String, u64>,
+}
+
+/// Where the files lie.
+#[derive(Debug)]
+enum Root {
+    Folder(PathBuf),
+    /// The archive's path and what stands before every name in it, with its `/`.
+    Zip(PathBuf, String),
+}
+
+/// Name and content hash of everything delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivered {
+    /// BLAKE3 (hex) over names, lengths and BLAKE3 of the files, by name.
+    pub hash: String,
+    /// Sum of the files' bytes.
+    pub bytes: u64,
+    /// Last bytes of each file, by name: what shows that a stream was cut short.
+    pub ends: BTreeMap<String, Vec<u8>>,
+}
+
+/// Bytes kept of each file's end: a JPEG 2000 end marker has two.
+const END_BYTES: usize = 2;
+
+/// What one file adds to `Delivered`.
+#[derive(Debug, Default)]
+struct Digest {
+    content: blake3::Hasher,
+    bytes: u64,
+    end: Vec<u8>,
+}
+
+impl Digest {
+    fn update(&mut self, piece: &[u8]) {
+        self.content.update(piece);
+        self.bytes += piece.len() as u64;
+        self.end.extend_from_slice(&piece[piece.len().saturating_sub(END_BYTES)..]);
+        self.end.drain(..self.end.len().saturating_sub(END_BYTES));
+    }
+}
+
+/// Sums up files in the order they come in.
+#[derive(Debug, Default)]
+struct Sum {
+    all: blake3::Hasher,
+    bytes: u64,
+    ends: BTreeMap<String, Vec<u8>>,
+}
+
+impl Sum {
+    fn add(&mut self, name: &str, file: Digest) {
+        self.all.update(&(name.len() as u64).to_le_bytes());
+        self.all.update(name.as_bytes());
+        self.all.update(&file.bytes.to_le_bytes());
+        self.all.update(file.content.finalize().as_bytes());
+        self.bytes += file.bytes;
+        self.ends.insert(name.to_owned(), file.end);
+    }
+
+    fn done(self) -> Delivered {
+        Delivered {
+            hash: self.all.finalize().to_hex().to_string(),
+            bytes: self.bytes,
+            ends: self.ends,
+        }
+    }
+}
+
+impl Package {
+    /// Lists a folder.
+    pub fn folder(path: &Path) -> Result<Self, Fault> {
+        let mut files = BTreeMap::new();
+        list(path, "", DEPTH_MAX, &mut files)?;
+        let root = Root::Folder(path.to_owned());
+        Ok(Self { root, files })
+    }
+
+    /// Lists the one folder of a checked archive that directly holds a file accepted by `is_root`.
+    ///
+    /// Returns the package with that folder's name (empty if the files lie at the top).
+    pub fn zip(path: &Path, is_root: impl Fn(&str) -> bool) -> Result<(Self, String), Fault> {
+        let archive = Archive::open(path)?;
+        let mut roots: Vec<String> = Vec::new();
+        for (name, _) in archive.files() {
+            let (folder, file) = name.rsplit_once('/').unwrap_or(("", name));
+            if is_root(file) && !roots.iter().any(|r| r == folder) {
+                roots.push(folder.to_owned());
+            }
+        }
+        let folder = one_root(path, roots)?;
+        let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+        let inside = |(name, size): (&str, u64)| {
+            name.strip_prefix(prefix.as_str()).map(|n| (n.to_owned(), size))
+        };
+        let files = archive.files().filter_map(inside).collect();
+        let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let root = Root::Zip(absolute, prefix);
+        let name = folder.rsplit('/').next().unwrap_or("").to_owned();
+        Ok((Self { root, files }, name))
+    }
+
+    /// Returns the names of all files, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.files.keys().map(String::as_str)
+    }
+
+    /// Tells whether a file is there.
+    pub fn has(&self, name: &str) -> bool {
+        self.files.contains_key(name)
+    }
+
+    /// Returns the path under which GDAL opens a file.
+    pub fn gdal_path(&self, name: &str) -> PathBuf {
+        match &self.root {
+            Root::Folder(path) => path.join(name),
+            Root::Zip(path, prefix) => {
+                let inside = format!("/vsizip/{{{}}}/{prefix}{name}", path.display());
+                PathBuf::from(inside)
+            }
+        }
+    }
+
+    /// Reads a metadata file.
+    pub fn text(&self, name: &str) -> Result<String, Fault> {
+        let size = self.files.get(name).copied().unwrap_or(0);
+        if size > TEXT_BYTES_MAX {
+            let long = format!("it has {size} bytes; at most {TEXT_BYTES_MAX} are read");
+            return Err(Fault::new(FaultKind::Data, format!("'{name}' is no metadata")).because(long));
+        }
+        let mut bytes = Vec::new();
+        self.read(name, &mut |piece| bytes.extend_from_slice(piece))?;
+        String::from_utf8(bytes).map_err(|_| {
+            Fault::new(FaultKind::Data, format!("'{name}' is no UTF-8 text"))
+                .try_("download the product again")
+        })
+    }
+
+    /// Hashes every file; also the check that an archive's entries are whole.
+    pub fn delivered(&self) -> Result<Delivered, Fault> {
+        let mut sum = Sum::default();
+        let mut archive = self.archive()?;
+        for name in self.files.keys() {
+            let mut file = Digest::default();
+            self.read_in(&mut archive, name, &mut |piece| file.update(piece))?;
+            sum.add(name, file);
+        }
+        Ok(sum.done())
+    }
+
+    fn archive(&self) -> Result<Option<Archive>, Fault> {
+        match &self.root {
+            Root::Folder(_) => Ok(None),
+            Root::Zip(path, _) => Archive::open(path).map(Some),
+        }
+    }
+
+    fn read(&self, name: &str, each: &mut dyn FnMut(&[u8])) -> Result<(), Fault> {
+        self.read_in(&mut self.archive()?, name, each)
+    }
+
+    fn read_in(
+        &self,
+        archive: &mut Option<Archive>,
+        name: &str,
+        each: &mut dyn FnMut(&[u8]),
+    ) -> Result<(), Fault> {
+        match (&self.root, archive) {
+            (Root::Zip(_, prefix), Some(archive)) => archive.read(&format!("{prefix}{name}"), each),
+            (Root::Folder(path) | Root::Zip(path, _), _) => read_file(&path.join(name), each),
+        }
+    }
+}
+
+/// Hashes single files as a package of their names would be.
+pub fn delivered_files(files: &[&Path]) -> Result<Delivered, Fault> {
+    let mut sum = Sum::default();
+    for path in files {
+        let mut file = Digest::default();
+        read_file(path, &mut |piece| file.update(piece))?;
+        let name = path.file_name().map(|n| n.to_string_lossy()).unwrap_or_default();
+        sum.add(&name, file);
+    }
+    Ok(sum.done())
+}
+
+fn read_file(path: &Path, each: &mut dyn FnMut(&[u8])) -> Result<(), Fault> {
+    let failed = |e: std::io::Error| {
+        Fault::new(FaultKind::Data, format!("{} cannot be read", show(path))).because(e.to_string())
+    };
+    let mut file = File::open(path).map_err(failed)?;
+    let mut buffer = vec![0; 1 << 17];
+    loop {
+        match file.read(&mut buffer).map_err(failed)? {
+            0 => return Ok(()),
+            n => each(&buffer[..n]),
+        }
+    }
+}
+
+/// Lists the files below a folder; links to folders are not followed.
+fn list(
+    root: &Path,
+    below: &str,
+    depth: usize,
+    files: &mut BTreeMap<String, u64>,
+) -> Result<(), Fault> {
+    let failed = |e: std::io::Error| {
+        Fault::new(FaultKind::Data, format!("{} cannot be listed", show(root))).because(e.to_string())
+    };
+    for entry in std::fs::read_dir(root.join(below)).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let Ok(name) = entry.file_name().into_string() else {
+            continue;
+        };
+        let name = if below.is_empty() { name } else { format!("{below}/{name}") };
+        let kind = entry.file_type().map_err(failed)?;
+        if kind.is_dir() && depth > 0 {
+            list(root, &name, depth - 1, files)?;
+            continue;
+        }
+        let meta = std::fs::metadata(entry.path()).map_err(failed)?;
+        if meta.is_file() {
+            files.insert(name, meta.len());
+        }
+        if files.len() > ENTRIES_MAX {
+            let many = format!("it holds over {ENTRIES_MAX} files");
+            return Err(Fault::new(FaultKind::Data, format!("{} is no product", show(root)))
+                .because(many));
+        }
+    }
+    Ok(())
+}
+
+/// Returns the only root, or says why there is none.
+fn one_root(path: &Path, mut roots: Vec<String>) -> Result<String, Fault> {
+    match (roots.pop(), roots.is_empty()) {
+        (Some(root), true) => Ok(root),
+        (Some(_), false) => Err(Fault::new(
+            FaultKind::Data,
+            format!("{} holds more than one product", show(path)),
+        )
+        .because("which of them is meant cannot be known")
+        .try_("unpack it and ingest the .SAFE folders")),
+        (None, _) => Err(Fault::new(
+            FaultKind::Data,
+            format!("{} holds no product that is known", show(path)),
+        )
+        .because("it has neither MTD_MSIL1C.xml nor MTD_MSIL2A.xml")
+        .try_("unpack it; GeoTIFFs are ingested with --dataset and --datetime")),
+    }
+}
