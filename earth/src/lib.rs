@@ -10,4 +10,5 @@ pub mod extent;
 pub mod geocode;
 pub mod grid;
 pub mod polygon;
+pub mod raster;
 pub mod split;

@@ -1,0 +1,262 @@
+//! Reprojection of one band onto another grid, pixel for pixel what
+//! `gdalwarp -et 0 -r bilinear|near -srcnodata F -dstnodata F` (GDAL 3.6) gives.
+//!
+//! A pixel is valid where its centre falls into the delivered raster and onto a valid pixel.
+//! Bilinear values weigh the four nearest valid pixels; where the source is finer by more than
+//! 1 / 0.95 the kernel widens with the ratio, chunk by chunk, as GDAL's does (`chunk`).
+//!
+//! *Invariants*: a valid pixel never holds the fill value; coordinates are exact to `ERROR_MAX`
+//! source pixels; the result does not depend on the number of threads nor on which window of the
+//! source is in memory.
+//!
+//! *Not here*: which bands and cells (`split::cut`), reading windows (ingest).
+
+mod chunk;
+mod kernel;
+mod position;
+
+pub use position::ERROR_MAX;
+
+use rayon::iter::{IndexedParallelIterator, ParallelIterator};
+use rayon::slice::ParallelSliceMut;
+
+use crate::crs::CrsError;
+use crate::raster::georef::{Georef, PixelWindow};
+use crate::raster::pixel::Pixel;
+use crate::raster::reproject::chunk::{Chunk, chunks};
+use crate::raster::reproject::kernel::{Row, View};
+use crate::raster::reproject::position::{BLOCK, Positions};
+use crate::raster::{Raster, each_sample_type};
+
+/// Margin of the source window in pixels: the bilinear kernel reaches one pixel, edges bend less
+/// than another between samples.
+const MARGIN: f64 = 3.0;
+
+/// How values between pixel centres are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kernel {
+    /// The pixel that the centre falls on: classes and masks.
+    Nearest,
+    /// The mean of the nearest pixels by distance: reflectance.
+    Bilinear,
+}
+
+/// A window of a delivered band in memory.
+#[derive(Debug, Clone, Copy)]
+pub struct SourceBand<'a> {
+    /// The pixels of the window.
+    pub raster: &'a Raster,
+    /// Where the window lies in the whole delivered raster.
+    pub window: PixelWindow,
+    /// The value that means "nothing", where one is declared; NaN always does.
+    pub fill: Option<f64>,
+}
+
+/// A band on its target grid.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Warped {
+    /// The pixels; void ones hold the fill value, else NaN or 0.
+    pub raster: Raster,
+    /// Which pixels are valid, row by row.
+    pub valid: Vec<bool>,
+    /// Pixels whose centre falls into the delivered raster, valid or not.
+    pub in_footprint: u64,
+}
+
+/// Why a band could not be reprojected.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum WarpError {
+    /// The pixels given are not those of the window given.
+    #[error("a raster of {width} x {height} pixels was given for the window {window:?}")]
+    Shape {
+        /// Columns given.
+        width: u32,
+        /// Rows given.
+        height: u32,
+        /// The window they should fill.
+        window: PixelWindow,
+    },
+    /// The window given does not hold the pixels needed.
+    #[error("the window {given:?} does not hold the pixels needed, {needed:?}")]
+    Window {
+        /// The window given.
+        given: PixelWindow,
+        /// The window needed.
+        needed: PixelWindow,
+    },
+}
+
+/// A planned reprojection: source, target and the pixels that are needed.
+#[derive(Debug)]
+pub struct Warp {
+    positions: Positions,
+    kernel: Kernel,
+    window: PixelWindow,
+}
+
+impl Warp {
+    /// Plans the reprojection from one raster onto another; `None` where they do not touch.
+    ///
+    /// # Errors
+    /// A coordinate system that the projection library cannot use.
+    pub fn plan(
+        source: &Georef,
+        target: &Georef,
+        kernel: Kernel,
+    ) -> Result<Option<Self>, CrsError> {
+        let positions = Positions::new(source, target)?;
+        let window = needed_window(&positions);
+        Ok(window.map(|window| Self {
+            positions,
+            kernel,
+            window,
+        }))
+    }
+
+    /// Returns the window of the source that must be in memory.
+    pub fn window(&self) -> PixelWindow {
+        self.window
+    }
+
+    /// Returns the raster reprojected onto.
+    pub fn target(&self) -> &Georef {
+        self.positions.target()
+    }
+
+    /// Reprojects one band.
+    ///
+    /// # Errors
+    /// Pixels that do not fill their window, or a window that lacks needed pixels.
+    pub fn run(&self, band: &SourceBand<'_>) -> Result<Warped, WarpError> {
+        let (width, height) = (band.raster.width(), band.raster.height());
+        if (width, height) != (band.window.width, band.window.height) {
+            return Err(WarpError::Shape {
+                width,
+                height,
+                window: band.window,
+            });
+        }
+        if !holds(band.window, self.window) {
+            return Err(WarpError::Window {
+                given: band.window,
+                needed: self.window,
+            });
+        }
+        Ok(each_sample_type!(band.raster.samples(), values => self.run_typed(values, band)))
+    }
+
+    fn run_typed<T: Pixel>(&self, values: &[T], band: &SourceBand<'_>) -> Warped {
+        let source = self.positions.source();
+        let fill = band.fill.and_then(T::exactly);
+        let view = View {
+            values,
+            window: band.window,
+            full: source.whole(),
+            fill,
+        };
+        let bits = T::KIND.bytes() as u64 * 8 + u64::from(band.fill.is_some());
+        let chunks = match self.kernel {
+            Kernel::Nearest => Vec::new(),
+            Kernel::Bilinear => chunks(&self.positions, bits),
+        };
+        let target = self.target();
+        let (columns, rows) = (target.width as usize, target.height as usize);
+        let void = fill.or_else(|| T::exactly(f64::NAN)).unwrap_or_default();
+        let mut out = vec![void; columns * rows];
+        let mut valid = vec![false; columns * rows];
+        let strip = columns * BLOCK;
+        let in_footprint = out
+            .par_chunks_mut(strip)
+            .zip(valid.par_chunks_mut(strip))
+            .enumerate()
+            .map(|(number, (out, valid))| {
+                self.run_strip(&view, &chunks, (number * BLOCK, out, valid))
+            })
+            .sum();
+        let samples = T::into_samples(out);
+        let raster = Raster {
+            width: target.width,
+            height: target.height,
+            samples,
+        };
+        Warped {
+            raster,
+            valid,
+            in_footprint,
+        }
+    }
+
+    /// Reprojects some rows, the first of which is given; returns how many pixels lie inside.
+    fn run_strip<T: Pixel>(
+        &self,
+        view: &View<'_, T>,
+        chunks: &[Chunk],
+        (first, out, valid): (usize, &mut [T], &mut [bool]),
+    ) -> u64 {
+        let columns = self.target().width as usize;
+        let strip = self.positions.strip(first);
+        let (mut xs, mut ys) = (vec![0.0; columns], vec![0.0; columns]);
+        let mut inside = 0;
+        let rows = out
+            .chunks_exact_mut(columns)
+            .zip(valid.chunks_exact_mut(columns));
+        for (row, (out, valid)) in (first..).zip(rows) {
+            strip.row(row, &mut xs, &mut ys);
+            let mut row_of = Row {
+                xs: &xs,
+                ys: &ys,
+                out,
+                valid,
+            };
+            inside += match self.kernel {
+                Kernel::Nearest => view.nearest(&mut row_of),
+                Kernel::Bilinear => chunks
+                    .iter()
+                    .filter(|c| c.rows.contains(&row))
+                    .map(|c| view.bilinear(&mut row_of.part(&c.columns), c.scale))
+                    .sum(),
+            };
+        }
+        inside
+    }
+}
+
+/// Tells whether one window lies inside another.
+fn holds(outer: PixelWindow, inner: PixelWindow) -> bool {
+    let within = |o: u32, o_len: u32, i: u32, i_len: u32| {
+        o <= i && u64::from(i) + u64::from(i_len) <= u64::from(o) + u64::from(o_len)
+    };
+    within(outer.column, outer.width, inner.column, inner.width)
+        && within(outer.row, outer.height, inner.row, inner.height)
+}
+
+/// Returns the source pixels that the target can touch, with a margin for the kernel.
+fn needed_window(positions: &Positions) -> Option<PixelWindow> {
+    let target = positions.target();
+    let bounds = positions.bounds(0..target.width as usize, 0..target.height as usize)?;
+    let margin = MARGIN + chunk::reach(positions, &bounds);
+    let source = positions.source();
+    let (column, width) = clamp(bounds.x, margin, source.width)?;
+    let (row, height) = clamp(bounds.y, margin, source.height)?;
+    Some(PixelWindow {
+        column,
+        row,
+        width,
+        height,
+    })
+}
+
+/// Widens an interval of positions, cuts it at the raster's edges; `None` if nothing is left.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "both ends lie between 0 and the raster's size"
+)]
+fn clamp((low, high): (f64, f64), margin: f64, size: u32) -> Option<(u32, u32)> {
+    if high < 0.0 || low > f64::from(size) {
+        return None;
+    }
+    let first = (low - margin).floor().max(0.0) as u32;
+    let end = (high + margin).ceil().min(f64::from(size)) as u32;
+    (end > first).then(|| (first, end - first))
+}

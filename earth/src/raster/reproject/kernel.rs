@@ -1,0 +1,236 @@
+//! The value of one target pixel: nearest, bilinear of four samples, bilinear widened.
+//!
+//! *Invariants*: only valid source pixels have weight; weights of those are normalised; the
+//! pixel that the position falls on must be valid itself (GDAL's unified validity mask).
+//!
+//! *Not here*: positions (`position`), scales (`chunk`).
+
+use std::ops::Range;
+
+use crate::raster::georef::PixelWindow;
+use crate::raster::pixel::{Pixel, is_fill};
+use crate::raster::reproject::chunk::FOUR_SAMPLES;
+
+/// Slack at the far edges and when a position is cut to a pixel, in pixels (GDAL).
+const SLACK: f64 = 1e-10;
+
+/// Below this sum of weights there is no value (GDAL).
+const WEIGHT_MIN: f64 = 1e-5;
+
+/// Some pixels of one target row: where they lie in the source, and what they become.
+#[derive(Debug)]
+pub(super) struct Row<'a, T> {
+    /// Source columns of the centres.
+    pub(super) xs: &'a [f64],
+    /// Source rows of the centres.
+    pub(super) ys: &'a [f64],
+    /// The samples to write.
+    pub(super) out: &'a mut [T],
+    /// The validity to write.
+    pub(super) valid: &'a mut [bool],
+}
+
+impl<T> Row<'_, T> {
+    /// Returns some columns of the row.
+    pub(super) fn part(&mut self, columns: &Range<usize>) -> Row<'_, T> {
+        Row {
+            xs: &self.xs[columns.clone()],
+            ys: &self.ys[columns.clone()],
+            out: &mut self.out[columns.clone()],
+            valid: &mut self.valid[columns.clone()],
+        }
+    }
+
+    /// Writes the value that `find` gives at each position; returns how many are inside.
+    fn write(&mut self, mut find: impl FnMut(f64, f64) -> Found<T>) -> u64 {
+        let mut inside = 0;
+        for (i, (x, y)) in self.xs.iter().zip(self.ys).enumerate() {
+            match find(*x, *y) {
+                Found::Outside => {}
+                Found::Fill => inside += 1,
+                Found::Value(value) => {
+                    inside += 1;
+                    self.out[i] = value;
+                    self.valid[i] = true;
+                }
+            }
+        }
+        inside
+    }
+}
+
+/// What lies at a position.
+enum Found<T> {
+    Outside,
+    Fill,
+    Value(T),
+}
+
+/// A window of the source in memory.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct View<'a, T> {
+    /// The samples of the window.
+    pub(super) values: &'a [T],
+    /// The window, which holds every pixel that a kernel can reach.
+    pub(super) window: PixelWindow,
+    /// The whole raster.
+    pub(super) full: PixelWindow,
+    /// The fill value.
+    pub(super) fill: Option<T>,
+}
+
+impl<T: Pixel> View<'_, T> {
+    /// Takes the pixel that each position falls on.
+    pub(super) fn nearest(&self, row: &mut Row<'_, T>) -> u64 {
+        row.write(|x, y| self.under(x, y))
+    }
+
+    /// Interpolates at each position, at a scale of target pixels per source pixel.
+    pub(super) fn bilinear(&self, row: &mut Row<'_, T>, scale: (f64, f64)) -> u64 {
+        if scale.0 >= FOUR_SAMPLES && scale.1 >= FOUR_SAMPLES {
+            row.write(|x, y| self.gated(x, y, || self.four(x, y)))
+        } else {
+            let mut weights = Vec::new();
+            row.write(|x, y| self.gated(x, y, || self.wide((x, y), scale, &mut weights)))
+        }
+    }
+
+    /// Returns the pixel that a position falls on.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the position was found to lie inside the raster"
+    )]
+    fn under(&self, x: f64, y: f64) -> Found<T> {
+        let (width, height) = (f64::from(self.full.width), f64::from(self.full.height));
+        let inside = x >= 0.0 && y >= 0.0 && x + SLACK <= width && y + SLACK <= height;
+        if !inside {
+            return Found::Outside;
+        }
+        let column = ((x + SLACK) as i64).min(i64::from(self.full.width) - 1);
+        let row = ((y + SLACK) as i64).min(i64::from(self.full.height) - 1);
+        self.valid_at(column, row).map_or(Found::Fill, Found::Value)
+    }
+
+    /// Computes a value where the pixel under the position is valid.
+    fn gated(&self, x: f64, y: f64, value: impl FnOnce() -> Option<f64>) -> Found<T> {
+        match self.under(x, y) {
+            Found::Value(_) => value().map_or(Found::Fill, |v| Found::Value(self.store(v))),
+            nothing => nothing,
+        }
+    }
+
+    /// Rounds a value to a sample that is not the fill value.
+    fn store(&self, value: f64) -> T {
+        let sample = T::nearest(value);
+        if self.fill == Some(sample) {
+            sample.beside()
+        } else {
+            sample
+        }
+    }
+
+    /// Returns a pixel of the whole raster, if it is in memory and not fill.
+    #[inline]
+    fn valid_at(&self, column: i64, row: i64) -> Option<T> {
+        let column = usize::try_from(column - i64::from(self.window.column)).ok()?;
+        let row = usize::try_from(row - i64::from(self.window.row)).ok()?;
+        if column >= self.window.width as usize {
+            return None;
+        }
+        let sample = *self.values.get(row * self.window.width as usize + column)?;
+        (!is_fill(sample, self.fill)).then_some(sample)
+    }
+
+    /// Weighs the four nearest pixels (`GWKBilinearResample4Sample`).
+    fn four(&self, x: f64, y: f64) -> Option<f64> {
+        let ((column, left), (row, upper)) = (corner(x), corner(y));
+        let (mut sum, mut weight) = (0.0, 0.0);
+        let mut add = |c, r, w: f64| {
+            if let Some(sample) = self.valid_at(c, r) {
+                sum += sample.to_f64() * w;
+                weight += w;
+            }
+        };
+        add(column, row, left * upper);
+        add(column + 1, row, (1.0 - left) * upper);
+        add(column, row + 1, left * (1.0 - upper));
+        add(column + 1, row + 1, (1.0 - left) * (1.0 - upper));
+        (weight >= WEIGHT_MIN).then(|| sum / weight)
+    }
+
+    /// Weighs all pixels under a triangle as wide as a target pixel (`GWKResample`).
+    fn wide(&self, (x, y): (f64, f64), scale: (f64, f64), weights: &mut Vec<f64>) -> Option<f64> {
+        let across = Triangle::new(x, scale.0);
+        let down = Triangle::new(y, scale.1);
+        weights.clear();
+        weights.extend(across.steps().map(|i| across.weight(i)));
+        let (mut sum, mut weight) = (0.0, 0.0);
+        for j in down.steps() {
+            let (mut row_sum, mut row_weight) = (0.0, 0.0);
+            for (i, w) in across.steps().zip(&*weights) {
+                if let Some(sample) = self.valid_at(across.first + i, down.first + j) {
+                    row_sum += sample.to_f64() * w;
+                    row_weight += w;
+                }
+            }
+            let w = down.weight(j);
+            sum += row_sum * w;
+            weight += row_weight * w;
+        }
+        (weight >= WEIGHT_MIN).then(|| sum / weight)
+    }
+}
+
+/// Returns the first of the two pixels around a position and its weight; before the first centre
+/// the first pixel alone.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "positions lie inside the raster"
+)]
+fn corner(position: f64) -> (i64, f64) {
+    let first = (position - 0.5).floor();
+    if first < 0.0 {
+        (0, 1.0)
+    } else {
+        (first as i64, 1.5 - (position - first))
+    }
+}
+
+/// A triangular kernel along one axis.
+#[derive(Debug, Clone, Copy)]
+struct Triangle {
+    /// The pixel whose centre lies at or before the position.
+    first: i64,
+    /// How far the position lies past that centre, 0..1.
+    past: f64,
+    /// Kernel units per source pixel, at most 1.
+    scale: f64,
+    /// Pixels to either side.
+    radius: i64,
+}
+
+impl Triangle {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "positions lie inside the raster and scales at or above 1/64"
+    )]
+    fn new(position: f64, scale: f64) -> Self {
+        let first = (position - 0.5).floor();
+        let scale = scale.min(1.0);
+        let radius = (1.0 / scale).ceil() as i64;
+        Self {
+            first: first as i64,
+            past: position - 0.5 - first,
+            scale,
+            radius,
+        }
+    }
+
+    fn steps(&self) -> std::ops::RangeInclusive<i64> {
+        -self.radius..=self.radius
+    }
+
+    fn weight(&self, step: i64) -> f64 {
+        (1.0 - ((step as f64 - self.past) * self.scale).abs()).max(0.0)
+    }
+}

@@ -1,0 +1,299 @@
+//! Where a target pixel lies in the source raster, in source pixels.
+//!
+//! Exact at the nodes of 64 × 64 blocks, bicubic between them: over so short a way map
+//! projections are cubic to far below `ERROR_MAX`. Each block is checked at five points between
+//! nodes; where the check fails (near a pole, at the edge of a projection) the block is
+//! transformed pixel by pixel.
+//!
+//! *Invariants*: NaN where a pixel has no position; exact arithmetic where both systems agree.
+//!
+//! *Not here*: what is done at the position (`kernel`).
+
+use std::ops::Range;
+
+use crate::crs::{CrsError, Transformer};
+use crate::raster::georef::Georef;
+
+/// Greatest error of a coordinate in source pixels.
+pub const ERROR_MAX: f64 = 1e-6;
+
+/// Side of a block in target pixels: 16 exact points stand for 4,096.
+pub(super) const BLOCK: usize = 64;
+
+/// Nodes along a side of a block.
+const NODES: usize = 4;
+
+/// Points of a block between nodes, as shares of its side, where a cubic errs most.
+const CHECKS: [(f64, f64); 5] = [
+    (0.5, 0.5),
+    (0.127, 0.127),
+    (0.873, 0.127),
+    (0.127, 0.873),
+    (0.873, 0.873),
+];
+
+/// Points along each edge and across the inside of a rectangle when its bounds are sought.
+const SAMPLES: usize = 33;
+
+/// An interval of source positions along each axis.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Bounds {
+    /// Least and greatest column position.
+    pub(super) x: (f64, f64),
+    /// Least and greatest row position.
+    pub(super) y: (f64, f64),
+    /// Sampled points that have no position.
+    pub(super) void: usize,
+}
+
+impl Bounds {
+    /// Returns the bounds of points, leaving NaN out; `None` if no point is left.
+    pub(super) fn of(points: &[(f64, f64)]) -> Option<Self> {
+        let end = (f64::INFINITY, f64::NEG_INFINITY);
+        let mut bounds = Self {
+            x: end,
+            y: end,
+            void: 0,
+        };
+        for (x, y) in points {
+            if x.is_nan() || y.is_nan() {
+                bounds.void += 1;
+                continue;
+            }
+            bounds.x = (bounds.x.0.min(*x), bounds.x.1.max(*x));
+            bounds.y = (bounds.y.0.min(*y), bounds.y.1.max(*y));
+        }
+        (bounds.void < points.len()).then_some(bounds)
+    }
+}
+
+/// The map from target pixels to source pixels.
+#[derive(Debug)]
+pub(super) struct Positions {
+    source: Georef,
+    target: Georef,
+    transformer: Option<Transformer>,
+    /// Longitudes are brought within 180° of this one, for rasters across the antimeridian.
+    centre_lon: Option<f64>,
+}
+
+impl Positions {
+    pub(super) fn new(source: &Georef, target: &Georef) -> Result<Self, CrsError> {
+        let same = source.crs == target.crs;
+        let transformer = if same {
+            None
+        } else {
+            Some(Transformer::new(&target.crs, &source.crs)?)
+        };
+        let (source, target) = (source.clone(), target.clone());
+        let centre_lon = centre_beyond_antimeridian(&source);
+        Ok(Self {
+            source,
+            target,
+            transformer,
+            centre_lon,
+        })
+    }
+
+    pub(super) fn source(&self) -> &Georef {
+        &self.source
+    }
+
+    pub(super) fn target(&self) -> &Georef {
+        &self.target
+    }
+
+    /// Turns target pixel positions into source pixel positions, exactly; NaN where undefined.
+    pub(super) fn exact(&self, points: &mut [(f64, f64)]) {
+        for point in &mut *points {
+            *point = self.target.affine.to_ground(point.0, point.1);
+        }
+        if let Some(transformer) = &self.transformer {
+            // Undefined points come back as NaN, which every caller reads as "outside".
+            transformer.transform_defined(points);
+        }
+        for (x, y) in points {
+            if let Some(centre) = self.centre_lon {
+                *x -= ((*x - centre) / 360.0).round() * 360.0;
+            }
+            (*x, *y) = self.source.affine.to_pixel(*x, *y);
+        }
+    }
+
+    /// Returns the bounds of a rectangle of target pixels, sampled along its edges and inside.
+    pub(super) fn bounds(&self, columns: Range<usize>, rows: Range<usize>) -> Option<Bounds> {
+        let place = |range: &Range<usize>, i: usize| {
+            range.start as f64 + range.len() as f64 * i as f64 / (SAMPLES - 1) as f64
+        };
+        let mut points: Vec<_> = (0..SAMPLES * SAMPLES)
+            .map(|i| (place(&columns, i % SAMPLES), place(&rows, i / SAMPLES)))
+            .collect();
+        self.exact(&mut points);
+        Bounds::of(&points)
+    }
+
+    /// Prepares `BLOCK` rows of the target from `first` on.
+    pub(super) fn strip(&self, first: usize) -> Strip<'_> {
+        let columns = if self.transformer.is_some() {
+            self.target.width as usize
+        } else {
+            0
+        };
+        let blocks = (0..columns)
+            .step_by(BLOCK)
+            .map(|column| self.block(column, first))
+            .collect();
+        Strip {
+            positions: self,
+            first,
+            blocks,
+        }
+    }
+
+    /// Interpolates a block from its upper left pixel; `None` where the check fails.
+    fn block(&self, column: usize, row: usize) -> Option<Nodes> {
+        let side = BLOCK as f64;
+        let at = |u: f64, v: f64| (column as f64 + u * side, row as f64 + v * side);
+        let node = |i: usize| i as f64 / (NODES - 1) as f64;
+        let mut points: Vec<_> = (0..NODES * NODES)
+            .map(|i| at(node(i % NODES), node(i / NODES)))
+            .collect();
+        points.extend(CHECKS.map(|(u, v)| at(u, v)));
+        self.exact(&mut points);
+        let (nodes, truth) = points.split_at(NODES * NODES);
+        let nodes = Nodes(nodes.try_into().ok()?);
+        let close = CHECKS.iter().zip(truth).all(|((u, v), exact)| {
+            let (x, y) = nodes.across(*v).at(*u);
+            (x - exact.0).abs() < ERROR_MAX && (y - exact.1).abs() < ERROR_MAX
+        });
+        close.then_some(nodes)
+    }
+}
+
+/// Returns the middle longitude of a geographic raster that crosses the antimeridian.
+fn centre_beyond_antimeridian(source: &Georef) -> Option<f64> {
+    if !source.crs.is_geographic() {
+        return None;
+    }
+    let (width, height) = (f64::from(source.width), f64::from(source.height));
+    let (west, _) = source.affine.to_ground(0.0, height / 2.0);
+    let (east, _) = source.affine.to_ground(width, height / 2.0);
+    (west.min(east) < -180.0 || west.max(east) > 180.0).then(|| f64::midpoint(west, east))
+}
+
+/// The exact positions at the 4 × 4 nodes of a block, row by row.
+#[derive(Debug, Clone, Copy)]
+struct Nodes([(f64, f64); NODES * NODES]);
+
+impl Nodes {
+    /// Interpolates to one row of the block, at a share of its height.
+    fn across(&self, v: f64) -> Cubics {
+        let weights = lagrange(v);
+        let column = |i: usize, part: fn(&(f64, f64)) -> f64| -> f64 {
+            (0..NODES)
+                .map(|j| weights[j] * part(&self.0[j * NODES + i]))
+                .sum()
+        };
+        let cubic = |part: fn(&(f64, f64)) -> f64| {
+            Cubic::through([
+                column(0, part),
+                column(1, part),
+                column(2, part),
+                column(3, part),
+            ])
+        };
+        Cubics {
+            x: cubic(|p| p.0),
+            y: cubic(|p| p.1),
+        }
+    }
+}
+
+/// Weights of the nodes 0, 1/3, 2/3, 1 at a share in 0..=1.
+fn lagrange(t: f64) -> [f64; NODES] {
+    let (a, b, c, d) = (t, t - 1.0 / 3.0, t - 2.0 / 3.0, t - 1.0);
+    [
+        -4.5 * b * c * d,
+        13.5 * a * c * d,
+        -13.5 * a * b * d,
+        4.5 * a * b * c,
+    ]
+}
+
+/// Both coordinates along one row of a block.
+#[derive(Debug, Clone, Copy)]
+struct Cubics {
+    x: Cubic,
+    y: Cubic,
+}
+
+impl Cubics {
+    fn at(&self, u: f64) -> (f64, f64) {
+        (self.x.at(u), self.y.at(u))
+    }
+}
+
+/// A cubic over 0..=1.
+#[derive(Debug, Clone, Copy)]
+struct Cubic([f64; NODES]);
+
+impl Cubic {
+    /// Returns the cubic through values at 0, 1/3, 2/3, 1.
+    fn through([f0, f1, f2, f3]: [f64; NODES]) -> Self {
+        // Differences first: positions are large, their changes over a block small.
+        let (p, q, r) = (f1 - f0, f2 - f0, f3 - f0);
+        Self([
+            f0,
+            9.0 * p - 4.5 * q + r,
+            -22.5 * p + 18.0 * q - 4.5 * r,
+            13.5 * p - 13.5 * q + 4.5 * r,
+        ])
+    }
+
+    #[inline]
+    fn at(&self, u: f64) -> f64 {
+        let [a, b, c, d] = self.0;
+        a + u * (b + u * (c + u * d))
+    }
+}
+
+/// `BLOCK` rows of the target, ready to be asked.
+#[derive(Debug)]
+pub(super) struct Strip<'a> {
+    positions: &'a Positions,
+    first: usize,
+    /// One per block of columns, `None` where pixels are transformed one by one; empty where
+    /// both systems agree.
+    blocks: Vec<Option<Nodes>>,
+}
+
+impl Strip<'_> {
+    /// Writes the source positions of the centres of one row.
+    pub(super) fn row(&self, row: usize, xs: &mut [f64], ys: &mut [f64]) {
+        if self.blocks.is_empty() {
+            return self.row_exact(row, 0, xs, ys);
+        }
+        let v = ((row - self.first) as f64 + 0.5) / BLOCK as f64;
+        let parts = xs.chunks_mut(BLOCK).zip(ys.chunks_mut(BLOCK));
+        for (number, ((xs, ys), block)) in parts.zip(&self.blocks).enumerate() {
+            let Some(nodes) = block else {
+                self.row_exact(row, number * BLOCK, xs, ys);
+                continue;
+            };
+            let cubics = nodes.across(v);
+            for (i, (x, y)) in xs.iter_mut().zip(ys).enumerate() {
+                let u = (i as f64 + 0.5) / BLOCK as f64;
+                (*x, *y) = (cubics.x.at(u), cubics.y.at(u));
+            }
+        }
+    }
+
+    fn row_exact(&self, row: usize, column: usize, xs: &mut [f64], ys: &mut [f64]) {
+        let centre = |i: usize| ((column + i) as f64 + 0.5, row as f64 + 0.5);
+        let mut points: Vec<_> = (0..xs.len()).map(centre).collect();
+        self.positions.exact(&mut points);
+        for ((x, y), point) in xs.iter_mut().zip(ys).zip(points) {
+            (*x, *y) = point;
+        }
+    }
+}
