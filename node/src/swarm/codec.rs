@@ -1,0 +1,158 @@
+//! One message on a stream: its length, then its bytes.
+//!
+//! ```text
+//! u32 BE length | postcard bytes            length ≤ the protocol's limit
+//! ```
+//! *Invariants*: a length above the limit is refused before a byte is read or memory taken; memory
+//! grows with the bytes that arrive, not with those that were announced.
+//!
+//! *Not here*: what the bytes mean (`peer`).
+
+use std::io;
+
+use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use libp2p::StreamProtocol;
+use libp2p::request_response::Codec;
+
+/// Greatest chunk of an object in one message.
+pub const CHUNK_BYTES_MAX: usize = 4 << 20;
+/// Greatest message between members: a chunk and what names it.
+pub const FRAME_BYTES_MAX: usize = CHUNK_BYTES_MAX + (64 << 10);
+/// Greatest question of a stranger: a join request takes a few hundred bytes.
+pub const JOIN_FRAME_BYTES_MAX: usize = 4 << 10;
+/// Memory taken before the first byte arrives.
+const FIRST_BYTES: usize = 16 << 10;
+
+/// Reads and writes length-prefixed messages.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Frames {
+    request_max: usize,
+    response_max: usize,
+}
+
+impl Frames {
+    /// Returns the frames of members among themselves.
+    pub(super) fn members() -> Self {
+        Self {
+            request_max: FRAME_BYTES_MAX,
+            response_max: FRAME_BYTES_MAX,
+        }
+    }
+
+    /// Returns the frames of joining: a short question, an answer that tells of all members.
+    pub(super) fn joining() -> Self {
+        Self {
+            request_max: JOIN_FRAME_BYTES_MAX,
+            response_max: FRAME_BYTES_MAX,
+        }
+    }
+}
+
+impl Codec for Frames {
+    type Protocol = StreamProtocol;
+    type Request = Vec<u8>;
+    type Response = Vec<u8>;
+
+    async fn read_request<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Vec<u8>>
+    where
+        T: AsyncRead + Unpin + Send,
+    {
+        read_frame(io, self.request_max).await
+    }
+
+    async fn read_response<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Vec<u8>>
+    where
+        T: AsyncRead + Unpin + Send,
+    {
+        read_frame(io, self.response_max).await
+    }
+
+    async fn write_request<T>(
+        &mut self,
+        _: &StreamProtocol,
+        io: &mut T,
+        frame: Vec<u8>,
+    ) -> io::Result<()>
+    where
+        T: AsyncWrite + Unpin + Send,
+    {
+        write_frame(io, &frame, self.request_max).await
+    }
+
+    async fn write_response<T>(
+        &mut self,
+        _: &StreamProtocol,
+        io: &mut T,
+        frame: Vec<u8>,
+    ) -> io::Result<()>
+    where
+        T: AsyncWrite + Unpin + Send,
+    {
+        write_frame(io, &frame, self.response_max).await
+    }
+}
+
+async fn read_frame<T: AsyncRead + Unpin + Send>(io: &mut T, max: usize) -> io::Result<Vec<u8>> {
+    let mut length = [0; 4];
+    io.read_exact(&mut length).await?;
+    let length = checked(u32::from_be_bytes(length) as usize, max)?;
+    let mut frame = Vec::with_capacity(length.min(FIRST_BYTES));
+    let read = io.take(length as u64).read_to_end(&mut frame).await?;
+    if read < length {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(frame)
+}
+
+async fn write_frame<T: AsyncWrite + Unpin + Send>(
+    io: &mut T,
+    frame: &[u8],
+    max: usize,
+) -> io::Result<()> {
+    let length = u32::try_from(checked(frame.len(), max)?).map_err(io::Error::other)?;
+    io.write_all(&length.to_be_bytes()).await?;
+    io.write_all(frame).await?;
+    io.close().await
+}
+
+fn checked(length: usize, max: usize) -> io::Result<usize> {
+    if (1..=max).contains(&length) {
+        return Ok(length);
+    }
+    let what = format!("a message of {length} bytes; 1 to {max} are allowed");
+    Err(io::Error::new(io::ErrorKind::InvalidData, what))
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::io::Cursor;
+
+    use super::*;
+
+    async fn read(bytes: &[u8], max: usize) -> io::Result<Vec<u8>> {
+        read_frame(&mut Cursor::new(bytes.to_vec()), max).await
+    }
+
+    #[tokio::test]
+    async fn a_frame_reads_back() {
+        let mut io = Cursor::new(Vec::new());
+        write_frame(&mut io, b"glebe", 5).await.unwrap();
+        assert_eq!(io.get_ref(), b"\0\0\0\x05glebe");
+        assert_eq!(read(io.get_ref(), 5).await.unwrap(), b"glebe");
+    }
+
+    #[tokio::test]
+    async fn wrong_lengths_are_refused() {
+        let kind = |result: io::Result<Vec<u8>>| result.unwrap_err().kind();
+        let announced = |length: u32| length.to_be_bytes().to_vec();
+        for length in [0, 6, u32::MAX] {
+            let refused = kind(read(&announced(length), 5).await);
+            assert_eq!(refused, io::ErrorKind::InvalidData, "{length}");
+        }
+        let short = kind(read(b"\0\0\0\x05gleb", 5).await);
+        assert_eq!(short, io::ErrorKind::UnexpectedEof);
+        let mut io = Cursor::new(Vec::new());
+        assert!(write_frame(&mut io, b"glebes", 5).await.is_err());
+        assert!(io.get_ref().is_empty());
+    }
+}

@@ -1,0 +1,197 @@
+//! The handle to the swarm's task.
+//!
+//! *Invariants*: a question is answered, fails, or times out; none hangs.
+//!
+//! *Not here*: what the bytes mean (`peer`).
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use libp2p::PeerId;
+use libp2p::request_response::ResponseChannel;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::timeout;
+
+use super::IN_FLIGHT_MAX;
+use super::task::Command;
+use crate::identity::NodeId;
+
+/// Why a question has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LinkError {
+    /// No connection can be made, or it broke.
+    #[error("no connection")]
+    Unreachable,
+    /// No answer in time.
+    #[error("no answer in time")]
+    Timeout,
+    /// It closed the question without an answer, or does not speak the protocol with us.
+    #[error("no answer given")]
+    Refused,
+    /// The id names no peer.
+    #[error("no peer of that name")]
+    NoPeer,
+    /// Our own transport has stopped.
+    #[error("the transport has stopped")]
+    Stopped,
+}
+
+/// A question from another node.
+#[derive(Debug)]
+pub struct Inbound {
+    /// Who asks; the transport has verified it.
+    pub from: NodeId,
+    /// True on the members' protocol, false for a join request.
+    pub member: bool,
+    /// The question.
+    pub frame: Vec<u8>,
+    /// Where the answer goes; dropped, there is none.
+    pub reply: Reply,
+}
+
+/// Where the answer to one question goes.
+#[derive(Debug)]
+pub struct Reply {
+    pub(super) channel: ResponseChannel<Vec<u8>>,
+    pub(super) member: bool,
+    pub(super) commands: mpsc::WeakSender<Command>,
+}
+
+impl Reply {
+    /// Sends the answer; it is lost if the asker is gone.
+    pub async fn send(self, frame: Vec<u8>) {
+        let Some(commands) = self.commands.upgrade() else {
+            return;
+        };
+        let command = Command::Answer {
+            channel: self.channel,
+            member: self.member,
+            frame,
+        };
+        if commands.send(command).await.is_err() {
+            tracing::debug!("an answer came after the transport had stopped");
+        }
+    }
+}
+
+/// A node that answered at an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reached {
+    /// Who it is.
+    pub node: NodeId,
+    pub(super) peer: PeerId,
+}
+
+/// Talks to the swarm's task.
+#[derive(Debug, Clone)]
+pub struct Link {
+    commands: mpsc::Sender<Command>,
+    me: NodeId,
+    /// Questions still allowed, by peer.
+    slots: Arc<Mutex<HashMap<PeerId, Arc<Semaphore>>>>,
+}
+
+impl Link {
+    pub(super) fn new(commands: mpsc::Sender<Command>, me: NodeId) -> Self {
+        Self {
+            commands,
+            me,
+            slots: Arc::default(),
+        }
+    }
+
+    /// Returns the own id.
+    pub fn me(&self) -> &NodeId {
+        &self.me
+    }
+
+    /// Asks a member and waits for its answer, at most for `limit`.
+    pub async fn ask(
+        &self,
+        node: &NodeId,
+        address: SocketAddr,
+        frame: Vec<u8>,
+        limit: Duration,
+    ) -> Result<Vec<u8>, LinkError> {
+        let peer = node.peer().ok_or(LinkError::NoPeer)?;
+        let slots = self.slots(peer);
+        let asked = async {
+            let permit = slots.acquire().await.map_err(|_| LinkError::Stopped)?;
+            let answer = self
+                .command(|reply| Command::Ask {
+                    peer,
+                    address,
+                    frame,
+                    reply,
+                })
+                .await?;
+            drop(permit);
+            answer
+        };
+        timeout(limit, asked)
+            .await
+            .map_err(|_| LinkError::Timeout)?
+    }
+
+    /// Connects to whoever answers at an address.
+    pub async fn reach(&self, address: SocketAddr, limit: Duration) -> Result<Reached, LinkError> {
+        let reached = self.command(|reply| Command::Reach { address, reply });
+        let reached = timeout(limit, reached).await;
+        reached.map_err(|_| LinkError::Timeout)??
+    }
+
+    /// Asks somebody just reached to be let in.
+    pub async fn join(
+        &self,
+        reached: &Reached,
+        frame: Vec<u8>,
+        limit: Duration,
+    ) -> Result<Vec<u8>, LinkError> {
+        let peer = reached.peer;
+        let asked = self.command(|reply| Command::Join { peer, frame, reply });
+        let answer = timeout(limit, asked).await;
+        answer.map_err(|_| LinkError::Timeout)??
+    }
+
+    /// Admits nodes: from their next connection on they speak the members' protocol.
+    pub async fn admit(&self, nodes: impl IntoIterator<Item = NodeId>) {
+        let peers = nodes.into_iter().filter_map(|node| node.peer()).collect();
+        self.tell(Command::Admit { peers }).await;
+    }
+
+    /// Closes all connections to somebody just reached.
+    pub async fn part(&self, reached: &Reached) {
+        let peer = reached.peer;
+        self.tell(Command::Part { peer }).await;
+    }
+
+    /// Closes all connections and ends the task.
+    pub async fn stop(&self) {
+        self.tell(Command::Stop).await;
+        self.commands.closed().await;
+    }
+
+    async fn tell(&self, command: Command) {
+        if self.commands.send(command).await.is_err() {
+            tracing::debug!("a command came after the transport had stopped");
+        }
+    }
+
+    async fn command<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<T>) -> Command,
+    ) -> Result<T, LinkError> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.commands.send(command(reply)).await;
+        sent.map_err(|_| LinkError::Stopped)?;
+        answer.await.map_err(|_| LinkError::Stopped)
+    }
+
+    fn slots(&self, peer: PeerId) -> Arc<Semaphore> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = || Arc::new(Semaphore::new(IN_FLIGHT_MAX));
+        Arc::clone(slots.entry(peer).or_insert_with(fresh))
+    }
+}
