@@ -21,6 +21,7 @@ pub mod membership;
 pub mod meters;
 pub mod replicate;
 pub mod ring;
+pub mod runs;
 pub mod scatter;
 pub mod swarm;
 pub mod sync;

@@ -1,0 +1,398 @@
+//! The jobs of one node: planned, lent to workers, done, quarantined.
+//!
+//! *Invariants*: pure, time is an argument; at most one live lease a job; tokens only grow, and only
+//! the newest token of a job may finish or fail it; a job ends in exactly one of done, quarantined,
+//! cancelled.
+//!
+//! *Not here*: keeping the book on disk, starting workers (`runs`).
+
+use std::collections::BTreeMap;
+
+use earth::split::meta::SplitId;
+use earth::split::placement::PlacementKey;
+use serde::{Deserialize, Serialize};
+use wire::model::Metrics;
+use wire::run::{JobCounts, JobState};
+
+/// Time a lease lives unless renewed: several heartbeats of a busy worker.
+pub const LEASE_MS: u64 = 30_000;
+/// Attempts after which a job is quarantined (DESIGN §8).
+pub const ATTEMPTS_MAX: u32 = 3;
+
+/// Names a job: run and geocode text.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct JobKey {
+    /// Run.
+    pub run: String,
+    /// Geocode text.
+    pub geocode: String,
+}
+
+/// One job.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// Where its model will be placed.
+    pub placement_key: PlacementKey,
+    /// What it learns from, sorted.
+    pub splits: Vec<SplitId>,
+    /// State.
+    pub state: JobState,
+    /// Times it was lent.
+    pub attempts: u32,
+    /// Token of the newest lease; 0 before the first.
+    pub token: u64,
+    /// When the newest lease ends, in milliseconds of the caller's clock; lost with a restart.
+    #[serde(skip)]
+    pub expires_ms: u64,
+    /// When it was lent last, in milliseconds of the caller's clock.
+    #[serde(skip)]
+    pub lent_ms: u64,
+    /// Why it failed last.
+    pub reason: Option<String>,
+    /// Scores of its model.
+    pub metrics: Option<Metrics>,
+    /// Seconds from its last lease to its model.
+    pub seconds: Option<f64>,
+}
+
+/// Why a worker's word on a job is not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LeaseError {
+    /// There is no such job here.
+    #[error("no job {run}/{geocode} on this node")]
+    Unknown {
+        /// Run.
+        run: String,
+        /// Geocode text.
+        geocode: String,
+    },
+    /// The lease ran out and the job was lent again, or it ended.
+    #[error("lease {token} of {run}/{geocode} is stale")]
+    Stale {
+        /// Run.
+        run: String,
+        /// Geocode text.
+        geocode: String,
+        /// Token given.
+        token: u64,
+    },
+}
+
+/// All jobs of one node.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Book {
+    #[serde(with = "as_list")]
+    jobs: BTreeMap<JobKey, Job>,
+    /// The last token given out; tokens grow over all jobs and restarts.
+    token: u64,
+}
+
+impl Book {
+    /// Adds a job unless it is there already; returns whether it was added.
+    pub fn plan(&mut self, key: JobKey, placement_key: PlacementKey, splits: Vec<SplitId>) -> bool {
+        let mut splits = splits;
+        splits.sort();
+        let job = Job {
+            placement_key,
+            splits,
+            state: JobState::Waiting,
+            attempts: 0,
+            token: 0,
+            expires_ms: 0,
+            lent_ms: 0,
+            reason: None,
+            metrics: None,
+            seconds: None,
+        };
+        let vacant = !self.jobs.contains_key(&key);
+        self.jobs.entry(key).or_insert(job);
+        vacant
+    }
+
+    /// Returns all jobs in order of run and geocode.
+    pub fn jobs(&self) -> impl Iterator<Item = (&JobKey, &Job)> {
+        self.jobs.iter()
+    }
+
+    /// Returns one job.
+    pub fn job(&self, key: &JobKey) -> Option<&Job> {
+        self.jobs.get(key)
+    }
+
+    /// Counts the jobs of a run, or of all, by state.
+    pub fn counts(&self, run: Option<&str>) -> JobCounts {
+        let mut counts = JobCounts::default();
+        let of_run = |k: &JobKey| run.is_none_or(|r| r == k.run);
+        self.jobs
+            .iter()
+            .filter(|(k, _)| of_run(k))
+            .for_each(|(_, j)| counts.add(j.state));
+        counts
+    }
+
+    /// Lends the first waiting job of a run, or of any; `None` if none waits.
+    pub fn lend(&mut self, run: Option<&str>, now_ms: u64) -> Option<JobKey> {
+        self.expire(now_ms);
+        let waits = |(k, j): &(&JobKey, &Job)| {
+            j.state == JobState::Waiting && run.is_none_or(|r| r == k.run)
+        };
+        let key = self.jobs.iter().find(waits).map(|(k, _)| k.clone())?;
+        self.token += 1;
+        let token = self.token;
+        let job = self.jobs.get_mut(&key)?;
+        job.state = JobState::Running;
+        job.attempts += 1;
+        job.token = token;
+        job.lent_ms = now_ms;
+        job.expires_ms = now_ms + LEASE_MS;
+        Some(key)
+    }
+
+    /// Lengthens a lease.
+    pub fn renew(&mut self, key: &JobKey, token: u64, now_ms: u64) -> Result<(), LeaseError> {
+        let job = self.leased(key, token)?;
+        job.expires_ms = now_ms + LEASE_MS;
+        Ok(())
+    }
+
+    /// Checks that a token may still publish, without changing anything.
+    pub fn may_publish(&self, key: &JobKey, token: u64) -> Result<(), LeaseError> {
+        let job = self.jobs.get(key).ok_or_else(|| LeaseError::unknown(key))?;
+        job.held_by(key, token)
+    }
+
+    /// Marks a job done: its model is published.
+    pub fn done(
+        &mut self,
+        key: &JobKey,
+        token: u64,
+        metrics: Metrics,
+        now_ms: u64,
+    ) -> Result<(), LeaseError> {
+        let job = self.leased(key, token)?;
+        job.state = JobState::Done;
+        job.reason = None;
+        job.metrics = Some(metrics);
+        job.seconds = Some(now_ms.saturating_sub(job.lent_ms) as f64 / 1e3);
+        Ok(())
+    }
+
+    /// Takes a failure: the job waits again, or is quarantined if it failed as often as allowed or
+    /// trying again cannot help.
+    pub fn fail(
+        &mut self,
+        key: &JobKey,
+        token: u64,
+        reason: &str,
+        hopeless: bool,
+    ) -> Result<(), LeaseError> {
+        let job = self.leased(key, token)?;
+        job.give_up(reason, hopeless);
+        Ok(())
+    }
+
+    /// Returns jobs whose lease has run out to the queue; returns whether there were any.
+    pub fn expire(&mut self, now_ms: u64) -> bool {
+        let ended = |j: &&mut Job| j.state == JobState::Running && j.expires_ms <= now_ms;
+        let mut any = false;
+        for job in self.jobs.values_mut().filter(ended) {
+            job.give_up("the worker's lease ran out: it was killed or hangs", false);
+            any = true;
+        }
+        any
+    }
+
+    /// Cancels the waiting and running jobs of a run; returns how many.
+    pub fn cancel(&mut self, run: &str) -> u64 {
+        let mut cancelled = 0;
+        for (key, job) in &mut self.jobs {
+            let open = matches!(job.state, JobState::Waiting | JobState::Running);
+            if key.run == run && open {
+                job.state = JobState::Cancelled;
+                cancelled += 1;
+            }
+        }
+        cancelled
+    }
+
+    fn leased(&mut self, key: &JobKey, token: u64) -> Result<&mut Job, LeaseError> {
+        let job = self
+            .jobs
+            .get_mut(key)
+            .ok_or_else(|| LeaseError::unknown(key))?;
+        job.held_by(key, token)?;
+        Ok(job)
+    }
+}
+
+impl LeaseError {
+    fn unknown(key: &JobKey) -> Self {
+        Self::Unknown {
+            run: key.run.clone(),
+            geocode: key.geocode.clone(),
+        }
+    }
+}
+
+impl Job {
+    fn held_by(&self, key: &JobKey, token: u64) -> Result<(), LeaseError> {
+        if self.state == JobState::Running && self.token == token {
+            return Ok(());
+        }
+        Err(LeaseError::Stale {
+            run: key.run.clone(),
+            geocode: key.geocode.clone(),
+            token,
+        })
+    }
+
+    fn give_up(&mut self, reason: &str, hopeless: bool) {
+        self.reason = Some(reason.to_owned());
+        let spent = hopeless || self.attempts >= ATTEMPTS_MAX;
+        self.state = if spent {
+            JobState::Quarantined
+        } else {
+            JobState::Waiting
+        };
+    }
+}
+
+/// A map as a list of pairs, since JSON's keys are texts.
+mod as_list {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    use super::{Job, JobKey};
+
+    pub(super) fn serialize<S: Serializer>(
+        jobs: &BTreeMap<JobKey, Job>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(jobs)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<JobKey, Job>, D::Error> {
+        Ok(Vec::<(JobKey, Job)>::deserialize(deserializer)?
+            .into_iter()
+            .collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(geocode: &str) -> JobKey {
+        JobKey {
+            run: "r".to_owned(),
+            geocode: geocode.to_owned(),
+        }
+    }
+
+    fn book(geocodes: &[&str]) -> Book {
+        let mut book = Book::default();
+        for g in geocodes {
+            assert!(book.plan(key(g), PlacementKey::named("test", g), Vec::new()));
+        }
+        book
+    }
+
+    fn metrics() -> Metrics {
+        Metrics {
+            val_mse: 1.0,
+            val_mae: 1.0,
+            mean_mse: 2.0,
+            linear_mse: 2.0,
+            chips_train: 3,
+            chips_val: 1,
+            epochs_best: 1,
+            epochs: 2,
+        }
+    }
+
+    #[test]
+    fn a_job_is_planned_once_and_lent_once() {
+        let mut book = book(&["9xj"]);
+        assert!(!book.plan(key("9xj"), PlacementKey::named("test", "x"), Vec::new()));
+        assert_eq!(book.lend(Some("r"), 0), Some(key("9xj")));
+        assert_eq!(book.lend(Some("r"), 1), None);
+        assert_eq!(book.lend(Some("other"), 1), None);
+    }
+
+    #[test]
+    fn a_stalled_worker_cannot_publish_after_its_job_was_lent_again() {
+        let mut book = book(&["9xj"]);
+        book.lend(None, 0);
+        let old = book.job(&key("9xj")).map_or(0, |j| j.token);
+        assert_eq!(book.lend(None, LEASE_MS), Some(key("9xj")));
+        let new = book.job(&key("9xj")).map_or(0, |j| j.token);
+        assert!(new > old);
+        assert!(book.may_publish(&key("9xj"), old).is_err());
+        assert!(book.done(&key("9xj"), old, metrics(), 1).is_err());
+        assert!(book.renew(&key("9xj"), old, 1).is_err());
+        assert_eq!(
+            book.done(&key("9xj"), new, metrics(), LEASE_MS + 2_000),
+            Ok(())
+        );
+        let job = book.job(&key("9xj")).unwrap();
+        assert_eq!((job.state, job.seconds), (JobState::Done, Some(2.0)));
+        assert!(
+            book.done(&key("9xj"), new, metrics(), 1).is_err(),
+            "published twice"
+        );
+    }
+
+    #[test]
+    fn a_renewed_lease_does_not_run_out() {
+        let mut book = book(&["9xj"]);
+        book.lend(None, 0);
+        assert_eq!(book.renew(&key("9xj"), 1, LEASE_MS - 1), Ok(()));
+        assert!(!book.expire(LEASE_MS));
+        assert!(book.expire(2 * LEASE_MS));
+    }
+
+    #[test]
+    fn a_poison_job_is_quarantined_after_three_tries_and_stops_no_other() {
+        let mut book = book(&["9xj", "9xk"]);
+        for attempt in 1..=ATTEMPTS_MAX {
+            assert_eq!(book.lend(None, 0), Some(key("9xj")), "attempt {attempt}");
+            let token = book.job(&key("9xj")).map_or(0, |j| j.token);
+            assert_eq!(book.fail(&key("9xj"), token, "NaN loss", false), Ok(()));
+        }
+        assert_eq!(
+            book.job(&key("9xj")).map(|j| j.state),
+            Some(JobState::Quarantined)
+        );
+        assert_eq!(book.lend(None, 0), Some(key("9xk")));
+        let token = book.job(&key("9xk")).map_or(0, |j| j.token);
+        assert_eq!(book.fail(&key("9xk"), token, "no chips", true), Ok(()));
+        let counts = book.counts(Some("r"));
+        assert_eq!((counts.quarantined, counts.unfinished()), (2, 0));
+    }
+
+    #[test]
+    fn cancelling_leaves_finished_jobs_alone() {
+        let mut book = book(&["9xj", "9xk"]);
+        book.lend(None, 0);
+        assert_eq!(book.done(&key("9xj"), 1, metrics(), 5), Ok(()));
+        assert_eq!(book.cancel("r"), 1);
+        assert_eq!(book.job(&key("9xj")).map(|j| j.state), Some(JobState::Done));
+        assert_eq!(
+            book.job(&key("9xk")).map(|j| j.state),
+            Some(JobState::Cancelled)
+        );
+    }
+
+    #[test]
+    fn after_a_restart_lent_jobs_run_out_at_once_and_tokens_go_on() {
+        let mut book = book(&["9xj"]);
+        book.lend(None, 7);
+        let text = serde_json::to_string(&book).unwrap();
+        let mut again: Book = serde_json::from_str(&text).unwrap();
+        assert_eq!(again.lend(None, 8), Some(key("9xj")));
+        assert_eq!(again.job(&key("9xj")).map(|j| j.token), Some(2));
+    }
+}
