@@ -235,7 +235,7 @@ fn window_of(geocode: &Geocode, resolution_m: f64) -> Option<(Window, u32, u32)>
     let scheme = geocode.scheme();
     let columns = scheme.columns(geocode.precision()) / scheme.columns(anchor.precision());
     let rows = scheme.rows(geocode.precision()) / scheme.rows(anchor.precision());
-    if anchor_width % columns != 0 || anchor_height % rows != 0 {
+    if !(anchor_width.is_multiple_of(columns) && anchor_height.is_multiple_of(rows)) {
         return None;
     }
     let (width, height) = (anchor_width / columns, anchor_height / rows);
