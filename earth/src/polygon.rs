@@ -226,6 +226,14 @@ impl Polygon {
         })
     }
 
+    /// Tells whether a box lies inside as a whole; never so when unsure.
+    pub fn contains_box(&self, area: &LonLatBox) -> bool {
+        area.parts().iter().all(|b| {
+            let sides = [b.west(), b.south(), b.east(), b.north()];
+            self.contains(b.centre()) && !self.enters(sides)
+        })
+    }
+
     /// Tells whether an edge runs through the inside of west, south, east, north.
     fn enters(&self, [west, south, east, north]: [f64; 4]) -> bool {
         self.parts.iter().any(|part| {

@@ -4,6 +4,17 @@
 //!
 //! *Not here*: storage and network (node), text of the command line (cli).
 
+pub mod empty;
+pub mod index;
+pub mod merge;
 pub mod model;
+pub mod page;
+pub mod predicate;
+pub mod route;
+pub mod row;
+pub mod share;
+pub mod slots;
+pub mod space;
+pub mod text;
 
 pub use model::{Query, Range, SortKey, SortOrder, TimeRange};

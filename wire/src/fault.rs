@@ -4,6 +4,8 @@
 //!
 //! *Not here*: errors inside one process.
 
+use query::predicate::PredicateError;
+use query::text::TextError;
 use serde::{Deserialize, Serialize};
 
 /// Media type of a fault in an HTTP answer.
@@ -100,5 +102,17 @@ impl Fault {
     pub fn try_(mut self, step: impl Into<String>) -> Self {
         self.try_ = Some(step.into());
         self
+    }
+}
+
+impl From<PredicateError> for Fault {
+    fn from(error: PredicateError) -> Self {
+        Self::new(FaultKind::Usage, "the query cannot be understood").because(error.to_string())
+    }
+}
+
+impl From<TextError> for Fault {
+    fn from(error: TextError) -> Self {
+        Self::new(FaultKind::Usage, "the selectors cannot be understood").because(error.to_string())
     }
 }

@@ -5,6 +5,7 @@
 //! *Not here*: the predicates (query).
 
 use query::Query;
+use query::empty::Emptiness;
 use serde::{Deserialize, Serialize};
 
 use crate::hit::Hit;
@@ -77,6 +78,19 @@ pub struct EmptyReason {
     /// The nearest value of that predicate that matches something, as text for the flag.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nearest: Option<String>,
+}
+
+impl EmptyReason {
+    /// Puts what the nodes found about an empty answer into words.
+    pub fn new(found: &Emptiness) -> Self {
+        let blame = found.blame();
+        Self {
+            splits: found.rows,
+            predicate: blame.as_ref().map(|b| b.clause.flag().to_owned()),
+            others_match: blame.as_ref().map_or(0, |b| b.others_match),
+            nearest: blame.and_then(|b| b.nearest),
+        }
+    }
 }
 
 /// `POST /v1/search` body.
