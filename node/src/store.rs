@@ -2,9 +2,381 @@
 //!
 //! *Invariants*: the files are the truth, the index is remade from them; what is acknowledged is
 //! fsynced; bytes are verified before they are handed out; nothing half-written is ever visible.
+//! One object is written by one thread at a time.
 //!
-//! *Not here*: other nodes (`cluster`), what a predicate means (query).
+//! *Not here*: other nodes (`cluster`), what a predicate means (query). Every method blocks.
 
+mod error;
+mod files;
+mod keys;
 pub mod object;
+mod rebuild;
 pub mod record;
+mod records;
+mod rows;
+mod settle;
 mod split_file;
+
+use std::fs;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use bytes::Bytes;
+use wire::bundle::Kind;
+use wire::hit::FileEntry;
+use wire::object::PutOutcome;
+
+pub use error::StoreError;
+pub use object::{ContentHash, Object, ObjectError, ObjectFile, ObjectKey};
+pub use rebuild::Rebuild;
+pub use record::{Held, Record};
+
+use files::{Files, Staged};
+use records::Records;
+
+use crate::slots::SlotSet;
+
+/// Bytes of the disk that puts leave free: the index can still be written, and read.
+pub const RESERVE_BYTES: u64 = 64 << 20;
+/// Locks over objects: more than the threads that put at a time.
+const LOCKS: usize = 64;
+/// Times a file is read again because its object was overwritten meanwhile.
+const READS_MAX: u32 = 3;
+
+/// What one node keeps.
+#[derive(Debug)]
+pub struct Store {
+    dir: PathBuf,
+    files: Files,
+    /// Swapped when the index is remade; readers keep the one they began with.
+    records: RwLock<Arc<Records>>,
+    /// Held while an object is written, by the hash of its key.
+    locks: Vec<Mutex<()>>,
+    /// Read by every write, written while the index is remade.
+    gate: RwLock<()>,
+}
+
+/// What a put does where the id is held with other content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PutMode {
+    /// What was there first stays.
+    Keep,
+    /// The new content is the next revision.
+    Overwrite,
+    /// The content comes from another replica with that revision: the greater revision stays, of
+    /// equal ones the one with the lesser hash, so that replicas converge in any order.
+    Replica(u32),
+    /// As `Replica`, and the files are written anew even if the record names the same content:
+    /// they were found corrupt.
+    Heal(u32),
+}
+
+/// What a put did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Put {
+    /// New, same or kept.
+    pub outcome: PutOutcome,
+    /// Hash of what is held now.
+    pub hash: ContentHash,
+    /// Revision of what is held now.
+    pub revision: u32,
+    /// Bytes of what is held now.
+    pub bytes: u64,
+}
+
+/// What a store holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stats {
+    /// Splits.
+    pub splits: u64,
+    /// Splits in the slots asked for.
+    pub splits_in_slots: u64,
+    /// Models.
+    pub models: u64,
+    /// Objects of every kind.
+    pub objects: u64,
+    /// Bytes of all objects.
+    pub bytes: u64,
+}
+
+impl Store {
+    /// Opens the store below `dir`, makes it where there is none, and remakes an index that cannot
+    /// be trusted. The caller holds the lock of `dir`.
+    pub fn open(dir: &Path) -> Result<Self, StoreError> {
+        Self::open_with_reserve(dir, RESERVE_BYTES)
+    }
+
+    /// As `open`, leaving another number of bytes of the disk free.
+    pub fn open_with_reserve(dir: &Path, reserve_bytes: u64) -> Result<Self, StoreError> {
+        let files = Files::open(dir, reserve_bytes)?;
+        let records = match Records::open(&index_path(dir)) {
+            Ok(records) => records,
+            Err(error) if error.is_damage() => {
+                tracing::warn!(%error, "the index is remade from the files");
+                remake(dir, &files)?.0
+            }
+            Err(error) => return Err(error),
+        };
+        settle::settle(&files, &records)?;
+        Ok(Self {
+            dir: dir.to_owned(),
+            files,
+            records: RwLock::new(Arc::new(records)),
+            locks: (0..LOCKS).map(|_| Mutex::new(())).collect(),
+            gate: RwLock::new(()),
+        })
+    }
+
+    /// Keeps an object; when it returns, payload and record are fsynced.
+    pub fn put(&self, object: &Object, mode: PutMode) -> Result<Put, StoreError> {
+        let mut record = Record::describe(object, 1)?;
+        let _gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
+        let _lock = self.lock(&object.key);
+        let old = self.records().get(&object.key)?;
+        let Some(revision) = next_revision(old.as_ref(), &record, mode) else {
+            // An old one is there: without one every mode writes.
+            return Ok(old.map_or_else(
+                || put(PutOutcome::Same, &record),
+                |old| {
+                    let same = old.hash == record.hash;
+                    put(
+                        if same {
+                            PutOutcome::Same
+                        } else {
+                            PutOutcome::Kept
+                        },
+                        &old,
+                    )
+                },
+            ));
+        };
+        record.revision = revision;
+        self.files.check_space(record.bytes())?;
+        let staged = self.files.stage(object, &record)?;
+        let replaced = self.files.place(staged, &record)?;
+        if let Err(error) = self.records().insert(std::slice::from_ref(&record)) {
+            // The start settles what the disk holds against what the index holds.
+            std::mem::forget(replaced);
+            return Err(error);
+        }
+        drop(replaced);
+        self.leave_old_slot(old.as_ref(), &record)?;
+        Ok(put(PutOutcome::New, &record))
+    }
+
+    /// Removes the folder of an earlier revision that was placed elsewhere.
+    fn leave_old_slot(&self, old: Option<&Record>, new: &Record) -> Result<(), StoreError> {
+        match old {
+            Some(old) if old.slot() != new.slot() => {
+                let away = self.files.announce_removal(&old.key, old.slot())?;
+                self.files.take_away(&away, &old.key, old.slot())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Forgets an object and removes its files; `false` if it was not there.
+    pub fn delete(&self, key: &ObjectKey) -> Result<bool, StoreError> {
+        let _gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
+        let _lock = self.lock(key);
+        let Some(record) = self.records().get(key)? else {
+            return Ok(false);
+        };
+        let away: Staged = self.files.announce_removal(key, record.slot())?;
+        self.records().remove(key)?;
+        self.files.take_away(&away, key, record.slot())?;
+        Ok(true)
+    }
+
+    /// Returns the record of an object.
+    pub fn record(&self, key: &ObjectKey) -> Result<Option<Record>, StoreError> {
+        self.trusted(|records| records.get(key))
+    }
+
+    /// Returns one file of an object, verified against its record.
+    pub fn file(&self, key: &ObjectKey, name: &str) -> Result<Bytes, StoreError> {
+        let mut last = None;
+        for _ in 0..READS_MAX {
+            let record = self.held_record(key)?;
+            let entry = record.file(name);
+            let entry = entry.ok_or_else(|| StoreError::MissingFile {
+                key: key.clone(),
+                name: name.to_owned(),
+            })?;
+            match self.read_verified(&record, entry) {
+                // Overwritten between record and file: look again.
+                Err(error) if last.is_none_or(|hash| hash != record.hash) => {
+                    last = Some(record.hash);
+                    drop(error);
+                }
+                answer => return answer,
+            }
+        }
+        Err(StoreError::Corrupt {
+            key: key.clone(),
+            name: name.to_owned(),
+        })
+    }
+
+    /// Returns an object with all its files, verified against its record.
+    pub fn object(&self, key: &ObjectKey) -> Result<(Record, Object), StoreError> {
+        let record = self.held_record(key)?;
+        let mut files = Vec::with_capacity(record.files.len());
+        for entry in &record.files {
+            files.push(ObjectFile {
+                name: entry.name.clone(),
+                bytes: self.read_verified(&record, entry)?,
+            });
+        }
+        let object = Object {
+            key: record.key.clone(),
+            placement_key: record.placement_key.clone(),
+            files,
+        };
+        Ok((record, object))
+    }
+
+    /// Reads every file of an object; `Corrupt` names the first that is not what was put.
+    pub fn verify(&self, key: &ObjectKey) -> Result<ContentHash, StoreError> {
+        self.object(key).map(|(record, _)| record.hash)
+    }
+
+    /// Returns what is held of a kind in some slots, by slot and id.
+    pub fn list(&self, kind: Kind, slots: &SlotSet) -> Result<Vec<Held>, StoreError> {
+        self.trusted(|records| records.held(kind, slots))
+    }
+
+    /// Returns the records of a kind in some slots, by id; for kinds of which there are few.
+    pub fn records_of(&self, kind: Kind, slots: &SlotSet) -> Result<Vec<Record>, StoreError> {
+        self.trusted(|records| records.all(kind, slots))
+    }
+
+    /// Returns what the store holds, and how many splits of it in those slots.
+    pub fn stats(&self, slots: &SlotSet) -> Result<Stats, StoreError> {
+        let mut stats = Stats::default();
+        for kind in files::KINDS {
+            for held in self.list(kind, &SlotSet::all())? {
+                stats.objects += 1;
+                stats.bytes += held.bytes;
+                match kind {
+                    Kind::Split => {
+                        stats.splits += 1;
+                        stats.splits_in_slots += u64::from(slots.contains(held.slot));
+                    }
+                    Kind::Model => stats.models += 1,
+                    Kind::Run | Kind::Ledger | Kind::Collection => {}
+                }
+            }
+        }
+        Ok(stats)
+    }
+
+    /// Remakes every record from the files alone; puts wait meanwhile, reads do not.
+    pub fn rebuild_index(&self) -> Result<Rebuild, StoreError> {
+        let _gate = self.gate.write().unwrap_or_else(PoisonError::into_inner);
+        let (records, done) = remake(&self.dir, &self.files)?;
+        let mut current = self.records.write().unwrap_or_else(PoisonError::into_inner);
+        *current = Arc::new(records);
+        Ok(done)
+    }
+
+    /// Returns the folder that holds an object's files.
+    pub fn folder(&self, record: &Record) -> PathBuf {
+        self.files.folder(&record.key, record.slot())
+    }
+
+    /// Asks the index; if that turns out damaged, remakes it and asks once more.
+    fn trusted<T>(&self, ask: impl Fn(&Records) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        match ask(&self.records()) {
+            Err(error) if error.is_damage() => {
+                tracing::warn!(%error, "the index is remade from the files");
+                self.rebuild_index()?;
+                ask(&self.records())
+            }
+            answer => answer,
+        }
+    }
+
+    fn records(&self) -> Arc<Records> {
+        let current = self.records.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&current)
+    }
+
+    fn held_record(&self, key: &ObjectKey) -> Result<Record, StoreError> {
+        let record = self.record(key)?;
+        record.ok_or_else(|| StoreError::Missing { key: key.clone() })
+    }
+
+    fn read_verified(&self, record: &Record, entry: &FileEntry) -> Result<Bytes, StoreError> {
+        let bytes = fs::read(self.folder(record).join(&entry.name)).unwrap_or_default();
+        let right = bytes.len() as u64 == entry.bytes
+            && blake3::hash(&bytes).to_hex().as_str() == entry.blake3;
+        if right {
+            return Ok(Bytes::from(bytes));
+        }
+        Err(StoreError::Corrupt {
+            key: record.key.clone(),
+            name: entry.name.clone(),
+        })
+    }
+
+    fn lock(&self, key: &ObjectKey) -> MutexGuard<'_, ()> {
+        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(key);
+        let at = usize::try_from(hash % LOCKS as u64).unwrap_or(0);
+        self.locks[at]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Decides whether to write, and as which revision.
+fn next_revision(old: Option<&Record>, new: &Record, mode: PutMode) -> Option<u32> {
+    let wins = |old: &Record, revision: u32| {
+        let newer = revision > old.revision;
+        let first = revision == old.revision && new.hash < old.hash;
+        (newer || first).then_some(revision)
+    };
+    match (old, mode) {
+        (None, PutMode::Replica(revision) | PutMode::Heal(revision)) => Some(revision),
+        (None, _) => Some(1),
+        (Some(old), PutMode::Heal(revision)) if old.hash == new.hash => {
+            Some(revision.max(old.revision))
+        }
+        (Some(old), PutMode::Replica(revision) | PutMode::Heal(revision)) => wins(old, revision),
+        (Some(old), PutMode::Overwrite) if old.hash != new.hash => {
+            Some(old.revision.saturating_add(1))
+        }
+        (Some(_), PutMode::Overwrite | PutMode::Keep) => None,
+    }
+}
+
+fn put(outcome: PutOutcome, record: &Record) -> Put {
+    Put {
+        outcome,
+        hash: record.hash,
+        revision: record.revision,
+        bytes: record.bytes(),
+    }
+}
+
+fn index_path(dir: &Path) -> PathBuf {
+    dir.join("index.redb")
+}
+
+/// Makes a new index from the files and puts it in the place of the old one.
+fn remake(dir: &Path, files: &Files) -> Result<(Records, Rebuild), StoreError> {
+    let fresh = dir.join("index.redb.new");
+    let path = index_path(dir);
+    let swap = || StoreError::io("replace the index");
+    if fresh.exists() {
+        fs::remove_file(&fresh).map_err(swap())?;
+    }
+    let records = Records::open(&fresh)?;
+    let done = rebuild::fill(files, &records)?;
+    fs::rename(&fresh, &path).map_err(swap())?;
+    fs::File::open(dir)
+        .and_then(|d| d.sync_all())
+        .map_err(swap())?;
+    Ok((records, done))
+}

@@ -135,12 +135,11 @@ impl Object {
 
     /// Returns name, length and hash of each file, sorted by name.
     pub fn entries(&self) -> Vec<FileEntry> {
-        let entry = |file: &ObjectFile| FileEntry {
-            name: file.name.clone(),
-            bytes: file.bytes.len() as u64,
-            blake3: blake3::hash(&file.bytes).to_hex().to_string(),
-        };
-        let mut entries: Vec<FileEntry> = self.files.iter().map(entry).collect();
+        let mut entries: Vec<FileEntry> = self
+            .files
+            .iter()
+            .map(|f| entry(&f.name, &f.bytes))
+            .collect();
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         entries
     }
@@ -177,6 +176,11 @@ impl ContentHash {
         Self(*hasher.finalize().as_bytes())
     }
 
+    /// Builds the hash from its bytes.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// Returns the bytes.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -192,6 +196,15 @@ impl fmt::Display for ContentHash {
 impl fmt::Debug for ContentHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ContentHash({self})")
+    }
+}
+
+/// Returns name, length and hash of a file.
+pub(super) fn entry(name: &str, bytes: &[u8]) -> FileEntry {
+    FileEntry {
+        name: name.to_owned(),
+        bytes: bytes.len() as u64,
+        blake3: blake3::hash(bytes).to_hex().to_string(),
     }
 }
 

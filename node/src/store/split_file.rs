@@ -4,13 +4,23 @@
 //!
 //! *Not here*: the file format (earth).
 
-use super::object::{Object, ObjectError};
+use earth::split::meta::SplitMeta;
+
+use super::object::{Object, ObjectError, ObjectFile, ObjectKey};
 use super::record::wrong;
 
 /// Returns the split's metadata as JSON.
 pub(super) fn document(object: &Object) -> Result<String, ObjectError> {
-    Err(wrong(
-        &object.key,
-        "it has no GeoTIFF that describes itself",
-    ))
+    let meta = meta(&object.key, &object.files)?;
+    if meta.placement_key != object.placement_key {
+        return Err(wrong(&object.key, "it belongs under another placement key"));
+    }
+    super::record::agree(&object.key, meta.id.as_str())?;
+    serde_json::to_string(&meta).map_err(|e| wrong(&object.key, e.to_string()))
+}
+
+/// Returns the split's metadata.
+pub(super) fn meta(key: &ObjectKey, files: &[ObjectFile]) -> Result<SplitMeta, ObjectError> {
+    let _ = files;
+    Err(wrong(key, "it has no GeoTIFF that describes itself"))
 }

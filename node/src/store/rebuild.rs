@@ -1,0 +1,112 @@
+//! Remaking every record from the files alone.
+//!
+//! *Invariants*: nothing but the files is read; what does not match its own checksums is left out
+//! and named.
+//!
+//! *Not here*: putting the new index in the place of the old one (`store`).
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use bytes::Bytes;
+use earth::split::placement::{PlacementKey, Slot};
+use wire::bundle::Kind;
+
+use super::error::StoreError;
+use super::files::{Files, ObjectNote};
+use super::object::{OBJECT_FILE, Object, ObjectFile, ObjectKey};
+use super::record::Record;
+use super::records::Records;
+
+/// Records a transaction: bounds memory, and a commit's fsync is shared by many.
+const BATCH: usize = 256;
+
+/// What remaking the index found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Rebuild {
+    /// Objects recorded.
+    pub objects: u64,
+    /// Folders left out because they are not whole, with the reason.
+    pub left_out: Vec<String>,
+}
+
+/// Fills an empty index.
+pub(super) fn fill(files: &Files, records: &Records) -> Result<Rebuild, StoreError> {
+    let mut done = Rebuild::default();
+    let mut batch = Vec::new();
+    for (key, slot, folder) in files.walk()? {
+        match read(&key, slot, &folder) {
+            Ok(record) => batch.push(record),
+            Err(reason) => {
+                tracing::warn!(%key, reason, "an object is left out of the index");
+                done.left_out.push(format!("{key}: {reason}"));
+            }
+        }
+        if batch.len() == BATCH {
+            done.objects += batch.len() as u64;
+            records.insert(&std::mem::take(&mut batch))?;
+        }
+    }
+    done.objects += batch.len() as u64;
+    records.insert(&batch)?;
+    Ok(done)
+}
+
+/// Describes the object in a folder; an error says why it is not whole.
+fn read(key: &ObjectKey, slot: Slot, folder: &Path) -> Result<Record, String> {
+    let files = read_files(folder).map_err(|e| e.to_string())?;
+    let note = read_note(folder)?;
+    let revision = note.as_ref().map_or(1, |n| n.revision);
+    let placement_key = match &note {
+        Some(note) => note.placement_key.clone(),
+        None => placement_of(key, &files)?,
+    };
+    let object = Object {
+        key: key.clone(),
+        placement_key,
+        files,
+    };
+    let record = Record::describe(&object, revision).map_err(|e| e.to_string())?;
+    if note.is_some_and(|n| n.files != record.files || n.key != record.key) {
+        return Err("its files are not those that were put".to_owned());
+    }
+    if record.slot() != slot {
+        let right = record.slot();
+        return Err(format!("it lies in slot {slot} and belongs to {right}"));
+    }
+    Ok(record)
+}
+
+fn read_note(folder: &Path) -> Result<Option<ObjectNote>, String> {
+    let wrong = |e: &dyn std::fmt::Display| format!("{OBJECT_FILE}: {e}");
+    match fs::read(folder.join(OBJECT_FILE)) {
+        Ok(bytes) => serde_json::from_slice(&bytes)
+            .map_err(|e| wrong(&e))
+            .map(Some),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(wrong(&error)),
+    }
+}
+
+fn placement_of(key: &ObjectKey, files: &[ObjectFile]) -> Result<PlacementKey, String> {
+    if key.kind != Kind::Split {
+        return Err(format!("{OBJECT_FILE} is missing"));
+    }
+    let meta = super::split_file::meta(key, files).map_err(|e| e.to_string())?;
+    Ok(meta.placement_key)
+}
+
+fn read_files(folder: &Path) -> io::Result<Vec<ObjectFile>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name != OBJECT_FILE {
+            let bytes = Bytes::from(fs::read(entry.path())?);
+            files.push(ObjectFile { name, bytes });
+        }
+    }
+    files.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(files)
+}

@@ -1,0 +1,54 @@
+//! What a start does about writes that a crash cut off.
+//!
+//! *Invariants*: afterwards `tmp` is empty, every acknowledged object is in its place, and what was
+//! renamed but never acknowledged is gone again.
+//!
+//! *Not here*: how intents are written (`files`).
+
+use std::fs;
+use std::path::Path;
+
+use super::error::StoreError;
+use super::files::Files;
+use super::object::{ContentHash, OBJECT_FILE};
+use super::records::Records;
+
+/// Settles every intent, then empties `tmp`.
+pub(super) fn settle(files: &Files, records: &Records) -> Result<(), StoreError> {
+    for (intent, staged) in files.intents()? {
+        let record = records.get(&intent.key)?;
+        let committed = record.as_ref().map(|r| r.hash) == intent.hash;
+        if committed && intent.hash.is_some() {
+            continue;
+        }
+        let folder = files.folder(&intent.key, intent.slot);
+        match record {
+            // Placed but not recorded, or to be removed and no longer recorded.
+            None => files.discard(&intent)?,
+            Some(record) if record.slot() == intent.slot => {
+                let expected = Some(record.hash);
+                if hash_of(&folder) != expected && hash_of(&staged) == expected {
+                    files.undo(&intent, &staged)?;
+                }
+            }
+            // The record still names the folder in another slot.
+            Some(_) => files.discard(&intent)?,
+        }
+        tracing::info!(key = %intent.key, "settled a write that was cut off");
+    }
+    files.clear_tmp()
+}
+
+/// Returns the content hash of a folder, `None` if there is none to read.
+fn hash_of(folder: &Path) -> Option<ContentHash> {
+    let mut entries = Vec::new();
+    for entry in fs::read_dir(folder).ok()? {
+        let entry = entry.ok()?;
+        let name = entry.file_name().to_str()?.to_owned();
+        if name != OBJECT_FILE {
+            let bytes = fs::read(entry.path()).ok()?;
+            entries.push(super::object::entry(&name, &bytes));
+        }
+    }
+    Some(ContentHash::of(&entries))
+}
