@@ -1,0 +1,138 @@
+//! The book of jobs on disk: `DIR/jobs.redb`.
+//!
+//! ```text
+//! table "jobs"  key "RUN/GEOCODE"  value  u32 LE CRC-32 of what follows, then the job as JSON
+//! table "runs"  key "RUN"          value  u32 LE CRC-32 of what follows, then the run as JSON
+//! ```
+//! *Invariants*: a record that does not check is dropped with a warning, never believed: a job whose
+//! model is published is known by the model, any other is done again.
+//!
+//! *Not here*: what jobs are (`book`).
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use wire::run::Run;
+
+use super::book::{Book, Job, JobKey};
+
+const JOBS: TableDefinition<&str, &[u8]> = TableDefinition::new("jobs");
+const RUNS: TableDefinition<&str, &[u8]> = TableDefinition::new("runs");
+
+/// Why the book cannot be kept.
+#[derive(Debug, thiserror::Error)]
+#[error("the jobs of this node cannot be kept in {}", path.display())]
+pub struct KeepError {
+    path: PathBuf,
+    #[source]
+    source: redb::Error,
+}
+
+/// Job states and run definitions on disk.
+#[derive(Debug)]
+pub struct Keep {
+    path: PathBuf,
+    db: Database,
+}
+
+impl Keep {
+    /// Opens or makes the file; one that cannot be opened is set aside and begun anew.
+    pub fn open(path: &Path) -> Result<Self, KeepError> {
+        let db = Database::create(path).or_else(|error| {
+            tracing::warn!(%error, "the book of jobs is damaged and begun anew");
+            let aside = path.with_extension("damaged");
+            std::fs::rename(path, aside).map_err(redb::StorageError::Io)?;
+            Database::create(path)
+        });
+        let fault = |source| KeepError { path: path.to_path_buf(), source };
+        Ok(Self { path: path.to_path_buf(), db: db.map_err(|e| fault(e.into()))? })
+    }
+
+    /// Reads all that checks.
+    pub fn load(&self) -> Result<(Book, BTreeMap<String, Run>), KeepError> {
+        let jobs = self.read::<Job>(JOBS).map_err(|e| self.fault(e))?;
+        let mut book = Book::default();
+        for (key, job) in jobs {
+            if let Some((run, geocode)) = key.split_once('/') {
+                let key = JobKey { run: run.to_owned(), geocode: geocode.to_owned() };
+                book.restore(key, job);
+            }
+        }
+        let runs = self.read::<Run>(RUNS).map_err(|e| self.fault(e))?;
+        Ok((book, runs.into_iter().collect()))
+    }
+
+    /// Writes one job's state, durably.
+    pub fn job(&self, key: &JobKey, job: &Job) -> Result<(), KeepError> {
+        let name = format!("{}/{}", key.run, key.geocode);
+        self.write(JOBS, [(name, sealed(job))])
+    }
+
+    /// Writes a run with its jobs, durably and at once.
+    pub fn run(&self, run: &Run, jobs: &[(JobKey, Job)]) -> Result<(), KeepError> {
+        let named = |k: &JobKey| format!("{}/{}", k.run, k.geocode);
+        self.write(JOBS, jobs.iter().map(|(k, j)| (named(k), sealed(j))))?;
+        self.write(RUNS, [(run.name.clone(), sealed(run))])
+    }
+
+    fn write(
+        &self,
+        table: TableDefinition<&str, &[u8]>,
+        rows: impl IntoIterator<Item = (String, Vec<u8>)>,
+    ) -> Result<(), KeepError> {
+        let all = || -> Result<(), redb::Error> {
+            let transaction = self.db.begin_write()?;
+            {
+                let mut table = transaction.open_table(table)?;
+                for (key, value) in rows {
+                    table.insert(key.as_str(), value.as_slice())?;
+                }
+            }
+            transaction.commit()?;
+            Ok(())
+        };
+        all().map_err(|e| self.fault(e))
+    }
+
+    fn read<T: DeserializeOwned>(
+        &self,
+        table: TableDefinition<&str, &[u8]>,
+    ) -> Result<Vec<(String, T)>, redb::Error> {
+        let transaction = self.db.begin_read()?;
+        let table = match transaction.open_table(table) {
+            Ok(table) => table,
+            Err(redb::TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+            Err(e) => return Err(e.into()),
+        };
+        let mut rows = Vec::new();
+        for row in table.iter()? {
+            let (key, value) = row?;
+            match opened(value.value()) {
+                Some(found) => rows.push((key.value().to_owned(), found)),
+                None => tracing::warn!(key = key.value(), "a record of the book does not check"),
+            }
+        }
+        Ok(rows)
+    }
+
+    fn fault(&self, source: redb::Error) -> KeepError {
+        KeepError { path: self.path.clone(), source }
+    }
+}
+
+/// Returns the checksum and the value as JSON; our own types always are JSON.
+fn sealed(value: &impl Serialize) -> Vec<u8> {
+    let json = serde_json::to_vec(value).unwrap_or_default();
+    let mut out = crc32fast::hash(&json).to_le_bytes().to_vec();
+    out.extend_from_slice(&json);
+    out
+}
+
+fn opened<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    let (crc, json) = bytes.split_first_chunk::<4>()?;
+    (crc32fast::hash(json) == u32::from_le_bytes(*crc)).then_some(())?;
+    serde_json::from_slice(json).ok()
+}

@@ -1,0 +1,105 @@
+//! Worker processes: `glebe-trainer work` beside this node, as many as it may run.
+//!
+//! *Invariants*: workers run only while jobs wait; they die with the node; one that cannot be
+//! started is said and its jobs are quarantined with that reason, not left waiting for ever.
+//!
+//! *Not here*: leases (`book`).
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::process::Command;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::Runs;
+
+/// The worker's file name.
+const BINARY: &str = "glebe-trainer";
+/// Time between looks at the queue when nobody told of a waiting job.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// Pause after a worker that ended badly; doubled each time, up to the greatest.
+const BACK_OFF: Duration = Duration::from_millis(500);
+/// Greatest pause.
+const BACK_OFF_MAX: Duration = Duration::from_secs(10);
+/// Starts in a row that fail before waiting jobs are quarantined.
+const STARTS_FAILED_MAX: u32 = 3;
+
+/// How workers are started.
+#[derive(Debug, Clone)]
+pub struct WorkerConfig {
+    /// The node's own address as a worker reaches it: `http://…` or `unix:…`.
+    pub address: String,
+    /// Workers at once.
+    pub count: u16,
+}
+
+/// Keeps workers running while jobs wait, until `stop`.
+pub fn supervise(
+    runs: &Arc<Runs>,
+    config: &WorkerConfig,
+    stop: &CancellationToken,
+    tasks: &TaskTracker,
+) {
+    for number in 0..config.count {
+        let (runs, config, stop) = (Arc::clone(runs), config.clone(), stop.clone());
+        tasks.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = keep_one(&runs, &config, number) => {}
+            }
+        });
+    }
+}
+
+/// Runs one worker after another, whenever a job waits.
+async fn keep_one(runs: &Runs, config: &WorkerConfig, number: u16) {
+    let mut failed = 0;
+    loop {
+        if runs.counts(None).waiting == 0 {
+            // A timeout is no error here: leases may have run out without a word.
+            drop(tokio::time::timeout(LOOK_EVERY, runs.waiting.notified()).await);
+            continue;
+        }
+        match work(config, number).await {
+            Ok(()) => failed = 0,
+            Err(reason) => {
+                failed += 1;
+                tracing::warn!(%reason, "a worker ended badly");
+                if failed >= STARTS_FAILED_MAX {
+                    if let Err(fault) = runs.give_up(&reason) {
+                        tracing::error!(%fault, "jobs cannot be quarantined");
+                    }
+                    failed = 0;
+                }
+                let pause = BACK_OFF * 2_u32.saturating_pow(failed);
+                tokio::time::sleep(pause.min(BACK_OFF_MAX)).await;
+            }
+        }
+    }
+}
+
+/// Runs one worker to its end.
+async fn work(config: &WorkerConfig, number: u16) -> Result<(), String> {
+    let binary = find().ok_or_else(|| {
+        format!("{BINARY} is not beside glebe, in GLEBE_BIN_DIR or on the PATH; try: cargo build")
+    })?;
+    let mut command = Command::new(binary);
+    command.arg("work").arg("--node").arg(&config.address);
+    command.arg("--name").arg(format!("worker{number}"));
+    command.stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
+    let status = command.status().await.map_err(|e| format!("{BINARY} does not start: {e}"))?;
+    if status.success() { Ok(()) } else { Err(format!("{BINARY} ended with {status}")) }
+}
+
+/// Finds the worker beside this binary, in `GLEBE_BIN_DIR`, or on the path.
+fn find() -> Option<PathBuf> {
+    let own = std::env::current_exe().ok();
+    let beside = own.and_then(|p| p.parent().map(PathBuf::from));
+    let named = std::env::var_os("GLEBE_BIN_DIR").map(PathBuf::from);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = beside.into_iter().chain(named).chain(std::env::split_paths(&path));
+    folders.map(|d| d.join(BINARY)).find(|p| p.is_file())
+}
