@@ -60,13 +60,26 @@ struct Inner {
 
 impl Runs {
     /// Opens the book in a node's folder; jobs that were lent before a restart wait again.
-    #[allow(clippy::disallowed_methods, reason = "a driver: leases end by this machine's clock")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "a driver: leases end by this machine's clock"
+    )]
     pub fn open(data: &Path, node: &str) -> Result<Self, KeepError> {
         let keep = Keep::open(&data.join("jobs.redb"))?;
         let (book, runs) = keep.load()?;
-        let inner = Inner { book, runs, folders: BTreeMap::new(), keep };
+        let inner = Inner {
+            book,
+            runs,
+            folders: BTreeMap::new(),
+            keep,
+        };
         let (node, inner) = (node.to_owned(), Mutex::new(inner));
-        Ok(Self { node, inner, start: Instant::now(), waiting: Notify::new() })
+        Ok(Self {
+            node,
+            inner,
+            start: Instant::now(),
+            waiting: Notify::new(),
+        })
     }
 
     /// Plans the jobs of a run from this node's own splits; returns how many are new.
@@ -80,10 +93,15 @@ impl Runs {
             ids.push(split.id.clone());
         }
         let mut inner = self.lock();
-        inner.folders.extend(splits.iter().map(|s| (s.id.clone(), s.folder.clone())));
+        inner
+            .folders
+            .extend(splits.iter().map(|s| (s.id.clone(), s.folder.clone())));
         let mut added = Vec::new();
         for (geocode, (placement_key, ids)) in by_cell {
-            let key = JobKey { run: run.name.clone(), geocode };
+            let key = JobKey {
+                run: run.name.clone(),
+                geocode,
+            };
             if inner.book.plan(key.clone(), placement_key, ids)
                 && let Some(job) = inner.book.job(&key)
             {
@@ -103,14 +121,29 @@ impl Runs {
         let of_run = request.run.as_deref();
         let Some(key) = inner.book.lend(of_run, self.now_ms()) else {
             let unfinished = inner.book.counts(of_run).unfinished();
-            let wait = LeaseAnswer::Wait { millis: ASK_AGAIN_MS };
-            return Ok(if unfinished > 0 { wait } else { LeaseAnswer::Finished });
+            let wait = LeaseAnswer::Wait {
+                millis: ASK_AGAIN_MS,
+            };
+            return Ok(if unfinished > 0 {
+                wait
+            } else {
+                LeaseAnswer::Finished
+            });
         };
         inner.save(&key)?;
         let job = inner.book.job(&key).ok_or_else(|| unknown(&key))?;
-        let run = inner.runs.get(&key.run).cloned().ok_or_else(|| unknown(&key))?;
+        let run = inner
+            .runs
+            .get(&key.run)
+            .cloned()
+            .ok_or_else(|| unknown(&key))?;
         let folder = |id: &SplitId| inner.folders.get(id).cloned();
-        let split = |id: &SplitId| folder(id).map(|f| LeaseSplit { id: id.clone(), folder: f });
+        let split = |id: &SplitId| {
+            folder(id).map(|f| LeaseSplit {
+                id: id.clone(),
+                folder: f,
+            })
+        };
         Ok(LeaseAnswer::Job(Box::new(Lease {
             token: job.token,
             expires_millis: LEASE_MS,
@@ -129,19 +162,28 @@ impl Runs {
     /// Lengthens a lease.
     pub fn renew(&self, lease: &Renew) -> Result<(), Fault> {
         let now_ms = self.now_ms();
-        self.lock().book.renew(&key(lease), lease.token, now_ms).map_err(|e| stale(&e))
+        self.lock()
+            .book
+            .renew(&key(lease), lease.token, now_ms)
+            .map_err(|e| stale(&e))
     }
 
     /// Checks that a lease may still publish.
     pub fn may_publish(&self, lease: &Renew) -> Result<(), Fault> {
-        self.lock().book.may_publish(&key(lease), lease.token).map_err(|e| stale(&e))
+        self.lock()
+            .book
+            .may_publish(&key(lease), lease.token)
+            .map_err(|e| stale(&e))
     }
 
     /// Marks a job done once its model is acknowledged.
     pub fn published(&self, lease: &Renew, metrics: Metrics) -> Result<(), Fault> {
         let (key, now_ms) = (key(lease), self.now_ms());
         let mut inner = self.lock();
-        inner.book.done(&key, lease.token, metrics, now_ms).map_err(|e| stale(&e))?;
+        inner
+            .book
+            .done(&key, lease.token, metrics, now_ms)
+            .map_err(|e| stale(&e))?;
         inner.save(&key)
     }
 
@@ -149,8 +191,9 @@ impl Runs {
     pub fn fail(&self, failure: &Failure) -> Result<(), Fault> {
         let key = key(&failure.lease);
         let mut inner = self.lock();
-        let failed =
-            inner.book.fail(&key, failure.lease.token, &failure.reason, failure.hopeless);
+        let failed = inner
+            .book
+            .fail(&key, failure.lease.token, &failure.reason, failure.hopeless);
         failed.map_err(|e| stale(&e))?;
         inner.save(&key)?;
         drop(inner);
@@ -171,8 +214,12 @@ impl Runs {
     pub fn cancel(&self, run: &str) -> Result<u64, Fault> {
         let mut inner = self.lock();
         let cancelled = inner.book.cancel(run);
-        let keys: Vec<_> =
-            inner.book.jobs().map(|(k, _)| k.clone()).filter(|k| k.run == run).collect();
+        let keys: Vec<_> = inner
+            .book
+            .jobs()
+            .map(|(k, _)| k.clone())
+            .filter(|k| k.run == run)
+            .collect();
         for key in &keys {
             inner.save(key)?;
         }
@@ -193,7 +240,12 @@ impl Runs {
             metrics: job.metrics,
             seconds: job.seconds,
         };
-        inner.book.jobs().filter(|(k, _)| k.run == run).map(view).collect()
+        inner
+            .book
+            .jobs()
+            .filter(|(k, _)| k.run == run)
+            .map(view)
+            .collect()
     }
 
     /// Counts this node's jobs of a run, or of all runs; overdue leases are counted as waiting.
@@ -226,7 +278,10 @@ impl Inner {
 }
 
 fn key(lease: &Renew) -> JobKey {
-    JobKey { run: lease.run.clone(), geocode: lease.geocode.clone() }
+    JobKey {
+        run: lease.run.clone(),
+        geocode: lease.geocode.clone(),
+    }
 }
 
 fn stale(error: &LeaseError) -> Fault {
@@ -235,10 +290,15 @@ fn stale(error: &LeaseError) -> Fault {
 }
 
 fn unknown(key: &JobKey) -> Fault {
-    Fault::new(FaultKind::Internal, format!("job {}/{} has no run", key.run, key.geocode))
+    Fault::new(
+        FaultKind::Internal,
+        format!("job {}/{} has no run", key.run, key.geocode),
+    )
 }
 
 fn kept(error: &KeepError) -> Fault {
-    let why = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+    let why = std::error::Error::source(error)
+        .map(ToString::to_string)
+        .unwrap_or_default();
     Fault::new(FaultKind::Internal, error.to_string()).because(why)
 }

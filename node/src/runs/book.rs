@@ -116,7 +116,10 @@ impl Book {
 
     /// Quarantines every waiting job; returns which.
     pub fn give_up(&mut self, reason: &str) -> Vec<JobKey> {
-        let waiting = self.jobs.iter_mut().filter(|(_, j)| j.state == JobState::Waiting);
+        let waiting = self
+            .jobs
+            .iter_mut()
+            .filter(|(_, j)| j.state == JobState::Waiting);
         let given = waiting.map(|(key, job)| {
             job.give_up(reason, true);
             key.clone()

@@ -47,8 +47,14 @@ impl Keep {
             std::fs::rename(path, aside).map_err(redb::StorageError::Io)?;
             Database::create(path)
         });
-        let fault = |source| KeepError { path: path.to_path_buf(), source };
-        Ok(Self { path: path.to_path_buf(), db: db.map_err(|e| fault(e.into()))? })
+        let fault = |source| KeepError {
+            path: path.to_path_buf(),
+            source,
+        };
+        Ok(Self {
+            path: path.to_path_buf(),
+            db: db.map_err(|e| fault(e.into()))?,
+        })
     }
 
     /// Reads all that checks.
@@ -57,7 +63,10 @@ impl Keep {
         let mut book = Book::default();
         for (key, job) in jobs {
             if let Some((run, geocode)) = key.split_once('/') {
-                let key = JobKey { run: run.to_owned(), geocode: geocode.to_owned() };
+                let key = JobKey {
+                    run: run.to_owned(),
+                    geocode: geocode.to_owned(),
+                };
                 book.restore(key, job);
             }
         }
@@ -110,16 +119,20 @@ impl Keep {
         let mut rows = Vec::new();
         for row in table.iter()? {
             let (key, value) = row?;
-            match opened(value.value()) {
-                Some(found) => rows.push((key.value().to_owned(), found)),
-                None => tracing::warn!(key = key.value(), "a record of the book does not check"),
+            if let Some(found) = opened(value.value()) {
+                rows.push((key.value().to_owned(), found));
+            } else {
+                tracing::warn!(key = key.value(), "a record of the book does not check");
             }
         }
         Ok(rows)
     }
 
     fn fault(&self, source: redb::Error) -> KeepError {
-        KeepError { path: self.path.clone(), source }
+        KeepError {
+            path: self.path.clone(),
+            source,
+        }
     }
 }
 

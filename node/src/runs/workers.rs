@@ -89,9 +89,19 @@ async fn work(config: &WorkerConfig, number: u16) -> Result<(), String> {
     let mut command = Command::new(binary);
     command.arg("work").arg("--node").arg(&config.address);
     command.arg("--name").arg(format!("worker{number}"));
-    command.stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
-    let status = command.status().await.map_err(|e| format!("{BINARY} does not start: {e}"))?;
-    if status.success() { Ok(()) } else { Err(format!("{BINARY} ended with {status}")) }
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .kill_on_drop(true);
+    let status = command
+        .status()
+        .await
+        .map_err(|e| format!("{BINARY} does not start: {e}"))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("{BINARY} ended with {status}"))
+    }
 }
 
 /// Finds the worker beside this binary, in `GLEBE_BIN_DIR`, or on the path.
@@ -100,6 +110,9 @@ fn find() -> Option<PathBuf> {
     let beside = own.and_then(|p| p.parent().map(PathBuf::from));
     let named = std::env::var_os("GLEBE_BIN_DIR").map(PathBuf::from);
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = beside.into_iter().chain(named).chain(std::env::split_paths(&path));
+    let folders = beside
+        .into_iter()
+        .chain(named)
+        .chain(std::env::split_paths(&path));
     folders.map(|d| d.join(BINARY)).find(|p| p.is_file())
 }
