@@ -113,6 +113,13 @@ fn a_point_outside_the_domain_is_named_and_spoils_no_other() {
 }
 
 #[test]
+fn a_transformer_is_shared_between_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Transformer>();
+    shared::<Crs>();
+}
+
+#[test]
 fn the_same_system_leaves_every_bit_alone() {
     let wgs84 = Crs::wgs84();
     let mut points = [(0.1, 0.2), (-179.999_999, 89.999)];

@@ -123,6 +123,24 @@ fn the_corners_of_the_earth_belong_to_the_outermost_geohashes() {
     );
 }
 
+/// A million points spread evenly (golden-ratio steps in both axes), every precision in turn.
+#[test]
+fn a_million_geohashes_agree_with_the_geohash_crate() {
+    for i in 0..1_000_000_u32 {
+        let share = |step: f64| (f64::from(i) * step).fract();
+        let lon = share(0.754_877_666_246_692_7) * 359.99 - 179.995;
+        let lat = share(0.569_840_290_998_053_2) * 179.99 - 89.995;
+        let precision = 1 + u8::try_from(i % 12).unwrap();
+        let ours = Geocode::encode(Scheme::Geohash, LonLat { lon, lat }, precision).unwrap();
+        let theirs = geohash::encode(geohash::Coord { x: lon, y: lat }, precision.into()).unwrap();
+        assert_eq!(
+            Geocode::parse(Scheme::Geohash, &theirs).unwrap(),
+            ours,
+            "{lon} {lat}"
+        );
+    }
+}
+
 #[test]
 fn positions_off_the_earth_are_refused_for_the_right_reason() {
     let fails = |scheme, lon, lat, precision| {

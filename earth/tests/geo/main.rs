@@ -7,6 +7,7 @@
 
 mod cover;
 mod crs;
+mod extent;
 mod geocode;
 mod grid;
 mod placement;
