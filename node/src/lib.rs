@@ -10,7 +10,6 @@
 //!
 //! *Not here*: decoding of foreign bytes (ingest), training (trainer), the command line (cli).
 
-pub mod slots;
 pub mod store;
 
 pub mod answer;
@@ -26,3 +25,5 @@ pub mod scatter;
 pub mod swarm;
 pub mod sync;
 pub mod token;
+
+pub use query::slots;

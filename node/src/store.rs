@@ -8,6 +8,7 @@
 
 mod error;
 mod files;
+mod find;
 mod keys;
 pub mod object;
 mod rebuild;
@@ -23,16 +24,21 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use bytes::Bytes;
+use query::empty::Emptiness;
+use query::index::Turn;
+use query::predicate::Predicate;
 use wire::bundle::Kind;
 use wire::hit::FileEntry;
 use wire::object::PutOutcome;
 
 pub use error::StoreError;
+pub use find::FoundPage;
 pub use object::{ContentHash, Object, ObjectError, ObjectFile, ObjectKey};
 pub use rebuild::Rebuild;
 pub use record::{Held, Record};
 
 use files::{Files, Staged};
+use find::Finder;
 use records::Records;
 
 use crate::slots::SlotSet;
@@ -50,11 +56,18 @@ pub struct Store {
     dir: PathBuf,
     files: Files,
     /// Swapped when the index is remade; readers keep the one they began with.
-    records: RwLock<Arc<Records>>,
+    index: RwLock<Arc<Index>>,
     /// Held while an object is written, by the hash of its key.
     locks: Vec<Mutex<()>>,
     /// Read by every write, written while the index is remade.
     gate: RwLock<()>,
+}
+
+/// The index: records on disk and rows in memory.
+#[derive(Debug)]
+struct Index {
+    records: Arc<Records>,
+    finder: Finder,
 }
 
 /// What a put does where the id is held with other content.
@@ -110,19 +123,19 @@ impl Store {
     /// As `open`, leaving another number of bytes of the disk free.
     pub fn open_with_reserve(dir: &Path, reserve_bytes: u64) -> Result<Self, StoreError> {
         let files = Files::open(dir, reserve_bytes)?;
-        let records = match Records::open(&index_path(dir)) {
-            Ok(records) => records,
+        let index = match open_settled(dir, &files) {
             Err(error) if error.is_damage() => {
                 tracing::warn!(%error, "the index is remade from the files");
-                remake(dir, &files)?.0
+                let index = remake(dir, &files)?.0;
+                settle::settle(&files, &index.records)?;
+                index
             }
-            Err(error) => return Err(error),
+            opened => opened?,
         };
-        settle::settle(&files, &records)?;
         Ok(Self {
             dir: dir.to_owned(),
             files,
-            records: RwLock::new(Arc::new(records)),
+            index: RwLock::new(Arc::new(index)),
             locks: (0..LOCKS).map(|_| Mutex::new(())).collect(),
             gate: RwLock::new(()),
         })
@@ -133,7 +146,8 @@ impl Store {
         let mut record = Record::describe(object, 1)?;
         let _gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
         let _lock = self.lock(&object.key);
-        let old = self.records().get(&object.key)?;
+        let index = self.index();
+        let old = index.records.get(&object.key)?;
         let Some(revision) = next_revision(old.as_ref(), &record, mode) else {
             // An old one is there: without one every mode writes.
             return Ok(old.map_or_else(
@@ -155,7 +169,7 @@ impl Store {
         self.files.check_space(record.bytes())?;
         let staged = self.files.stage(object, &record)?;
         let replaced = self.files.place(staged, &record)?;
-        if let Err(error) = self.records().insert(std::slice::from_ref(&record)) {
+        if let Err(error) = index.insert(&record) {
             // The start settles what the disk holds against what the index holds.
             std::mem::forget(replaced);
             return Err(error);
@@ -180,18 +194,19 @@ impl Store {
     pub fn delete(&self, key: &ObjectKey) -> Result<bool, StoreError> {
         let _gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
         let _lock = self.lock(key);
-        let Some(record) = self.records().get(key)? else {
+        let index = self.index();
+        let Some(record) = index.records.get(key)? else {
             return Ok(false);
         };
         let away: Staged = self.files.announce_removal(key, record.slot())?;
-        self.records().remove(key)?;
+        index.remove(key)?;
         self.files.take_away(&away, key, record.slot())?;
         Ok(true)
     }
 
     /// Returns the record of an object.
     pub fn record(&self, key: &ObjectKey) -> Result<Option<Record>, StoreError> {
-        self.trusted(|records| records.get(key))
+        self.trusted(|index| index.records.get(key))
     }
 
     /// Returns one file of an object, verified against its record.
@@ -244,12 +259,35 @@ impl Store {
 
     /// Returns what is held of a kind in some slots, by slot and id.
     pub fn list(&self, kind: Kind, slots: &SlotSet) -> Result<Vec<Held>, StoreError> {
-        self.trusted(|records| records.held(kind, slots))
+        self.trusted(|index| index.records.held(kind, slots))
     }
 
     /// Returns the records of a kind in some slots, by id; for kinds of which there are few.
     pub fn records_of(&self, kind: Kind, slots: &SlotSet) -> Result<Vec<Record>, StoreError> {
-        self.trusted(|records| records.all(kind, slots))
+        self.trusted(|index| index.records.all(kind, slots))
+    }
+
+    /// Returns one page of the splits that match, with their records.
+    pub fn query(&self, predicate: &Predicate, turn: &Turn<'_>) -> Result<FoundPage, StoreError> {
+        self.trusted(|index| {
+            let found = index.finder.places(predicate, turn)?;
+            let ids = found.places.iter().map(|p| p.id.as_str());
+            let records = index.records.splits(ids)?;
+            let hits = found.places.into_iter().zip(records);
+            // One that is gone was deleted between row and record.
+            let hits = hits.filter_map(|(place, record)| Some((place, record?)));
+            Ok(FoundPage {
+                hits: hits.collect(),
+                next: found.next,
+                matched: found.matched,
+                explain: found.explain,
+            })
+        })
+    }
+
+    /// Returns which predicate emptied an answer in those slots, as far as this node knows.
+    pub fn emptiness(&self, predicate: &Predicate, slots: &SlotSet) -> Emptiness {
+        self.index().finder.emptiness(predicate, slots)
     }
 
     /// Returns what the store holds, and how many splits of it in those slots.
@@ -275,9 +313,9 @@ impl Store {
     /// Remakes every record from the files alone; puts wait meanwhile, reads do not.
     pub fn rebuild_index(&self) -> Result<Rebuild, StoreError> {
         let _gate = self.gate.write().unwrap_or_else(PoisonError::into_inner);
-        let (records, done) = remake(&self.dir, &self.files)?;
-        let mut current = self.records.write().unwrap_or_else(PoisonError::into_inner);
-        *current = Arc::new(records);
+        let (index, done) = remake(&self.dir, &self.files)?;
+        let mut current = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        *current = Arc::new(index);
         Ok(done)
     }
 
@@ -287,19 +325,19 @@ impl Store {
     }
 
     /// Asks the index; if that turns out damaged, remakes it and asks once more.
-    fn trusted<T>(&self, ask: impl Fn(&Records) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        match ask(&self.records()) {
+    fn trusted<T>(&self, ask: impl Fn(&Index) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        match ask(&self.index()) {
             Err(error) if error.is_damage() => {
                 tracing::warn!(%error, "the index is remade from the files");
                 self.rebuild_index()?;
-                ask(&self.records())
+                ask(&self.index())
             }
             answer => answer,
         }
     }
 
-    fn records(&self) -> Arc<Records> {
-        let current = self.records.read().unwrap_or_else(PoisonError::into_inner);
+    fn index(&self) -> Arc<Index> {
+        let current = self.index.read().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(&current)
     }
 
@@ -327,6 +365,35 @@ impl Store {
         self.locks[at]
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Index {
+    fn open(path: &Path) -> Result<Self, StoreError> {
+        let records = Arc::new(Records::open(path)?);
+        let finder = Finder::open(&records)?;
+        Ok(Self { records, finder })
+    }
+
+    /// Keeps one record; its split is found once it is committed.
+    fn insert(&self, record: &Record) -> Result<(), StoreError> {
+        let id = &record.key.id;
+        let is_split = record.key.kind == Kind::Split;
+        if is_split {
+            self.finder.dismiss(&self.records, id)?;
+        }
+        self.records.insert(std::slice::from_ref(record))?;
+        if is_split {
+            self.finder.admit_committed(&self.records, id)?;
+        }
+        Ok(())
+    }
+
+    fn remove(&self, key: &ObjectKey) -> Result<(), StoreError> {
+        if key.kind == Kind::Split {
+            self.finder.dismiss(&self.records, &key.id)?;
+        }
+        self.records.remove(key)
     }
 }
 
@@ -364,19 +431,26 @@ fn index_path(dir: &Path) -> PathBuf {
     dir.join("index.redb")
 }
 
+fn open_settled(dir: &Path, files: &Files) -> Result<Index, StoreError> {
+    let index = Index::open(&index_path(dir))?;
+    settle::settle(files, &index.records)?;
+    Ok(index)
+}
+
 /// Makes a new index from the files and puts it in the place of the old one.
-fn remake(dir: &Path, files: &Files) -> Result<(Records, Rebuild), StoreError> {
+fn remake(dir: &Path, files: &Files) -> Result<(Index, Rebuild), StoreError> {
     let fresh = dir.join("index.redb.new");
     let path = index_path(dir);
     let swap = || StoreError::io("replace the index");
     if fresh.exists() {
         fs::remove_file(&fresh).map_err(swap())?;
     }
-    let records = Records::open(&fresh)?;
+    let records = Arc::new(Records::open(&fresh)?);
     let done = rebuild::fill(files, &records)?;
+    let finder = Finder::open(&records)?;
     fs::rename(&fresh, &path).map_err(swap())?;
     fs::File::open(dir)
         .and_then(|d| d.sync_all())
         .map_err(swap())?;
-    Ok((records, done))
+    Ok((Index { records, finder }, done))
 }

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use earth::split::placement::PlacementKey;
-use node::slots::SlotSet;
 use node::store::{Object, ObjectFile, ObjectKey, PutMode, Store};
+use query::slots::SlotSet;
 use wire::bundle::Kind;
 
 /// Set in the process that puts until it is killed.

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use earth::split::placement::PlacementKey;
-use node::slots::SlotSet;
 use node::store::{Object, ObjectFile, ObjectKey, PutMode, Store, StoreError};
+use query::slots::SlotSet;
 use wire::bundle::Kind;
 use wire::object::PutOutcome;
 

@@ -129,6 +129,17 @@ impl Records {
         get(&table, key)
     }
 
+    /// Returns the records of splits, in the order asked for.
+    pub(super) fn splits<'a>(
+        &self,
+        ids: impl Iterator<Item = &'a str>,
+    ) -> Result<Vec<Option<Record>>, StoreError> {
+        let txn = self.read()?;
+        let table = txn.open_table(RECORDS).map_err(index)?;
+        ids.map(|id| get(&table, &ObjectKey::new(Kind::Split, id)))
+            .collect()
+    }
+
     /// Returns what is held of a kind in some slots, by slot and id.
     pub(super) fn held(&self, kind: Kind, slots: &SlotSet) -> Result<Vec<Held>, StoreError> {
         let txn = self.read()?;
@@ -163,20 +174,13 @@ impl Records {
 }
 
 /// Returns the record of an object, from an open table.
-pub(super) fn get(
+fn get(
     table: &impl ReadableTable<&'static [u8], &'static [u8]>,
     key: &ObjectKey,
 ) -> Result<Option<Record>, StoreError> {
     let bytes = record_key(key);
     let value = table.get(bytes.as_slice()).map_err(index)?;
     value.map(|v| decode(&bytes, v.value())).transpose()
-}
-
-/// Opens the table of records in a snapshot.
-pub(super) fn table(
-    txn: &ReadTransaction,
-) -> Result<redb::ReadOnlyTable<&'static [u8], &'static [u8]>, StoreError> {
-    txn.open_table(RECORDS).map_err(index)
 }
 
 fn keep(txn: &WriteTransaction, record: &Record) -> Result<(), StoreError> {

@@ -1,22 +1,27 @@
-//! The tables behind predicates: one row a split, and an ordered table for each thing asked for.
+//! The tables behind predicates: one row a split, and an ordered table for each scan.
 //!
 //! ```text
-//! rows        ordinal u32 BE                                   →  postcard StoredRow ‖ crc32
-//! ordinals    id                                               →  ordinal u32 LE ‖ crc32
-//! time        second i64 BE, sign flipped ‖ nano u32 BE ‖ ordinal BE   →  crc32
-//! cloud       share f64 BE ‖ ordinal BE                                →  crc32  (known ones only)
-//! coverage    share f64 BE ‖ ordinal BE                                →  crc32
-//! geocode     scheme u8 ‖ text ‖ 0 ‖ ordinal BE                        →  crc32
+//! rows        ordinal u32 BE             →  postcard StoredRow ‖ crc32
+//! ordinals    id                         →  ordinal u32 LE ‖ crc32
+//! time        key 12 ‖ ordinal u32 BE    →  crc32
+//! cloud       key 12 ‖ ordinal u32 BE    →  crc32     (known shares only)
+//! coverage    key 12 ‖ ordinal u32 BE    →  crc32
 //! ```
-//! *Invariants*: within a snapshot an ordinal names one split;
-//! every table but `cloud` has as many entries as there are splits.
+//! The 12 bytes of a key are `query::index::bplus`'s.
 //!
-//! *Not here*: what predicates mean (query), how they drive these tables (`find`).
+//! *Invariants*: within a snapshot an ordinal names one split; every table but `cloud` has as many
+//! entries as there are splits.
+//!
+//! *Not here*: what predicates mean (query), rows in memory (`find`).
+
+use std::ops::RangeInclusive;
 
 use earth::geocode::{Geocode, Scheme};
 use earth::split::meta::SplitMeta;
 use earth::split::placement::Slot;
 use jiff::Timestamp;
+use query::index::bplus::{KEY_BYTES, Key, Keys};
+use query::row::Row;
 use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata};
 use redb::{TableDefinition, WriteTransaction};
 use serde::{Deserialize, Serialize};
@@ -29,25 +34,69 @@ type Bytes = TableDefinition<'static, &'static [u8], &'static [u8]>;
 
 const ROWS: Bytes = TableDefinition::new("rows");
 const ORDINALS: Bytes = TableDefinition::new("ordinals");
-const TIME: Bytes = TableDefinition::new("time");
-const CLOUD: Bytes = TableDefinition::new("cloud");
-const COVERAGE: Bytes = TableDefinition::new("coverage");
-const GEOCODE: Bytes = TableDefinition::new("geocode");
+
+/// Every split by sensing time.
+pub(super) const TIME: Scan = Scan("time");
+/// Splits by cloud share, where it is known.
+pub(super) const CLOUD: Scan = Scan("cloud");
+/// Every split by coverage.
+pub(super) const COVERAGE: Scan = Scan("coverage");
+
+/// An ordered table.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Scan(&'static str);
+
+impl Scan {
+    fn table(self) -> Bytes {
+        TableDefinition::new(self.0)
+    }
+
+    /// Hands over, in order, the ordinals under the keys of a range.
+    pub(super) fn read(
+        self,
+        txn: &ReadTransaction,
+        range: RangeInclusive<Key>,
+        mut take: impl FnMut(u32),
+    ) -> Result<(), StoreError> {
+        let (first, last) = (entry(range.start(), 0), entry(range.end(), u32::MAX));
+        if first > last {
+            return Ok(());
+        }
+        let table = txn.open_table(self.table()).map_err(index)?;
+        let entries = table.range(first.as_slice()..=last.as_slice());
+        for found in entries.map_err(index)? {
+            let (key, value) = found.map_err(index)?;
+            unseal(self.0, key.value(), value.value())?;
+            let ordinal = key.value().get(KEY_BYTES..).and_then(|o| o.try_into().ok());
+            take(u32::from_be_bytes(
+                ordinal.ok_or(StoreError::Damaged { table: self.0 })?,
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Returns `key 12 ‖ ordinal u32 BE`.
+fn entry(key: &Key, ordinal: u32) -> Vec<u8> {
+    let mut bytes = key.as_bytes().to_vec();
+    bytes.extend_from_slice(&ordinal.to_be_bytes());
+    bytes
+}
 
 /// What predicates look at, without the document.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct StoredRow {
-    pub collection: String,
-    pub scene: String,
-    pub dataset: String,
-    pub scheme: Scheme,
-    pub geocode: String,
-    pub slot: Slot,
-    pub second: i64,
-    pub nano: i32,
-    pub cloud: Option<f64>,
-    pub coverage: f64,
-    pub bytes: u64,
+    collection: String,
+    scene: String,
+    dataset: String,
+    scheme: Scheme,
+    geocode: String,
+    slot: Slot,
+    second: i64,
+    nano: i32,
+    cloud: Option<f64>,
+    coverage: f64,
+    bytes: u64,
 }
 
 impl StoredRow {
@@ -67,35 +116,43 @@ impl StoredRow {
         }
     }
 
-    /// Returns the sensing time.
-    pub(super) fn acquired(&self) -> Option<Timestamp> {
-        Timestamp::new(self.second, self.nano).ok()
+    /// Returns the view that predicates look at; `None` if no split is like it.
+    pub(super) fn view(&self) -> Option<Row<'_>> {
+        Some(Row {
+            collection: &self.collection,
+            scene: &self.scene,
+            dataset: &self.dataset,
+            geocode: Geocode::parse(self.scheme, &self.geocode).ok()?,
+            slot: self.slot,
+            acquired: Timestamp::new(self.second, self.nano).ok()?,
+            cloud: self.cloud,
+            coverage: self.coverage,
+            bytes: self.bytes,
+        })
     }
 
-    /// Returns the cell.
-    pub(super) fn cell(&self) -> Option<Geocode> {
-        Geocode::parse(self.scheme, &self.geocode).ok()
-    }
-
-    /// Returns the keys of the ordered tables.
-    fn keys(&self, ordinal: u32) -> Vec<(Bytes, Vec<u8>)> {
-        let with = |mut key: Vec<u8>| {
-            key.extend_from_slice(&ordinal.to_be_bytes());
-            key
-        };
-        let mut keys = vec![
-            (TIME, with(time_bytes(self.second, self.nano))),
-            (COVERAGE, with(share_bytes(self.coverage))),
-            (GEOCODE, with(cell_bytes(self.scheme, &self.geocode, true))),
+    /// Returns the entries of the ordered tables.
+    fn entries(&self, ordinal: u32) -> Result<Vec<(Scan, Vec<u8>)>, StoreError> {
+        let row = self.view().ok_or(StoreError::Damaged { table: "rows" })?;
+        let keys = Keys::of(&row);
+        let mut entries = vec![
+            (TIME, entry(&keys.time, ordinal)),
+            (COVERAGE, entry(&keys.coverage, ordinal)),
         ];
-        keys.extend(self.cloud.map(|c| (CLOUD, with(share_bytes(c)))));
-        keys
+        entries.extend(keys.cloud.map(|k| (CLOUD, entry(&k, ordinal))));
+        Ok(entries)
     }
 }
 
 /// Makes the tables in a fresh index.
 pub(super) fn make(txn: &WriteTransaction) -> Result<(), StoreError> {
-    for table in [ROWS, ORDINALS, TIME, CLOUD, COVERAGE, GEOCODE] {
+    for table in [
+        ROWS,
+        ORDINALS,
+        TIME.table(),
+        CLOUD.table(),
+        COVERAGE.table(),
+    ] {
         txn.open_table(table).map_err(index)?;
     }
     Ok(())
@@ -107,12 +164,12 @@ pub(super) fn check(txn: &ReadTransaction, splits: u64) -> Result<(), StoreError
         let open = txn.open_table(table).map_err(index)?;
         open.len().map_err(index)
     };
-    for table in [ROWS, ORDINALS, TIME, COVERAGE, GEOCODE] {
+    for table in [ROWS, ORDINALS, TIME.table(), COVERAGE.table()] {
         if length(table)? != splits {
             return Err(StoreError::Damaged { table: "rows" });
         }
     }
-    if length(CLOUD)? > splits {
+    if length(CLOUD.table())? > splits {
         return Err(StoreError::Damaged { table: "cloud" });
     }
     Ok(())
@@ -131,8 +188,8 @@ pub(super) fn insert(txn: &WriteTransaction, record: &Record) -> Result<(), Stor
     let id = record.key.id.as_bytes();
     let value = seal(id, ordinal.to_le_bytes().to_vec());
     ordinals.insert(id, value.as_slice()).map_err(index)?;
-    for (table, key) in row.keys(ordinal) {
-        let mut table = txn.open_table(table).map_err(index)?;
+    for (scan, key) in row.entries(ordinal)? {
+        let mut table = txn.open_table(scan.table()).map_err(index)?;
         let value = seal(&key, Vec::new());
         table
             .insert(key.as_slice(), value.as_slice())
@@ -153,8 +210,8 @@ pub(super) fn remove(txn: &WriteTransaction, record: &Record) -> Result<(), Stor
     let row = row(&rows, ordinal)?.ok_or(StoreError::Damaged { table: "rows" })?;
     rows.remove(ordinal.to_be_bytes().as_slice())
         .map_err(index)?;
-    for (table, key) in row.keys(ordinal) {
-        let mut table = txn.open_table(table).map_err(index)?;
+    for (scan, key) in row.entries(ordinal)? {
+        let mut table = txn.open_table(scan.table()).map_err(index)?;
         table.remove(key.as_slice()).map_err(index)?;
     }
     Ok(())
@@ -203,33 +260,30 @@ fn decode(key: &[u8], value: &[u8]) -> Result<StoredRow, StoreError> {
     postcard::from_bytes(body).map_err(|_| StoreError::Damaged { table: "rows" })
 }
 
-/// Returns bytes whose order is the order of time.
-fn time_bytes(second: i64, nano: i32) -> Vec<u8> {
-    // jiff counts nanoseconds towards zero; floor them so that they only ever add.
-    let (second, nano) = if nano < 0 {
-        (second - 1, nano + 1_000_000_000)
-    } else {
-        (second, nano)
-    };
-    let flipped = second.cast_unsigned() ^ (1 << 63);
-    let mut bytes = flipped.to_be_bytes().to_vec();
-    bytes.extend_from_slice(&nano.cast_unsigned().to_be_bytes());
-    bytes
-}
-
-/// Returns bytes whose order is the order of shares, which are never negative.
-fn share_bytes(share: f64) -> Vec<u8> {
-    share.max(0.0).to_bits().to_be_bytes().to_vec()
-}
-
-fn cell_bytes(scheme: Scheme, text: &str, ended: bool) -> Vec<u8> {
-    let mut bytes = vec![match scheme {
-        Scheme::Geohash => 1,
-        Scheme::QuadTile => 2,
-    }];
-    bytes.extend_from_slice(text.as_bytes());
-    if ended {
-        bytes.push(0);
+/// Hands over every row with its ordinal, in the order of these.
+pub(super) fn each(
+    txn: &ReadTransaction,
+    mut take: impl FnMut(u32, &StoredRow) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let damaged = || StoreError::Damaged { table: "rows" };
+    let table = txn.open_table(ROWS).map_err(index)?;
+    for found in table.iter().map_err(index)? {
+        let (key, value) = found.map_err(index)?;
+        let ordinal = key.value().try_into().map_err(|_| damaged())?;
+        take(
+            u32::from_be_bytes(ordinal),
+            &decode(key.value(), value.value())?,
+        )?;
     }
-    bytes
+    Ok(())
+}
+
+/// Returns a split's ordinal and row.
+pub(super) fn of(txn: &ReadTransaction, id: &str) -> Result<Option<(u32, StoredRow)>, StoreError> {
+    let ordinals = txn.open_table(ORDINALS).map_err(index)?;
+    let Some(ordinal) = ordinal(&ordinals, id)? else {
+        return Ok(None);
+    };
+    let rows = txn.open_table(ROWS).map_err(index)?;
+    Ok(row(&rows, ordinal)?.map(|row| (ordinal, row)))
 }
