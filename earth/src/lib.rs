@@ -8,6 +8,7 @@ pub mod crs;
 pub mod dataset;
 pub mod extent;
 pub mod geocode;
+pub mod geotiff;
 pub mod grid;
 pub mod polygon;
 pub mod raster;

@@ -4,9 +4,11 @@
 //!
 //! *Not here*: decoding of foreign files (ingest), the split's own files (`split::codec`).
 
+pub mod cloud;
 pub mod georef;
 pub mod pixel;
 pub mod reproject;
+pub mod resample;
 pub mod stats;
 pub mod texture;
 
@@ -131,6 +133,16 @@ impl Raster {
                 height,
                 samples: samples.len(),
             })
+        }
+    }
+
+    /// Builds a raster whose samples the caller has just counted.
+    pub(crate) fn counted(width: u32, height: u32, samples: Samples) -> Self {
+        debug_assert_eq!(samples.len() as u64, u64::from(width) * u64::from(height));
+        Self {
+            width,
+            height,
+            samples,
         }
     }
 

@@ -4,6 +4,9 @@
 //!
 //! *Not here*: where files lie on disk (node), how scenes are decoded (ingest).
 
+pub mod codec;
 pub mod collection;
+pub mod cut;
+pub mod measure;
 pub mod meta;
 pub mod placement;

@@ -152,6 +152,11 @@ impl SampleType {
             Self::F64 => 8,
         }
     }
+
+    /// Tells whether samples are integers, which have no NaN.
+    pub fn is_integer(self) -> bool {
+        !matches!(self, Self::F32 | Self::F64)
+    }
 }
 
 /// Mergeable statistics of one band's valid pixels, in delivered digital numbers.

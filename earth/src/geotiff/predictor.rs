@@ -1,0 +1,106 @@
+//! Predictors of TIFF: what is stored instead of samples so that they compress well.
+//!
+//! *Invariants*: `undo` gives back the very bits that `apply` took, for every sample type.
+//!
+//! *Not here*: compression (`tile`).
+
+use crate::raster::pixel::Pixel;
+
+/// TIFF's number for horizontal differences (TIFF 6.0 §14).
+const HORIZONTAL: u16 = 2;
+
+/// TIFF's number for differences of the bytes of floats (TIFF technical note 3).
+const FLOATING: u16 = 3;
+
+/// Returns the predictor that a sample type is stored with.
+pub(super) fn predictor_of(integer: bool) -> u16 {
+    if integer { HORIZONTAL } else { FLOATING }
+}
+
+/// Returns the bytes stored for rows of `width` samples.
+pub(super) fn apply<T: Pixel>(samples: &[T], width: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(size_of_val(samples));
+    for row in samples.chunks(width) {
+        if T::INTEGER {
+            let mut before = T::default();
+            for sample in row {
+                sample.minus(before).put_bytes(&mut bytes);
+                before = *sample;
+            }
+        } else {
+            let plain = row.iter().fold(Vec::new(), |mut bytes, sample| {
+                sample.put_bytes(&mut bytes);
+                bytes
+            });
+            bytes.extend(byte_differences(&plain, size_of::<T>()));
+        }
+    }
+    bytes
+}
+
+/// Returns the samples of stored bytes.
+pub(super) fn undo<T: Pixel>(bytes: &[u8], width: usize) -> Vec<T> {
+    let size = size_of::<T>();
+    let mut samples = Vec::with_capacity(bytes.len() / size);
+    for row in bytes.chunks(width * size) {
+        if T::INTEGER {
+            let mut before = T::default();
+            for part in row.chunks_exact(size) {
+                before = T::get_bytes(part).plus(before);
+                samples.push(before);
+            }
+        } else {
+            let plain = sum_bytes(row, size);
+            samples.extend(plain.chunks_exact(size).map(T::get_bytes));
+        }
+    }
+    samples
+}
+
+/// Groups the bytes of floats by significance, highest first, and takes differences.
+fn byte_differences(plain: &[u8], size: usize) -> Vec<u8> {
+    let count = plain.len() / size;
+    let mut before = 0_u8;
+    (0..plain.len())
+        .map(|at| {
+            let byte = plain[at % count * size + size - 1 - at / count];
+            let difference = byte.wrapping_sub(before);
+            before = byte;
+            difference
+        })
+        .collect()
+}
+
+/// Undoes `byte_differences`.
+fn sum_bytes(stored: &[u8], size: usize) -> Vec<u8> {
+    let count = stored.len() / size;
+    let mut plain = vec![0; stored.len()];
+    let mut sum = 0_u8;
+    for (at, difference) in stored.iter().enumerate().take(count * size) {
+        sum = sum.wrapping_add(*difference);
+        plain[at % count * size + size - 1 - at / count] = sum;
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{any, prop, prop_assert_eq, proptest};
+
+    use super::{apply, undo};
+
+    proptest! {
+        #[test]
+        fn undo_gives_back_the_bits(
+            integers in prop::collection::vec(any::<i16>(), 0..200),
+            floats in prop::collection::vec(any::<u32>(), 0..200),
+            width in 1_usize..40,
+        ) {
+            prop_assert_eq!(undo::<i16>(&apply(&integers, width), width), integers);
+            let floats: Vec<f32> = floats.into_iter().map(f32::from_bits).collect();
+            let back = undo::<f32>(&apply(&floats, width), width);
+            let bits = |v: &[f32]| v.iter().map(|f| f.to_bits()).collect::<Vec<_>>();
+            prop_assert_eq!(bits(&back), bits(&floats));
+        }
+    }
+}
