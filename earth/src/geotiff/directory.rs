@@ -330,8 +330,13 @@ fn gdal_metadata(image: &Image<'_>) -> String {
     xml + "</GDALMetadata>\n"
 }
 
-/// Escapes text for XML; characters that TIFF's ASCII lacks become references.
+/// Escapes text for XML twice, as GDAL writes and reads it.
 fn escape(text: &str) -> String {
+    escape_once(&escape_once(text))
+}
+
+/// Escapes text for XML; characters that TIFF's ASCII lacks become references.
+fn escape_once(text: &str) -> String {
     text.chars().fold(String::new(), |mut out, c| {
         match c {
             '&' => out.push_str("&amp;"),
