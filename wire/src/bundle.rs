@@ -97,14 +97,14 @@ impl BundleHeader {
         self.files.iter().map(|f| f.bytes).sum()
     }
 
-    /// Returns the BLAKE3 (hex) of names, lengths and hashes of the files, in name order: the same
-    /// files give the same hash in whatever order they came.
+    /// Returns the BLAKE3 (hex) of the lines `HASH  NAME` of the files, in name order: the same
+    /// files give the same hash in whatever order they came. `b3sum * | b3sum` prints it, too.
     pub fn content_hash(&self) -> String {
         let mut files: Vec<&FileEntry> = self.files.iter().collect();
         files.sort_by(|a, b| a.name.cmp(&b.name));
         let mut hasher = blake3::Hasher::new();
         for file in files {
-            hasher.update(format!("{}\0{}\0{}\n", file.name, file.bytes, file.blake3).as_bytes());
+            hasher.update(format!("{}  {}\n", file.blake3, file.name).as_bytes());
         }
         hasher.finalize().to_hex().to_string()
     }

@@ -22,7 +22,7 @@ use wire::bundle::Kind;
 use wire::hit::FileEntry;
 
 use super::error::StoreError;
-use super::object::{ContentHash, OBJECT_FILE, Object, ObjectKey, kind_name};
+use super::object::{ContentHash, OBJECT_FILE, Object, ObjectKey};
 use super::record::Record;
 
 /// Every kind, in the order of folders.
@@ -99,7 +99,7 @@ impl Files {
     fn make_folders(&self, dir: &Path) -> io::Result<()> {
         fs::create_dir_all(&self.tmp)?;
         for kind in KINDS {
-            fs::create_dir_all(self.objects.join(kind_name(kind)))?;
+            fs::create_dir_all(self.objects.join(kind.word()))?;
         }
         sync_folder(&self.objects)?;
         sync_folder(dir)
@@ -112,7 +112,7 @@ impl Files {
 
     fn slot_folder(&self, kind: Kind, slot: Slot) -> PathBuf {
         let slot = format!("{:04x}", slot.number());
-        self.objects.join(kind_name(kind)).join(slot)
+        self.objects.join(kind.word()).join(slot)
     }
 
     /// Refuses what would leave less than the reserve.
@@ -157,7 +157,7 @@ impl Files {
             let parent = self.slot_folder(record.key.kind, slot);
             if !parent.exists() {
                 fs::create_dir_all(&parent)?;
-                sync_folder(&self.objects.join(kind_name(record.key.kind)))?;
+                sync_folder(&self.objects.join(record.key.kind.word()))?;
             }
             let target = self.folder(&record.key, slot);
             let flags = if target.exists() {
@@ -279,7 +279,7 @@ impl Files {
         let walk = || -> io::Result<Vec<(ObjectKey, Slot, PathBuf)>> {
             let mut found = Vec::new();
             for kind in KINDS {
-                for slot_folder in folders(&self.objects.join(kind_name(kind)))? {
+                for slot_folder in folders(&self.objects.join(kind.word()))? {
                     let Some(slot) = slot_of(&slot_folder) else {
                         continue;
                     };

@@ -118,7 +118,7 @@ impl ObjectKey {
 
 impl fmt::Display for ObjectKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", kind_name(self.kind), self.id)
+        write!(f, "{} {}", self.kind.word(), self.id)
     }
 }
 
@@ -205,17 +205,6 @@ pub(super) fn entry(name: &str, bytes: &[u8]) -> FileEntry {
         name: name.to_owned(),
         bytes: bytes.len() as u64,
         blake3: blake3::hash(bytes).to_hex().to_string(),
-    }
-}
-
-/// Returns the word for a kind, as in folder names and URLs.
-pub fn kind_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Split => "split",
-        Kind::Model => "model",
-        Kind::Run => "run",
-        Kind::Ledger => "ledger",
-        Kind::Collection => "collection",
     }
 }
 

@@ -10,6 +10,8 @@ use query::slots::SlotSet;
 use wire::bundle::Kind;
 use wire::object::PutOutcome;
 
+use crate::fixture::splits;
+
 fn file(name: &str, bytes: impl Into<Bytes>) -> ObjectFile {
     ObjectFile {
         name: name.to_owned(),
@@ -44,6 +46,7 @@ fn objects() -> Vec<Object> {
     let cells = ["9xj5k", "9xj5m", "u2ed1", "gcpvj"];
     let mut all: Vec<Object> = cells.iter().map(|c| model(c, c.as_bytes())).collect();
     all.extend(["a", "b"].map(collection));
+    all.extend(splits());
     all
 }
 
@@ -159,12 +162,12 @@ fn an_index_made_from_the_files_equals_the_live_one() {
     assert!(!store.delete(&objects()[0].key).unwrap());
     let live = listing(&store);
     let done = store.rebuild_index().unwrap();
-    assert_eq!((done.objects, done.left_out), (5, Vec::new()));
+    assert_eq!((done.objects, done.left_out), (10, Vec::new()));
     assert_eq!(listing(&store), live);
     drop(store);
     fs::remove_file(dir.path().join("index.redb")).unwrap();
     let store = Store::open(dir.path()).unwrap();
-    assert_eq!(store.rebuild_index().unwrap().objects, 5);
+    assert_eq!(store.rebuild_index().unwrap().objects, 10);
     assert_eq!(listing(&store), live);
 }
 

@@ -73,7 +73,7 @@ fn puts_until_killed() {
 
 fn start(dir: &Path, from: u64) -> Child {
     Command::new(env::current_exe().unwrap())
-        .args(["puts_until_killed", "--exact", "--nocapture"])
+        .args(["crash::puts_until_killed", "--exact", "--nocapture"])
         .env(DIR, dir)
         .env(FROM, from.to_string())
         .stdout(Stdio::null())

@@ -1,0 +1,6 @@
+//! One node on its own, as processes and callers see it.
+
+mod crash;
+mod find;
+mod fixture;
+mod store;
