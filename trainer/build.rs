@@ -19,6 +19,10 @@ fn main() {
     let Some(libtorch) = env::var_os("LIBTORCH").map(PathBuf::from) else {
         return fail("the variable LIBTORCH is not set");
     };
+    match version(&libtorch) {
+        Some(version) => println!("cargo::rustc-env=GLEBE_LIBTORCH_VERSION={version}"),
+        None => return fail("its version.h names no version"),
+    }
     match libtorch.join("lib").canonicalize() {
         Ok(lib) if lib.join("libtorch_cpu.so").is_file() => link(&lib),
         Ok(lib) => fail(&format!("there is no libtorch_cpu.so in {}", lib.display())),
@@ -39,6 +43,25 @@ fn link(lib: &Path) {
     ] {
         println!("cargo::rustc-link-arg={argument}");
     }
+}
+
+/// Reads `major.minor.patch` from libtorch's headers.
+fn version(libtorch: &Path) -> Option<String> {
+    let header = libtorch.join("include/torch/headeronly/version.h");
+    println!("cargo::rerun-if-changed={}", header.display());
+    let text = std::fs::read_to_string(header).ok()?;
+    let part = |name: &str| {
+        let define = format!("#define TORCH_VERSION_{name} ");
+        text.lines()
+            .find_map(|line| line.strip_prefix(&define))
+            .map(str::trim)
+    };
+    Some(format!(
+        "{}.{}.{}",
+        part("MAJOR")?,
+        part("MINOR")?,
+        part("PATCH")?
+    ))
 }
 
 fn fail(cause: &str) {

@@ -1,2 +1,256 @@
-//! trainer
-fn main() {}
+//! `glebe-trainer`: the worker that learns, publishes and applies models.
+//!
+//! *Invariants*: data on stdout, notes on stderr; exit codes as in `wire::fault`; SIGTERM and
+//! Ctrl-C end it without a half-published model.
+//!
+//! *Not here*: the daemon that lends it jobs (node), the command line users meet (cli).
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tch::Device;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use trainer::infer::{self, PredictOptions};
+use trainer::log::say;
+use trainer::probe;
+use trainer::recipe::{Description, Layer, Recipe};
+use trainer::work::{self, WorkOptions};
+use wire::fault::{Fault, FaultKind};
+
+/// Side of the chips that `describe` tells sizes for: the default of runs.
+const DESCRIBED_CHIP_PX: u32 = 32;
+
+/// Learns, publishes and applies models where the imagery lies.
+#[derive(Debug, Parser)]
+#[command(name = "glebe-trainer", version)]
+struct Command {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Lease jobs from a node until none is left.
+    Work(WorkArgs),
+    /// Apply models to the splits of a scene and write a map.
+    Predict(PredictArgs),
+    /// Tell what a recipe learns, layer by layer.
+    Describe(DescribeArgs),
+    /// Tell what this binary computes with, as JSON.
+    Probe,
+}
+
+#[derive(Debug, Args)]
+struct WorkArgs {
+    /// Address of the node: http://HOST:PORT or unix:PATH.
+    #[arg(long)]
+    node: String,
+    /// Work for this run alone.
+    #[arg(long)]
+    run: Option<String>,
+    /// This worker's own name, for the node's logs.
+    #[arg(long)]
+    name: Option<String>,
+    /// Where to compute.
+    #[arg(long, value_enum, default_value_t = Where::Cpu)]
+    device: Where,
+}
+
+#[derive(Debug, Args)]
+struct PredictArgs {
+    /// Model folder; may be repeated, one a region.
+    #[arg(long = "model", required = true)]
+    models: Vec<PathBuf>,
+    /// Folder of split folders, as `glebe-ingest cut` writes them.
+    #[arg(long)]
+    splits: PathBuf,
+    /// The map: a GeoTIFF of 32-bit floats.
+    #[arg(short = 'O', long)]
+    out: PathBuf,
+    /// Step between windows in pixels (default: half a chip).
+    #[arg(long)]
+    stride: Option<u32>,
+    /// Where to compute.
+    #[arg(long, value_enum, default_value_t = Where::Cpu)]
+    device: Where,
+}
+
+#[derive(Debug, Args)]
+struct DescribeArgs {
+    /// The recipe, such as ndvi-cnn.
+    recipe: String,
+    /// Side of the chips in pixels.
+    #[arg(long, default_value_t = DESCRIBED_CHIP_PX)]
+    chip_px: u32,
+    /// How to print.
+    #[arg(short, long, value_enum, default_value_t = Format::Table)]
+    output: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Where {
+    /// The CPU: the same seed gives the same weights.
+    Cpu,
+    /// The first CUDA device.
+    Cuda,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Table,
+    Json,
+}
+
+fn main() -> ExitCode {
+    let done = match Command::parse().verb {
+        Verb::Work(args) => serve(&args),
+        Verb::Predict(args) => predict(args),
+        Verb::Describe(args) => describe(&args),
+        Verb::Probe => json(&probe::probe()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            complain(&fault);
+            ExitCode::from(fault.kind.exit_code())
+        }
+    }
+}
+
+/// Works until nothing is left, a signal comes or the node has gone.
+fn serve(args: &WorkArgs) -> Result<(), Fault> {
+    let options = WorkOptions {
+        node: args.node.clone(),
+        run: args.run.clone(),
+        name: args
+            .name
+            .clone()
+            .unwrap_or_else(|| format!("trainer-{}", std::process::id())),
+        device: device(args.device)?,
+    };
+    let internal = |what: &str, e: std::io::Error| {
+        Fault::new(FaultKind::Internal, what.to_owned()).because(e.to_string())
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(|e| internal("no threads can be started", e))?;
+    runtime.block_on(async {
+        let mut term =
+            signal(SignalKind::terminate()).map_err(|e| internal("signals cannot be heard", e))?;
+        let (stop, stopping) = watch::channel(false);
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = term.recv() => {}
+                heard = tokio::signal::ctrl_c() => heard.unwrap_or_default(),
+            }
+            say("stopping");
+            stop.send_replace(true);
+            std::future::pending::<()>().await;
+        });
+        let jobs = work::work(options, stopping).await?;
+        say(&format!("{jobs} jobs done"));
+        Ok(())
+    })
+}
+
+fn predict(args: PredictArgs) -> Result<(), Fault> {
+    let options = PredictOptions {
+        device: device(args.device)?,
+        models: args.models,
+        splits: args.splits,
+        out: args.out,
+        stride: args.stride,
+    };
+    json(&infer::predict(&options)?)
+}
+
+fn describe(args: &DescribeArgs) -> Result<(), Fault> {
+    let usage = |reason: String| Fault::new(FaultKind::Usage, reason);
+    let recipe = Recipe::parse(&args.recipe).map_err(|e| usage(e.to_string()))?;
+    let (side, step) = (args.chip_px, recipe.chip_px_step());
+    if side == 0 || !side.is_multiple_of(step) {
+        let what = format!("--chip-px is {side}, not a multiple of {step}");
+        return Err(usage(what).try_(format!(
+            "--chip-px {}",
+            side.next_multiple_of(step).max(step)
+        )));
+    }
+    let told = recipe.describe(i64::from(side));
+    match args.output {
+        Format::Json => json(&told),
+        Format::Table => print(&table(&told)),
+    }
+}
+
+/// Writes a description for people.
+fn table(told: &Description) -> String {
+    let head = [
+        format!("{}: {}", told.recipe, told.task),
+        format!("source      {}", told.source),
+        format!("inputs      {}", told.inputs.join(", ")),
+        format!("label       {}", told.label),
+        format!("loss        {}", told.loss),
+        format!("parameters  {}", told.parameters),
+        String::new(),
+        format!("{:<8} {:<52} {:<14} tensors", "layer", "does", "out"),
+    ];
+    let layer = |layer: &Layer| {
+        let tensor = |(name, shape): &(String, Vec<i64>)| format!("{name} {shape:?}");
+        let tensors: Vec<String> = layer.tensors.iter().map(tensor).collect();
+        let out = format!("{:?}", layer.out);
+        format!(
+            "{:<8} {:<52} {out:<14} {}",
+            layer.name,
+            layer.does,
+            tensors.join(", ")
+        )
+    };
+    let lines: Vec<String> = head
+        .into_iter()
+        .chain(told.layers.iter().map(layer))
+        .collect();
+    lines.join("\n")
+}
+
+/// Returns the device, or why there is none.
+fn device(place: Where) -> Result<Device, Fault> {
+    match place {
+        Where::Cpu => Ok(Device::Cpu),
+        Where::Cuda if tch::Cuda::is_available() => Ok(Device::Cuda(0)),
+        Where::Cuda => Err(Fault::new(FaultKind::Usage, "there is no CUDA device")
+            .because("libtorch was built without CUDA or finds no device")
+            .try_("--device cpu, or glebe doctor")),
+    }
+}
+
+/// Prints a value as JSON on one line.
+fn json(value: &impl serde::Serialize) -> Result<(), Fault> {
+    let text = serde_json::to_string(value)
+        .map_err(|e| Fault::new(FaultKind::Internal, "no JSON").because(e.to_string()))?;
+    print(&text)
+}
+
+/// Prints a text and ends the line.
+fn print(text: &str) -> Result<(), Fault> {
+    writeln!(std::io::stdout().lock(), "{text}").map_err(|e| {
+        Fault::new(FaultKind::Internal, "stdout cannot be written").because(e.to_string())
+    })
+}
+
+/// Prints a fault the way every glebe binary does.
+fn complain(fault: &Fault) {
+    let mut lines = vec![format!("error: {}", fault.what)];
+    lines.extend(
+        fault
+            .because
+            .iter()
+            .map(|reason| format!("  because {reason}")),
+    );
+    lines.extend(fault.try_.iter().map(|step| format!("  try: {step}")));
+    writeln!(std::io::stderr().lock(), "{}", lines.join("\n")).unwrap_or_default();
+}

@@ -1,0 +1,94 @@
+//! Model-ready cuts of splits.
+//!
+//! *Invariants*: a chip has no fill in any band used; chips of one cell lie at the same places on
+//! every date; order is that of sorted split ids, then rows, then columns.
+//!
+//! *Not here*: how files become planes (`planes`), what is learned (`recipe`, `fit`).
+
+pub mod blocks;
+pub mod choose;
+pub mod clouds;
+pub mod cut;
+pub mod normal;
+pub mod onto;
+pub mod planes;
+
+use serde::{Deserialize, Serialize};
+
+/// Where a chip lies in its cell's grid, counted in chips.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position {
+    /// Row of chips, from the north.
+    pub row: u32,
+    /// Column of chips, from the west.
+    pub column: u32,
+}
+
+/// Chips with labels, in physical values.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChipSet {
+    /// Side in pixels.
+    pub chip_px: usize,
+    /// Bands of a chip.
+    pub channels: usize,
+    /// All pixels: chip, band, row, column.
+    pub pixels: Vec<f32>,
+    /// One label a chip.
+    pub labels: Vec<f32>,
+    /// One position a chip.
+    pub positions: Vec<Position>,
+    /// What was left out.
+    pub left_out: LeftOut,
+}
+
+/// Chips that were left out, by reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// A band had fill.
+    pub fill: u64,
+    /// Too much cloud.
+    pub cloud: u64,
+    /// The label has no meaning there (all pixels dark).
+    pub no_label: u64,
+}
+
+impl ChipSet {
+    /// Opens an empty set.
+    pub fn new(chip_px: usize, channels: usize) -> Self {
+        Self {
+            chip_px,
+            channels,
+            pixels: Vec::new(),
+            labels: Vec::new(),
+            positions: Vec::new(),
+            left_out: LeftOut::default(),
+        }
+    }
+
+    /// Returns the number of chips.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Tells whether there is no chip.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// Returns how many numbers a chip has.
+    pub fn chip_len(&self) -> usize {
+        self.channels * self.chip_px * self.chip_px
+    }
+
+    /// Returns the pixels of one chip: band, row, column.
+    pub fn chip(&self, index: usize) -> &[f32] {
+        &self.pixels[index * self.chip_len()..][..self.chip_len()]
+    }
+
+    /// Returns the band means of one chip.
+    pub fn band_means(&self, index: usize) -> Vec<f64> {
+        let area = self.chip_px * self.chip_px;
+        let mean = |band: &[f32]| band.iter().map(|v| f64::from(*v)).sum::<f64>() / area as f64;
+        self.chip(index).chunks_exact(area).map(mean).collect()
+    }
+}

@@ -1,0 +1,101 @@
+//! The bands of one split as planes of physical values on one grid.
+//!
+//! *Invariants*: all planes have the grid's shape; physical value = stored value × scale + offset;
+//! NaN is fill.
+//!
+//! *Not here*: which bands (`choose`), reading files (`files`).
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use earth::split::meta::SplitMeta;
+
+use crate::chips::choose::{Choice, ChooseError, asset_of, shape_of};
+use crate::chips::clouds::CloudBand;
+use crate::chips::onto::{Shape, onto, sample};
+use crate::files::{AssetPlanes, ReadError, read_asset};
+
+/// The bands of one split that a recipe takes, on the grid of its chips.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Planes {
+    /// The grid.
+    pub shape: Shape,
+    /// Input bands, in the order of the network's channels.
+    pub inputs: Vec<Vec<f32>>,
+    /// Bands of the label.
+    pub others: Vec<Vec<f32>>,
+    /// True where cloud hides the ground; `None` where no band of the split tells.
+    pub cloud: Option<Vec<bool>>,
+}
+
+/// Why a split's planes cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanesError {
+    /// A file cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The metadata contradict themselves.
+    #[error(transparent)]
+    Choose(#[from] ChooseError),
+}
+
+/// Reads the chosen bands of the split in `folder`; the first `inputs` of them enter the network.
+pub fn read(
+    folder: &Path,
+    meta: &SplitMeta,
+    choice: &Choice,
+    inputs: usize,
+) -> Result<Planes, PlanesError> {
+    let mut assets = Assets {
+        folder,
+        meta,
+        read: BTreeMap::new(),
+    };
+    let mut planes = Vec::with_capacity(choice.bands.len());
+    for chosen in &choice.bands {
+        let plane = assets.plane(&chosen.band.asset, chosen.band.index)?;
+        planes.push(onto(plane, chosen.shape, choice.shape));
+    }
+    let others = planes.split_off(inputs.min(planes.len()));
+    Ok(Planes {
+        shape: choice.shape,
+        inputs: planes,
+        others,
+        cloud: cloud(&mut assets, choice.shape)?,
+    })
+}
+
+/// Returns where cloud hides the ground, by the first band that tells.
+fn cloud(assets: &mut Assets<'_>, shape: Shape) -> Result<Option<Vec<bool>>, PlanesError> {
+    let mut bands = assets.meta.bands.iter();
+    let Some((band, tells)) = bands.find_map(|b| CloudBand::of(b).map(|c| (b, c))) else {
+        return Ok(None);
+    };
+    let from = shape_of(asset_of(assets.meta, band)?);
+    let plane = assets.plane(&band.asset, band.index)?;
+    let hidden: Vec<bool> = plane.iter().map(|v| tells.hides(*v)).collect();
+    Ok(Some(sample(&hidden, from, shape)))
+}
+
+/// Files of one split, each read once.
+struct Assets<'a> {
+    folder: &'a Path,
+    meta: &'a SplitMeta,
+    read: BTreeMap<String, AssetPlanes>,
+}
+
+impl Assets<'_> {
+    /// Returns one band of a file.
+    fn plane(&mut self, asset: &str, index: u32) -> Result<&[f32], ReadError> {
+        if !self.read.contains_key(asset) {
+            let planes = read_asset(self.folder, self.meta, asset)?;
+            self.read.insert(asset.to_owned(), planes);
+        }
+        let at = usize::try_from(index).unwrap_or(usize::MAX);
+        let bands = self.read.get(asset).and_then(|bands| bands.get(at));
+        bands.map(Vec::as_slice).ok_or_else(|| ReadError::NoBand {
+            file: asset.to_owned(),
+            index,
+        })
+    }
+}

@@ -1,0 +1,121 @@
+//! `config.json` of a model folder: all that is needed to use the model and to make it again.
+//!
+//! *Invariants*: the fields of `wire::model::ModelView` stand at the top; unknown fields are
+//! ignored on reading; `version` grows with every change of meaning (docs/FORMATS.md).
+//!
+//! *Not here*: the weights (`weights`), the text for people (`publish::card`).
+
+use earth::geocode::Scheme;
+use query::Query;
+use serde::{Deserialize, Serialize};
+use wire::model::Metrics;
+use wire::run::Hyper;
+
+use crate::chips::LeftOut;
+use crate::chips::choose::UsedBand;
+use crate::chips::normal::Normalisation;
+
+/// Version of this structure.
+pub const CONFIG_VERSION: u32 = 1;
+
+/// All about a model but its weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelConfig {
+    /// `CONFIG_VERSION` when written.
+    pub version: u32,
+    /// Run.
+    pub run: String,
+    /// Geocode text.
+    pub geocode: String,
+    /// Scheme of the geocode.
+    pub scheme: Scheme,
+    /// Recipe.
+    pub recipe: String,
+    /// Scores on held-out blocks, beside the baselines'.
+    pub metrics: Metrics,
+    /// Splits it learned from.
+    pub splits: u64,
+    /// Seconds from reading the first split to the last score.
+    pub seconds: f64,
+    /// What the network takes and answers.
+    pub network: NetworkConfig,
+    /// Normalisation of bands and label; the only one to answer with.
+    pub normalisation: Normalisation,
+    /// Where its chips came from.
+    pub data: DataConfig,
+    /// Hyper-parameters.
+    pub hyper: Hyper,
+    /// Seed of the run.
+    pub seed: u64,
+    /// The run's query.
+    pub query: Query,
+    /// BLAKE3 (hex) of the weights: the same for the same seed, chips and hyper-parameters.
+    pub weights_blake3: String,
+    /// What trained it: `glebe 0.1.0, libtorch 2.11.0`.
+    pub software: String,
+}
+
+/// What a network takes and answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NetworkConfig {
+    /// Input bands in the order of channels, by what they show.
+    pub inputs: Vec<String>,
+    /// What is answered.
+    pub answer: String,
+    /// Side of a chip in pixels.
+    pub chip_px: u32,
+    /// Nominal resolution of the chips' grid in metres.
+    pub resolution_m: f64,
+    /// Trained numbers.
+    pub parameters: u64,
+}
+
+/// Where a model's chips came from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DataConfig {
+    /// Datasets, sorted.
+    pub datasets: Vec<String>,
+    /// First and last sensing time, RFC 3339.
+    pub acquired: [String; 2],
+    /// BLAKE3 (hex) of the sorted split ids, each followed by a newline.
+    pub split_ids_blake3: String,
+    /// Bands used, input then label, with the number of splits that used them so.
+    pub bands: Vec<BandUse>,
+    /// Splits offered but not used, by reason.
+    pub left_out: SplitsLeftOut,
+    /// Chips left out, by reason.
+    pub chips_left_out: LeftOut,
+    /// Blocks of chips.
+    pub blocks: BlocksConfig,
+}
+
+/// A set of bands with the number of splits that used it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BandUse {
+    /// Bands: inputs, then those of the label.
+    pub bands: Vec<UsedBand>,
+    /// Splits.
+    pub splits: u64,
+}
+
+/// Splits offered but not used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SplitsLeftOut {
+    /// A band was missing.
+    pub no_band: u64,
+    /// Another grid than most splits'.
+    pub other_grid: u64,
+    /// More than fit in memory.
+    pub too_many: u64,
+}
+
+/// How chips were held out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlocksConfig {
+    /// Side of a block in chips.
+    pub side_chips: u32,
+    /// Blocks learned from.
+    pub train: u64,
+    /// Blocks held out.
+    pub validation: u64,
+}

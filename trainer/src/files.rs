@@ -1,0 +1,230 @@
+//! Splits and maps on disk: the only place that knows their file format.
+//!
+//! *Invariants*: a split's metadata come from its own files; every file is checked against its
+//! checksum before a pixel is used; a map is renamed into place once it is whole.
+//!
+//! *Not here*: the format itself (`earth::split::codec`, `earth::geotiff`).
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use earth::crs::Crs;
+use earth::geotiff::{BandImage, Image, WriteError, encode_geotiff};
+use earth::raster::georef::{Affine, AffineError, Georef};
+use earth::raster::reproject::Kernel;
+use earth::raster::{Raster, Samples, ShapeError};
+use earth::split::codec::{self, DecodeError};
+use earth::split::meta::{BandMeta, SplitMeta};
+
+use crate::infer::mosaic::Mosaic;
+
+/// Greatest file of a split: a bundle's, so that what was stored can be read.
+const FILE_BYTES_MAX: u64 = wire::bundle::BUNDLE_BYTES_MAX as u64;
+/// Name of the band of a map, seen as its description.
+const MAP_BAND: &str = "answer";
+
+/// Bands of one file in physical values, NaN for fill.
+pub type AssetPlanes = Vec<Vec<f32>>;
+
+/// Why a split's file cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The file system says no.
+    #[error("{} cannot be read", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The folder holds no split's file.
+    #[error("{} holds no file of a split", path.display())]
+    Empty {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The file is larger than any split's.
+    #[error("{} has {bytes} bytes, more than {FILE_BYTES_MAX}", path.display())]
+    Large {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+    },
+    /// The bytes are no split's, or damaged.
+    #[error("{} is damaged or no file of a split", path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: DecodeError,
+    },
+    /// The file belongs to another split.
+    #[error("{} belongs to {found}, not to {wanted}", path.display())]
+    Stranger {
+        /// The file.
+        path: PathBuf,
+        /// The split it names.
+        found: String,
+        /// The split asked for.
+        wanted: String,
+    },
+    /// The split's metadata name a band that its file does not hold.
+    #[error("{file} has no band {index}")]
+    NoBand {
+        /// The file.
+        file: String,
+        /// Index of the band, from 0.
+        index: u32,
+    },
+}
+
+/// Why a map cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum MapError {
+    /// The file system says no.
+    #[error("{} cannot be written", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Values and shape differ.
+    #[error(transparent)]
+    Shape(#[from] ShapeError),
+    /// Position or pixel size is none.
+    #[error(transparent)]
+    Affine(#[from] AffineError),
+    /// The format cannot hold it.
+    #[error("the map is no GeoTIFF")]
+    Format(#[from] WriteError),
+}
+
+/// Reads a split's metadata from the first of its files, by name; the head of the file is enough.
+pub fn read_meta(folder: &Path) -> Result<SplitMeta, ReadError> {
+    let io = |source| ReadError::Io {
+        path: folder.to_owned(),
+        source,
+    };
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).map_err(io)? {
+        let path = entry.map_err(io)?.path();
+        if path.extension().is_some_and(|e| e == "tif") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    let path = files.into_iter().next().ok_or_else(|| ReadError::Empty {
+        path: folder.to_owned(),
+    })?;
+    let bytes = read(&path)?;
+    codec::read_meta(&bytes).map_err(|source| ReadError::Content { path, source })
+}
+
+/// Reads all bands of one file of a split, after checking every byte of it.
+pub fn read_asset(folder: &Path, meta: &SplitMeta, asset: &str) -> Result<AssetPlanes, ReadError> {
+    let path = folder.join(asset);
+    let bytes = read(&path)?;
+    let content = |source| ReadError::Content {
+        path: path.clone(),
+        source,
+    };
+    let found = codec::verify(&bytes).map_err(content)?;
+    if found.id != meta.id {
+        return Err(ReadError::Stranger {
+            path,
+            found: found.id.to_string(),
+            wanted: meta.id.to_string(),
+        });
+    }
+    let mut bands: Vec<&BandMeta> = meta.bands.iter().filter(|b| b.asset == asset).collect();
+    bands.sort_by_key(|b| b.index);
+    let indexes: Vec<usize> = bands.iter().map(|b| index(b.index)).collect();
+    let rasters = codec::decode(&bytes, &indexes).map_err(content)?;
+    Ok(rasters
+        .iter()
+        .zip(bands)
+        .map(|(raster, band)| physical(raster, band))
+        .collect())
+}
+
+/// Turns stored numbers into physical values; fill becomes NaN.
+fn physical(raster: &Raster, band: &BandMeta) -> Vec<f32> {
+    let valid = raster.validity(band.fill);
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "networks compute in 32-bit floats; 24 bits hold every 16-bit number"
+    )]
+    let value = |(stored, valid): (f64, bool)| {
+        if valid {
+            (stored * band.scale + band.offset) as f32
+        } else {
+            f32::NAN
+        }
+    };
+    raster
+        .samples()
+        .to_f64()
+        .into_iter()
+        .zip(valid)
+        .map(value)
+        .collect()
+}
+
+/// Writes a map as a GeoTIFF beside its place and renames it.
+pub fn write_map(out: &Path, mosaic: &Mosaic, crs: &Crs) -> Result<(), MapError> {
+    let samples = Samples::F32(mosaic.values.clone());
+    let raster = Raster::new(mosaic.width, mosaic.height, samples)?;
+    let georef = Georef {
+        crs: crs.clone(),
+        affine: Affine::new(mosaic.transform.to_gdal())?,
+        width: mosaic.width,
+        height: mosaic.height,
+    };
+    let band = BandImage {
+        name: MAP_BAND,
+        raster: &raster,
+        scale: 1.0,
+        offset: 0.0,
+        overview: Kernel::Bilinear,
+    };
+    let bytes = encode_geotiff(&Image {
+        georef: &georef,
+        bands: &[band],
+        fill: None,
+        items: &[],
+    })?;
+    let io = |source| MapError::Io {
+        path: out.to_owned(),
+        source,
+    };
+    let mut name = out.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.part", std::process::id()));
+    let part = out.with_file_name(name);
+    let written = fs::write(&part, bytes).and_then(|()| fs::rename(&part, out));
+    written.map_err(|source| {
+        // The part may not exist; the error that counts is the first.
+        fs::remove_file(&part).unwrap_or_default();
+        io(source)
+    })
+}
+
+/// Reads a file of a split.
+fn read(path: &Path) -> Result<Vec<u8>, ReadError> {
+    let io = |source| ReadError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let bytes = fs::metadata(path).map_err(io)?.len();
+    if bytes > FILE_BYTES_MAX {
+        let path = path.to_owned();
+        return Err(ReadError::Large { path, bytes });
+    }
+    fs::read(path).map_err(io)
+}
+
+/// Widens an index.
+fn index(n: u32) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,194 @@
+//! Finds weights: Adam on mean squared error over shuffled batches, until patience runs out.
+//!
+//! *Invariants*: the weights of the best epoch are the ones that remain; on a CPU with a fixed
+//! number of threads the same seed, chips and hyper-parameters give the same weights to the bit;
+//! a loss that is not finite is an error, never a model.
+//!
+//! *Not here*: what chips and labels are (`chips`), the scores that are published (`job`).
+
+pub mod early_stop;
+
+use serde::Serialize;
+use tch::nn::OptimizerConfig;
+use tch::{Kind, Reduction, Tensor, nn};
+use wire::run::Hyper;
+
+use crate::fit::early_stop::{EarlyStop, Verdict};
+use crate::metric::mse::mse;
+use crate::network::{Network, WeightsError};
+use crate::seed::Dice;
+use crate::stop::Stop;
+
+/// Normalised chips [n, channels, side, side] with standardised labels.
+#[derive(Debug)]
+pub struct Sample {
+    /// Chips.
+    pub chips: Tensor,
+    /// Labels, one a chip.
+    pub labels: Vec<f32>,
+}
+
+/// What is learned from and judged by.
+#[derive(Debug)]
+pub struct Lesson<'a> {
+    /// Chips to learn from.
+    pub train: &'a Sample,
+    /// Chips held out.
+    pub validation: &'a Sample,
+    /// Squared units of the label for one squared standardised unit, so that epochs are told in
+    /// the label's units.
+    pub label_variance: f64,
+}
+
+/// One line of `metrics.jsonl`; errors in squared units of the label.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Epoch {
+    /// From 1.
+    pub epoch: u32,
+    /// Mean squared error over the epoch's batches, each before its step.
+    pub train_mse: f64,
+    /// Mean squared error on held-out chips after the epoch.
+    pub validation_mse: f64,
+    /// Learning rate.
+    pub learning_rate: f64,
+    /// The best so far.
+    pub best: bool,
+}
+
+/// How learning went.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Course {
+    /// Every epoch that was run.
+    pub epochs: Vec<Epoch>,
+    /// The epoch whose weights remain.
+    pub best_epoch: u32,
+}
+
+/// Why no weights were found.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FitError {
+    /// The loss is not finite.
+    #[error("the {of} loss of epoch {epoch} is not finite; a smaller learning rate may help")]
+    NotFinite {
+        /// `training` or `validation`.
+        of: &'static str,
+        /// In which epoch.
+        epoch: u32,
+    },
+    /// Someone wished to stop.
+    #[error("stopped")]
+    Stopped,
+    /// The best weights cannot be put back.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// The optimiser refused its settings.
+    #[error("the optimiser refused its settings: {0}")]
+    Optimiser(String),
+}
+
+/// Changes the network's weights to those of the best epoch.
+pub fn fit(
+    network: &mut Network,
+    lesson: &Lesson<'_>,
+    hyper: &Hyper,
+    dice: &mut Dice,
+    stop: &Stop,
+) -> Result<Course, FitError> {
+    let mut optimiser = nn::Adam::default()
+        .build(network.vars(), hyper.learning_rate)
+        .map_err(|e| FitError::Optimiser(e.to_string()))?;
+    let labels = Tensor::from_slice(&lesson.train.labels).to_device(network.vars().device());
+    let mut order: Vec<i64> = (0..lesson.train.chips.size()[0]).collect();
+    let mut watch = EarlyStop::new(hyper.patience);
+    let mut best = network.weights();
+    let mut epochs = Vec::new();
+    for number in 1..=hyper.epochs {
+        dice.shuffle(&mut order);
+        let mut pass = Pass {
+            network,
+            optimiser: &mut optimiser,
+            chips: &lesson.train.chips,
+            labels: &labels,
+        };
+        let train = pass.run(&order, batch_size(hyper), stop)?;
+        let validation = score(network, lesson.validation);
+        let epoch = judged(number, [train, validation], lesson.label_variance)?;
+        let verdict = watch.judge(validation);
+        if verdict == Verdict::Better {
+            best = network.weights();
+        }
+        epochs.push(Epoch {
+            learning_rate: hyper.learning_rate,
+            best: verdict == Verdict::Better,
+            ..epoch
+        });
+        if verdict == Verdict::Stop {
+            break;
+        }
+    }
+    network.set_weights(&best)?;
+    Ok(Course {
+        epochs,
+        best_epoch: watch.best_epoch(),
+    })
+}
+
+/// Returns the mean squared error of the network on a sample, in squared standardised units.
+pub fn score(network: &Network, sample: &Sample) -> f64 {
+    mse(&network.answer(&sample.chips), &sample.labels)
+}
+
+/// Builds the record of an epoch from its training and validation loss, both standardised.
+fn judged(epoch: u32, losses: [f64; 2], variance: f64) -> Result<Epoch, FitError> {
+    for (loss, of) in losses.into_iter().zip(["training", "validation"]) {
+        if !loss.is_finite() {
+            return Err(FitError::NotFinite { of, epoch });
+        }
+    }
+    Ok(Epoch {
+        epoch,
+        train_mse: losses[0] * variance,
+        validation_mse: losses[1] * variance,
+        learning_rate: 0.0,
+        best: false,
+    })
+}
+
+/// Returns the batch size as a number of items, at least 1.
+fn batch_size(hyper: &Hyper) -> usize {
+    usize::try_from(hyper.batch).unwrap_or(1).max(1)
+}
+
+/// One walk over the training chips.
+struct Pass<'a> {
+    network: &'a Network,
+    optimiser: &'a mut nn::Optimizer,
+    chips: &'a Tensor,
+    labels: &'a Tensor,
+}
+
+impl Pass<'_> {
+    /// Steps once a batch; returns the mean loss, weighted by batch size.
+    fn run(&mut self, order: &[i64], batch: usize, stop: &Stop) -> Result<f64, FitError> {
+        let mut sum = 0.0;
+        for part in order.chunks(batch) {
+            if stop.wished() {
+                return Err(FitError::Stopped);
+            }
+            sum += self.step(part) * part.len() as f64;
+        }
+        Ok(sum / order.len() as f64)
+    }
+
+    /// Steps on the chips of those indexes; returns their loss before the step.
+    fn step(&mut self, indexes: &[i64]) -> f64 {
+        let index = Tensor::from_slice(indexes);
+        let device = self.network.vars().device();
+        let chips = self.chips.index_select(0, &index).to_device(device);
+        let labels = self.labels.index_select(0, &index.to_device(device));
+        let answers = self.network.forward(&chips);
+        let loss = answers.mse_loss(&labels, Reduction::Mean);
+        self.optimiser.backward_step(&loss);
+        loss.to_kind(Kind::Double).double_value(&[])
+    }
+}

@@ -1,0 +1,166 @@
+//! From a lease to a model: the whole of one job, without the network.
+//!
+//! *Invariants*: the order in which splits are offered changes nothing; the same lease gives the
+//! same weights; what was left out is counted and told.
+//!
+//! *Not here*: leases and publishing (`work`, `publish`).
+
+pub mod lesson;
+pub mod rules;
+pub mod scores;
+pub mod survey;
+
+use std::time::Instant;
+
+use tch::Device;
+use wire::run::Lease;
+
+use crate::chips::planes::PlanesError;
+use crate::config::{CONFIG_VERSION, DataConfig, ModelConfig, NetworkConfig};
+use crate::fit::{Epoch, FitError, fit};
+use crate::job::lesson::{LessonError, Material};
+use crate::job::rules::RulesError;
+use crate::job::survey::{Survey, SurveyError};
+use crate::network::{Network, Weights};
+use crate::probe::SOFTWARE;
+use crate::recipe::{Recipe, UnknownRecipe};
+use crate::seed::Dice;
+use crate::stop::Stop;
+use crate::weights;
+
+/// What a job learned.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Learned {
+    /// All but the weights.
+    pub config: ModelConfig,
+    /// The weights of the best epoch.
+    pub weights: Weights,
+    /// Every epoch.
+    pub epochs: Vec<Epoch>,
+}
+
+/// Why a job gave no model.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// The run asks for an unknown recipe.
+    #[error(transparent)]
+    Recipe(#[from] UnknownRecipe),
+    /// A hyper-parameter is out of range.
+    #[error(transparent)]
+    Rules(#[from] RulesError),
+    /// No split can be used.
+    #[error(transparent)]
+    Survey(#[from] SurveyError),
+    /// A split cannot be read.
+    #[error(transparent)]
+    Planes(#[from] PlanesError),
+    /// Too few chips.
+    #[error(transparent)]
+    Lesson(#[from] LessonError),
+    /// No weights were found.
+    #[error(transparent)]
+    Fit(#[from] FitError),
+}
+
+impl JobError {
+    /// Tells whether trying again cannot help: the same lease would end the same way.
+    pub fn hopeless(&self) -> bool {
+        match self {
+            Self::Recipe(_) | Self::Rules(_) | Self::Lesson(_) => true,
+            Self::Survey(error) => !matches!(error, SurveyError::Read(_)),
+            // A damaged or missing file may have been repaired by the next attempt.
+            Self::Planes(error) => !matches!(error, PlanesError::Read(_)),
+            Self::Fit(error) => *error != FitError::Stopped,
+        }
+    }
+}
+
+/// Learns the model of a lease on `device`.
+pub fn learn(lease: &Lease, device: Device, stop: &Stop) -> Result<Learned, JobError> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a driver: the seconds of a job are told to users and decide nothing"
+    )]
+    let start = Instant::now();
+    let recipe = Recipe::parse(&lease.run.recipe)?;
+    rules::check(&lease.run.hyper, recipe)?;
+    tch::set_num_threads(i32::try_from(lease.run.hyper.threads).unwrap_or(1));
+    let survey = survey::survey(lease, recipe)?;
+    let cuts = lesson::cut_all(&survey, recipe, &lease.run.hyper, stop)?;
+    let material = lesson::prepare(&cuts, lease)?;
+    drop(cuts);
+    let words = |purpose| Dice::new(lease.run.seed, &[&lease.geocode, purpose]);
+    let mut network = Network::new(recipe, device, &mut words("weights"));
+    let lesson = material.lesson();
+    let order = &mut words("order");
+    let course = fit(&mut network, &lesson, &lease.run.hyper, order, stop)?;
+    let weights = network.weights();
+    let job = Job {
+        lease,
+        recipe,
+        survey: &survey,
+        material: &material,
+    };
+    let mut config = job.config(&weights);
+    config.metrics = scores::scores(&network, &material, &course);
+    config.seconds = start.elapsed().as_secs_f64();
+    Ok(Learned {
+        config,
+        weights,
+        epochs: course.epochs,
+    })
+}
+
+/// A job whose material is ready.
+struct Job<'a> {
+    lease: &'a Lease,
+    recipe: Recipe,
+    survey: &'a Survey,
+    material: &'a Material,
+}
+
+impl Job<'_> {
+    /// Tells all but scores and seconds, which are still to come.
+    fn config(&self, weights: &Weights) -> ModelConfig {
+        let (lease, survey) = (self.lease, self.survey);
+        let inputs = self.recipe.inputs().iter().map(|b| b.role.to_owned());
+        let numbers = weights.values().map(|w| w.values.len() as u64);
+        ModelConfig {
+            version: CONFIG_VERSION,
+            run: lease.run.name.clone(),
+            geocode: lease.geocode.clone(),
+            scheme: survey.scheme,
+            recipe: self.recipe.name().to_owned(),
+            metrics: scores::NONE,
+            splits: survey.splits.len() as u64,
+            seconds: 0.0,
+            network: NetworkConfig {
+                inputs: inputs.collect(),
+                answer: self.recipe.describe(8).task.to_owned(),
+                chip_px: lease.run.hyper.chip_px,
+                resolution_m: survey.resolution_m,
+                parameters: numbers.sum(),
+            },
+            normalisation: self.material.normalisation.clone(),
+            data: self.data(),
+            hyper: lease.run.hyper.clone(),
+            seed: lease.run.seed,
+            query: lease.run.query.clone(),
+            weights_blake3: weights::hash(weights),
+            software: SOFTWARE.to_owned(),
+        }
+    }
+
+    /// Tells where the chips came from.
+    fn data(&self) -> DataConfig {
+        DataConfig {
+            datasets: self.survey.datasets(),
+            acquired: self.survey.acquired(),
+            split_ids_blake3: self.survey.ids_hash(),
+            bands: self.survey.bands(),
+            left_out: self.survey.left_out,
+            chips_left_out: self.material.left_out,
+            blocks: self.material.blocks,
+        }
+    }
+}

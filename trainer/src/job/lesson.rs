@@ -1,0 +1,199 @@
+//! Chips of all splits, parted into those learned from and those held out, ready for a network.
+//!
+//! *Invariants*: a block's chips are all on one side, whatever their date; normalisation is
+//! measured on training chips alone.
+//!
+//! *Not here*: which splits (`survey`), scores (`scores`).
+
+use std::collections::BTreeSet;
+
+use tch::Tensor;
+use wire::run::{Hyper, Lease};
+
+use crate::chips::blocks::{Block, block_of, held_out, side_chips};
+use crate::chips::cut::{chip_grid, cut};
+use crate::chips::normal::Normalisation;
+use crate::chips::planes;
+use crate::chips::{ChipSet, LeftOut};
+use crate::config::BlocksConfig;
+use crate::fit::{FitError, Lesson, Sample};
+use crate::job::JobError;
+use crate::job::survey::Survey;
+use crate::recipe::Recipe;
+use crate::stop::Stop;
+
+/// Least chips to learn from: fewer say nothing about a region.
+pub const TRAIN_CHIPS_MIN: usize = 8;
+/// Least chips to be judged by: one is no mean.
+pub const VALIDATION_CHIPS_MIN: usize = 2;
+
+/// Chips of all splits, not yet parted.
+#[derive(Debug)]
+pub struct Cuts {
+    /// The chips.
+    pub set: ChipSet,
+    /// Splits they came from.
+    pub splits: usize,
+    /// Side of a block in chips.
+    pub side_chips: u32,
+}
+
+/// All that a network learns from and is judged by.
+#[derive(Debug)]
+pub struct Material {
+    /// Chips learned from, normalised.
+    pub train: Sample,
+    /// Chips held out, normalised.
+    pub validation: Sample,
+    /// How they were normalised.
+    pub normalisation: Normalisation,
+    /// Chips left out.
+    pub left_out: LeftOut,
+    /// How chips were held out.
+    pub blocks: BlocksConfig,
+    /// Normalised band means of the training chips, for the linear baseline.
+    pub train_means: Vec<Vec<f64>>,
+    /// The same of the held-out chips.
+    pub validation_means: Vec<Vec<f64>>,
+    /// Labels of the held-out chips, as they are.
+    pub truth: Vec<f32>,
+}
+
+/// Why there is nothing to learn from.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "too few chips of {chip_px} pixels without fill or cloud: {train} to learn from \
+     (at least {TRAIN_CHIPS_MIN}) and {validation} held out (at least {VALIDATION_CHIPS_MIN}) in \
+     {blocks} blocks of {splits} splits; left out: {} for fill, {} for cloud, {} in the dark; \
+     a smaller chip_px, more dates or less strict selectors help",
+    left_out.fill, left_out.cloud, left_out.no_label
+)]
+pub struct LessonError {
+    chip_px: usize,
+    train: usize,
+    validation: usize,
+    blocks: usize,
+    splits: usize,
+    left_out: LeftOut,
+}
+
+impl Material {
+    /// Returns what the network is given.
+    pub fn lesson(&self) -> Lesson<'_> {
+        Lesson {
+            train: &self.train,
+            validation: &self.validation,
+            label_variance: self.normalisation.label.std.powi(2),
+        }
+    }
+}
+
+/// Cuts the chips of all splits, one split in memory at a time.
+pub fn cut_all(
+    survey: &Survey,
+    recipe: Recipe,
+    hyper: &Hyper,
+    stop: &Stop,
+) -> Result<Cuts, JobError> {
+    let chip_px = usize::try_from(hyper.chip_px).unwrap_or(1);
+    let inputs = recipe.inputs().len();
+    let mut set = ChipSet::new(chip_px, inputs);
+    for split in &survey.splits {
+        if stop.wished() {
+            return Err(FitError::Stopped.into());
+        }
+        let planes = planes::read(&split.folder, &split.meta, &split.choice, inputs)?;
+        cut(&planes, recipe, &mut set);
+    }
+    Ok(Cuts {
+        set,
+        splits: survey.splits.len(),
+        side_chips: side_chips(chip_grid(survey.shape, chip_px)),
+    })
+}
+
+/// Parts chips into those learned from and those held out, and normalises them.
+pub fn prepare(cuts: &Cuts, lease: &Lease) -> Result<Material, LessonError> {
+    let set = &cuts.set;
+    let blocks: Vec<Block> = set
+        .positions
+        .iter()
+        .map(|p| block_of(*p, cuts.side_chips))
+        .collect();
+    let all: BTreeSet<Block> = blocks.iter().copied().collect();
+    let held = held_out(&lease.geocode, &all, lease.run.hyper.validation);
+    let (validation, train): (Vec<usize>, Vec<usize>) =
+        (0..set.len()).partition(|i| held.contains(&blocks[*i]));
+    if train.len() < TRAIN_CHIPS_MIN || validation.len() < VALIDATION_CHIPS_MIN {
+        return Err(LessonError {
+            chip_px: set.chip_px,
+            train: train.len(),
+            validation: validation.len(),
+            blocks: all.len(),
+            splits: cuts.splits,
+            left_out: set.left_out,
+        });
+    }
+    let normalisation = Normalisation::measure(set, &train);
+    let pick = Pick {
+        set,
+        normalisation: &normalisation,
+    };
+    Ok(Material {
+        train: pick.sample(&train),
+        validation: pick.sample(&validation),
+        train_means: pick.means(&train),
+        validation_means: pick.means(&validation),
+        truth: validation.iter().map(|i| set.labels[*i]).collect(),
+        left_out: set.left_out,
+        blocks: BlocksConfig {
+            side_chips: cuts.side_chips,
+            train: (all.len() - held.len()) as u64,
+            validation: held.len() as u64,
+        },
+        normalisation,
+    })
+}
+
+/// Takes chips out of a set, normalised.
+struct Pick<'a> {
+    set: &'a ChipSet,
+    normalisation: &'a Normalisation,
+}
+
+impl Pick<'_> {
+    /// Returns the chips of those indexes as tensors.
+    fn sample(&self, indexes: &[usize]) -> Sample {
+        let mut pixels = Vec::with_capacity(indexes.len() * self.set.chip_len());
+        for index in indexes {
+            pixels.extend_from_slice(self.set.chip(*index));
+            let start = pixels.len() - self.set.chip_len();
+            self.normalisation.apply(&mut pixels[start..]);
+        }
+        let label = |i: &usize| self.normalisation.label.apply(self.set.labels[*i]);
+        Sample {
+            chips: tensor(&pixels, self.set.channels, self.set.chip_px),
+            labels: indexes.iter().map(label).collect(),
+        }
+    }
+
+    /// Returns the normalised band means of the chips of those indexes.
+    fn means(&self, indexes: &[usize]) -> Vec<Vec<f64>> {
+        let means = |i: &usize| {
+            let means = self.set.band_means(*i);
+            let spreads = &self.normalisation.bands;
+            means
+                .iter()
+                .zip(spreads)
+                .map(|(m, s)| (m - s.mean) / s.std)
+                .collect()
+        };
+        indexes.iter().map(means).collect()
+    }
+}
+
+/// Shapes pixels (chip, band, row, column) as a tensor.
+pub fn tensor(pixels: &[f32], channels: usize, side: usize) -> Tensor {
+    let whole = |n: usize| i64::try_from(n).unwrap_or(0);
+    Tensor::from_slice(pixels).reshape([-1, whole(channels), whole(side), whole(side)])
+}

@@ -1,0 +1,27 @@
+//! The worker that fits, publishes and applies models; `glebe-trainer` is its command line.
+//!
+//! *Invariants*: everything that decides a model's weights is an argument: chips, hyper-parameters,
+//! seed; the same arguments give the same weights on a CPU.
+//!
+//! *Not here*: which jobs there are and who may publish (node), decoding of foreign imagery
+//! (ingest).
+
+pub mod baseline;
+pub mod chips;
+pub mod config;
+pub mod files;
+pub mod fit;
+pub mod infer;
+pub mod job;
+pub mod log;
+pub mod metric;
+pub mod model;
+pub mod net;
+pub mod network;
+pub mod probe;
+pub mod publish;
+pub mod recipe;
+pub mod seed;
+pub mod stop;
+pub mod weights;
+pub mod work;

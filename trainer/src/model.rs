@@ -1,0 +1,156 @@
+//! A model folder on disk, read back.
+//!
+//! *Invariants*: config and weights fit each other and a recipe this binary knows, or nothing is
+//! returned; sizes are bounded before anything is read.
+//!
+//! *Not here*: writing one (`publish`), answering with it (`infer`).
+
+use std::path::{Path, PathBuf};
+
+use tch::Device;
+
+use crate::config::{CONFIG_VERSION, ModelConfig};
+use crate::network::{Network, WeightsError};
+use crate::publish::{CONFIG_FILE, WEIGHTS_FILE};
+use crate::recipe::{Recipe, UnknownRecipe};
+use crate::seed::Dice;
+use crate::weights::{self, WeightsFileError};
+
+/// Greatest `config.json`: ours are a few kilobytes.
+const CONFIG_BYTES_MAX: u64 = 1 << 20;
+/// Greatest `model.safetensors`: a thousand times ours.
+const WEIGHTS_BYTES_MAX: u64 = 1 << 30;
+
+/// A model that can answer.
+#[derive(Debug)]
+pub struct Model {
+    /// All but the weights.
+    pub config: ModelConfig,
+    /// Its recipe.
+    pub recipe: Recipe,
+    /// The network with its weights.
+    pub network: Network,
+}
+
+/// Why a folder holds no usable model.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// A file cannot be read.
+    #[error("{} cannot be read", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file is larger than any model's.
+    #[error("{} has {bytes} bytes, more than {max}", path.display())]
+    Large {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+        /// The limit.
+        max: u64,
+    },
+    /// The config is not ours.
+    #[error("{} is no model's config", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// The config is of a later version.
+    #[error("the model's config has version {0}, this binary reads up to {CONFIG_VERSION}")]
+    Version(u32),
+    /// The recipe is unknown.
+    #[error(transparent)]
+    Recipe(#[from] UnknownRecipe),
+    /// The weights cannot be read.
+    #[error(transparent)]
+    File(#[from] WeightsFileError),
+    /// The weights are not the recipe's.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// The weights are not those that were trained.
+    #[error("the weights' hash is {found}, config.json says {told}")]
+    Hash {
+        /// Hash of the file's weights.
+        found: String,
+        /// Hash in the config.
+        told: String,
+    },
+    /// The config's numbers contradict the recipe's.
+    #[error("config.json contradicts its recipe: {0}")]
+    Contradiction(&'static str),
+}
+
+/// Reads the model in `folder`.
+pub fn open(folder: &Path, device: Device) -> Result<Model, ModelError> {
+    let path = folder.join(CONFIG_FILE);
+    let bytes = read(&path, CONFIG_BYTES_MAX)?;
+    let config: ModelConfig =
+        serde_json::from_slice(&bytes).map_err(|source| ModelError::Config { path, source })?;
+    if config.version > CONFIG_VERSION {
+        return Err(ModelError::Version(config.version));
+    }
+    let recipe = Recipe::parse(&config.recipe)?;
+    check(&config, recipe)?;
+    let weights = weights::decode(&read(&folder.join(WEIGHTS_FILE), WEIGHTS_BYTES_MAX)?)?;
+    let found = weights::hash(&weights);
+    if found != config.weights_blake3 {
+        let told = config.weights_blake3;
+        return Err(ModelError::Hash { found, told });
+    }
+    let mut network = Network::new(recipe, device, &mut Dice::new(0, &[]));
+    network.set_weights(&weights)?;
+    Ok(Model {
+        config,
+        recipe,
+        network,
+    })
+}
+
+/// Checks what the recipe fixes and answering relies on.
+fn check(config: &ModelConfig, recipe: Recipe) -> Result<(), ModelError> {
+    let roles = recipe.inputs().iter().map(|b| b.role);
+    let step = recipe.chip_px_step();
+    let chip_px = config.network.chip_px;
+    let spreads = || {
+        config
+            .normalisation
+            .bands
+            .iter()
+            .chain([&config.normalisation.label])
+    };
+    let wrong = if !roles.eq(config.network.inputs.iter().map(String::as_str)) {
+        "its input bands"
+    } else if config.normalisation.bands.len() != recipe.inputs().len() {
+        "the number of normalised bands"
+    } else if !spreads().all(|s| s.mean.is_finite() && s.std.is_normal()) {
+        "a mean or deviation is no number"
+    } else if chip_px == 0
+        || chip_px > crate::job::rules::CHIP_PX_MAX
+        || !chip_px.is_multiple_of(step)
+    {
+        "the side of its chips"
+    } else {
+        return Ok(());
+    };
+    Err(ModelError::Contradiction(wrong))
+}
+
+/// Reads a file of at most `max` bytes.
+fn read(path: &Path, max: u64) -> Result<Vec<u8>, ModelError> {
+    let io = |source| ModelError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let bytes = std::fs::metadata(path).map_err(io)?.len();
+    if bytes > max {
+        let path = path.to_owned();
+        return Err(ModelError::Large { path, bytes, max });
+    }
+    std::fs::read(path).map_err(io)
+}

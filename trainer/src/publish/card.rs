@@ -1,0 +1,168 @@
+//! `README.md` of a model folder: the card, with Hugging Face's front matter.
+//!
+//! *Invariants*: every number is the config's; limits are said, also when the network lost to a
+//! baseline.
+//!
+//! *Not here*: a licence: whoever publishes a model outside decides that.
+
+use crate::chips::choose::UsedBand;
+use crate::chips::onto::Onto;
+use crate::config::{BandUse, ModelConfig};
+use crate::recipe::{Description, Layer};
+
+/// Writes the card.
+pub fn card(config: &ModelConfig, recipe: &Description) -> String {
+    let parts = [
+        front_matter(config),
+        head(config, recipe),
+        scores(config),
+        data(config, recipe),
+        network(config, recipe),
+        limits(config),
+        usage(config),
+    ];
+    parts.join("\n")
+}
+
+fn front_matter(config: &ModelConfig) -> String {
+    let mut text = String::from("---\nlibrary_name: glebe\npipeline_tag: other\n");
+    let tags = [
+        "earth-observation",
+        "safetensors",
+        &config.recipe,
+        &config.geocode,
+    ];
+    text += &list("tags", tags.into_iter());
+    text += &list("datasets", config.data.datasets.iter().map(String::as_str));
+    text += &list("metrics", ["mse", "mae"].into_iter());
+    text + "---\n"
+}
+
+/// Writes a list of YAML; the names in it hold only letters, digits, `-`, `_` and `.`, but digits
+/// alone (a quad-tile) would be a number.
+fn list<'a>(name: &str, items: impl Iterator<Item = &'a str>) -> String {
+    let lines = items.map(|item| format!("- \"{item}\"\n"));
+    format!("{name}:\n{}", lines.collect::<String>())
+}
+
+fn head(config: &ModelConfig, recipe: &Description) -> String {
+    format!(
+        "# {} of {} {}\n\nLearns the {}, for one cell of the Earth: {} `{}`. Trained by run `{}` \
+         where the imagery lies ({}).\n",
+        config.recipe,
+        config.scheme,
+        config.geocode,
+        recipe.task,
+        config.scheme,
+        config.geocode,
+        config.run,
+        config.software,
+    )
+}
+
+fn scores(config: &ModelConfig) -> String {
+    let m = &config.metrics;
+    let best = m.mean_mse.min(m.linear_mse);
+    let verdict = if m.val_mse < best {
+        "The network beats both baselines."
+    } else {
+        "**The network does not beat the better baseline: use that one here.**"
+    };
+    format!(
+        "## Scores\n\nOn {} held-out chips in {} blocks that no date was learned from:\n\n\
+         | | MSE |\n|---|---|\n| network | {:.3e} |\n| mean of the training chips | {:.3e} |\n\
+         | linear regression on band means | {:.3e} |\n\nMean absolute error of the network: \
+         {:.4}. Best epoch {} of {}. The best epoch was chosen on these same chips, so that the \
+         network's score is a little optimistic. {verdict}\n",
+        m.chips_val,
+        config.data.blocks.validation,
+        m.val_mse,
+        m.mean_mse,
+        m.linear_mse,
+        m.val_mae,
+        m.epochs_best,
+        m.epochs,
+    )
+}
+
+fn data(config: &ModelConfig, recipe: &Description) -> String {
+    let uses = config.data.bands.iter().map(band_use);
+    [training(config, recipe), uses.collect(), left_out(config)].concat()
+}
+
+fn training(config: &ModelConfig, recipe: &Description) -> String {
+    let data = &config.data;
+    format!(
+        "## Training data\n\n{} chips of {} x {} pixels at {} m from {} splits of {}, acquired {} \
+         to {}; blocks of {} x {} chips, {} learned from, {} held out. Label: {}.\n\n",
+        config.metrics.chips_train,
+        config.network.chip_px,
+        config.network.chip_px,
+        config.network.resolution_m,
+        config.splits,
+        data.datasets.join(", "),
+        data.acquired[0],
+        data.acquired[1],
+        data.blocks.side_chips,
+        data.blocks.side_chips,
+        data.blocks.train,
+        data.blocks.validation,
+        recipe.label,
+    )
+}
+
+/// Tells which bands so many splits used.
+fn band_use(usage: &BandUse) -> String {
+    let told: Vec<String> = usage.bands.iter().map(band).collect();
+    format!("- {} splits: {}\n", usage.splits, told.join(", "))
+}
+
+fn left_out(config: &ModelConfig) -> String {
+    let (chips, splits) = (&config.data.chips_left_out, &config.data.left_out);
+    format!(
+        "\nLeft out: {} chips with fill, {} under more than a tenth of cloud, {} in the dark; {} \
+         splits without the bands, {} on another grid, {} beyond what fits in memory.\n",
+        chips.fill, chips.cloud, chips.no_label, splits.no_band, splits.other_grid, splits.too_many,
+    )
+}
+
+/// Tells one band.
+fn band(band: &UsedBand) -> String {
+    let onto = match band.onto {
+        Onto::Same => "",
+        Onto::Area => ", averaged onto the chips' grid",
+        Onto::Nearest => ", nearest pixel on the chips' grid",
+    };
+    format!(
+        "{} = {} ({} m{onto})",
+        band.role, band.name, band.resolution_m
+    )
+}
+
+fn network(config: &ModelConfig, recipe: &Description) -> String {
+    let head = format!(
+        "## Network\n\n{} numbers in `model.safetensors` (BLAKE3 of the weights \
+         `{}`, seed {}):\n\n",
+        config.network.parameters, config.weights_blake3, config.seed,
+    );
+    let layer = |layer: &Layer| format!("- `{}`: {} → {:?}\n", layer.name, layer.does, layer.out);
+    head + &recipe.layers.iter().map(layer).collect::<String>()
+}
+
+fn limits(config: &ModelConfig) -> String {
+    format!(
+        "## Limits\n\nLearned from one cell: elsewhere its answers are guesses. Bands must be \
+         {} at {} m, in reflectance, normalised by `config.json`. Chips with fill or more than a \
+         tenth of cloud were never seen.\n",
+        config.network.inputs.join(", "),
+        config.network.resolution_m,
+    )
+}
+
+fn usage(config: &ModelConfig) -> String {
+    format!(
+        "## Use\n\n```\nglebe model pull {}/{} -O MODEL\nglebe predict SCENE --model MODEL -O \
+         map.tif\n```\n",
+        config.run, config.geocode
+    )
+}

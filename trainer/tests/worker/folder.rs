@@ -1,0 +1,160 @@
+//! The model folder: what it holds, that it is the same again, and that Python reads it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tch::{Device, Tensor};
+use trainer::job::{Learned, learn};
+use trainer::model::{ModelError, open};
+use trainer::publish;
+use trainer::recipe::Recipe;
+use trainer::stop::Stop;
+use wire::model::Metrics;
+use wire::run::Hyper;
+
+use crate::world::{Scene, folder, lease, quick};
+
+/// Greatest difference between libtorch's and numpy's answer: both compute in 32-bit floats.
+const TOLERANCE: f64 = 1e-5;
+
+/// Learns a little and writes the folder below `path`.
+pub(crate) fn written(path: &Path, epochs: u32) -> (Learned, PathBuf) {
+    let split = Scene::new("a", 1).write(&path.join("splits"));
+    let hyper = Hyper { epochs, ..quick() };
+    let learned =
+        learn(&lease(vec![split], hyper), Device::Cpu, &Stop::default()).expect("a model");
+    let place = path.join("model");
+    std::fs::create_dir_all(&place).expect("a folder");
+    for (name, bytes) in publish::folder(&learned, Recipe::NdviCnn).expect("files") {
+        std::fs::write(place.join(name), bytes).expect("a file");
+    }
+    (learned, place)
+}
+
+#[test]
+fn the_folder_has_four_files_and_what_the_ring_reads_stands_at_the_top() {
+    let (_keep, path) = folder();
+    let (learned, place) = written(&path, 2);
+    let mut names: Vec<String> = std::fs::read_dir(&place)
+        .expect("a folder")
+        .map(|e| {
+            e.expect("an entry")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
+        })
+        .collect();
+    names.sort();
+    assert_eq!(
+        names,
+        [
+            "README.md",
+            "config.json",
+            "metrics.jsonl",
+            "model.safetensors"
+        ]
+    );
+    let text = |name: &str| std::fs::read_to_string(place.join(name)).expect("a text");
+    let config: serde_json::Value = serde_json::from_str(&text("config.json")).expect("JSON");
+    assert_eq!(config["run"], "spring");
+    assert_eq!(config["geocode"], "gcpvj");
+    assert_eq!(config["scheme"], "geohash");
+    assert_eq!(config["recipe"], "ndvi-cnn");
+    assert_eq!(config["splits"], 1);
+    assert!(config["seconds"].as_f64().is_some_and(|s| s > 0.0));
+    let metrics: Metrics = serde_json::from_value(config["metrics"].clone()).expect("metrics");
+    assert_eq!(metrics, learned.config.metrics);
+    assert_eq!(text("metrics.jsonl").lines().count(), 2);
+    let card = text("README.md");
+    assert!(card.starts_with("---\nlibrary_name: glebe\n"), "{card}");
+    for said in [
+        "red = B04",
+        "nir = B08",
+        "linear regression",
+        "## Limits",
+        "glebe predict",
+    ] {
+        assert!(
+            card.contains(said),
+            "the card does not say '{said}':\n{card}"
+        );
+    }
+}
+
+#[test]
+fn the_weights_file_is_the_same_to_the_byte_when_learned_again() {
+    let bytes = || {
+        let (_keep, path) = folder();
+        let (_, place) = written(&path, 2);
+        std::fs::read(place.join("model.safetensors")).expect("weights")
+    };
+    assert_eq!(blake3::hash(&bytes()), blake3::hash(&bytes()));
+}
+
+#[test]
+fn a_model_read_back_answers_as_it_did_and_a_damaged_one_is_refused() {
+    let (_keep, path) = folder();
+    let (learned, place) = written(&path, 1);
+    let model = open(&place, Device::Cpu).expect("a model");
+    assert_eq!(model.network.weights(), learned.weights);
+    let file = place.join("model.safetensors");
+    let mut bytes = std::fs::read(&file).expect("weights");
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    std::fs::write(&file, bytes).expect("weights");
+    let refused = open(&place, Device::Cpu).expect_err("damaged");
+    assert!(matches!(refused, ModelError::Hash { .. }), "{refused:?}");
+}
+
+#[test]
+fn python_reads_the_weights_and_numpy_computes_the_same_answer() {
+    let Some(python) = python() else { return };
+    let (_keep, path) = folder();
+    let (_, place) = written(&path, 2);
+    let model = open(&place, Device::Cpu).expect("a model");
+    let pixels: Vec<f32> = (0..3_u16 * 16 * 16)
+        .map(|i| (f32::from(i) * 0.37).sin())
+        .collect();
+    let chip = Tensor::from_slice(&pixels).reshape([1, 3, 16, 16]);
+    let ours = f64::from(model.network.answer(&chip)[0]);
+    let raw: Vec<u8> = pixels.iter().flat_map(|v| v.to_le_bytes()).collect();
+    std::fs::write(path.join("chip.f32"), raw).expect("a chip");
+    let output = Command::new(python)
+        .arg(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/oracles/ndvi_cnn.py"
+        ))
+        .arg(place.join("model.safetensors"))
+        .arg(path.join("chip.f32"))
+        .output()
+        .expect("python runs");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let shapes: std::collections::BTreeMap<String, Vec<i64>> =
+        serde_json::from_value(told["shapes"].clone()).expect("shapes");
+    let layers = Recipe::NdviCnn.describe(16).layers;
+    let documented = layers.into_iter().flat_map(|l| l.tensors).collect();
+    assert_eq!(shapes, documented);
+    assert_eq!(told["metadata"]["format"], "pt");
+    assert_eq!(told["metadata"]["geocode"], "gcpvj");
+    let theirs = told["answer"].as_f64().expect("a number");
+    assert!(
+        (ours - theirs).abs() < TOLERANCE,
+        "libtorch {ours}, numpy {theirs}"
+    );
+}
+
+/// The interpreter that `cargo xtask setup` made, with numpy and safetensors.
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
+fn python() -> Option<PathBuf> {
+    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.deps/python/bin/python");
+    if python.is_file() {
+        return Some(python);
+    }
+    eprintln!(
+        "SKIPPED: {} is missing; cargo xtask setup makes it",
+        python.display()
+    );
+    None
+}

@@ -1,0 +1,6 @@
+//! The worker as a whole: from splits on disk to models, maps and leases.
+
+mod folder;
+mod learning;
+mod predict;
+mod world;

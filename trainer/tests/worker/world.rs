@@ -1,0 +1,292 @@
+//! A small world made in the test: splits with a law that a line cannot learn.
+//!
+//! Each pixel of red, green and blue is a steady mean plus noise whose strength varies over the
+//! land; near infrared grows with that strength. Band means tell nothing of it, texture does.
+
+use std::path::{Path, PathBuf};
+
+use earth::geocode::{Geocode, Scheme};
+use earth::grid::Grid;
+use earth::raster::{Raster, Samples};
+use earth::split::codec::encode;
+use earth::split::cut::AssetRaster;
+use earth::split::meta::{BandMeta, META_VERSION, PixelCounts, SampleType, SplitId, SplitMeta};
+use earth::split::placement::PlacementRule;
+use trainer::seed::Dice;
+use wire::run::{Hyper, Lease, LeaseSplit, Run};
+
+/// The cell of all tests: 320 × 480 pixels at 10 m, 51 × 81 at 60 m.
+pub(crate) const CELL: &str = "gcpvj";
+/// Stored number = reflectance × 10,000 + 1,000, as in Sentinel-2 from baseline 04.00 on.
+const SCALE: f64 = 1e-4;
+const OFFSET: f64 = -0.1;
+const FILL: u16 = 0;
+/// Pixels over which the strength of the noise changes.
+const PATCH_PX: usize = 24;
+/// Patches along each side of the land: more than the cell's 480 pixels need.
+const LAND_PATCHES: usize = 24;
+
+/// A split that the world can make.
+#[derive(Debug, Clone)]
+pub(crate) struct Scene {
+    pub(crate) name: String,
+    pub(crate) seed: u64,
+    pub(crate) cell: String,
+    /// Nominal resolution of red, green and blue in metres.
+    pub(crate) rgb_m: f64,
+    /// Name, common name and resolution of near infrared.
+    pub(crate) nir: (&'static str, &'static str, f64),
+    /// Columns from the west that are fill.
+    pub(crate) fill_columns: usize,
+    /// Columns from the west under cloud, told by a scene-class band.
+    pub(crate) cloud_columns: usize,
+}
+
+impl Scene {
+    pub(crate) fn new(name: &str, seed: u64) -> Self {
+        Self {
+            name: name.to_owned(),
+            seed,
+            cell: CELL.to_owned(),
+            rgb_m: 10.0,
+            nir: ("B08", "nir", 10.0),
+            fill_columns: 0,
+            cloud_columns: 0,
+        }
+    }
+
+    /// Writes the split below `folder`; returns where.
+    pub(crate) fn write(&self, folder: &Path) -> LeaseSplit {
+        let geocode = Geocode::parse(Scheme::Geohash, &self.cell).expect("a cell");
+        let id = SplitId::new("world", &self.name, &geocode).expect("an id");
+        let (meta, assets) = self.split(&id, &geocode);
+        let encoded = encode(meta, &assets).expect("an encoded split");
+        let place = folder.join(id.as_str().replace('/', "+"));
+        std::fs::create_dir_all(&place).expect("a folder");
+        for (name, bytes) in encoded.files {
+            std::fs::write(place.join(name), bytes).expect("a file");
+        }
+        LeaseSplit { id, folder: place }
+    }
+
+    fn split(&self, id: &SplitId, geocode: &Geocode) -> (SplitMeta, Vec<AssetRaster>) {
+        let mut files: Vec<(f64, Vec<(BandMeta, Samples)>)> = Vec::new();
+        for (name, common, resolution_m) in [
+            ("B02", "blue", self.rgb_m),
+            ("B03", "green", self.rgb_m),
+            ("B04", "red", self.rgb_m),
+            self.nir,
+        ] {
+            let samples = Samples::U16(self.plane(geocode, name, common, resolution_m));
+            let band = band(name, Some(common), resolution_m, SampleType::U16);
+            match files
+                .iter_mut()
+                .find(|(m, _)| (*m - resolution_m).abs() < 1e-9)
+            {
+                Some((_, bands)) => bands.push((band, samples)),
+                None => files.push((resolution_m, vec![(band, samples)])),
+            }
+        }
+        let mut assets = Vec::new();
+        let mut metas = Vec::new();
+        for (resolution_m, bands) in files {
+            let name = format!("r{resolution_m}.tif");
+            let (asset, meta) = asset(geocode, &name, resolution_m, bands);
+            assets.push(asset);
+            metas.extend(meta);
+        }
+        if self.cloud_columns > 0 {
+            let mut scl = band("SCL", None, 20.0, SampleType::U8);
+            (scl.scale, scl.offset, scl.categorical) = (1.0, 0.0, true);
+            let bands = vec![(scl, Samples::U8(self.classes(geocode)))];
+            let (asset, meta) = asset(geocode, "r20-u8.tif", 20.0, bands);
+            assets.push(asset);
+            metas.extend(meta);
+        }
+        (self.meta(id, geocode, metas), assets)
+    }
+
+    fn meta(&self, id: &SplitId, geocode: &Geocode, bands: Vec<BandMeta>) -> SplitMeta {
+        SplitMeta {
+            version: META_VERSION,
+            id: id.clone(),
+            dataset: "sentinel-2-l2a".to_owned(),
+            platform: None,
+            geocode: *geocode,
+            placement_key: PlacementRule::Whole.key(geocode),
+            acquired: "2026-06-01T10:00:00Z".parse().expect("a time"),
+            assets: Vec::new(),
+            bands,
+            counts: PixelCounts::default(),
+            cloud_source: None,
+            missing_bands: Vec::new(),
+            texture: None,
+            source_hash: blake3::hash(self.name.as_bytes()).to_hex().to_string(),
+            software: "test".to_owned(),
+        }
+    }
+
+    /// Stored numbers of one band: the law of this world.
+    fn plane(&self, geocode: &Geocode, name: &str, common: &str, resolution_m: f64) -> Vec<u16> {
+        let grid = Grid::of(geocode, resolution_m).expect("a grid");
+        let (width, height) = (size(grid.width()), size(grid.height()));
+        // The land is the same on every date; patches are of ground, not of pixels.
+        let patch = PATCH_PX as f64 * 10.0 / resolution_m;
+        let land = Land::new(LAND_PATCHES, LAND_PATCHES);
+        let mut noise = Dice::new(self.seed, &[&self.name, name]);
+        let mut values = Vec::with_capacity(width * height);
+        for y in 0..height {
+            for x in 0..width {
+                let strength = land.strength(x as f64 / patch, y as f64 / patch);
+                let value = if common.starts_with("nir") {
+                    0.12 + 0.4 * strength
+                } else {
+                    0.1 + 0.08 * strength * (noise.unit() * 2.0 - 1.0)
+                };
+                values.push(if x < self.fill_columns {
+                    FILL
+                } else {
+                    stored(value)
+                });
+            }
+        }
+        values
+    }
+
+    /// Scene classes at 20 m: cloud (9) in the west, vegetation (4) elsewhere.
+    fn classes(&self, geocode: &Geocode) -> Vec<u8> {
+        let fine = Grid::of(geocode, self.rgb_m).expect("a grid");
+        let grid = Grid::of(geocode, 20.0).expect("a grid");
+        let clouded = self.cloud_columns * size(grid.width()) / size(fine.width());
+        let class = |i: usize| {
+            if i % size(grid.width()) < clouded {
+                9
+            } else {
+                4
+            }
+        };
+        (0..size(grid.width()) * size(grid.height()))
+            .map(class)
+            .collect()
+    }
+}
+
+/// Strength of the noise, 0..=1, at the corners of patches: a smooth field of the land.
+struct Land {
+    columns: usize,
+    corners: Vec<f64>,
+}
+
+impl Land {
+    fn new(columns: usize, rows: usize) -> Self {
+        let mut dice = Dice::new(0, &["land"]);
+        let corners = (0..columns * rows).map(|_| dice.unit()).collect();
+        Self { columns, corners }
+    }
+
+    /// Returns the strength at a place, counted in patches.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "places of a small cell, not negative"
+    )]
+    fn strength(&self, x: f64, y: f64) -> f64 {
+        let (left, top) = (x.floor(), y.floor());
+        let (u, v) = (x - left, y - top);
+        let at = top as usize * self.columns + left as usize;
+        let across = |i: usize| self.corners[i] * (1.0 - u) + self.corners[i + 1] * u;
+        across(at) * (1.0 - v) + across(at + self.columns) * v
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "reflectances of this world lie in 0..1"
+)]
+fn stored(reflectance: f64) -> u16 {
+    ((reflectance - OFFSET) / SCALE).round() as u16
+}
+
+fn band(name: &str, common: Option<&str>, resolution_m: f64, sample: SampleType) -> BandMeta {
+    BandMeta {
+        name: name.to_owned(),
+        common: common.map(str::to_owned),
+        centre_nm: None,
+        asset: String::new(),
+        index: 0,
+        resolution_m,
+        sample,
+        fill: Some(f64::from(FILL)),
+        scale: SCALE,
+        offset: OFFSET,
+        categorical: false,
+        stats: None,
+    }
+}
+
+fn asset(
+    geocode: &Geocode,
+    name: &str,
+    resolution_m: f64,
+    bands: Vec<(BandMeta, Samples)>,
+) -> (AssetRaster, Vec<BandMeta>) {
+    let grid = Grid::of(geocode, resolution_m).expect("a grid");
+    let mut metas = Vec::new();
+    let mut rasters = Vec::new();
+    for (index, (mut meta, samples)) in (0..).zip(bands) {
+        (meta.asset, meta.index) = (name.to_owned(), index);
+        rasters.push(Raster::new(grid.width(), grid.height(), samples).expect("a raster"));
+        metas.push(meta);
+    }
+    let asset = AssetRaster {
+        name: name.to_owned(),
+        resolution_m,
+        grid,
+        fill: Some(f64::from(FILL)),
+        rasters,
+    };
+    (asset, metas)
+}
+
+/// A lease on splits of `CELL`.
+pub(crate) fn lease(splits: Vec<LeaseSplit>, hyper: Hyper) -> Lease {
+    let geocode = Geocode::parse(Scheme::Geohash, CELL).expect("a cell");
+    Lease {
+        token: 1,
+        expires_millis: 30_000,
+        run: Run {
+            name: "spring".to_owned(),
+            recipe: "ndvi-cnn".to_owned(),
+            query: query::Query::default(),
+            mode: wire::run::Mode::Partitioned,
+            hyper,
+            seed: 42,
+        },
+        geocode: CELL.to_owned(),
+        placement_key: PlacementRule::Whole.key(&geocode),
+        splits,
+    }
+}
+
+/// A few epochs on small chips: seconds on one core.
+pub(crate) fn quick() -> Hyper {
+    Hyper {
+        epochs: 12,
+        chip_px: 16,
+        learning_rate: 3e-3,
+        patience: 6,
+        ..Hyper::default()
+    }
+}
+
+/// A folder for a test's files.
+pub(crate) fn folder() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().to_owned();
+    (folder, path)
+}
+
+fn size(n: u32) -> usize {
+    usize::try_from(n).expect("a size")
+}
