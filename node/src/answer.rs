@@ -1,1 +1,200 @@
 //! What this node answers for itself to other nodes.
+//!
+//! *Invariants*: only members are answered, strangers by `join` alone; every answer fits a message;
+//! work on the store happens on blocking threads, and at most `WORK_MAX` at a time; beats, probes
+//! and marks never wait behind it.
+//!
+//! *Not here*: asking others (`scatter`, `replicate`), what predicates mean (query).
+
+pub(crate) mod jobs;
+mod listing;
+pub(crate) mod transfer;
+
+use std::sync::Arc;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::sync::{Semaphore, mpsc};
+use wire::fault::{Fault, FaultKind};
+
+use crate::cluster::core::Core;
+use crate::cluster::{catalog, gossip, join};
+use crate::identity::NodeId;
+use crate::peer::{Piece, Request, Response, Share, Version, decode, encode};
+use crate::slots::SlotSet;
+use crate::store::{ObjectKey, Store, StoreError};
+use crate::swarm::{CHUNK_BYTES_MAX, Inbound};
+
+pub(crate) use transfer::Transfers;
+
+/// Questions that the store works on at once: more only fight for one disk.
+const WORK_MAX: usize = 64;
+/// Objects whose versions are asked for in one message.
+pub(crate) const VERSIONS_MAX: usize = 4_096;
+
+/// Answers questions until the node stops.
+pub(crate) async fn serve(core: Arc<Core>, mut inbound: mpsc::Receiver<Inbound>) {
+    let work = Arc::new(Semaphore::new(WORK_MAX));
+    loop {
+        let question = tokio::select! {
+            () = core.stop.cancelled() => return,
+            question = inbound.recv() => question,
+        };
+        let Some(question) = question else { return };
+        let answered = answer_one(Arc::clone(&core), Arc::clone(&work), question);
+        let stop = core.stop.clone();
+        core.tasks.spawn(stop.run_until_cancelled_owned(answered));
+    }
+}
+
+async fn answer_one(core: Arc<Core>, work: Arc<Semaphore>, question: Inbound) {
+    let Inbound {
+        from,
+        member,
+        frame,
+        reply,
+    } = question;
+    if !member {
+        let answer = join::answer(&core, &from, &frame).await;
+        reply.send(answer).await;
+        return;
+    }
+    if !core.look(|view| view.ring.is_member(&from)) {
+        // Dropping the question unanswered tells a former member nothing.
+        return;
+    }
+    let Ok(request) = decode::<Request>(&frame) else {
+        tracing::warn!(node = %from, "sent a message that cannot be read");
+        return;
+    };
+    let purpose = request.purpose();
+    let permit = match is_light(&request) {
+        true => None,
+        false => work.acquire_owned().await.ok(),
+    };
+    let response = encode(&answer(&core, &from, request).await);
+    drop(permit);
+    core.meters.sent(purpose, response.len());
+    reply.send(response).await;
+}
+
+/// Tells whether a question must not wait behind work.
+fn is_light(request: &Request) -> bool {
+    matches!(
+        request,
+        Request::Gossip(_) | Request::Tell(_) | Request::Probe(_) | Request::Mark(_)
+    )
+}
+
+/// Answers one question of a member, or of this node itself.
+pub(crate) fn answer<'a>(
+    core: &'a Arc<Core>,
+    from: &'a NodeId,
+    request: Request,
+) -> BoxFuture<'a, Response> {
+    async move {
+        let answered = respond(core, from, request).await;
+        answered.unwrap_or_else(|fault| Response::Fault(fault.into()))
+    }
+    .boxed()
+}
+
+async fn respond(core: &Arc<Core>, from: &NodeId, request: Request) -> Result<Response, Fault> {
+    Ok(match request {
+        Request::Gossip(gossip) => Response::News(gossip::answer(core, gossip)),
+        Request::Tell(news) => {
+            gossip::absorb(core, news);
+            Response::Done
+        }
+        Request::Probe(node) => Response::Alive(gossip::reaches(core, node).await),
+        Request::Versions(_, keys) => Response::Versions(versions(core, keys).await?),
+        Request::Put(part) => transfer::keep(core, from, part).await?,
+        Request::Mark(slots) => {
+            mark(core, &slots).await;
+            Response::Done
+        }
+        Request::Describe(_, key) => {
+            let record = core.blocking(move |store| store.record(&key)).await?;
+            Response::Described(record.map(Box::new))
+        }
+        Request::Fetch(piece) => Response::Bytes(fetch(core, piece).await?),
+        Request::List(listing) => {
+            Response::Listed(core.blocking(move |s| listing::held(s, &listing)).await?)
+        }
+        Request::Records(listing) => Response::Records(
+            core.blocking(move |s| listing::records(s, &listing))
+                .await?,
+        ),
+        Request::Search(search) => Response::Hits(listing::hits(core, search).await?),
+        Request::Emptiness(question) => Response::Empty(listing::emptiness(core, question).await?),
+        Request::Status(slots) => Response::Status(Box::new(share(core, slots).await?)),
+        Request::Delete(key) => {
+            let deleted = core.blocking(move |store| store.delete(&key)).await?;
+            catalog::changed(core).await?;
+            Response::Deleted(deleted)
+        }
+        Request::Plan(request) => Response::Planned(jobs::plan(core, request).await?),
+        Request::Jobs(run) => Response::Jobs(jobs::jobs(core, run).await?),
+        Request::Counts(names) => Response::Counts(jobs::counts(core, names).await?),
+        Request::Cancel(run) => {
+            let runs = Arc::clone(&core.runs);
+            Response::Cancelled(working(move || runs.cancel(&run)).await??)
+        }
+    })
+}
+
+/// Notes that this node must be asked for these slots; returns when the others know.
+pub(crate) async fn mark(core: &Arc<Core>, slots: &SlotSet) {
+    let grown = core.quietly(|view| view.mark(slots));
+    if grown {
+        gossip::announce(core).await;
+        core.wake();
+    }
+}
+
+async fn versions(core: &Core, keys: Vec<ObjectKey>) -> Result<Vec<Option<Version>>, Fault> {
+    if keys.len() > VERSIONS_MAX {
+        return Err(Fault::new(
+            FaultKind::Usage,
+            "too many objects in one question",
+        ));
+    }
+    core.blocking(move |store| keys.iter().map(|key| version(store, key)).collect())
+        .await
+}
+
+/// Returns which content of an object the store holds.
+pub(crate) fn version(store: &Store, key: &ObjectKey) -> Result<Option<Version>, StoreError> {
+    let record = store.record(key)?;
+    Ok(record.map(|r| Version {
+        revision: r.revision,
+        hash: r.hash,
+    }))
+}
+
+async fn fetch(core: &Core, piece: Piece) -> Result<Vec<u8>, Fault> {
+    let Piece {
+        key, file, offset, ..
+    } = piece;
+    let length = (piece.length as usize).min(CHUNK_BYTES_MAX);
+    let bytes = core.blocking(move |store| store.file(&key, &file)).await?;
+    let start = usize::try_from(offset)
+        .unwrap_or(usize::MAX)
+        .min(bytes.len());
+    let end = start.saturating_add(length).min(bytes.len());
+    Ok(bytes[start..end].to_vec())
+}
+
+async fn share(core: &Arc<Core>, slots: SlotSet) -> Result<Share, Fault> {
+    let mut share = core.blocking(move |s| listing::share(s, &slots)).await?;
+    let runs = Arc::clone(&core.runs);
+    (share.jobs_running, share.runs_active) = working(move || jobs::busy(&runs)).await?;
+    share.sent = core.meters.read();
+    Ok(share)
+}
+
+/// Runs what blocks, and is not about the store, on a thread that may.
+async fn working<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Fault> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|_| Fault::new(FaultKind::Internal, "a working thread was lost"))
+}

@@ -1,1 +1,226 @@
-//! The handle through which HTTP reaches every node of the cluster.
+//! The handle through which HTTP reaches every node of the cluster, also when there is only one.
+//!
+//! *Invariants*: the same code serves an embedded store and fifty nodes: without a network the
+//! layout has one member and every question is answered here. Cheap to clone.
+//!
+//! *Not here*: HTTP (`http`), what one node keeps (`store`) and trains (`runs`).
+
+pub(crate) mod catalog;
+pub(crate) mod core;
+mod file;
+pub(crate) mod gossip;
+pub(crate) mod join;
+mod report;
+mod start;
+mod training;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use earth::split::placement::Slot;
+use jiff::Timestamp;
+use query::Query;
+use tokio::sync::mpsc;
+use wire::bundle::Kind;
+use wire::cluster::{ClusterView, Status, VerifyReport};
+use wire::fault::{Fault, FaultKind};
+use wire::object::PutAck;
+use wire::run::{Plan, Run, RunCancelled, RunView, Runs as RunList};
+use wire::search::SearchLine;
+
+use crate::peer::{Request, Response};
+use crate::slots::SlotSet;
+use crate::store::{Object, ObjectKey, PutMode, Record};
+use crate::{replicate, scatter};
+use core::Core;
+
+pub use file::ClusterFileError;
+pub use start::{ClusterConfig, Join};
+
+/// How long a join token is good unless told otherwise: long enough to carry it to a rack.
+pub const TOKEN_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+/// Longest that a node may take to forget an object.
+const DELETE_LIMIT: Duration = Duration::from_secs(10);
+
+/// All nodes of the cluster, as one of them reaches them.
+#[derive(Debug, Clone)]
+pub struct Cluster {
+    core: Arc<Core>,
+    /// `host:port` of the peer-to-peer listener; empty without a network.
+    p2p: String,
+}
+
+/// Records of a kind from all nodes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listed {
+    /// Each object once, with its owners, by id.
+    pub records: Vec<(Record, Vec<String>)>,
+    /// For every slot, somebody who holds all of it answered.
+    pub complete: bool,
+}
+
+impl Cluster {
+    /// Returns the id of this node.
+    pub fn node_id(&self) -> &str {
+        self.core.me.as_str()
+    }
+
+    /// Returns `host:port` of the peer-to-peer listener; empty without a network.
+    pub fn p2p(&self) -> &str {
+        &self.p2p
+    }
+
+    /// Returns the owners of a slot, first owner first.
+    pub fn owners(&self, slot: Slot) -> Vec<String> {
+        let layout = self.core.look(|view| Arc::clone(view.ring.read()));
+        layout.owners(slot).map(ToString::to_string).collect()
+    }
+
+    /// Returns the slots of which this node is the first owner that may answer.
+    pub fn primary_slots(&self) -> SlotSet {
+        let acting = self.core.look(report::acting_primaries);
+        acting
+            .get(&self.core.me)
+            .cloned()
+            .unwrap_or_else(SlotSet::none)
+    }
+
+    /// Keeps an object on its owners; acknowledged when enough have it fsynced.
+    pub async fn put(&self, object: Object, mode: PutMode) -> Result<PutAck, Fault> {
+        replicate::put(&self.core, object, mode).await
+    }
+
+    /// Starts a query; its lines follow, the end last.
+    pub async fn search(&self, query: Query) -> Result<mpsc::Receiver<SearchLine>, Fault> {
+        scatter::search(&self.core, query).await
+    }
+
+    /// Returns the record of an object, from whichever node has it.
+    pub async fn record(&self, key: &ObjectKey) -> Result<Option<Record>, Fault> {
+        scatter::record(&self.core, key).await
+    }
+
+    /// Returns one file of an object, from this node or else an owner.
+    pub async fn fetch(&self, key: &ObjectKey, name: &str) -> Result<Bytes, Fault> {
+        scatter::fetch(&self.core, key, name).await
+    }
+
+    /// Returns all records of a kind; not for splits, of which there may be millions.
+    pub async fn records(&self, kind: Kind) -> Listed {
+        let gathered = scatter::records(&self.core, kind, SlotSet::all()).await;
+        let with_owners = |record: Record| {
+            let owners = self.owners(record.slot());
+            (record, owners)
+        };
+        Listed {
+            complete: gathered.missing.is_empty(),
+            records: gathered.answers.into_iter().map(with_owners).collect(),
+        }
+    }
+
+    /// Forgets objects on every node; refused unless all can be told, for one that was not would
+    /// bring them back. Returns how many there were.
+    pub async fn delete(&self, keys: &[ObjectKey]) -> Result<u64, Fault> {
+        let core = &self.core;
+        let mut nodes = core.look(core::View::others);
+        let away = |node: &&crate::identity::NodeId| core.look(|v| !v.table.may_answer(node));
+        if let Some(node) = nodes.iter().find(away) {
+            return Err(Fault::new(FaultKind::Refused, "nothing was deleted")
+                .because(format!("node {node} is down and would bring it back"))
+                .try_("glebe status, then the same command again once the node is back"));
+        }
+        nodes.push(core.me.clone());
+        let mut deleted = 0;
+        for key in keys {
+            let asks = nodes
+                .iter()
+                .map(|node| core.ask(node, Request::Delete(key.clone()), DELETE_LIMIT));
+            let mut was_there = false;
+            for answer in futures::future::join_all(asks).await {
+                was_there |= answer? == Response::Deleted(true);
+            }
+            deleted += u64::from(was_there);
+        }
+        Ok(deleted)
+    }
+
+    /// Plans a run where its data lies; unless it is a dry run, keeps it and starts its jobs.
+    pub async fn start_run(&self, run: Run, dry_run: bool) -> Result<Plan, Fault> {
+        training::start(&self.core, run, dry_run).await
+    }
+
+    /// Returns a run with its jobs on all nodes; `None` if there is no such run.
+    pub async fn run_view(&self, name: &str) -> Result<Option<RunView>, Fault> {
+        training::view(&self.core, name).await
+    }
+
+    /// Returns all runs with their jobs counted.
+    pub async fn run_summaries(&self) -> RunList {
+        training::summaries(&self.core).await
+    }
+
+    /// Cancels the waiting and running jobs of a run on all nodes.
+    pub async fn cancel_run(&self, name: &str) -> Result<RunCancelled, Fault> {
+        training::cancel(&self.core, name).await
+    }
+
+    /// Returns the layout that is read from, and what is known of its nodes.
+    pub fn view(&self) -> ClusterView {
+        self.core.look(report::view)
+    }
+
+    /// Returns what each node holds and has sent.
+    pub async fn status(&self) -> Status {
+        report::status(&self.core).await
+    }
+
+    /// Reads every file on every node and compares replicas.
+    pub async fn verify(&self) -> VerifyReport {
+        report::verify(&self.core).await
+    }
+
+    /// Returns the text of a join token.
+    pub fn token(&self, lifetime: Duration) -> Result<String, Fault> {
+        let no_network = || {
+            Fault::new(FaultKind::Refused, "an embedded store cannot be joined")
+                .try_("glebe up --data DIR, then glebe cluster token --cluster URL")
+        };
+        let file = self.core.file.as_ref().ok_or_else(no_network)?;
+        let expires = Timestamp::now()
+            .saturating_add(lifetime)
+            .unwrap_or(Timestamp::MAX);
+        Ok(file.secret.token(file.cluster, expires).to_string())
+    }
+
+    /// Tells whether all nodes read from and write to one and the same layout.
+    pub fn is_settled(&self) -> bool {
+        self.core.look(report::is_settled)
+    }
+
+    /// Waits until `is_settled`, at most for `limit`; returns whether it is.
+    pub async fn settled(&self, limit: Duration) -> bool {
+        let mut changes = self.core.changes();
+        let settled = async {
+            while !self.is_settled() {
+                if changes.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(limit, settled).await.is_ok()
+    }
+
+    /// Stops listening and answering; what is under way is dropped.
+    pub async fn stop(&self) {
+        self.core.stop.cancel();
+        self.core.tasks.close();
+        self.core.tasks.wait().await;
+        if let Some(link) = &self.core.link {
+            link.stop().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

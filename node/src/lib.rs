@@ -18,6 +18,7 @@ pub mod identity;
 pub mod layout;
 pub mod membership;
 pub mod meters;
+pub mod peer;
 pub mod replicate;
 pub mod ring;
 pub mod runs;

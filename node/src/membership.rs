@@ -42,6 +42,8 @@ pub struct Beat {
     pub reading: Stamp,
     /// Slots of which it holds what perhaps not all owners do: it must be asked, too.
     pub unconfirmed: SlotSet,
+    /// Names the collections that it holds: another value, other collections.
+    pub catalog: u64,
 }
 
 /// Orders the beats of one node: starts, then counts since the start.
@@ -227,6 +229,7 @@ mod tests {
             synced: Stamp::default(),
             reading: Stamp::default(),
             unconfirmed: SlotSet::none(),
+            catalog: 0,
         }
     }
 

@@ -1,1 +1,298 @@
-//! Putting an object on its owners.
+//! Puts an object on all its owners and acknowledges it when enough have it fsynced.
+//!
+//! ```text
+//! ask owners what they hold ─▶ send to those that lack it ─▶ a stand-in for each that failed
+//!        ─▶ acknowledged, if W = min(2, R) nodes of every live layout hold it
+//! ```
+//! *Invariants*: an acknowledged object is held by all owners, or by a node that queries ask for
+//! its slot too (a stand-in, or a holder that was marked); whoever asked is told who holds it;
+//! below W nothing is acknowledged.
+//!
+//! *Not here*: handing over to owners that were away (`sync`).
+
+mod quorum;
+pub(crate) mod send;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use wire::bundle::Kind;
+use wire::fault::{Fault, FaultKind};
+use wire::object::{PutAck, PutOutcome};
+
+use crate::cluster::core::{AskError, Core};
+use crate::identity::NodeId;
+use crate::layout::Layout;
+use crate::meters::Purpose;
+use crate::peer::{Request, Response, Stored, Version};
+use crate::slots::SlotSet;
+use crate::store::{ContentHash, Object, PutMode};
+
+/// Longest that an owner may take to say what it holds.
+const VERSIONS_LIMIT: Duration = Duration::from_secs(5);
+/// Longest that marking a holder may take, with all others told.
+const MARK_LIMIT: Duration = Duration::from_secs(5);
+
+/// A put under way.
+struct Putting<'a> {
+    core: &'a Arc<Core>,
+    object: Arc<Object>,
+    hash: ContentHash,
+    layouts: Vec<Arc<Layout>>,
+    purpose: Purpose,
+    /// Nodes that hold the object fsynced.
+    holders: BTreeSet<NodeId>,
+    standins: BTreeSet<NodeId>,
+    /// Why owners do not hold it.
+    failed: BTreeMap<NodeId, String>,
+}
+
+/// Puts an object on its owners.
+pub(crate) async fn put(core: &Arc<Core>, object: Object, mode: PutMode) -> Result<PutAck, Fault> {
+    object
+        .check()
+        .map_err(|e| Fault::new(FaultKind::Data, e.to_string()))?;
+    let writes = core.writes();
+    let purpose = match object.key.kind {
+        Kind::Model => Purpose::Model,
+        _ => Purpose::Put,
+    };
+    let mut putting = Putting {
+        core,
+        hash: ContentHash::of(&object.entries()),
+        object: Arc::new(object),
+        layouts: writes.layouts.clone(),
+        purpose,
+        holders: BTreeSet::new(),
+        standins: BTreeSet::new(),
+        failed: BTreeMap::new(),
+    };
+    let outcome = putting.run(mode).await?;
+    drop(writes);
+    Ok(putting.acknowledge(outcome))
+}
+
+/// Returns what a node's versions of an object add up to: the one that stays.
+pub(crate) fn winner(versions: impl Iterator<Item = Version>) -> Option<Version> {
+    versions.reduce(|a, b| if a.covers(&b) { a } else { b })
+}
+
+impl Putting<'_> {
+    async fn run(&mut self, mode: PutMode) -> Result<PutOutcome, Fault> {
+        let owners = self.owners();
+        let held = self.versions(&owners).await;
+        let there = winner(held.values().flatten().copied());
+        let revision = match there {
+            Some(there) if there.hash == self.hash => Some(there.revision),
+            Some(there) if mode == PutMode::Overwrite => Some(there.revision.saturating_add(1)),
+            Some(_) => return Ok(self.keep(&held)),
+            None => None,
+        };
+        let lacks = |node: &&NodeId| match held.get(*node) {
+            Some(Some(version)) => version.hash != self.hash || Some(version.revision) != revision,
+            Some(None) => true,
+            None => false,
+        };
+        let (lacking, holding): (Vec<&NodeId>, Vec<&NodeId>) =
+            held.keys().partition(|node| lacks(node));
+        self.holders.extend(holding.into_iter().cloned());
+        let lacking = lacking.into_iter().cloned().collect();
+        if !self.send(lacking, revision, false).await {
+            return Ok(PutOutcome::Kept);
+        }
+        self.stand_in(revision).await;
+        self.mark_holder().await;
+        quorum::check(
+            &self.layouts,
+            self.object.slot(),
+            &self.holders,
+            &self.standins,
+        )
+        .map_err(|lack| self.refusal(&lack))?;
+        Ok(match there.is_some_and(|there| there.hash == self.hash) {
+            true => PutOutcome::Same,
+            false => PutOutcome::New,
+        })
+    }
+
+    /// Returns the owners in all live layouts, first owner first.
+    fn owners(&self) -> Vec<NodeId> {
+        let mut owners = Vec::new();
+        for layout in &self.layouts {
+            for owner in layout.owners(self.object.slot()) {
+                if !owners.contains(owner) {
+                    owners.push(owner.clone());
+                }
+            }
+        }
+        owners
+    }
+
+    /// Asks the owners that may answer what they hold; notes those that do not.
+    async fn versions(&mut self, owners: &[NodeId]) -> BTreeMap<NodeId, Option<Version>> {
+        let mut held = BTreeMap::new();
+        let core = self.core;
+        let alive = |node: &&NodeId| core.look(|view| view.table.may_answer(node));
+        let (asked, down): (Vec<&NodeId>, Vec<&NodeId>) = owners.iter().partition(alive);
+        for node in down {
+            self.failed.insert(node.clone(), "it is down".to_owned());
+        }
+        let key = &self.object.key;
+        let purpose = self.purpose;
+        let ask = |node: NodeId| async move {
+            let request = Request::Versions(purpose, vec![key.clone()]);
+            let answer = core.ask(&node, request, VERSIONS_LIMIT).await;
+            (node, answer)
+        };
+        for (node, answer) in join_all(asked.into_iter().cloned().map(ask)).await {
+            match answer {
+                Ok(Response::Versions(versions)) if versions.len() == 1 => {
+                    held.insert(node, versions[0]);
+                }
+                Ok(_) => self.note(AskError::senseless(&node)),
+                Err(error) => self.note(error),
+            }
+        }
+        held
+    }
+
+    /// Sends the object to nodes; `false` if other content turned out to be there and stays.
+    async fn send(&mut self, to: Vec<NodeId>, revision: Option<u32>, standin: bool) -> bool {
+        let mut outcomes = self.send_all(to, revision, standin).await;
+        let other = |(_, stored): &(NodeId, Stored)| stored.version.hash != self.hash;
+        let theirs = winner(outcomes.iter().filter(|o| other(o)).map(|(_, s)| s.version));
+        let mut stays = true;
+        if let Some(theirs) = theirs {
+            // Two put different content at once: the same one wins on every node.
+            let mine = Version {
+                revision: theirs.revision,
+                hash: self.hash,
+            };
+            let again = outcomes.iter().filter(|o| other(o)).map(|(n, _)| n.clone());
+            let again: Vec<NodeId> = again.collect();
+            outcomes.retain(|o| !other(o));
+            stays = revision.is_none() && mine.covers(&theirs);
+            if stays {
+                let resent = self.send_all(again, Some(theirs.revision), standin).await;
+                outcomes.extend(resent);
+            } else {
+                self.mark(&again).await;
+            }
+        }
+        let held = outcomes
+            .into_iter()
+            .filter(|(_, s)| s.version.hash == self.hash);
+        let held: Vec<NodeId> = held.map(|(node, _)| node).collect();
+        if standin {
+            self.standins.extend(held.iter().cloned());
+        }
+        self.holders.extend(held);
+        stays
+    }
+
+    async fn send_all(
+        &mut self,
+        to: Vec<NodeId>,
+        revision: Option<u32>,
+        standin: bool,
+    ) -> Vec<(NodeId, Stored)> {
+        let shipment = send::Shipment {
+            object: Arc::clone(&self.object),
+            revision,
+            standin,
+            purpose: self.purpose,
+        };
+        let sent = to.iter().map(|node| send::send(self.core, node, &shipment));
+        let mut outcomes = Vec::new();
+        for (node, answer) in to.iter().zip(join_all(sent).await) {
+            match answer {
+                Ok(stored) => outcomes.push((node.clone(), stored)),
+                Err(error) => self.note(error),
+            }
+        }
+        outcomes
+    }
+
+    /// Finds a stand-in for every owner that does not hold the object.
+    async fn stand_in(&mut self, revision: Option<u32>) {
+        let slot = self.object.slot();
+        let newest = self.layouts.last().map(Arc::clone);
+        let order = newest.iter().flat_map(|layout| layout.standins(slot));
+        let up = |node: &&NodeId| {
+            let up = self.core.look(|v| v.table.may_answer(node));
+            up && !self.holders.contains(*node) && !self.failed.contains_key(*node)
+        };
+        let mut free: Vec<NodeId> = order.filter(up).cloned().collect::<Vec<_>>();
+        free.reverse();
+        let owners_failed = self.failed.len();
+        while self.standins.len() < owners_failed {
+            let Some(next) = free.pop() else { return };
+            self.send(vec![next], revision, true).await;
+        }
+    }
+
+    /// If an owner lacks the object and nobody stands in for it, makes a holder be asked too.
+    async fn mark_holder(&mut self) {
+        let owners = self.owners();
+        let lacking = owners.iter().any(|owner| !self.holders.contains(owner));
+        if lacking && self.standins.is_empty() {
+            let holders: Vec<NodeId> = self.holders.iter().cloned().collect();
+            let unmarked = self.mark(&holders).await;
+            // Unmarked, they cannot vouch for what the others lack.
+            self.holders.retain(|holder| !unmarked.contains(holder));
+        }
+    }
+
+    /// Makes the first node that can be told be asked for the slot, and hand over what it holds;
+    /// returns those that could not be told.
+    async fn mark(&self, nodes: &[NodeId]) -> Vec<NodeId> {
+        let slots: SlotSet = std::iter::once(self.object.slot()).collect();
+        let mut untold = Vec::new();
+        for node in nodes {
+            let request = Request::Mark(slots.clone());
+            match self.core.ask(node, request, MARK_LIMIT).await {
+                Ok(_) => break,
+                Err(_) => untold.push(node.clone()),
+            }
+        }
+        untold
+    }
+
+    /// Leaves other content, which was there first, as it is.
+    fn keep(&mut self, held: &BTreeMap<NodeId, Option<Version>>) -> PutOutcome {
+        let holding = held.iter().filter(|(_, version)| version.is_some());
+        self.holders.extend(holding.map(|(node, _)| node.clone()));
+        PutOutcome::Kept
+    }
+
+    fn note(&mut self, error: AskError) {
+        let node = error.node().clone();
+        tracing::warn!(%error, object = %self.object.key, "a node could not keep an object");
+        self.failed.insert(node, error.to_string());
+    }
+
+    fn refusal(&self, lack: &quorum::Lack) -> Fault {
+        let what = format!(
+            "{} is stored on {} of the {} nodes that an acknowledgement takes",
+            self.object.key, lack.held, lack.needed
+        );
+        let mut fault = Fault::new(FaultKind::Refused, what);
+        for (node, reason) in &self.failed {
+            fault = fault.because(format!("owner {node}: {reason}"));
+        }
+        fault.try_("glebe status, then the same command again once the nodes are back")
+    }
+
+    fn acknowledge(self, outcome: PutOutcome) -> PutAck {
+        PutAck {
+            kind: self.object.key.kind,
+            id: self.object.key.id.clone(),
+            outcome,
+            bytes: self.object.bytes(),
+            acked_by: self.holders.iter().map(ToString::to_string).collect(),
+            standins: self.standins.iter().map(ToString::to_string).collect(),
+        }
+    }
+}

@@ -1,1 +1,162 @@
-//! Asking every owner that can hold an answer.
+//! Asks the nodes that can hold an answer, and puts their answers together.
+//!
+//! *Invariants*: owners (and nodes that must be asked besides) are asked, nobody else; a node that
+//! fails is replaced by other owners; what nobody could answer for is named.
+//!
+//! *Not here*: what one node answers (`answer`), order of hits within a node (query).
+
+pub(crate) mod coverage;
+mod find;
+mod search;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use wire::bundle::Kind;
+
+use crate::cluster::core::{AskError, Core};
+use crate::identity::NodeId;
+use crate::meters::Purpose;
+use crate::peer::{Listing, Request, Response};
+use crate::slots::SlotSet;
+use crate::store::{Held, ObjectKey, Record};
+use coverage::{Coverage, Holders};
+
+pub(crate) use find::{fetch, fetch_from, record};
+pub(crate) use search::search;
+
+/// Longest that a page may take; a node that takes longer is replaced.
+pub(crate) const PAGE_LIMIT: Duration = Duration::from_secs(10);
+/// Longest that a page of hashed files may take: 256 MiB at 10 MB/s.
+const VERIFY_LIMIT: Duration = Duration::from_secs(30);
+
+/// What several nodes answered.
+#[derive(Debug)]
+pub(crate) struct Gathered<T> {
+    /// Their answers.
+    pub answers: Vec<T>,
+    /// Slots that nobody answered for.
+    pub missing: SlotSet,
+}
+
+/// Asks the owners of slots, and others in place of those that fail.
+pub(crate) async fn gather<T, F>(
+    mut coverage: Coverage,
+    ask: impl Fn(NodeId, SlotSet) -> F,
+) -> Gathered<T>
+where
+    F: Future<Output = Result<T, AskError>>,
+{
+    let mut asked = FuturesUnordered::new();
+    let mut answers = Vec::new();
+    loop {
+        for (node, slots) in coverage.assign() {
+            asked.push(ask(node, slots));
+        }
+        match asked.next().await {
+            Some(Ok(answer)) => answers.push(answer),
+            Some(Err(error)) => {
+                tracing::warn!(%error, "a node did not answer");
+                coverage.fail(error.node());
+            }
+            None => break,
+        }
+    }
+    Gathered {
+        answers,
+        missing: coverage.missing(),
+    }
+}
+
+/// Plans a question about slots as things stand now.
+pub(crate) fn cover(core: &Core, slots: SlotSet) -> Coverage {
+    Coverage::new(core.look(Holders::of), slots)
+}
+
+/// Returns the records of a kind in some slots, by id, each once.
+pub(crate) async fn records(core: &Arc<Core>, kind: Kind, slots: SlotSet) -> Gathered<Record> {
+    let gathered = gather(cover(core, slots), |node, slots| {
+        records_of(core, kind, node, slots)
+    })
+    .await;
+    let mut records: Vec<Record> = gathered.answers.into_iter().flatten().collect();
+    let newest_first = |r: &Record| (r.key.id.clone(), std::cmp::Reverse(r.revision), r.hash);
+    records.sort_by_cached_key(newest_first);
+    records.dedup_by(|a, b| a.key == b.key);
+    Gathered {
+        answers: records,
+        missing: gathered.missing,
+    }
+}
+
+async fn records_of(
+    core: &Arc<Core>,
+    kind: Kind,
+    node: NodeId,
+    slots: SlotSet,
+) -> Result<Vec<Record>, AskError> {
+    let mut listing = listing(kind, slots, Purpose::Query);
+    let mut records: Vec<Record> = Vec::new();
+    loop {
+        let request = Request::Records(listing.clone());
+        let Response::Records(page) = core.ask(&node, request, PAGE_LIMIT).await? else {
+            return Err(AskError::senseless(&node));
+        };
+        let (more, last) = (page.more, page.records.last().map(|r| r.key.id.clone()));
+        records.extend(page.records);
+        match last {
+            Some(id) if more => listing.after = Some((0, id)),
+            _ => return Ok(records),
+        }
+    }
+}
+
+/// What one node holds of one kind.
+#[derive(Debug, Default)]
+pub(crate) struct Holding {
+    /// The items.
+    pub items: Vec<Held>,
+    /// Those that are not what was put.
+    pub corrupt: Vec<(ObjectKey, String)>,
+}
+
+/// Lists what one node holds of a kind in some slots.
+pub(crate) async fn held(
+    core: &Arc<Core>,
+    node: &NodeId,
+    mut listing: Listing,
+) -> Result<Holding, AskError> {
+    let limit = match listing.verify {
+        true => VERIFY_LIMIT,
+        false => PAGE_LIMIT,
+    };
+    let mut held = Holding::default();
+    loop {
+        let request = Request::List(listing.clone());
+        let Response::Listed(page) = core.ask(node, request, limit).await? else {
+            return Err(AskError::senseless(node));
+        };
+        let last = page.items.last();
+        let last = last.map(|item| (item.slot.number(), item.key.id.clone()));
+        held.items.extend(page.items);
+        held.corrupt.extend(page.corrupt);
+        match last {
+            Some(last) if page.more => listing.after = Some(last),
+            _ => return Ok(held),
+        }
+    }
+}
+
+/// Returns the first page of a listing.
+pub(crate) fn listing(kind: Kind, slots: SlotSet, purpose: Purpose) -> Listing {
+    Listing {
+        kind,
+        slots,
+        after: None,
+        verify: false,
+        purpose,
+    }
+}

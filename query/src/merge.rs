@@ -50,6 +50,15 @@ impl<T> Merge<T> {
         }
     }
 
+    /// Adds a source, which gives only what stands behind all that came out; returns its number.
+    pub fn add(&mut self) -> usize {
+        self.sources.push(Source {
+            items: VecDeque::new(),
+            ended: false,
+        });
+        self.sources.len() - 1
+    }
+
     /// Takes the next page of a source.
     pub fn push(&mut self, source: usize, page: impl IntoIterator<Item = (Position, T)>) {
         if let Some(source) = self.sources.get_mut(source) {

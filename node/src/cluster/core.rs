@@ -1,0 +1,403 @@
+//! What the parts of a running node have in common: its store, its view of the cluster, its voice.
+//!
+//! *Invariants*: one lock over ring and table, never held across an await or a call to the store;
+//! whoever changes them wakes those that wait.
+//!
+//! *Not here*: what is done with them (`replicate`, `scatter`, `sync`, `gossip`).
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use earth::split::placement::Slot;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use wire::cluster::NodeState;
+use wire::fault::{Fault, FaultKind};
+
+use super::file::ClusterFile;
+use crate::answer::{self, Transfers};
+use crate::identity::NodeId;
+use crate::layout::Layout;
+use crate::membership::Table;
+use crate::meters::Meters;
+use crate::peer::{Request, Response, decode, encode};
+use crate::ring::{Report, Ring};
+use crate::runs::Runs;
+use crate::slots::SlotSet;
+use crate::store::{Store, StoreError};
+use crate::swarm::{Link, LinkError};
+
+/// Why a node did not answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AskError {
+    /// It could not be asked, or did not answer.
+    #[error("node {node}: {error}")]
+    Link {
+        /// Which node.
+        node: NodeId,
+        /// Why.
+        error: LinkError,
+    },
+    /// It answered that it cannot.
+    #[error("node {node}: {fault}")]
+    Fault {
+        /// Which node.
+        node: NodeId,
+        /// What it said.
+        fault: Box<Fault>,
+    },
+    /// It answered something else than was asked.
+    #[error("node {node} gave an answer that makes no sense")]
+    Senseless {
+        /// Which node.
+        node: NodeId,
+    },
+}
+
+/// Ring, table and writes in flight.
+#[derive(Debug)]
+pub(crate) struct View {
+    /// The live layouts.
+    pub ring: Ring,
+    /// Who is alive.
+    pub table: Table,
+    /// Held by every write in flight.
+    epoch: Arc<Epoch>,
+    /// Writes that began before the newest layout was known.
+    older: Vec<Weak<Epoch>>,
+    /// Counts marks; each slot has the count of its latest.
+    marks: u64,
+    marked: BTreeMap<Slot, u64>,
+}
+
+/// A stretch of time in which the layouts did not change.
+#[derive(Debug)]
+pub(crate) struct Epoch;
+
+/// Where a write goes.
+#[derive(Debug)]
+pub(crate) struct Writes {
+    /// The layouts whose owners all get it.
+    pub layouts: Vec<Arc<Layout>>,
+    /// Until it is dropped, this node does not say that it knows a newer layout.
+    _epoch: Arc<Epoch>,
+}
+
+/// What the parts of a running node have in common.
+pub(crate) struct Core {
+    pub me: NodeId,
+    pub store: Arc<Store>,
+    pub runs: Arc<Runs>,
+    pub meters: Meters,
+    pub transfers: Transfers,
+    /// None without a network.
+    pub link: Option<Link>,
+    pub file: Option<Arc<ClusterFile>>,
+    pub stop: CancellationToken,
+    pub tasks: TaskTracker,
+    pub(super) catalog: Mutex<Option<super::catalog::Known>>,
+    view: Mutex<View>,
+    changes: watch::Sender<u64>,
+    started: Instant,
+}
+
+impl View {
+    pub(crate) fn new(ring: Ring, table: Table) -> Self {
+        Self {
+            ring,
+            table,
+            epoch: Arc::new(Epoch),
+            older: Vec::new(),
+            marks: 0,
+            marked: BTreeMap::new(),
+        }
+    }
+
+    /// Notes that this node must be asked for these slots; tells whether that is new to others.
+    pub(crate) fn mark(&mut self, slots: &SlotSet) -> bool {
+        self.marks += 1;
+        let before = self.table.me().unconfirmed.clone();
+        let mut after = before.clone();
+        after.union(slots);
+        for slot in slots.iter() {
+            self.marked.insert(slot, self.marks);
+        }
+        let grown = after != before;
+        if grown {
+            self.table.beat(|me| me.unconfirmed = after);
+        }
+        grown
+    }
+
+    /// Returns the count of marks so far.
+    pub(crate) fn marks(&self) -> u64 {
+        self.marks
+    }
+
+    /// Takes the mark from slots that were not marked again since that count.
+    pub(crate) fn confirm(&mut self, slots: &SlotSet, marks: u64) {
+        for slot in slots.iter() {
+            if self.marked.get(&slot).is_none_or(|at| *at <= marks) {
+                self.marked.remove(&slot);
+                self.table.beat(|me| me.unconfirmed.remove(slot));
+            }
+        }
+    }
+
+    /// Takes in membership changes; writes that began before count as older ones.
+    pub(crate) fn merge(&mut self, changes: &crate::layout::ChangeSet) -> bool {
+        match self.ring.merge(changes) {
+            Ok(true) => {
+                let before = std::mem::replace(&mut self.epoch, Arc::new(Epoch));
+                self.older.push(Arc::downgrade(&before));
+                true
+            }
+            Ok(false) => false,
+            Err(error) => {
+                tracing::warn!(%error, "refused membership changes");
+                false
+            }
+        }
+    }
+
+    /// Counts up the own beat and says what holds now.
+    pub(crate) fn beat(&mut self) {
+        self.older.retain(|epoch| epoch.strong_count() > 0);
+        let known = self.older.is_empty().then(|| self.ring.newest().stamp());
+        let reading = self.ring.read().stamp();
+        self.table.beat(|me| {
+            me.known = known.unwrap_or(me.known);
+            me.reading = reading;
+        });
+    }
+
+    /// Returns what each node said last about layouts.
+    pub(crate) fn reports(&self) -> Vec<Report> {
+        let report = |beat: &crate::membership::Beat| Report {
+            node: beat.node.clone(),
+            known: beat.known,
+            synced: beat.synced,
+            reading: beat.reading,
+            live: self.table.may_answer(&beat.node),
+        };
+        self.table.beats().map(report).collect()
+    }
+
+    /// Moves the ring on as far as the reports allow.
+    pub(crate) fn advance(&mut self) -> bool {
+        let moved = self.ring.advance(&self.reports());
+        let ring = &self.ring;
+        self.table.retain(|node| ring.is_member(node));
+        moved
+    }
+
+    /// Returns the other members of all live layouts.
+    pub(crate) fn others(&self) -> Vec<NodeId> {
+        let me = &self.table.me().node;
+        let layouts = self.ring.writes().iter();
+        let mut nodes: Vec<NodeId> = layouts
+            .flat_map(|l| l.members().iter().map(|m| m.node.clone()))
+            .filter(|node| node != me)
+            .collect();
+        nodes.sort_unstable();
+        nodes.dedup();
+        nodes
+    }
+
+    /// Returns the other members that are up.
+    pub(crate) fn others_up(&self) -> Vec<NodeId> {
+        let up = |node: &NodeId| self.table.state(node) == NodeState::Up;
+        self.others().into_iter().filter(up).collect()
+    }
+
+    /// Returns the nodes that must be asked for a slot beside its owners, alive or not.
+    pub(crate) fn unconfirmed(&self) -> BTreeMap<NodeId, SlotSet> {
+        let holding = self.table.beats().filter(|b| !b.unconfirmed.is_empty());
+        holding
+            .map(|b| (b.node.clone(), b.unconfirmed.clone()))
+            .collect()
+    }
+
+    /// Returns the distinct owners of a slot in all live layouts, owners read from first.
+    pub(crate) fn owners(&self, slot: Slot) -> Vec<NodeId> {
+        let mut owners: Vec<NodeId> = self.ring.read().owners(slot).cloned().collect();
+        for layout in self.ring.writes() {
+            for owner in layout.owners(slot) {
+                if !owners.contains(owner) {
+                    owners.push(owner.clone());
+                }
+            }
+        }
+        owners
+    }
+}
+
+impl Core {
+    pub(crate) fn new(
+        (store, runs): (Arc<Store>, Arc<Runs>),
+        view: View,
+        link: Option<Link>,
+        file: Option<Arc<ClusterFile>>,
+    ) -> Self {
+        Self {
+            me: view.table.me().node.clone(),
+            store,
+            runs,
+            meters: Meters::default(),
+            transfers: Transfers::default(),
+            link,
+            file,
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            catalog: Mutex::new(None),
+            view: Mutex::new(view),
+            changes: watch::Sender::new(0),
+            started: Instant::now(),
+        }
+    }
+
+    /// Looks at the view.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&View) -> T) -> T {
+        look(&self.view.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Changes the view and wakes those that wait for a change.
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut View, Duration) -> T) -> T {
+        let now = self.now();
+        let changed = self.quietly(|view| change(view, now));
+        self.wake();
+        changed
+    }
+
+    /// Changes what nobody waits for.
+    pub(crate) fn quietly<T>(&self, change: impl FnOnce(&mut View) -> T) -> T {
+        change(&mut self.view.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Returns the time since the start.
+    pub(crate) fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Wakes those that wait for a change.
+    pub(crate) fn wake(&self) {
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Returns what wakes at every change of the view.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Begins a write: returns where it goes.
+    pub(crate) fn writes(&self) -> Writes {
+        self.look(|view| Writes {
+            layouts: view.ring.writes().to_vec(),
+            _epoch: Arc::clone(&view.epoch),
+        })
+    }
+
+    /// Asks a node, itself too, and waits for the answer, at most for `limit`.
+    pub(crate) async fn ask(
+        self: &Arc<Self>,
+        node: &NodeId,
+        request: Request,
+        limit: Duration,
+    ) -> Result<Response, AskError> {
+        let response = if *node == self.me {
+            answer::answer(self, &self.me, request).await
+        } else {
+            self.ask_peer(node, &request, limit).await?
+        };
+        match response {
+            Response::Fault(fault) => Err(AskError::Fault {
+                node: node.clone(),
+                fault: Box::new(fault.into()),
+            }),
+            response => Ok(response),
+        }
+    }
+
+    async fn ask_peer(
+        &self,
+        node: &NodeId,
+        request: &Request,
+        limit: Duration,
+    ) -> Result<Response, AskError> {
+        let failed = |error| AskError::Link {
+            node: node.clone(),
+            error,
+        };
+        let link = self.link.as_ref().ok_or(failed(LinkError::Stopped))?;
+        let p2p = self.look(|v| v.table.of(node).map(|beat| beat.p2p.clone()));
+        let address = resolve(&p2p.unwrap_or_default()).await;
+        let address = address.ok_or(failed(LinkError::Unreachable))?;
+        let frame = encode(request);
+        self.meters.sent(request.purpose(), frame.len());
+        match link.ask(node, address, frame, limit).await {
+            Ok(frame) => {
+                let now = self.now();
+                self.quietly(|view| view.table.answered(node, now));
+                let node = node.clone();
+                decode(&frame).map_err(|_| AskError::Senseless { node })
+            }
+            Err(error) => {
+                self.change(|view, _| view.table.failed(node));
+                Err(failed(error))
+            }
+        }
+    }
+
+    /// Runs what blocks on a thread that may.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let store = Arc::clone(&self.store);
+        match tokio::task::spawn_blocking(move || work(&store)).await {
+            Ok(done) => done.map_err(Fault::from),
+            Err(_) => Err(Fault::new(FaultKind::Internal, "a storage thread was lost")),
+        }
+    }
+}
+
+impl AskError {
+    /// Returns the node that did not answer.
+    pub fn node(&self) -> &NodeId {
+        match self {
+            Self::Link { node, .. } | Self::Fault { node, .. } | Self::Senseless { node } => node,
+        }
+    }
+
+    /// Builds the error of an answer that does not fit the question.
+    pub(crate) fn senseless(node: &NodeId) -> Self {
+        Self::Senseless { node: node.clone() }
+    }
+}
+
+impl From<AskError> for Fault {
+    fn from(error: AskError) -> Self {
+        match error {
+            AskError::Fault { fault, .. } => *fault,
+            error => Self::new(FaultKind::Unreachable, error.to_string()).try_("glebe status"),
+        }
+    }
+}
+
+/// Returns the first address of `host:port`.
+pub(crate) async fn resolve(text: &str) -> Option<SocketAddr> {
+    if let Ok(address) = text.parse() {
+        return Some(address);
+    }
+    tokio::net::lookup_host(text).await.ok()?.next()
+}
+
+impl std::fmt::Debug for Core {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Core({})", self.me)
+    }
+}

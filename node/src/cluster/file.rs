@@ -1,0 +1,181 @@
+//! `cluster.json`: what a node must know of its cluster before it hears from anyone.
+//!
+//! ```json
+//! {"format":1,"cluster":HEX,"secret":HEX,"incarnation":N,"reading":VERSION,
+//!  "changes":[{"counter":1,"node":ID,"what":{"replicas":2}},…],"peers":[{"node":ID,"p2p":"H:P"},…]}
+//! ```
+//! *Invariants*: mode 0600, for it holds the secret; written beside, fsynced and renamed; the
+//! members it names are those that are let in.
+//!
+//! *Not here*: the store's objects (`store`).
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::identity::{NodeId, write_private};
+use crate::layout::{ChangeSet, Stamp};
+use crate::token::{ClusterId, ClusterSecret};
+
+/// Name of the file in a node's data folder.
+pub(super) const CLUSTER_FILE: &str = "cluster.json";
+/// Version of the file.
+const FORMAT: u32 = 1;
+
+/// What a node must know of its cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ClusterRecord {
+    format: u32,
+    /// The cluster.
+    pub cluster: ClusterId,
+    /// What makes tokens.
+    pub secret: ClusterSecret,
+    /// Starts of this node.
+    pub incarnation: u64,
+    /// Version of the layout that is read from.
+    pub reading: u64,
+    /// All membership changes.
+    pub changes: ChangeSet,
+    /// Where the others were.
+    pub peers: Vec<PeerRecord>,
+}
+
+/// Where another node was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PeerRecord {
+    /// Who.
+    pub node: NodeId,
+    /// `host:port`.
+    pub p2p: String,
+}
+
+/// Why the file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterFileError {
+    /// It cannot be read or written.
+    #[error("cannot read or write {path}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// It is not what a node writes.
+    #[error("{path} is damaged: {reason}")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// The file and what stands in it.
+#[derive(Debug)]
+pub(crate) struct ClusterFile {
+    path: PathBuf,
+    /// Secret and id never change.
+    pub cluster: ClusterId,
+    pub secret: ClusterSecret,
+    incarnation: u64,
+    /// What was written last, so that nothing is written twice.
+    written: std::sync::Mutex<Option<(Stamp, u64, Vec<PeerRecord>)>>,
+}
+
+impl ClusterRecord {
+    /// Describes a cluster that this node founds or has just joined.
+    pub(crate) fn new(
+        cluster: ClusterId,
+        secret: ClusterSecret,
+        changes: ChangeSet,
+        reading: u64,
+    ) -> Self {
+        Self {
+            format: FORMAT,
+            cluster,
+            secret,
+            incarnation: 0,
+            reading,
+            changes,
+            peers: Vec::new(),
+        }
+    }
+}
+
+/// Reads the file of a data folder; `None` if the node belongs to no cluster yet.
+pub(crate) fn read(data: &Path) -> Result<Option<ClusterRecord>, ClusterFileError> {
+    let path = data.join(CLUSTER_FILE);
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(ClusterFileError::Io { path, source }),
+    };
+    match serde_json::from_str::<ClusterRecord>(&text) {
+        Ok(record) if record.format == FORMAT => Ok(Some(record)),
+        Ok(record) => Err(ClusterFileError::Damaged {
+            path,
+            reason: format!("format {} is not {FORMAT}", record.format),
+        }),
+        Err(error) => Err(ClusterFileError::Damaged {
+            path,
+            reason: error.to_string(),
+        }),
+    }
+}
+
+impl ClusterFile {
+    /// Writes the record of a start: the file's incarnation is the record's and one more.
+    pub(crate) fn start(data: &Path, record: &mut ClusterRecord) -> Result<Self, ClusterFileError> {
+        record.incarnation += 1;
+        let file = Self {
+            path: data.join(CLUSTER_FILE),
+            cluster: record.cluster,
+            secret: record.secret.clone(),
+            incarnation: record.incarnation,
+            written: std::sync::Mutex::new(None),
+        };
+        file.write(record)?;
+        Ok(file)
+    }
+
+    /// Writes what has changed, if anything has.
+    pub(crate) fn update(
+        &self,
+        changes: &ChangeSet,
+        reading: u64,
+        peers: Vec<PeerRecord>,
+    ) -> Result<(), ClusterFileError> {
+        let now = Some((changes.stamp(), reading, peers.clone()));
+        let mut written = self
+            .written
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if *written == now {
+            return Ok(());
+        }
+        let record = ClusterRecord {
+            incarnation: self.incarnation,
+            peers,
+            ..ClusterRecord::new(self.cluster, self.secret.clone(), changes.clone(), reading)
+        };
+        self.write(&record)?;
+        *written = now;
+        Ok(())
+    }
+
+    fn write(&self, record: &ClusterRecord) -> Result<(), ClusterFileError> {
+        let damaged = |e: serde_json::Error| ClusterFileError::Damaged {
+            path: self.path.clone(),
+            reason: e.to_string(),
+        };
+        let mut text = serde_json::to_vec_pretty(record).map_err(damaged)?;
+        text.push(b'\n');
+        write_private(&self.path, &text).map_err(|source| ClusterFileError::Io {
+            path: self.path.clone(),
+            source,
+        })
+    }
+}

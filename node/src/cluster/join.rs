@@ -1,0 +1,177 @@
+//! How a node becomes a member.
+//!
+//! ```text
+//! joiner ── reach HOST:PORT ──▶ member          now each knows the other's id, by Noise
+//! joiner ── JoinRequest{proof of the token} ──▶ member: check, add the change, fsync, let in
+//! joiner ◀── Welcome{proof, changes, beats} ──  member
+//! ```
+//! *Invariants*: a stranger learns nothing unless it holds a token; the change is fsynced here
+//! before the newcomer hears of it.
+//!
+//! *Not here*: moving the newcomer's slots to it (`sync`).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use wire::fault::{Fault, FaultKind};
+
+use super::core::{Core, resolve};
+use super::gossip;
+use crate::identity::NodeId;
+use crate::layout::What;
+use crate::membership::{Age, Beat};
+use crate::meters::Purpose;
+use crate::peer::{JoinAnswer, JoinRequest, Welcome, decode, encode};
+use crate::slots::SlotSet;
+use crate::swarm::{Link, LinkError};
+use crate::token::{Ends, Token, TokenError};
+
+/// Longest that reaching a member, and its answer, may take.
+const JOIN_LIMIT: Duration = Duration::from_secs(10);
+/// What to try when a token is not taken.
+const TOKEN_ADVICE: &str = "ask a member for a fresh one: glebe cluster token --cluster URL";
+
+/// What a newcomer says of itself.
+#[derive(Debug, Clone)]
+pub(crate) struct Newcomer {
+    pub p2p: String,
+    pub http: String,
+    pub host: Option<String>,
+    pub replicas: Option<u8>,
+}
+
+/// Asks a member to be let in.
+pub(crate) async fn join(
+    link: &Link,
+    address: &str,
+    token: &Token,
+    newcomer: Newcomer,
+) -> Result<Welcome, Fault> {
+    let nobody = |error: LinkError| {
+        Fault::new(
+            FaultKind::Unreachable,
+            format!("nobody to join at {address}"),
+        )
+        .because(error.to_string())
+        .try_("check the address, and that the node there is up")
+    };
+    let socket = resolve(address).await.ok_or(LinkError::Unreachable);
+    let socket = socket.map_err(nobody)?;
+    let reached = link.reach(socket, JOIN_LIMIT).await.map_err(nobody)?;
+    let ends = Ends {
+        joiner: link.me(),
+        member: &reached.node,
+    };
+    let request = JoinRequest {
+        claim: token.claim(ends),
+        p2p: newcomer.p2p,
+        http: newcomer.http,
+        host: newcomer.host,
+        replicas: newcomer.replicas,
+    };
+    let answer = link.join(&reached, encode(&request), JOIN_LIMIT).await;
+    link.part(&reached).await;
+    match decode(&answer.map_err(nobody)?) {
+        Ok(JoinAnswer::Refused(fault)) => Err(fault.into()),
+        Ok(JoinAnswer::Welcome(welcome)) if token.answered_by(welcome.proof, ends) => Ok(*welcome),
+        Ok(JoinAnswer::Welcome(_)) => Err(Fault::new(
+            FaultKind::Refused,
+            format!("the node at {address} is no member of the token's cluster"),
+        )
+        .try_("check the address")),
+        Err(error) => Err(Fault::new(FaultKind::Refused, "the answer cannot be read")
+            .because(error.to_string())
+            .try_("run the same version of glebe on all nodes")),
+    }
+}
+
+/// Answers a stranger who asks to be let in.
+pub(crate) async fn answer(core: &Arc<Core>, from: &NodeId, frame: &[u8]) -> Vec<u8> {
+    let answer = match decode::<JoinRequest>(frame) {
+        Ok(request) => admit(core, from, request).await,
+        Err(_) => Err(
+            Fault::new(FaultKind::Refused, "the join request cannot be read")
+                .try_("run the same version of glebe on all nodes"),
+        ),
+    };
+    let answer = match answer {
+        Ok(welcome) => JoinAnswer::Welcome(Box::new(welcome)),
+        Err(fault) => {
+            tracing::warn!(node = %from, reason = %fault, "refused to let a node in");
+            JoinAnswer::Refused(fault.into())
+        }
+    };
+    let frame = encode(&answer);
+    core.meters.sent(Purpose::Gossip, frame.len());
+    frame
+}
+
+async fn admit(core: &Arc<Core>, from: &NodeId, request: JoinRequest) -> Result<Welcome, Fault> {
+    let file = core.file.as_ref();
+    let file =
+        file.ok_or_else(|| Fault::new(FaultKind::Refused, "an embedded node has no peers"))?;
+    let ends = Ends {
+        joiner: from,
+        member: &core.me,
+    };
+    let admitted = file
+        .secret
+        .admit(file.cluster, &request.claim, ends, Timestamp::now());
+    let proof = admitted.map_err(|error| refusal(error))?;
+    let replicas = core.look(|view| view.ring.newest().replicas());
+    if let Some(expected) = request.replicas.filter(|r| *r != replicas) {
+        let what = format!("the cluster keeps {replicas} replicas, not {expected}");
+        return Err(Fault::new(FaultKind::Refused, what).try_(format!(
+            "glebe up --join … --replicas {replicas}, or without --replicas"
+        )));
+    }
+    add(core, from, &request)?;
+    gossip::settle(core).await;
+    if let Err(error) = gossip::persist(core).await {
+        return Err(Fault::new(FaultKind::Internal, error.to_string()));
+    }
+    tracing::info!(node = %from, "let a node in");
+    Ok(core.look(|view| Welcome {
+        proof,
+        cluster: file.cluster,
+        secret: file.secret.clone(),
+        changes: view.ring.changes().clone(),
+        reading: view.ring.read().version(),
+        beats: view.table.beats().cloned().collect(),
+    }))
+}
+
+/// Makes the node a member of the newest layout, unless it is one.
+fn add(core: &Core, node: &NodeId, request: &JoinRequest) -> Result<(), Fault> {
+    let beat = Beat {
+        node: node.clone(),
+        age: Age::default(),
+        p2p: request.p2p.clone(),
+        http: request.http.clone(),
+        known: crate::layout::Stamp::default(),
+        synced: crate::layout::Stamp::default(),
+        reading: core.look(|view| view.ring.read().stamp()),
+        unconfirmed: SlotSet::none(),
+        catalog: 0,
+    };
+    core.change(|view, _| {
+        if !view.ring.newest().contains(node) {
+            let join = What::Join {
+                host: request.host.clone(),
+                weight: 1,
+            };
+            let changes = view.ring.changes().with(node.clone(), join);
+            let changes = changes.map_err(|e| Fault::new(FaultKind::Refused, e.to_string()))?;
+            view.merge(&changes);
+        }
+        view.table.recall(beat);
+        Ok(())
+    })
+}
+
+fn refusal(error: TokenError) -> Fault {
+    Fault::new(FaultKind::Refused, "the node was not let in")
+        .because(error.to_string())
+        .try_(TOKEN_ADVICE)
+}

@@ -1,0 +1,246 @@
+//! The cluster as a user sees it.
+//!
+//! *Invariants*: what a node did not answer is never taken for zero without saying so.
+//!
+//! *Not here*: the numbers of one node (`answer`).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use earth::split::placement::Slot;
+use futures::future::join_all;
+use wire::cluster::{
+    BytesByPurpose, ClusterView, NodeState, NodeStatus, NodeView, Status, VerifyReport,
+};
+
+use super::core::{Core, View};
+use crate::identity::NodeId;
+use crate::layout::Layout;
+use crate::meters::Purpose;
+use crate::peer::{Request, Response, Share, Version};
+use crate::scatter::{self, Holding, PAGE_LIMIT};
+use crate::slots::SlotSet;
+use crate::store::ObjectKey;
+use crate::sync::KINDS;
+
+/// Problems listed one by one.
+const PROBLEMS_MAX: usize = 100;
+
+/// Returns the layout that is read from, with what is known of its nodes.
+pub(super) fn view(view: &View) -> ClusterView {
+    let layout = view.ring.read();
+    let nodes = layout.members().iter().map(|member| {
+        let beat = view.table.of(&member.node);
+        NodeView {
+            id: member.node.to_string(),
+            http: beat.map(|b| b.http.clone()).unwrap_or_default(),
+            p2p: beat.map(|b| b.p2p.clone()).unwrap_or_default(),
+            state: view.table.state(&member.node),
+            host_label: member.host.clone(),
+        }
+    });
+    ClusterView {
+        version: layout.version(),
+        parent: layout.version().saturating_sub(1),
+        replicas: layout.replicas(),
+        nodes: nodes.collect(),
+        slots: Slot::all()
+            .map(|s| layout.owner_indexes(s).to_vec())
+            .collect(),
+    }
+}
+
+/// Tells whether every member that may answer reads from this node's one layout, and nothing is
+/// left to be confirmed here.
+pub(super) fn is_settled(view: &View) -> bool {
+    let stamp = view.ring.newest().stamp();
+    let reads = |beat: &crate::membership::Beat| {
+        beat.reading == stamp || !view.table.may_answer(&beat.node)
+    };
+    view.ring.settled() && view.table.beats().all(reads)
+}
+
+/// Returns, for each node, the slots of which it is the first owner that may answer.
+pub(super) fn acting_primaries(view: &View) -> BTreeMap<NodeId, SlotSet> {
+    let layout = view.ring.read();
+    let mut slots: BTreeMap<NodeId, SlotSet> = BTreeMap::new();
+    for slot in Slot::all() {
+        if let Some(node) = layout.owners(slot).find(|o| view.table.may_answer(o)) {
+            slots
+                .entry(node.clone())
+                .or_insert_with(SlotSet::none)
+                .insert(slot);
+        }
+    }
+    slots
+}
+
+/// Asks every node what it holds and has sent.
+pub(super) async fn status(core: &Arc<Core>) -> Status {
+    let (layout, mut acting, nodes) = core.look(|view| {
+        let views = view_nodes(view);
+        (Arc::clone(view.ring.read()), acting_primaries(view), views)
+    });
+    let asks = nodes.into_iter().map(|(node, row)| {
+        let slots = acting.remove(&node).unwrap_or_else(SlotSet::none);
+        async move {
+            let answer = core.ask(&node, Request::Status(slots), PAGE_LIMIT).await;
+            match answer {
+                Ok(Response::Status(share)) => (node, row, Some(*share)),
+                _ => (node, row, None),
+            }
+        }
+    });
+    let mut status = Status {
+        version: layout.version(),
+        replicas: layout.replicas(),
+        complete: true,
+        ..Status::default()
+    };
+    let mut runs = BTreeSet::new();
+    for (node, mut row, share) in join_all(asks).await {
+        row.slots = Slot::all().filter(|s| layout.owns(&node, *s)).count() as u64;
+        status.complete &= share.is_some();
+        if let Some(share) = share {
+            add(&mut status, &mut row, &share);
+            runs.extend(share.runs_active);
+        }
+        status.nodes.push(row);
+    }
+    status.runs_active = runs.len() as u64;
+    status
+}
+
+fn add(status: &mut Status, row: &mut NodeStatus, share: &Share) {
+    row.splits = share.splits;
+    row.splits_primary = share.splits_in_slots;
+    row.models = share.models;
+    row.bytes = share.bytes;
+    row.jobs_running = share.jobs_running;
+    row.sent = share.sent;
+    status.splits += share.splits_in_slots;
+    status.models += share.models_in_slots;
+    status.bytes += share.bytes;
+    let (sum, sent) = (&mut status.bytes_by_purpose, share.sent);
+    *sum = BytesByPurpose {
+        gossip: sum.gossip + sent.gossip,
+        put: sum.put + sent.put,
+        repair: sum.repair + sent.repair,
+        query: sum.query + sent.query,
+        pixels: sum.pixels + sent.pixels,
+        model: sum.model + sent.model,
+        gradient: sum.gradient + sent.gradient,
+    };
+}
+
+fn view_nodes(view: &View) -> Vec<(NodeId, NodeStatus)> {
+    let members = view.ring.newest().members().iter();
+    let row = |node: &NodeId| NodeStatus {
+        id: node.to_string(),
+        http: view
+            .table
+            .of(node)
+            .map(|b| b.http.clone())
+            .unwrap_or_default(),
+        state: view.table.state(node),
+        splits: 0,
+        splits_primary: 0,
+        models: 0,
+        bytes: 0,
+        slots: 0,
+        jobs_running: 0,
+        sent: BytesByPurpose::default(),
+    };
+    members.map(|m| (m.node.clone(), row(&m.node))).collect()
+}
+
+/// What the nodes hold of one object.
+type Replicas = BTreeMap<NodeId, Version>;
+
+/// Reads every file on every node and compares replicas.
+pub(super) async fn verify(core: &Arc<Core>) -> VerifyReport {
+    let layout = core.look(|view| Arc::clone(view.ring.read()));
+    let nodes: Vec<NodeId> = layout.members().iter().map(|m| m.node.clone()).collect();
+    let mut report = VerifyReport {
+        complete: true,
+        ..VerifyReport::default()
+    };
+    let mut objects: BTreeMap<(Slot, ObjectKey), Replicas> = BTreeMap::new();
+    let mut answered = BTreeSet::new();
+    let asked = nodes.iter().map(|node| holdings(core, node));
+    for (node, holding) in nodes.iter().zip(join_all(asked).await) {
+        let Some(holding) = holding else {
+            report.complete = false;
+            continue;
+        };
+        answered.insert(node.clone());
+        report.replicas_checked += holding.items.len() as u64;
+        for (key, what) in holding.corrupt {
+            problem(&mut report, format!("{key} on {node}: {what}"));
+        }
+        for item in holding.items {
+            let version = Version {
+                revision: item.revision,
+                hash: item.hash,
+            };
+            let replicas = objects.entry((item.slot, item.key)).or_default();
+            replicas.insert(node.clone(), version);
+        }
+    }
+    report.objects = objects.len() as u64;
+    for ((slot, key), replicas) in &objects {
+        judge(&mut report, &layout, (*slot, key), (replicas, &answered));
+    }
+    report
+}
+
+/// Notes which owners of an object lack it, or hold something older.
+fn judge(
+    report: &mut VerifyReport,
+    layout: &Layout,
+    (slot, key): (Slot, &ObjectKey),
+    (replicas, answered): (&Replicas, &BTreeSet<NodeId>),
+) {
+    let newest = crate::replicate::winner(replicas.values().copied());
+    for owner in layout.owners(slot).filter(|o| answered.contains(*o)) {
+        match replicas.get(owner) {
+            None => problem(report, format!("{key} is not on its owner {owner}")),
+            held if held != newest.as_ref() => {
+                problem(
+                    report,
+                    format!("{key} on its owner {owner} is not the newest"),
+                );
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+fn problem(report: &mut VerifyReport, what: String) {
+    report.problems_total += 1;
+    if report.problems.len() < PROBLEMS_MAX {
+        report.problems.push(what);
+    }
+}
+
+async fn holdings(core: &Arc<Core>, node: &NodeId) -> Option<Holding> {
+    if core.look(|view| view.table.state(node)) == NodeState::Down {
+        return None;
+    }
+    let mut all = Holding::default();
+    for kind in KINDS {
+        let mut listing = scatter::listing(kind, SlotSet::all(), Purpose::Repair);
+        listing.verify = true;
+        match scatter::held(core, node, listing).await {
+            Ok(held) => {
+                all.items.extend(held.items);
+                all.corrupt.extend(held.corrupt);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a node did not verify");
+                return None;
+            }
+        }
+    }
+    Some(all)
+}

@@ -1,0 +1,267 @@
+//! How a node comes up: embedded, as the founder of a cluster, as a newcomer, or back again.
+//!
+//! *Invariants*: a node serves only after it has compared notes with everyone it knows of; what it
+//! held when it stopped counts as unconfirmed until its owners say that they have it.
+//!
+//! *Not here*: HTTP and the lock on the data folder (`daemon`, `embedded`).
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use wire::fault::{Fault, FaultKind};
+
+use super::core::{Core, View};
+use super::file::{self, ClusterFile, ClusterRecord};
+use super::join::{Newcomer, join};
+use super::{Cluster, catalog, gossip};
+use crate::answer::{self, jobs};
+use crate::identity::{Identity, IdentityError, NodeId};
+use crate::layout::{ChangeSet, Member, Stamp};
+use crate::membership::{Age, Beat, Table};
+use crate::ring::Ring;
+use crate::runs::Runs;
+use crate::slots::SlotSet;
+use crate::store::Store;
+use crate::swarm::{self, Link, ListenError, Listening};
+use crate::sync;
+use crate::token::{ClusterId, ClusterSecret, Token};
+
+/// Replicas of a cluster that was not told how many (DESIGN §5).
+const REPLICAS_DEFAULT: u8 = 3;
+/// Longest that a node waits for others to have taken it in before it says that it is ready.
+const SETTLE_LIMIT: Duration = Duration::from_secs(10);
+
+/// How a node takes part in a cluster.
+#[derive(Debug, Clone)]
+pub struct ClusterConfig {
+    /// Its data folder.
+    pub data: PathBuf,
+    /// Where it listens for other nodes; port 0 for any.
+    pub listen: SocketAddr,
+    /// `host:port` where others reach it, if that is not where it listens.
+    pub advertise: Option<String>,
+    /// Its HTTP address, as users reach it.
+    pub http: String,
+    /// Its host: replicas are kept on distinct ones.
+    pub host_label: Option<String>,
+    /// Replicas of a cluster that it founds; of one that it joins, those it expects.
+    pub replicas: Option<u8>,
+    /// The cluster to join.
+    pub join: Option<Join>,
+    /// Time between its beats.
+    pub pace: Duration,
+}
+
+/// A cluster to join.
+#[derive(Debug, Clone)]
+pub struct Join {
+    /// `host:port` of a member.
+    pub address: String,
+    /// What lets in.
+    pub token: Token,
+}
+
+impl ClusterConfig {
+    /// Time between beats: a node that dies is noticed within seconds, and fifty nodes whisper.
+    pub const PACE: Duration = Duration::from_millis(500);
+}
+
+impl Cluster {
+    /// Returns the cluster of one node without a network.
+    pub fn embedded(store: Arc<Store>, runs: Arc<Runs>, http: String) -> Result<Self, Fault> {
+        let me = NodeId::embedded();
+        let changes = found(1, &me, None)?;
+        let stamp = changes.stamp();
+        let mut beat = beat(me, String::new(), http, stamp);
+        (beat.known, beat.synced) = (stamp, stamp);
+        let view = View::new(Ring::new(changes), Table::new(beat));
+        jobs::plan_again(&store, &runs)?;
+        Ok(Self {
+            core: Arc::new(Core::new((store, runs), view, None, None)),
+            p2p: String::new(),
+        })
+    }
+
+    /// Founds or joins a cluster, or comes back to the one the data folder belongs to; returns
+    /// once the others have taken it in. Ends when `stop` is cancelled, or by `Cluster::stop`.
+    pub async fn start(
+        (store, runs): (Arc<Store>, Arc<Runs>),
+        config: ClusterConfig,
+        stop: CancellationToken,
+    ) -> Result<Self, Fault> {
+        let identity = Identity::open(&config.data).map_err(no_identity)?;
+        let known = file::read(&config.data).map_err(internal)?;
+        let Listening {
+            link,
+            inbound,
+            address,
+        } = swarm::listen(&identity, config.listen)
+            .await
+            .map_err(no_listener)?;
+        let p2p = config
+            .advertise
+            .clone()
+            .unwrap_or_else(|| address.to_string());
+        let (record, beats) = match known {
+            Some(record) => (back(record, &config)?, Vec::new()),
+            None => enter(&link, &p2p, &config).await?,
+        };
+        let (view, file) = prepare(&config, &link, &p2p, record)?;
+        jobs::plan_again(&store, &runs)?;
+        let mut core = Core::new((store, runs), view, Some(link), Some(Arc::new(file)));
+        core.stop = stop;
+        let core = Arc::new(core);
+        gossip::recall(&core, beats);
+        let (unconfirmed, catalog) = core
+            .blocking(|store| Ok((sync::slots_held(store)?, catalog::name(store)?)))
+            .await?;
+        core.quietly(|view| {
+            view.mark(&unconfirmed);
+            view.table.beat(|me| me.catalog = catalog);
+        });
+        gossip::settle(&core).await;
+        core.tasks.spawn(answer::serve(Arc::clone(&core), inbound));
+        gossip::greet(&core).await;
+        core.tasks
+            .spawn(gossip::run(Arc::clone(&core), config.pace));
+        core.tasks.spawn(gossip::keep(Arc::clone(&core)));
+        core.tasks.spawn(sync::run(Arc::clone(&core)));
+        let cluster = Self { core, p2p };
+        if !cluster.settled(SETTLE_LIMIT).await {
+            tracing::warn!("serving while slots are still being handed over");
+        }
+        Ok(cluster)
+    }
+}
+
+/// Checks that the node comes back to the cluster it is told to join, if any.
+fn back(record: ClusterRecord, config: &ClusterConfig) -> Result<ClusterRecord, Fault> {
+    match &config.join {
+        Some(join) if join.token.cluster() != record.cluster => Err(Fault::new(
+            FaultKind::Refused,
+            "this node belongs to another cluster",
+        )
+        .because(format!(
+            "{} names it",
+            config.data.join(file::CLUSTER_FILE).display()
+        ))
+        .try_("glebe up --data with a folder of its own")),
+        _ => Ok(record),
+    }
+}
+
+/// Founds a cluster, or joins one.
+async fn enter(
+    link: &Link,
+    p2p: &str,
+    config: &ClusterConfig,
+) -> Result<(ClusterRecord, Vec<Beat>), Fault> {
+    let Some(to) = &config.join else {
+        let replicas = config.replicas.unwrap_or(REPLICAS_DEFAULT);
+        let changes = found(replicas, link.me(), config.host_label.clone())?;
+        let version = changes.stamp().version;
+        let (cluster, secret) = (ClusterId::draw(), ClusterSecret::draw());
+        return Ok((
+            ClusterRecord::new(cluster, secret, changes, version),
+            Vec::new(),
+        ));
+    };
+    let newcomer = Newcomer {
+        p2p: p2p.to_owned(),
+        http: config.http.clone(),
+        host: config.host_label.clone(),
+        replicas: config.replicas,
+    };
+    let welcome = join(link, &to.address, &to.token, newcomer).await?;
+    let (cluster, reading) = (welcome.cluster, welcome.reading);
+    let record = ClusterRecord::new(cluster, welcome.secret, welcome.changes, reading);
+    Ok((record, welcome.beats))
+}
+
+/// Writes the cluster's file and builds what the node knows at its start.
+fn prepare(
+    config: &ClusterConfig,
+    link: &Link,
+    p2p: &str,
+    mut record: ClusterRecord,
+) -> Result<(View, ClusterFile), Fault> {
+    let file = ClusterFile::start(&config.data, &mut record).map_err(internal)?;
+    let ring = Ring::reading_from(record.changes, record.reading);
+    let reading = ring.read().stamp();
+    let mut me = beat(
+        link.me().clone(),
+        p2p.to_owned(),
+        config.http.clone(),
+        reading,
+    );
+    me.age.incarnation = record.incarnation;
+    me.known = ring.newest().stamp();
+    if ring.read().contains(link.me()) {
+        // A layout is read from once all its members are synced.
+        me.synced = reading;
+    }
+    let mut table = Table::new(me);
+    for peer in record.peers {
+        table.recall(beat(peer.node, peer.p2p, String::new(), Stamp::default()));
+    }
+    Ok((View::new(ring, table), file))
+}
+
+fn found(replicas: u8, me: &NodeId, host: Option<String>) -> Result<ChangeSet, Fault> {
+    let first = Member {
+        node: me.clone(),
+        host,
+        weight: 1,
+    };
+    ChangeSet::found(replicas, &first)
+        .map_err(|e| Fault::new(FaultKind::Usage, e.to_string()).try_("glebe up --replicas 3"))
+}
+
+/// Returns a first beat that says nothing but where the node is.
+fn beat(node: NodeId, p2p: String, http: String, reading: Stamp) -> Beat {
+    Beat {
+        node,
+        age: Age::default(),
+        p2p,
+        http,
+        known: Stamp::default(),
+        synced: Stamp::default(),
+        reading,
+        unconfirmed: SlotSet::none(),
+        catalog: 0,
+    }
+}
+
+fn no_identity(error: IdentityError) -> Fault {
+    let fault = Fault::new(FaultKind::Refused, "the node has no identity");
+    let fault = fault.because(error.to_string());
+    match error {
+        IdentityError::Loose { path, .. } => {
+            let step = format!(
+                "chmod 600 {}, if nobody has read it; else a fresh folder",
+                path.display()
+            );
+            fault.try_(step)
+        }
+        _ => fault.try_("glebe up --data with a folder of its own"),
+    }
+}
+
+fn no_listener(error: ListenError) -> Fault {
+    let fault = Fault::new(FaultKind::Refused, error.to_string());
+    match error {
+        ListenError::InUse { .. } => fault
+            .because("another process listens there")
+            .try_("glebe up --listen HOST:0, or another port"),
+        _ => fault.try_("glebe up --listen with an address of this machine"),
+    }
+}
+
+fn internal(error: super::ClusterFileError) -> Fault {
+    let because = std::error::Error::source(&error).map(ToString::to_string);
+    let fault = Fault::new(FaultKind::Internal, error.to_string());
+    because.into_iter().fold(fault, Fault::because)
+}

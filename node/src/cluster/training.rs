@@ -1,0 +1,224 @@
+//! Training runs over all nodes.
+//!
+//! *Invariants*: each node plans the cells of which it is the first live owner, from its own index:
+//! jobs go to the data. A run's definition lies in the ring before any job of it exists.
+//!
+//! *Not here*: jobs and leases of one node (`runs`).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use earth::split::placement::PlacementKey;
+use futures::future::join_all;
+use query::predicate::Predicate;
+use query::route::route;
+use wire::bundle::Kind;
+use wire::fault::{Fault, FaultKind};
+use wire::object::PutOutcome;
+use wire::run::{JobCounts, JobView, Plan, Run, RunCancelled, RunSummary, RunView, Runs};
+
+use super::core::{AskError, Core};
+use super::report::acting_primaries;
+use crate::identity::NodeId;
+use crate::peer::{PlanRequest, Request, Response};
+use crate::replicate;
+use crate::scatter::{self, PAGE_LIMIT};
+use crate::slots::SlotSet;
+use crate::store::{Object, ObjectFile, ObjectKey, PutMode};
+
+/// Longest that a node may take to plan its jobs.
+const PLAN_LIMIT: Duration = Duration::from_secs(60);
+
+/// Plans a run; unless it is a dry run, keeps it first.
+pub(super) async fn start(core: &Arc<Core>, run: Run, dry_run: bool) -> Result<Plan, Fault> {
+    let predicate = Predicate::compile(&run.query)?;
+    if !earth::split::collection::is_name(&run.name) {
+        let what = format!("'{}' cannot name a run", run.name);
+        return Err(Fault::new(FaultKind::Usage, what).try_("glebe train … --name NAME"));
+    }
+    let text =
+        serde_json::to_string(&run).map_err(|e| Fault::new(FaultKind::Internal, e.to_string()))?;
+    if !dry_run {
+        keep(core, &run.name, &text).await?;
+    }
+    let catalog = core.catalog().await;
+    let slots = route(&predicate, &catalog.collections);
+    let mut plan = Plan {
+        complete: catalog.missing.is_empty(),
+        ..Plan::default()
+    };
+    let mut shares = core.look(acting_primaries);
+    let mut planned_slots = SlotSet::none();
+    for share in shares.values_mut() {
+        share.intersect(&slots);
+        planned_slots.union(share);
+    }
+    // Slots without a live owner are planned by nobody.
+    plan.complete &= planned_slots.len() == slots.len();
+    shares.retain(|_, share| !share.is_empty());
+    let asked = shares.into_iter().map(|(node, slots)| {
+        let request = PlanRequest {
+            run: text.clone(),
+            slots,
+            dry_run,
+        };
+        plan_at(core, node, request)
+    });
+    for (node, planned) in join_all(asked).await {
+        match planned {
+            Ok(planned) => {
+                plan.splits += planned.splits;
+                plan.jobs += planned.jobs;
+                if planned.jobs > 0 {
+                    plan.jobs_by_node.insert(node.to_string(), planned.jobs);
+                }
+            }
+            Err(AskError::Fault { fault, .. }) => return Err(*fault),
+            Err(error) => {
+                tracing::warn!(%error, "a node did not plan its jobs");
+                plan.complete = false;
+            }
+        }
+    }
+    Ok(plan)
+}
+
+async fn plan_at(
+    core: &Arc<Core>,
+    node: NodeId,
+    request: PlanRequest,
+) -> (NodeId, Result<crate::peer::Planned, AskError>) {
+    let answer = core.ask(&node, Request::Plan(request), PLAN_LIMIT).await;
+    let planned = match answer {
+        Ok(Response::Planned(planned)) => Ok(planned),
+        Ok(_) => Err(AskError::senseless(&node)),
+        Err(error) => Err(error),
+    };
+    (node, planned)
+}
+
+/// Keeps the definition of a run; another run of that name is refused.
+async fn keep(core: &Arc<Core>, name: &str, text: &str) -> Result<(), Fault> {
+    let object = Object {
+        key: ObjectKey::new(Kind::Run, name),
+        placement_key: PlacementKey::named("run", name),
+        files: vec![ObjectFile {
+            name: "run.json".to_owned(),
+            bytes: Bytes::copy_from_slice(text.as_bytes()),
+        }],
+    };
+    let ack = replicate::put(core, object, PutMode::Keep).await?;
+    if ack.outcome == PutOutcome::Kept {
+        let what = format!("there is another run named '{name}'");
+        return Err(Fault::new(FaultKind::Refused, what).try_("glebe train … --name ANOTHER"));
+    }
+    Ok(())
+}
+
+/// Returns a run with its jobs on all nodes.
+pub(super) async fn view(core: &Arc<Core>, name: &str) -> Result<Option<RunView>, Fault> {
+    let record = scatter::record(core, &ObjectKey::new(Kind::Run, name)).await?;
+    let Some(record) = record else {
+        return Ok(None);
+    };
+    let run: Run = record
+        .read()
+        .map_err(|e| Fault::new(FaultKind::Data, e.to_string()))?;
+    let answers = everybody(core, &Request::Jobs(name.to_owned())).await;
+    let mut view = RunView {
+        run,
+        jobs: Vec::new(),
+        complete: true,
+    };
+    for answer in answers {
+        let jobs = match answer {
+            Some(Response::Jobs(text)) => serde_json::from_str::<Vec<JobView>>(&text).ok(),
+            _ => None,
+        };
+        view.complete &= jobs.is_some();
+        view.jobs.extend(jobs.unwrap_or_default());
+    }
+    view.jobs
+        .sort_by(|a, b| (&a.geocode, &a.node).cmp(&(&b.geocode, &b.node)));
+    Ok(Some(view))
+}
+
+/// Returns all runs with their jobs counted.
+pub(super) async fn summaries(core: &Arc<Core>) -> Runs {
+    let gathered = scatter::records(core, Kind::Run, SlotSet::all()).await;
+    let mut complete = gathered.missing.is_empty();
+    let read = gathered
+        .answers
+        .iter()
+        .filter_map(|record| record.read::<Run>().ok());
+    let runs: Vec<Run> = read.collect();
+    let names: Vec<String> = runs.iter().map(|run| run.name.clone()).collect();
+    let mut counts: BTreeMap<&str, JobCounts> = BTreeMap::new();
+    for answer in everybody(core, &Request::Counts(names.clone())).await {
+        match answer {
+            Some(Response::Counts(theirs)) if theirs.len() == names.len() => {
+                for (name, theirs) in names.iter().zip(theirs) {
+                    add(counts.entry(name).or_default(), theirs);
+                }
+            }
+            _ => complete = false,
+        }
+    }
+    let summary = |run: &Run| RunSummary {
+        name: run.name.clone(),
+        recipe: run.recipe.clone(),
+        mode: run.mode,
+        seed: run.seed,
+        jobs: counts.get(run.name.as_str()).copied().unwrap_or_default(),
+    };
+    Runs {
+        runs: runs.iter().map(summary).collect(),
+        complete,
+    }
+}
+
+/// Cancels the jobs of a run on all nodes.
+pub(super) async fn cancel(core: &Arc<Core>, name: &str) -> Result<RunCancelled, Fault> {
+    let key = ObjectKey::new(Kind::Run, name);
+    if scatter::record(core, &key).await?.is_none() {
+        let what = format!("there is no run named '{name}'");
+        return Err(Fault::new(FaultKind::Nothing, what).try_("glebe job list"));
+    }
+    let mut jobs = 0;
+    let mut silent = 0;
+    for answer in everybody(core, &Request::Cancel(name.to_owned())).await {
+        match answer {
+            Some(Response::Cancelled(theirs)) => jobs += theirs,
+            _ => silent += 1,
+        }
+    }
+    if silent > 0 {
+        let what = format!("{jobs} jobs are cancelled; {silent} nodes do not answer");
+        return Err(Fault::new(FaultKind::Partial, what).try_("the same command again"));
+    }
+    Ok(RunCancelled { jobs })
+}
+
+/// Asks every node; `None` for one that did not answer.
+async fn everybody(core: &Arc<Core>, request: &Request) -> Vec<Option<Response>> {
+    let mut nodes = core.look(super::core::View::others);
+    nodes.push(core.me.clone());
+    let alive = |node: &NodeId| core.look(|view| view.table.may_answer(node));
+    let asks = nodes.iter().map(|node| async move {
+        match alive(node) {
+            true => core.ask(node, request.clone(), PAGE_LIMIT).await.ok(),
+            false => None,
+        }
+    });
+    join_all(asks).await
+}
+
+fn add(sum: &mut JobCounts, more: JobCounts) {
+    sum.waiting += more.waiting;
+    sum.running += more.running;
+    sum.done += more.done;
+    sum.quarantined += more.quarantined;
+    sum.cancelled += more.cancelled;
+}

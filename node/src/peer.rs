@@ -1,0 +1,442 @@
+//! What nodes say to each other: postcard messages, one question and one answer a stream.
+//!
+//! *Invariants*: the order of variants and fields is the format (`/glebe/1`, docs/FORMATS.md): new
+//! ones come last, and golden bytes hold it. Types that leave out fields in JSON travel as JSON
+//! text inside, for postcard cannot leave any out. Each question has one purpose on the meters.
+//!
+//! *Not here*: how messages travel (`swarm`), what is answered (`answer`).
+
+use std::fmt;
+
+use earth::split::placement::PlacementKey;
+use query::page::Position;
+use serde::{Deserialize, Serialize};
+use wire::bundle::Kind;
+use wire::cluster::BytesByPurpose;
+use wire::fault::{Fault, FaultKind};
+use wire::object::PutOutcome;
+use wire::run::JobCounts;
+
+use crate::identity::NodeId;
+use crate::layout::{ChangeSet, Stamp};
+use crate::membership::{Age, Beat};
+use crate::meters::Purpose;
+use crate::slots::SlotSet;
+use crate::store::{ContentHash, Held, ObjectKey, Record};
+use crate::token::{Claim, ClusterId, ClusterSecret};
+
+/// A question to a member.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Request {
+    /// What is new? Answered with `News`.
+    Gossip(Gossip),
+    /// What the other did not know. Answered with `Done`.
+    Tell(News),
+    /// Do you live, or: does this one, as far as you can reach it? Answered with `Alive`.
+    Probe(Option<NodeId>),
+    /// Which versions of these do you hold? Answered with `Versions`.
+    Versions(Purpose, Vec<ObjectKey>),
+    /// Part of an object to keep. Answered with `Stored` after the last, else with `Done`.
+    Put(Part),
+    /// You hold what an owner lacks: be asked for these slots, too. Answered with `Done`.
+    Mark(SlotSet),
+    /// What is known of an object? Answered with `Described`.
+    Describe(Purpose, ObjectKey),
+    /// Part of a file. Answered with `Bytes`.
+    Fetch(Piece),
+    /// What is held of a kind in these slots? Answered with `Listed`.
+    List(Listing),
+    /// A page of hits. Answered with `Hits`.
+    Search(Search),
+    /// Why does a query match nothing? Answered with `Empty`.
+    Emptiness(Question),
+    /// A page of records of a kind. Answered with `Records`.
+    Records(Listing),
+    /// What do you hold, and how are you? Answered with `Status`.
+    Status(SlotSet),
+    /// Forget an object. Answered with `Deleted`.
+    Delete(ObjectKey),
+    /// Plan a run's jobs from your own splits in these slots. Answered with `Planned`.
+    Plan(PlanRequest),
+    /// Your jobs of a run. Answered with `Jobs`.
+    Jobs(String),
+    /// Your jobs of these runs, counted. Answered with `Counts`.
+    Counts(Vec<String>),
+    /// Cancel your jobs of a run. Answered with `Cancelled`.
+    Cancel(String),
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Response {
+    /// It cannot be answered.
+    Fault(PeerFault),
+    /// Understood and done.
+    Done,
+    /// Beats and changes that the asker has not, and whose beats the answerer lacks.
+    News(News),
+    /// Whether it lives.
+    Alive(bool),
+    /// A version for each object asked for, where held.
+    Versions(Vec<Option<Version>>),
+    /// The object is kept, fsynced.
+    Stored(Stored),
+    /// The record of the object, if held.
+    Described(Option<Box<Record>>),
+    /// Bytes of a file.
+    Bytes(Vec<u8>),
+    /// A page of what is held.
+    Listed(Listed),
+    /// A page of hits.
+    Hits(Hits),
+    /// Findings about an empty answer, as JSON of `query::empty::Emptiness`.
+    Empty(String),
+    /// A page of records.
+    Records(RecordPage),
+    /// The answerer's share.
+    Status(Box<Share>),
+    /// Whether the object had been there.
+    Deleted(bool),
+    /// What was planned.
+    Planned(Planned),
+    /// Jobs, as JSON of a list of `wire::run::JobView`.
+    Jobs(String),
+    /// Jobs by state, a count for each run asked about.
+    Counts(Vec<JobCounts>),
+    /// Jobs that were waiting or running.
+    Cancelled(u64),
+}
+
+/// What a node knows, without the content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gossip {
+    /// How old each beat is that the asker has.
+    pub ages: Vec<(NodeId, Age)>,
+    /// The newest layout that the asker knows.
+    pub known: Stamp,
+    /// The asker's own beat: it always is news.
+    pub beat: Beat,
+}
+
+/// What another node does not know.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct News {
+    /// Beats newer than the other's.
+    pub beats: Vec<Beat>,
+    /// All membership changes, if the other's newest layout differs.
+    pub changes: Option<ChangeSet>,
+    /// Nodes of whom the other has newer beats, which are asked back for.
+    pub wanted: Vec<(NodeId, Age)>,
+}
+
+/// Part of an object to keep; parts come in order, one at a time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// Tells transfers of one sender apart.
+    pub transfer: u64,
+    /// What is kept, in the first part.
+    pub head: Option<Head>,
+    /// Bytes of the files, one after the other.
+    pub bytes: Vec<u8>,
+    /// Why it is sent.
+    pub purpose: Purpose,
+}
+
+/// What a transferred object is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// Its name.
+    pub key: ObjectKey,
+    /// What is hashed to place it.
+    pub placement_key: PlacementKey,
+    /// Name and length of its files, in order.
+    pub files: Vec<(String, u64)>,
+    /// The revision that it is, or a first put where what was there first stays.
+    pub revision: Option<u32>,
+    /// Whether the receiver stands in for an owner and must be asked for the slot from now on.
+    pub standin: bool,
+}
+
+/// Which content of an object is held; the greater is the newer, of equal revisions the one with
+/// the lesser hash stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Version {
+    /// 1, and one more with every overwrite.
+    pub revision: u32,
+    /// Hash of its files.
+    pub hash: ContentHash,
+}
+
+impl Version {
+    /// Tells whether a holder of this version lacks nothing of the other.
+    pub fn covers(&self, other: &Self) -> bool {
+        (self.revision, other.hash) >= (other.revision, self.hash)
+    }
+}
+
+/// What keeping did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stored {
+    /// New, same or kept.
+    pub outcome: PutOutcome,
+    /// What is held now.
+    pub version: Version,
+}
+
+/// Part of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Piece {
+    /// Its object.
+    pub key: ObjectKey,
+    /// Its name.
+    pub file: String,
+    /// First byte.
+    pub offset: u64,
+    /// Bytes, at most a chunk.
+    pub length: u32,
+    /// What it is read for.
+    pub purpose: Purpose,
+}
+
+/// A page of a listing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listing {
+    /// Of which kind.
+    pub kind: Kind,
+    /// In which slots.
+    pub slots: SlotSet,
+    /// Behind which item; from the first if none. By slot and id for `List`, by id for `Records`.
+    pub after: Option<(u16, String)>,
+    /// Read and hash every file before listing it.
+    pub verify: bool,
+    /// What it is read for.
+    pub purpose: Purpose,
+}
+
+/// What is held, by slot and id.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Listed {
+    /// The items of this page.
+    pub items: Vec<Held>,
+    /// Those of them whose files are not what was put, with what is wrong.
+    pub corrupt: Vec<(ObjectKey, String)>,
+    /// More follow.
+    pub more: bool,
+}
+
+/// Records, by id.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RecordPage {
+    /// The records of this page.
+    pub records: Vec<Record>,
+    /// More follow.
+    pub more: bool,
+}
+
+/// A query in some slots.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Question {
+    /// `query::Query` as JSON.
+    pub query: String,
+    /// Where to look.
+    pub slots: SlotSet,
+}
+
+/// A page of hits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Search {
+    /// What is asked for, and where.
+    pub question: Question,
+    /// Behind which position; from the first if none.
+    pub after: Option<Position>,
+    /// Greatest number of hits.
+    pub rows_max: u32,
+}
+
+/// Hits of one node, in the query's order.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Hits {
+    /// Where each hit stands, and the hit as JSON.
+    pub hits: Vec<(Position, String)>,
+    /// Where to go on, if more follow.
+    pub next: Option<Position>,
+    /// The index that drove the evaluation.
+    pub index: String,
+    /// Rows the index promised.
+    pub rows_estimated: u64,
+    /// Rows read.
+    pub rows_read: u64,
+    /// Microseconds there.
+    pub micros: u64,
+}
+
+/// One node's share of the cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Share {
+    /// Split replicas held.
+    pub splits: u64,
+    /// Those in the slots asked about.
+    pub splits_in_slots: u64,
+    /// Model replicas held.
+    pub models: u64,
+    /// Model replicas held in the slots asked about.
+    pub models_in_slots: u64,
+    /// Stored bytes.
+    pub bytes: u64,
+    /// Jobs running.
+    pub jobs_running: u64,
+    /// Names of runs of which it has unfinished jobs.
+    pub runs_active: Vec<String>,
+    /// Bytes sent since the start.
+    pub sent: BytesByPurpose,
+}
+
+/// A run to plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanRequest {
+    /// `wire::run::Run` as JSON.
+    pub run: String,
+    /// Slots of which the answerer is the first owner that is alive.
+    pub slots: SlotSet,
+    /// Count only.
+    pub dry_run: bool,
+}
+
+/// What one node planned of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Planned {
+    /// Splits that match.
+    pub splits: u64,
+    /// Jobs, one a geocode.
+    pub jobs: u64,
+}
+
+/// A `Fault` in postcard.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerFault {
+    kind: FaultKind,
+    what: String,
+    because: Vec<String>,
+    try_: Option<String>,
+}
+
+/// What a stranger says to be let in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinRequest {
+    /// Proof of the token.
+    pub claim: Claim,
+    /// `host:port` where it listens.
+    pub p2p: String,
+    /// Its HTTP address.
+    pub http: String,
+    /// Its host label.
+    pub host: Option<String>,
+    /// Replicas it was told to expect, if any.
+    pub replicas: Option<u8>,
+}
+
+/// What a member answers to it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum JoinAnswer {
+    /// It stays outside.
+    Refused(PeerFault),
+    /// It is a member from now on.
+    Welcome(Box<Welcome>),
+}
+
+/// What a new member must know.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Welcome {
+    /// Proof that a member answered.
+    pub proof: [u8; 32],
+    /// The cluster.
+    pub cluster: ClusterId,
+    /// What makes tokens.
+    pub secret: ClusterSecret,
+    /// All membership changes, its own join too.
+    pub changes: ChangeSet,
+    /// Version of the layout that the cluster reads from.
+    pub reading: u64,
+    /// Where the members are.
+    pub beats: Vec<Beat>,
+}
+
+impl fmt::Debug for JoinAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(fault) => write!(f, "Refused({fault:?})"),
+            Self::Welcome(_) => f.write_str("Welcome"),
+        }
+    }
+}
+
+impl fmt::Debug for Welcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Welcome")
+    }
+}
+
+/// The bytes are no message.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the message cannot be read: {0}")]
+pub struct MessageError(String);
+
+impl Request {
+    /// Returns what its bytes, and those of its answer, are counted as.
+    pub fn purpose(&self) -> Purpose {
+        match self {
+            Self::Gossip(_) | Self::Tell(_) | Self::Probe(_) | Self::Mark(_) => Purpose::Gossip,
+            Self::Versions(purpose, _) | Self::Describe(purpose, _) => *purpose,
+            Self::Put(part) => part.purpose,
+            Self::Fetch(piece) => piece.purpose,
+            Self::List(listing) | Self::Records(listing) => listing.purpose,
+            Self::Search(_)
+            | Self::Emptiness(_)
+            | Self::Status(_)
+            | Self::Plan(_)
+            | Self::Jobs(_)
+            | Self::Counts(_)
+            | Self::Cancel(_) => Purpose::Query,
+            Self::Delete(_) => Purpose::Put,
+        }
+    }
+}
+
+/// Writes a message.
+pub fn encode<T: Serialize>(message: &T) -> Vec<u8> {
+    postcard::to_stdvec(message).expect("messages are plain data without unknown lengths")
+}
+
+/// Reads a message; bytes behind it are refused.
+pub fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, MessageError> {
+    match postcard::take_from_bytes(bytes) {
+        Ok((message, [])) => Ok(message),
+        Ok((_, rest)) => Err(MessageError(format!("{} bytes too many", rest.len()))),
+        Err(error) => Err(MessageError(error.to_string())),
+    }
+}
+
+impl From<Fault> for PeerFault {
+    fn from(fault: Fault) -> Self {
+        Self {
+            kind: fault.kind,
+            what: fault.what,
+            because: fault.because,
+            try_: fault.try_,
+        }
+    }
+}
+
+impl From<PeerFault> for Fault {
+    fn from(fault: PeerFault) -> Self {
+        Self {
+            kind: fault.kind,
+            what: fault.what,
+            because: fault.because,
+            try_: fault.try_,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

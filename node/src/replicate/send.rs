@@ -1,0 +1,102 @@
+//! Sends one object to one node, in chunks.
+//!
+//! *Invariants*: one chunk is under way at a time; each has a deadline; the node's own copy goes to
+//! its store without a message.
+//!
+//! *Not here*: putting the parts together (`answer::transfer`).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::answer::transfer;
+use crate::cluster::core::{AskError, Core};
+use crate::identity::NodeId;
+use crate::meters::Purpose;
+use crate::peer::{Head, Part, Request, Response, Stored};
+use crate::store::Object;
+use crate::swarm::CHUNK_BYTES_MAX;
+
+/// Longest that a chunk may take to be kept: 4 MiB at 1 Mbit/s take 34 s, an fsync far less.
+const CHUNK_LIMIT: Duration = Duration::from_secs(60);
+
+/// What is sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Shipment {
+    pub object: Arc<Object>,
+    /// As in `Head`.
+    pub revision: Option<u32>,
+    pub standin: bool,
+    pub purpose: Purpose,
+}
+
+/// Sends an object; returns once the node has it fsynced.
+pub(crate) async fn send(
+    core: &Arc<Core>,
+    node: &NodeId,
+    shipment: &Shipment,
+) -> Result<Stored, AskError> {
+    if *node == core.me {
+        return keep_here(core, shipment).await;
+    }
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let transfer = NEXT.fetch_add(1, Ordering::Relaxed);
+    let mut head = Some(head(shipment));
+    for bytes in chunks(&shipment.object) {
+        let part = Part {
+            transfer,
+            head: head.take(),
+            bytes,
+            purpose: shipment.purpose,
+        };
+        match core.ask(node, Request::Put(part), CHUNK_LIMIT).await? {
+            Response::Stored(stored) => return Ok(stored),
+            Response::Done => {}
+            _ => return Err(AskError::senseless(node)),
+        }
+    }
+    Err(AskError::senseless(node))
+}
+
+async fn keep_here(core: &Arc<Core>, shipment: &Shipment) -> Result<Stored, AskError> {
+    let object = Arc::clone(&shipment.object);
+    let kept = transfer::store(core, object, shipment.revision, shipment.standin).await;
+    kept.map_err(|fault| AskError::Fault {
+        node: core.me.clone(),
+        fault: Box::new(fault),
+    })
+}
+
+fn head(shipment: &Shipment) -> Head {
+    let object = &shipment.object;
+    let files = object.files.iter();
+    Head {
+        key: object.key.clone(),
+        placement_key: object.placement_key.clone(),
+        files: files
+            .map(|f| (f.name.clone(), f.bytes.len() as u64))
+            .collect(),
+        revision: shipment.revision,
+        standin: shipment.standin,
+    }
+}
+
+/// Cuts the files' bytes, one after the other, into chunks; at least one.
+fn chunks(object: &Object) -> impl Iterator<Item = Vec<u8>> {
+    let total: usize = object.files.iter().map(|f| f.bytes.len()).sum();
+    let starts = (0..total.max(1)).step_by(CHUNK_BYTES_MAX);
+    starts.map(move |start| slice(object, start, (start + CHUNK_BYTES_MAX).min(total)))
+}
+
+fn slice(object: &Object, start: usize, end: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(end - start);
+    let mut at = 0;
+    for file in &object.files {
+        let (first, last) = (start.max(at), end.min(at + file.bytes.len()));
+        if first < last {
+            bytes.extend_from_slice(&file.bytes[first - at..last - at]);
+        }
+        at += file.bytes.len();
+    }
+    bytes
+}

@@ -1,0 +1,175 @@
+//! Finds one object by its name, and reads it from whoever holds it.
+//!
+//! *Invariants*: the own store comes first; bytes from another node are checked against the record
+//! they belong to; a corrupt or lost replica makes the next holder be asked.
+//!
+//! *Not here*: finding many (`search`, `records`).
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use earth::geocode::{Geocode, Scheme};
+use earth::split::meta::SplitId;
+use earth::split::placement::{PlacementKey, PlacementRule};
+use wire::bundle::Kind;
+use wire::fault::{Fault, FaultKind};
+use wire::hit::FileEntry;
+
+use super::coverage::Coverage;
+use super::{PAGE_LIMIT, cover, gather};
+use crate::cluster::core::{AskError, Core};
+use crate::identity::NodeId;
+use crate::meters::Purpose;
+use crate::peer::{Piece, Request, Response};
+use crate::slots::SlotSet;
+use crate::store::{ObjectKey, Record};
+use crate::swarm::CHUNK_BYTES_MAX;
+
+/// An object's record and a node that holds it.
+type Found = (NodeId, Record);
+
+/// Returns the record of an object; `None` if no node has it, an error if that is not known.
+pub(crate) async fn record(core: &Arc<Core>, key: &ObjectKey) -> Result<Option<Record>, Fault> {
+    let mut coverage = cover(core, slots_of(core, key).await);
+    let found = holders(core, key, &mut coverage, Purpose::Query).await?;
+    Ok(found.into_iter().next().map(|(_, record)| record))
+}
+
+/// Returns one file of an object.
+pub(crate) async fn fetch(core: &Arc<Core>, key: &ObjectKey, name: &str) -> Result<Bytes, Fault> {
+    let (own, file) = (key.clone(), name.to_owned());
+    match core.blocking(move |store| store.file(&own, &file)).await {
+        Ok(bytes) => return Ok(bytes),
+        Err(fault) if fault.kind == FaultKind::Nothing => {}
+        Err(fault) => tracing::warn!(%fault, object = %key, "the own replica cannot be read"),
+    }
+    let purpose = match key.kind {
+        Kind::Split => Purpose::Pixels,
+        Kind::Model => Purpose::Model,
+        Kind::Run | Kind::Ledger | Kind::Collection => Purpose::Query,
+    };
+    let nothing = |what: String| Fault::new(FaultKind::Nothing, what);
+    let mut last = nothing(format!("there is no {key}"));
+    let mut coverage = cover(core, slots_of(core, key).await).without(&core.me);
+    loop {
+        let found = match holders(core, key, &mut coverage, purpose).await {
+            Ok(found) if !found.is_empty() => found,
+            Err(fault) if last.kind == FaultKind::Nothing => return Err(fault),
+            _ => return Err(last),
+        };
+        for (node, record) in found {
+            last = match record.file(name) {
+                Some(entry) => match fetch_from(core, &node, (key, entry), purpose).await {
+                    Ok(bytes) => return Ok(bytes),
+                    Err(fault) => fault,
+                },
+                None => nothing(format!("{key} has no file '{name}'")),
+            };
+        }
+    }
+}
+
+/// Reads a file from one node and checks it against its entry.
+pub(crate) async fn fetch_from(
+    core: &Arc<Core>,
+    node: &NodeId,
+    (key, entry): (&ObjectKey, &FileEntry),
+    purpose: Purpose,
+) -> Result<Bytes, Fault> {
+    let mut bytes: Vec<u8> = Vec::new();
+    while (bytes.len() as u64) < entry.bytes {
+        let piece = Piece {
+            key: key.clone(),
+            file: entry.name.clone(),
+            offset: bytes.len() as u64,
+            length: CHUNK_BYTES_MAX as u32,
+            purpose,
+        };
+        match core.ask(node, Request::Fetch(piece), PAGE_LIMIT).await? {
+            Response::Bytes(part) if !part.is_empty() => bytes.extend(part),
+            _ => return Err(AskError::senseless(node).into()),
+        }
+    }
+    if blake3::hash(&bytes).to_hex().as_str() != entry.blake3 {
+        let what = format!("node {node} sent other bytes of {key} than were put");
+        return Err(Fault::new(FaultKind::Data, what).try_("glebe cluster verify"));
+    }
+    Ok(bytes.into())
+}
+
+/// Asks for an object those that were not asked before; returns who holds it, newest first.
+async fn holders(
+    core: &Arc<Core>,
+    key: &ObjectKey,
+    coverage: &mut Coverage,
+    purpose: Purpose,
+) -> Result<Vec<Found>, Fault> {
+    let gathered = gather(coverage.clone(), |node, _| {
+        describe(core, node, key, purpose)
+    })
+    .await;
+    let mut found: Vec<Found> = gathered.answers.into_iter().flatten().collect();
+    if found.is_empty() && !gathered.missing.is_empty() {
+        let what = format!("nobody who may hold {key} answers");
+        return Err(Fault::new(FaultKind::Partial, what).try_("glebe status"));
+    }
+    for (node, _) in &found {
+        coverage.fail(node);
+    }
+    found.sort_by_key(|(node, r)| (std::cmp::Reverse(r.revision), r.hash, *node != core.me));
+    Ok(found)
+}
+
+async fn describe(
+    core: &Arc<Core>,
+    node: NodeId,
+    key: &ObjectKey,
+    purpose: Purpose,
+) -> Result<Option<Found>, AskError> {
+    match core
+        .ask(&node, Request::Describe(purpose, key.clone()), PAGE_LIMIT)
+        .await?
+    {
+        Response::Described(record) => Ok(record.map(|record| (node, *record))),
+        _ => Err(AskError::senseless(&node)),
+    }
+}
+
+/// Returns the slots where an object of that name can be.
+async fn slots_of(core: &Arc<Core>, key: &ObjectKey) -> SlotSet {
+    let named = |kind: &str| std::iter::once(PlacementKey::named(kind, &key.id).slot()).collect();
+    match key.kind {
+        Kind::Run => named("run"),
+        Kind::Ledger => named("ledger"),
+        Kind::Collection => named("collection"),
+        Kind::Model => slots_of_prefixes(key.id.rsplit_once('/').map_or("", |(_, g)| g)),
+        Kind::Split => match SplitId::parse(&key.id) {
+            Ok(id) => slots_of_split(core, &id).await,
+            Err(_) => SlotSet::none(),
+        },
+    }
+}
+
+async fn slots_of_split(core: &Arc<Core>, id: &SplitId) -> SlotSet {
+    let catalog = core.catalog().await;
+    let collection = catalog
+        .collections
+        .iter()
+        .find(|c| c.name == id.collection());
+    let cell = collection.and_then(|c| Some((c, Geocode::parse(c.scheme, id.geocode()).ok()?)));
+    match cell {
+        Some((c, cell)) => std::iter::once(c.placement.key(&cell).slot()).collect(),
+        None => slots_of_prefixes(id.geocode()),
+    }
+}
+
+/// Returns the slots of all that a geocode's text may be placed by, in either scheme.
+fn slots_of_prefixes(text: &str) -> SlotSet {
+    let schemes = [Scheme::Geohash, Scheme::QuadTile];
+    let cells = schemes.iter().filter_map(|s| Geocode::parse(*s, text).ok());
+    let keys = cells.flat_map(|cell| {
+        let lengths = 1..=cell.precision();
+        lengths.map(move |n| PlacementRule::First(n).key(&cell).slot())
+    });
+    keys.collect()
+}

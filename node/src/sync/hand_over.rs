@@ -1,0 +1,153 @@
+//! Hands over what owners may lack, and confirms what they do not.
+//!
+//! *Invariants*: a slot is confirmed only when every owner in every live layout said that it holds
+//! what is held here, or something newer; a mark that comes meanwhile is kept.
+//!
+//! *Not here*: who marks slots (`replicate`).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use earth::split::placement::Slot;
+use wire::fault::Fault;
+
+use super::{KINDS, pull};
+use crate::answer::VERSIONS_MAX;
+use crate::cluster::core::{AskError, Core, View};
+use crate::identity::NodeId;
+use crate::meters::Purpose;
+use crate::peer::{Request, Response, Version};
+use crate::replicate::send::{Shipment, send};
+use crate::slots::SlotSet;
+use crate::store::{Held, StoreError};
+
+/// Longest that an owner may take to compare some thousand objects.
+const COMPARE_LIMIT: Duration = Duration::from_secs(10);
+
+/// Slots that can be handed over now, with the owners of each.
+struct Round {
+    marks: u64,
+    owners: BTreeMap<Slot, Vec<NodeId>>,
+}
+
+/// Hands over, and confirms, what can be now.
+pub(super) async fn run(core: &Arc<Core>) {
+    let round = core.look(plan);
+    if round.owners.is_empty() {
+        return;
+    }
+    let slots: SlotSet = round.owners.keys().copied().collect();
+    let items = match core.blocking(move |store| items(store, &slots)).await {
+        Ok(items) => items,
+        Err(fault) => {
+            tracing::error!(%fault, "cannot list what is to be handed over");
+            return;
+        }
+    };
+    let mut to: BTreeMap<NodeId, Vec<&Held>> = BTreeMap::new();
+    for item in &items {
+        for owner in round.owners.get(&item.slot).into_iter().flatten() {
+            to.entry(owner.clone()).or_default().push(item);
+        }
+    }
+    let mut open = BTreeSet::new();
+    for (owner, items) in to {
+        open.extend(offer(core, &owner, &items).await);
+    }
+    let done = round.owners.keys().filter(|slot| !open.contains(*slot));
+    let done: SlotSet = done.copied().collect();
+    if !done.is_empty() {
+        core.change(|view, _| view.confirm(&done, round.marks));
+    }
+}
+
+/// Plans a round: slots whose owners may all answer.
+fn plan(view: &View) -> Round {
+    let mut owners = BTreeMap::new();
+    for slot in view.table.me().unconfirmed.iter() {
+        let others = view.owners(slot).into_iter();
+        let others: Vec<NodeId> = others.filter(|o| *o != view.table.me().node).collect();
+        if others.iter().all(|o| view.table.may_answer(o)) {
+            owners.insert(slot, others);
+        }
+    }
+    Round {
+        marks: view.marks(),
+        owners,
+    }
+}
+
+fn items(store: &crate::store::Store, slots: &SlotSet) -> Result<Vec<Held>, StoreError> {
+    let mut items = Vec::new();
+    for kind in KINDS {
+        items.extend(store.list(kind, slots)?);
+    }
+    Ok(items)
+}
+
+/// Offers items to an owner; returns the slots in which it still may lack something.
+async fn offer(core: &Arc<Core>, owner: &NodeId, items: &[&Held]) -> BTreeSet<Slot> {
+    let mut open = BTreeSet::new();
+    for batch in items.chunks(VERSIONS_MAX) {
+        match versions(core, owner, batch).await {
+            Ok(versions) => {
+                for (item, theirs) in batch.iter().zip(versions) {
+                    if let Err(fault) = even_out(core, owner, item, theirs).await {
+                        tracing::warn!(%fault, object = %item.key, "could not hand over");
+                        open.insert(item.slot);
+                    }
+                }
+            }
+            Err(error) => {
+                tracing::debug!(%error, "an owner does not compare");
+                open.extend(batch.iter().map(|item| item.slot));
+            }
+        }
+    }
+    open
+}
+
+async fn versions(
+    core: &Arc<Core>,
+    owner: &NodeId,
+    batch: &[&Held],
+) -> Result<Vec<Option<Version>>, AskError> {
+    let keys = batch.iter().map(|item| item.key.clone()).collect();
+    let request = Request::Versions(Purpose::Repair, keys);
+    match core.ask(owner, request, COMPARE_LIMIT).await? {
+        Response::Versions(versions) if versions.len() == batch.len() => Ok(versions),
+        _ => Err(AskError::senseless(owner)),
+    }
+}
+
+/// Gives the owner what it lacks, or takes from it what is newer there.
+async fn even_out(
+    core: &Arc<Core>,
+    owner: &NodeId,
+    item: &Held,
+    theirs: Option<Version>,
+) -> Result<(), Fault> {
+    let mine = Version {
+        revision: item.revision,
+        hash: item.hash,
+    };
+    match theirs {
+        Some(theirs) if theirs == mine => Ok(()),
+        Some(theirs) if theirs.covers(&mine) => {
+            pull::pull_one(core, owner, &item.key, theirs).await
+        }
+        _ => {
+            let key = item.key.clone();
+            let (record, object) = core.blocking(move |store| store.object(&key)).await?;
+            let shipment = Shipment {
+                object: Arc::new(object),
+                revision: Some(record.revision),
+                standin: false,
+                purpose: Purpose::Repair,
+            };
+            send(core, owner, &shipment).await?;
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Pulls what this node lacks from those that hold it.
+//!
+//! *Invariants*: an object is kept only if its files have the hashes that its holder listed.
+//!
+//! *Not here*: when to pull (`sync`).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures::{StreamExt, stream};
+use wire::fault::{Fault, FaultKind};
+
+use super::KINDS;
+use crate::answer::{transfer, version};
+use crate::cluster::core::{AskError, Core};
+use crate::identity::NodeId;
+use crate::meters::Purpose;
+use crate::peer::{Request, Response, Version};
+use crate::scatter::{self, cover, gather, held, listing};
+use crate::slots::SlotSet;
+use crate::store::{ContentHash, Held, Object, ObjectFile, ObjectKey};
+
+/// Objects pulled at once: hides the round trips of small ones.
+const AT_ONCE: usize = 8;
+
+/// Pulls everything in these slots, from the owners read from and whoever must be asked besides.
+pub(super) async fn pull(core: &Arc<Core>, slots: &SlotSet) -> Result<(), Fault> {
+    for kind in KINDS {
+        let coverage = cover(core, slots.clone()).without(&core.me);
+        let gathered = gather(coverage, |node, slots| async move {
+            let listing = listing(kind, slots, Purpose::Repair);
+            let held = held(core, &node, listing).await?;
+            Ok((node, held.items))
+        })
+        .await;
+        if !gathered.missing.is_empty() {
+            let what = format!(
+                "{} slots have no holder that answers",
+                gathered.missing.len()
+            );
+            return Err(Fault::new(FaultKind::Partial, what));
+        }
+        pull_items(core, newest(gathered.answers)).await?;
+    }
+    Ok(())
+}
+
+/// Returns for each object the version that stays, and a node that holds it.
+fn newest(answers: Vec<(NodeId, Vec<Held>)>) -> BTreeMap<ObjectKey, (NodeId, Held)> {
+    let mut newest: BTreeMap<ObjectKey, (NodeId, Held)> = BTreeMap::new();
+    for (node, items) in answers {
+        for item in items {
+            let known = newest.get(&item.key);
+            if known.is_none_or(|(_, known)| !of(known).covers(&of(&item))) {
+                newest.insert(item.key.clone(), (node.clone(), item));
+            }
+        }
+    }
+    newest
+}
+
+fn of(held: &Held) -> Version {
+    Version {
+        revision: held.revision,
+        hash: held.hash,
+    }
+}
+
+async fn pull_items(
+    core: &Arc<Core>,
+    items: BTreeMap<ObjectKey, (NodeId, Held)>,
+) -> Result<(), Fault> {
+    let pulls = items
+        .into_iter()
+        .map(|(key, (node, held))| async move { pull_one(core, &node, &key, of(&held)).await });
+    let mut pulls = stream::iter(pulls).buffer_unordered(AT_ONCE);
+    while let Some(pulled) = pulls.next().await {
+        pulled?;
+    }
+    Ok(())
+}
+
+/// Pulls one object, unless what is held here covers it.
+pub(super) async fn pull_one(
+    core: &Arc<Core>,
+    node: &NodeId,
+    key: &ObjectKey,
+    theirs: Version,
+) -> Result<(), Fault> {
+    let name = key.clone();
+    let mine = core.blocking(move |store| version(store, &name)).await?;
+    if mine.is_some_and(|mine| mine.covers(&theirs)) {
+        return Ok(());
+    }
+    let request = Request::Describe(Purpose::Repair, key.clone());
+    let answer = core.ask(node, request, scatter::PAGE_LIMIT).await?;
+    let Response::Described(Some(record)) = answer else {
+        return Err(AskError::senseless(node).into());
+    };
+    if record.key != *key || record.hash != ContentHash::of(&record.files) {
+        return Err(AskError::senseless(node).into());
+    }
+    let mut files = Vec::with_capacity(record.files.len());
+    for entry in &record.files {
+        files.push(ObjectFile {
+            name: entry.name.clone(),
+            bytes: scatter::fetch_from(core, node, (key, entry), Purpose::Repair).await?,
+        });
+    }
+    let object = Object {
+        key: record.key,
+        placement_key: record.placement_key,
+        files,
+    };
+    transfer::store(core, Arc::new(object), Some(record.revision), false).await?;
+    Ok(())
+}
