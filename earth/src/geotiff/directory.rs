@@ -7,7 +7,7 @@
 
 use crate::geotiff::predictor::predictor_of;
 use crate::geotiff::tile::Level;
-use crate::geotiff::{FILE_BYTES_MAX, Image, Pixels, WriteError};
+use crate::geotiff::{BandImage, FILE_BYTES_MAX, Image, Pixels, WriteError};
 use crate::raster::georef::Georef;
 use crate::split::meta::SampleType;
 
@@ -306,28 +306,32 @@ fn place(georef: &Georef) -> Result<Directory, WriteError> {
 
 /// Returns GDAL's metadata: items, and name, scale and offset of each band.
 fn gdal_metadata(image: &Image<'_>) -> String {
-    let mut xml = String::from("<GDALMetadata>\n");
-    for (name, value) in image.items {
-        xml += &format!(
-            "  <Item name=\"{}\">{}</Item>\n",
-            escape(name),
-            escape(value)
-        );
-    }
-    for (number, band) in image.bands.iter().enumerate() {
-        let mut item = |name: &str, role: &str, value: &str| {
-            xml += &format!(
-                "  <Item name=\"{name}\" sample=\"{number}\" role=\"{role}\">{}</Item>\n",
-                escape(value)
-            );
-        };
-        item("DESCRIPTION", "description", band.name);
+    let general = image
+        .items
+        .iter()
+        .map(|(name, value)| item(name, "", value));
+    let of_band = |(number, band): (usize, &BandImage<'_>)| {
+        let role = |role: &str| format!(" sample=\"{number}\" role=\"{role}\"");
+        let name = item("DESCRIPTION", &role("description"), band.name);
         if (band.scale - 1.0).abs() > 0.0 || band.offset.abs() > 0.0 {
-            item("OFFSET", "offset", &band.offset.to_string());
-            item("SCALE", "scale", &band.scale.to_string());
+            let offset = item("OFFSET", &role("offset"), &band.offset.to_string());
+            name + &offset + &item("SCALE", &role("scale"), &band.scale.to_string())
+        } else {
+            name
         }
-    }
-    xml + "</GDALMetadata>\n"
+    };
+    let bands = image.bands.iter().enumerate().map(of_band);
+    let items: String = general.chain(bands).collect();
+    format!("<GDALMetadata>\n{items}</GDALMetadata>\n")
+}
+
+/// Returns one line of GDAL's metadata.
+fn item(name: &str, role: &str, value: &str) -> String {
+    format!(
+        "  <Item name=\"{}\"{role}>{}</Item>\n",
+        escape(name),
+        escape(value)
+    )
 }
 
 /// Escapes text for XML twice, as GDAL writes and reads it.
@@ -337,15 +341,13 @@ fn escape(text: &str) -> String {
 
 /// Escapes text for XML; characters that TIFF's ASCII lacks become references.
 fn escape_once(text: &str) -> String {
-    text.chars().fold(String::new(), |mut out, c| {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            ' '..='~' => out.push(c),
-            other => out.push_str(&format!("&#{};", u32::from(other))),
-        }
-        out
-    })
+    let character = |c: char| match c {
+        '&' => "&amp;".to_owned(),
+        '<' => "&lt;".to_owned(),
+        '>' => "&gt;".to_owned(),
+        '"' => "&quot;".to_owned(),
+        ' '..='~' => c.to_string(),
+        other => format!("&#{};", u32::from(other)),
+    };
+    text.chars().map(character).collect()
 }

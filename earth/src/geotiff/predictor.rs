@@ -19,20 +19,22 @@ pub(super) fn predictor_of(integer: bool) -> u16 {
 
 /// Returns the bytes stored for rows of `width` samples.
 pub(super) fn apply<T: Pixel>(samples: &[T], width: usize) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(size_of_val(samples));
-    for row in samples.chunks(width) {
+    let size = size_of::<T>();
+    let mut bytes = vec![0; size_of_val(samples)];
+    let mut plain = Vec::new();
+    for (row, out) in samples.chunks(width).zip(bytes.chunks_mut(width * size)) {
         if T::INTEGER {
             let mut before = T::default();
-            for sample in row {
-                sample.minus(before).put_bytes(&mut bytes);
+            for (sample, out) in row.iter().zip(out.chunks_exact_mut(size)) {
+                sample.minus(before).put_bytes(out);
                 before = *sample;
             }
         } else {
-            let plain = row.iter().fold(Vec::new(), |mut bytes, sample| {
-                sample.put_bytes(&mut bytes);
-                bytes
-            });
-            bytes.extend(byte_differences(&plain, size_of::<T>()));
+            plain.resize(out.len(), 0);
+            for (sample, part) in row.iter().zip(plain.chunks_exact_mut(size)) {
+                sample.put_bytes(part);
+            }
+            byte_differences(&plain, size, out);
         }
     }
     bytes
@@ -58,17 +60,16 @@ pub(super) fn undo<T: Pixel>(bytes: &[u8], width: usize) -> Vec<T> {
 }
 
 /// Groups the bytes of floats by significance, highest first, and takes differences.
-fn byte_differences(plain: &[u8], size: usize) -> Vec<u8> {
+fn byte_differences(plain: &[u8], size: usize, out: &mut [u8]) {
     let count = plain.len() / size;
     let mut before = 0_u8;
-    (0..plain.len())
-        .map(|at| {
-            let byte = plain[at % count * size + size - 1 - at / count];
-            let difference = byte.wrapping_sub(before);
-            before = byte;
-            difference
-        })
-        .collect()
+    for (significance, plane) in out.chunks_exact_mut(count.max(1)).enumerate() {
+        let bytes = plain.iter().skip(size - 1 - significance).step_by(size);
+        for (byte, out) in bytes.zip(plane) {
+            *out = byte.wrapping_sub(before);
+            before = *byte;
+        }
+    }
 }
 
 /// Undoes `byte_differences`.
@@ -76,9 +77,12 @@ fn sum_bytes(stored: &[u8], size: usize) -> Vec<u8> {
     let count = stored.len() / size;
     let mut plain = vec![0; stored.len()];
     let mut sum = 0_u8;
-    for (at, difference) in stored.iter().enumerate().take(count * size) {
-        sum = sum.wrapping_add(*difference);
-        plain[at % count * size + size - 1 - at / count] = sum;
+    for (significance, plane) in stored.chunks_exact(count.max(1)).enumerate().take(size) {
+        let places = plain.iter_mut().skip(size - 1 - significance).step_by(size);
+        for (difference, place) in plane.iter().zip(places) {
+            sum = sum.wrapping_add(*difference);
+            *place = sum;
+        }
     }
     plain
 }

@@ -9,6 +9,7 @@
 
 pub mod spectral;
 
+use crate::raster::pixel::Pixel;
 use crate::raster::reproject::Warped;
 use crate::split::meta::MaskCounts;
 
@@ -74,15 +75,17 @@ impl CloudMask {
     /// Reads Sentinel-2 scene classes: 8, 9, 10 cloud, 3 shadow, 11 snow, 0 no data
     /// (Sen2Cor product definition).
     pub fn from_scene_classes(classes: &Warped) -> Self {
-        Self::by(CloudSource::SceneClasses, classes, |class| {
-            match class as u32 {
+        Self::by(
+            CloudSource::SceneClasses,
+            classes,
+            |class| match u32::nearest(class) {
                 0 => Sky::Void,
                 3 => Sky::Shadow,
                 8..=10 => Sky::Cloud,
                 11 => Sky::Snow,
                 _ => Sky::Clear,
-            }
-        })
+            },
+        )
     }
 
     /// Reads cloud probability in percent; `judged` tells which pixels hold image data, since 0
@@ -112,12 +115,14 @@ impl CloudMask {
 
     /// Reads Landsat Collection 2 `QA_PIXEL` bits: 0 fill, 2 cirrus, 3 cloud, 4 shadow, 5 snow.
     pub fn from_qa_pixel(bits: &Warped) -> Self {
-        Self::by(CloudSource::QaPixel, bits, |value| match value as u32 {
-            b if b & 1 != 0 => Sky::Void,
-            b if b & 0b1100 != 0 => Sky::Cloud,
-            b if b & 0b1_0000 != 0 => Sky::Shadow,
-            b if b & 0b10_0000 != 0 => Sky::Snow,
-            _ => Sky::Clear,
+        Self::by(CloudSource::QaPixel, bits, |value| {
+            match u32::nearest(value) {
+                b if b & 1 != 0 => Sky::Void,
+                b if b & 0b1100 != 0 => Sky::Cloud,
+                b if b & 0b1_0000 != 0 => Sky::Shadow,
+                b if b & 0b10_0000 != 0 => Sky::Snow,
+                _ => Sky::Clear,
+            }
         })
     }
 

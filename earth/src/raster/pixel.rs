@@ -32,8 +32,8 @@ pub trait Pixel: Copy + PartialEq + Default + Send + Sync + std::fmt::Debug + 's
     /// Tells whether the sample is NaN.
     fn is_nan(self) -> bool;
 
-    /// Appends the bytes, little-endian.
-    fn put_bytes(self, out: &mut Vec<u8>);
+    /// Writes the bytes, little-endian, into exactly `size_of::<Self>()` bytes; else nothing.
+    fn put_bytes(self, out: &mut [u8]);
 
     /// Reads one sample from exactly `size_of::<Self>()` little-endian bytes; zero otherwise.
     fn get_bytes(bytes: &[u8]) -> Self;
@@ -60,10 +60,14 @@ pub fn is_fill<T: Pixel>(sample: T, fill: Option<T>) -> bool {
 
 macro_rules! bytes_of_pixel {
     ($type:ty, $variant:ident) => {
-        fn put_bytes(self, out: &mut Vec<u8>) {
-            out.extend_from_slice(&self.to_le_bytes());
+        #[inline]
+        fn put_bytes(self, out: &mut [u8]) {
+            if let Ok(out) = <&mut [u8; size_of::<$type>()]>::try_from(out) {
+                *out = self.to_le_bytes();
+            }
         }
 
+        #[inline]
         fn get_bytes(bytes: &[u8]) -> Self {
             bytes
                 .try_into()

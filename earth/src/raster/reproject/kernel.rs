@@ -88,7 +88,10 @@ impl<T: Pixel> View<'_, T> {
     /// Interpolates at each position, at a scale of target pixels per source pixel.
     pub(super) fn bilinear(&self, row: &mut Row<'_, T>, scale: (f64, f64)) -> u64 {
         if scale.0 >= FOUR_SAMPLES && scale.1 >= FOUR_SAMPLES {
-            row.write(|x, y| self.gated(x, y, || self.four(x, y)))
+            row.write(|x, y| match self.four_valid(x, y) {
+                Some(value) => Found::Value(self.store(value)),
+                None => self.gated(x, y, || self.four(x, y)),
+            })
         } else {
             let mut weights = Vec::new();
             row.write(|x, y| self.gated(x, y, || self.wide((x, y), scale, &mut weights)))
@@ -141,6 +144,50 @@ impl<T: Pixel> View<'_, T> {
         (!is_fill(sample, self.fill)).then_some(sample)
     }
 
+    /// Weighs the four nearest pixels where all are valid: `four`'s result for most pixels.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "negative positions were turned away, large ones have no pixels"
+    )]
+    #[inline]
+    fn four_valid(&self, x: f64, y: f64) -> Option<f64> {
+        let first_x = (x - 0.5).floor() - f64::from(self.window.column);
+        let first_y = (y - 0.5).floor() - f64::from(self.window.row);
+        if !(first_x >= 0.0 && first_y >= 0.0) {
+            return None;
+        }
+        let width = self.window.width as usize;
+        let (column, row) = (first_x as usize, first_y as usize);
+        if column + 1 >= width || row + 1 >= self.window.height as usize {
+            return None;
+        }
+        let at = row * width + column;
+        let upper: &[T; 2] = self.values.get(at..at + 2)?.try_into().ok()?;
+        let lower: &[T; 2] = self
+            .values
+            .get(at + width..at + width + 2)?
+            .try_into()
+            .ok()?;
+        if upper.iter().chain(lower).any(|s| is_fill(*s, self.fill)) {
+            return None;
+        }
+        let ((_, left), (_, above)) = (corner(x), corner(y));
+        let weights = [
+            left * above,
+            (1.0 - left) * above,
+            left * (1.0 - above),
+            (1.0 - left) * (1.0 - above),
+        ];
+        let values = [upper[0], upper[1], lower[0], lower[1]];
+        let sum: f64 = weights
+            .iter()
+            .zip(values)
+            .map(|(w, s)| w * s.to_f64())
+            .sum();
+        Some(sum / weights.iter().sum::<f64>())
+    }
+
     /// Weighs the four nearest pixels (`GWKBilinearResample4Sample`).
     fn four(&self, x: f64, y: f64) -> Option<f64> {
         let ((column, left), (row, upper)) = (corner(x), corner(y));
@@ -160,20 +207,26 @@ impl<T: Pixel> View<'_, T> {
 
     /// Weighs all pixels under a triangle as wide as a target pixel (`GWKResample`).
     fn wide(&self, (x, y): (f64, f64), scale: (f64, f64), weights: &mut Vec<f64>) -> Option<f64> {
-        let across = Triangle::new(x, scale.0);
-        let down = Triangle::new(y, scale.1);
+        let across = Triangle::new(x - f64::from(self.window.column), scale.0);
+        let down = Triangle::new(y - f64::from(self.window.row), scale.1);
+        let width = self.window.width as usize;
+        let columns = across.pixels(width);
         weights.clear();
-        weights.extend(across.steps().map(|i| across.weight(i)));
+        weights.extend(columns.clone().map(|c| across.weight(c)));
         let (mut sum, mut weight) = (0.0, 0.0);
-        for j in down.steps() {
+        for row in down.pixels(self.window.height as usize) {
+            let line = self
+                .values
+                .get(row * width..(row + 1) * width)?
+                .get(columns.clone())?;
             let (mut row_sum, mut row_weight) = (0.0, 0.0);
-            for (i, w) in across.steps().zip(&*weights) {
-                if let Some(sample) = self.valid_at(across.first + i, down.first + j) {
+            for (sample, w) in line.iter().zip(&*weights) {
+                if !is_fill(*sample, self.fill) {
                     row_sum += sample.to_f64() * w;
                     row_weight += w;
                 }
             }
-            let w = down.weight(j);
+            let w = down.weight(row);
             sum += row_sum * w;
             weight += row_weight * w;
         }
@@ -199,38 +252,34 @@ fn corner(position: f64) -> (i64, f64) {
 /// A triangular kernel along one axis.
 #[derive(Debug, Clone, Copy)]
 struct Triangle {
-    /// The pixel whose centre lies at or before the position.
-    first: i64,
-    /// How far the position lies past that centre, 0..1.
-    past: f64,
+    /// Position among pixel centres: 0 is the centre of the first pixel.
+    centre: f64,
     /// Kernel units per source pixel, at most 1.
     scale: f64,
-    /// Pixels to either side.
-    radius: i64,
 }
 
 impl Triangle {
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "positions lie inside the raster and scales at or above 1/64"
-    )]
     fn new(position: f64, scale: f64) -> Self {
-        let first = (position - 0.5).floor();
-        let scale = scale.min(1.0);
-        let radius = (1.0 / scale).ceil() as i64;
         Self {
-            first: first as i64,
-            past: position - 0.5 - first,
-            scale,
-            radius,
+            centre: position - 0.5,
+            scale: scale.min(1.0),
         }
     }
 
-    fn steps(&self) -> std::ops::RangeInclusive<i64> {
-        -self.radius..=self.radius
+    /// Returns the pixels of a line of that length that have weight.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "both ends are cut to 0..=length"
+    )]
+    fn pixels(&self, length: usize) -> Range<usize> {
+        let reach = 1.0 / self.scale;
+        let first = (self.centre - reach).ceil().max(0.0) as usize;
+        let end = ((self.centre + reach).floor() + 1.0).max(0.0) as usize;
+        first.min(length)..end.min(length)
     }
 
-    fn weight(&self, step: i64) -> f64 {
-        (1.0 - ((step as f64 - self.past) * self.scale).abs()).max(0.0)
+    fn weight(&self, pixel: usize) -> f64 {
+        (1.0 - ((pixel as f64 - self.centre) * self.scale).abs()).max(0.0)
     }
 }

@@ -297,3 +297,101 @@ impl Strip<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{prop_assert, proptest};
+
+    use super::{BLOCK, ERROR_MAX, Positions};
+    use crate::raster::georef::{Affine, Georef};
+
+    fn georef(crs: &str, affine: [f64; 6], (width, height): (u32, u32)) -> Georef {
+        let affine = Affine::new(affine).unwrap();
+        Georef {
+            crs: crs.parse().unwrap(),
+            affine,
+            width,
+            height,
+        }
+    }
+
+    /// Holds a row's interpolated positions against exact ones.
+    fn check(source: &Georef, target: &Georef, row: usize) -> f64 {
+        let positions = Positions::new(source, target).unwrap();
+        let width = target.width as usize;
+        let (mut xs, mut ys) = (vec![0.0; width], vec![0.0; width]);
+        positions
+            .strip(row / BLOCK * BLOCK)
+            .row(row, &mut xs, &mut ys);
+        let mut exact: Vec<_> = (0..width)
+            .map(|c| (c as f64 + 0.5, row as f64 + 0.5))
+            .collect();
+        positions.exact(&mut exact);
+        let differences = exact
+            .iter()
+            .zip(xs.iter().zip(&ys))
+            .map(|((ex, ey), (x, y))| {
+                // An undefined position must be undefined in both.
+                if ex.is_nan() && x.is_nan() {
+                    0.0
+                } else {
+                    (ex - x).abs().max((ey - y).abs())
+                }
+            });
+        differences.fold(0.0, |worst, d| {
+            if d.is_nan() {
+                f64::INFINITY
+            } else {
+                worst.max(d)
+            }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn interpolated_positions_are_exact(
+            zone in 1_u32..=60,
+            aside in -3.5_f64..3.5,
+            lat in -84.0_f64..84.0,
+            metres in 0.5_f64..3000.0,
+            row in 0_usize..200,
+        ) {
+            let lon = f64::from(zone) * 6.0 - 183.0 + aside;
+            let degrees = metres / 111_000.0;
+            let shape = (300, 200);
+            let target = georef("EPSG:4326", [lon, degrees, 0.0, lat, 0.0, -degrees], shape);
+            let hemisphere = if lat < 0.0 { 32_700 } else { 32_600 };
+            let utm = format!("EPSG:{}", hemisphere + zone);
+            let source = georef(&utm, [4e5, metres, 0.0, 6e6, 0.0, -metres], shape);
+            let worst = check(&source, &target, row);
+            prop_assert!(worst < 2.0 * ERROR_MAX, "{worst}");
+        }
+    }
+
+    #[test]
+    fn positions_near_the_pole_and_off_the_projection_are_exact_or_undefined() {
+        let world = georef("EPSG:4326", [-180.0, 0.5, 0.0, 90.0, 0.0, -0.5], (720, 360));
+        for crs in [
+            "EPSG:3413",
+            "+proj=sinu +R=6371007.181",
+            "EPSG:3857",
+            "EPSG:32633",
+        ] {
+            let source = georef(crs, [0.0, 1000.0, 0.0, 0.0, 0.0, -1000.0], (10, 10));
+            for row in [0, 1, 100, 359] {
+                let worst = check(&source, &world, row);
+                assert!(worst < 1e-3, "{crs} row {row}: {worst}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_raster_across_the_antimeridian_is_met_from_both_sides() {
+        let source = georef("EPSG:4326", [178.0, 0.01, 0.0, 1.0, 0.0, -0.01], (400, 100));
+        let target = georef("EPSG:4326", [-179.5, 0.01, 0.0, 1.0, 0.0, -0.01], (10, 10));
+        let positions = Positions::new(&source, &target).unwrap();
+        let mut points = [(0.0, 0.0)];
+        positions.exact(&mut points);
+        assert!((points[0].0 - 250.0).abs() < 1e-9, "{points:?}");
+    }
+}

@@ -119,7 +119,9 @@ mod tests {
     fn band(samples: Samples, void: &[usize]) -> Warped {
         let count = samples.len();
         let mut valid = vec![true; count];
-        void.iter().for_each(|at| valid[*at] = false);
+        for at in void {
+            valid[*at] = false;
+        }
         let raster = Raster::new(u32::try_from(count).unwrap(), 1, samples).unwrap();
         Warped {
             raster,
