@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use earth::split::meta::{BandMeta, PixelCounts, SplitId, SplitMeta};
+use earth::split::meta::{BandMeta, MaskCounts, PixelCounts, SplitId, SplitMeta};
 use earth::split::placement::PlacementKey;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -42,6 +42,9 @@ pub struct Hit {
     pub pixels_in_footprint: u64,
     /// Those that are not fill.
     pub pixels_valid: u64,
+    /// Counts on the cloud mask's own grid, where a mask was delivered or derived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask: Option<MaskCounts>,
     /// Bands.
     pub bands: Vec<BandMeta>,
     /// Stored bytes of one replica.
@@ -100,6 +103,21 @@ pub struct KnownSplits {
     pub complete: bool,
 }
 
+impl From<&Hit> for KnownSplit {
+    fn from(hit: &Hit) -> Self {
+        Self {
+            id: hit.id.clone(),
+            counts: PixelCounts {
+                pixels: hit.pixels,
+                in_footprint: hit.pixels_in_footprint,
+                valid: hit.pixels_valid,
+                mask: hit.mask,
+            },
+            bytes: hit.bytes,
+        }
+    }
+}
+
 impl Hit {
     /// Builds a hit from a split's metadata, its stored files and its owners.
     pub fn new(meta: &SplitMeta, bbox: [f64; 4], files: &[FileEntry], owners: Vec<String>) -> Self {
@@ -130,6 +148,7 @@ impl Hit {
             pixels: meta.counts.pixels,
             pixels_in_footprint: meta.counts.in_footprint,
             pixels_valid: meta.counts.valid,
+            mask: meta.counts.mask,
             bands: meta.bands.clone(),
             bytes: files.iter().map(|f| f.bytes).sum(),
             owners,
