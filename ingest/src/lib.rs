@@ -7,4 +7,5 @@
 
 pub mod args;
 pub mod limits;
+pub mod source;
 pub mod synth;

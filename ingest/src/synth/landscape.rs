@@ -50,7 +50,7 @@ fn pixel_ground(region: &Region, (px, py): (f32, f32), (u, v): (f32, f32)) -> Gr
         Cover::Blocks => parcel(seed, u, v),
         Cover::Pivots => pivot(seed, u, v),
         Cover::Orchards => orchard(seed, u, v),
-        Cover::Forest => (0.55 + 0.45 * fractal(seed, (u, v), 4), 0.1),
+        Cover::Forest => forest(seed, u, v),
         Cover::Dryland => (fractal(seed, (u, v), 5).powi(3) * 1.6, 0.3 * broad),
     };
     let grain = match region.cover {
@@ -94,6 +94,12 @@ fn pivot(seed: u64, u: f32, v: f32) -> (f32, f32) {
         0.45 + 0.55 * at(seed ^ 7, column * 2 + half, row),
         at(seed ^ 8, column * 2 + half, row),
     )
+}
+
+/// Stands of one age each, with crowns inside.
+fn forest(seed: u64, u: f32, v: f32) -> (f32, f32) {
+    let (age, phase) = parcel(seed, u / 8.0, v / 8.0);
+    ((0.3 + 0.7 * age) * (0.6 + 0.4 * fractal(seed, (u, v), 4)), 0.2 * phase)
 }
 
 /// Rows of crowns inside large plots.

@@ -1,0 +1,225 @@
+//! Sources: how the files of a sensor become a `Scene`. An open set behind one registry.
+//!
+//! *Invariants*: opening reads metadata only (and hashes what was delivered); a scene that opens
+//! says of every band where it lies and how it is read.
+//!
+//! *Not here*: cells, cutting and putting (`cut_scene`, `put`).
+
+pub mod archive;
+pub mod find;
+pub mod footprint;
+pub mod geotiff;
+pub mod image;
+pub mod package;
+pub mod sentinel2;
+pub mod sidecar;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use earth::dataset::{BandSpec, Dataset};
+use earth::split::meta::SampleType;
+use jiff::Timestamp;
+use wire::fault::{Fault, FaultKind};
+
+use self::image::Image;
+use self::package::Delivered;
+
+/// The readers, in the order they are asked.
+pub const SOURCES: &[&dyn Source] = &[&sentinel2::Sentinel2, &geotiff::GeoTiff];
+
+/// Reads the files of one sensor or container.
+pub trait Source: Sync {
+    /// Returns what it reads, in a few words.
+    fn reads(&self) -> &'static str;
+
+    /// Tells whether a path looks like a scene of this source, from names alone.
+    fn claims(&self, path: &Path) -> bool;
+
+    /// Opens a scene.
+    fn open(&self, path: &Path, given: &Given) -> Result<Scene, Fault>;
+}
+
+/// What a user says of a scene that does not say it itself.
+#[derive(Debug, Clone, Default)]
+pub struct Given {
+    /// Dataset.
+    pub dataset: Option<String>,
+    /// Sensing time.
+    pub acquired: Option<Timestamp>,
+    /// Raster whose non-zero pixels are cloud.
+    pub cloud_mask: Option<PathBuf>,
+}
+
+/// One delivered observation, opened.
+#[derive(Debug)]
+pub struct Scene {
+    /// Name, fit for ids.
+    pub name: String,
+    /// The dataset it belongs to.
+    pub dataset: &'static Dataset,
+    /// Satellite or aircraft, where known.
+    pub platform: Option<String>,
+    /// Sensing time.
+    pub acquired: Timestamp,
+    /// File or folder name of the source, without its path.
+    pub source: String,
+    /// Hash and bytes of what was delivered.
+    pub delivered: Delivered,
+    /// Bands that are stored, in the dataset's order, categorical ones last.
+    pub layers: Vec<Layer>,
+    /// Where cloud cover comes from.
+    pub mask: Option<Mask>,
+    /// Bands that the product should have and did not deliver.
+    pub missing: Vec<String>,
+}
+
+/// One band of a scene.
+#[derive(Debug, Clone)]
+pub struct Layer {
+    /// The product's name of the band.
+    pub name: String,
+    /// STAC common name where there is one.
+    pub common: Option<String>,
+    /// Centre wavelength in nanometres where it has a meaning.
+    pub centre_nm: Option<f64>,
+    /// Nominal resolution in metres.
+    pub resolution_m: f64,
+    /// How a pixel is stored.
+    pub sample: SampleType,
+    /// The value that means "nothing".
+    pub fill: Option<f64>,
+    /// Physical value = stored value × scale + offset.
+    pub scale: f64,
+    /// See `scale`.
+    pub offset: f64,
+    /// True for classes and masks.
+    pub categorical: bool,
+    /// The file that holds it.
+    pub image: Arc<Image>,
+    /// Number of the band in that file, from 1.
+    pub band: usize,
+}
+
+/// Where cloud cover comes from.
+#[derive(Debug, Clone)]
+pub struct Mask {
+    /// What its values mean.
+    pub kind: MaskKind,
+    /// The band that holds it.
+    pub layer: Layer,
+}
+
+/// What a mask's values mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MaskKind {
+    /// Sentinel-2 scene classification: 8, 9, 10 cloud, 3 shadow, 11 snow, 0 no-data.
+    Classes,
+    /// Cloud probability in percent: 50 and more is cloud.
+    Probability,
+    /// A user's mask: everything but 0 is cloud.
+    NonZero,
+}
+
+impl MaskKind {
+    /// Returns the name in a split's metadata.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Classes => "scl",
+            Self::Probability => "cldprb",
+            Self::NonZero => "file",
+        }
+    }
+}
+
+impl Scene {
+    /// Returns the layers whose pixels are counted: all that are no classes.
+    pub fn measured(&self) -> impl Iterator<Item = &Layer> {
+        self.layers.iter().filter(|l| !l.categorical)
+    }
+}
+
+impl Layer {
+    /// Describes a band of a file by the product's table of bands.
+    pub fn of(spec: &BandSpec, image: Arc<Image>, band: usize) -> Result<Self, Fault> {
+        Ok(Self {
+            name: spec.name.to_owned(),
+            common: (!spec.common.is_empty()).then(|| spec.common.to_owned()),
+            centre_nm: (spec.centre_nm > 0.0).then_some(spec.centre_nm),
+            resolution_m: image.resolution_m(),
+            sample: image.sample_type(band)?,
+            fill: image.fill(band),
+            scale: 1.0,
+            offset: 0.0,
+            categorical: false,
+            image,
+            band,
+        })
+    }
+}
+
+/// Opens the scene at a path with the first source that claims it.
+pub fn open(path: &Path, given: &Given) -> Result<Scene, Fault> {
+    match SOURCES.iter().find(|s| s.claims(path)) {
+        Some(source) => source.open(path, given),
+        None => Err(unknown(path)),
+    }
+}
+
+/// Says that nobody reads a path.
+pub fn unknown(path: &Path) -> Fault {
+    let reads: Vec<_> = SOURCES.iter().map(|s| s.reads()).collect();
+    Fault::new(FaultKind::Data, format!("{} is no scene that can be read", show(path)))
+        .because(format!("known are {}", reads.join("; ")))
+        .try_("convert it with gdal_translate to GeoTIFF, and give --dataset and --datetime")
+}
+
+/// Returns a path as it is shown to people: its last part, quoted.
+pub fn show(path: &Path) -> String {
+    let name = path.file_name().map_or_else(|| path.as_os_str(), |n| n);
+    format!("'{}'", name.to_string_lossy().escape_debug())
+}
+
+/// Returns a text as a scene name: other characters than names may have become `-`.
+pub fn scene_name(text: &str) -> String {
+    let plain = |c: char| {
+        let fits = c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if fits { c } else { '-' }
+    };
+    let name: String = text.chars().map(plain).collect();
+    let name = name.trim_start_matches(['.', '-']);
+    let name: String = name.chars().take(earth::split::collection::NAME_LENGTH_MAX).collect();
+    if name.is_empty() { "scene".to_owned() } else { name }
+}
+
+/// Fails if a user says something else than the product itself.
+fn agree<T: PartialEq>(
+    path: &Path,
+    (flag, given): (&str, Option<&T>),
+    (own, shown): (&T, &str),
+) -> Result<(), Fault> {
+    match given {
+        Some(given) if given != own => {
+            let what = format!("{} says otherwise than {flag}", show(path));
+            Err(Fault::new(FaultKind::Data, what)
+                .because(format!("its own metadata says {shown}"))
+                .try_(format!("leave out {flag}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scene_names_are_always_names() {
+        let long = "x".repeat(500);
+        for text in ["a b/c", "..", "", "-x", "é", "m_4709963", long.as_str()] {
+            let name = scene_name(text);
+            assert!(earth::split::collection::is_name(&name), "{text} → {name}");
+        }
+        assert_eq!(scene_name("S2A_X.N"), "S2A_X.N");
+    }
+}

@@ -1,0 +1,96 @@
+//! Scenes below the paths a user named.
+//!
+//! *Invariants*: sorted by path; a path that is a scene is not searched for others; what a user
+//! named and nobody reads is an error, what merely lies in a folder is not.
+//!
+//! *Not here*: opening them (`super::open`).
+
+use std::path::{Path, PathBuf};
+
+use wire::fault::{Fault, FaultKind};
+
+use super::{Given, SOURCES, show, unknown};
+
+/// Deepest folder searched: archives by sensor, year, month and day have four levels.
+const DEPTH_MAX: usize = 16;
+/// Greatest number of scenes of one ingest: 10 years of one tile are some 1,500.
+const SCENES_MAX: usize = 100_000;
+
+/// A path that is a scene, or why it is none.
+pub type Found = Result<PathBuf, (PathBuf, Fault)>;
+
+/// Finds the scenes of all paths, in the order of the paths.
+pub fn scenes(paths: &[PathBuf], given: &Given) -> Vec<Found> {
+    let mut found = Vec::new();
+    for path in paths {
+        let before = found.len();
+        match search(path, given, DEPTH_MAX, &mut found) {
+            Err(fault) => found.push(Err((path.clone(), fault))),
+            Ok(()) if found.len() == before => found.push(Err((path.clone(), nothing(path)))),
+            Ok(()) => {}
+        }
+    }
+    found
+}
+
+fn search(
+    path: &Path,
+    given: &Given,
+    depth: usize,
+    found: &mut Vec<Found>,
+) -> Result<(), Fault> {
+    if SOURCES.iter().any(|s| s.claims(path)) {
+        found.push(Ok(path.to_owned()));
+        return Ok(());
+    }
+    if !path.is_dir() {
+        return Err(unread(path));
+    }
+    if depth == 0 || found.len() >= SCENES_MAX {
+        let what = format!("{} is too deep or holds too many scenes", show(path));
+        return Err(Fault::new(FaultKind::Data, what)
+            .because(format!("at most {DEPTH_MAX} levels and {SCENES_MAX} scenes are searched"))
+            .try_("ingest its parts one by one"));
+    }
+    let failed = |e: std::io::Error| {
+        Fault::new(FaultKind::Data, format!("{} cannot be listed", show(path)))
+            .because(e.to_string())
+    };
+    let entries = std::fs::read_dir(path).map_err(failed)?;
+    let mut children: Vec<PathBuf> = entries.filter_map(|e| e.ok().map(|e| e.path())).collect();
+    children.sort();
+    for child in children {
+        let is_mask = given.cloud_mask.as_deref().is_some_and(|m| same(m, &child));
+        let scene = SOURCES.iter().any(|s| s.claims(&child)) && !is_mask;
+        let folder = child.is_dir() && !child.is_symlink();
+        if scene || folder {
+            search(&child, given, depth - 1, found)?;
+        }
+    }
+    Ok(())
+}
+
+fn same(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
+
+fn unread(path: &Path) -> Fault {
+    match std::fs::metadata(path) {
+        Err(e) => Fault::new(FaultKind::Data, format!("{} cannot be read", show(path)))
+            .because(e.to_string())
+            .try_("check the path"),
+        Ok(meta) if meta.len() == 0 => {
+            Fault::new(FaultKind::Data, format!("{} is empty", show(path)))
+                .because("it has 0 bytes")
+                .try_("download it again")
+        }
+        Ok(_) => unknown(path),
+    }
+}
+
+fn nothing(path: &Path) -> Fault {
+    let reads: Vec<_> = SOURCES.iter().map(|s| s.reads()).collect();
+    Fault::new(FaultKind::Data, format!("{} holds no scene", show(path)))
+        .because(format!("known are {}", reads.join("; ")))
+        .try_("name the scene's own file or folder")
+}

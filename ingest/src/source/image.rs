@@ -1,0 +1,309 @@
+//! One raster file that GDAL reads: where it lies, what its bands hold, and windows of them.
+//!
+//! *Invariants*: only the driver asked for is tried; the system and the affine map are known;
+//! pixels come back as delivered, without scale, offset or resampling.
+//!
+//! *Not here*: which files belong to a scene (the sources).
+
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use earth::crs::Crs;
+use earth::extent::LonLat;
+use earth::raster::georef::{Affine, Georef, PixelWindow};
+use earth::raster::{Raster, Samples};
+use earth::split::meta::SampleType;
+use gdal::errors::GdalError;
+use gdal::raster::{GdalDataType, GdalType, RasterBand};
+use gdal::spatial_ref::SpatialRef;
+use gdal::{Dataset, DatasetOptions, GdalOpenFlags};
+use wire::fault::{Fault, FaultKind};
+
+use super::footprint;
+
+/// Greatest side of a raster in pixels: a continent at 30 m; more is a hostile header.
+pub const SIDE_MAX: usize = 200_000;
+/// Greatest number of bands: hyperspectral sensors have about 250.
+pub const BANDS_MAX: usize = 512;
+/// Greatest window read at once, in pixels: a strip of a 10,980-pixel tile has some 16 million.
+pub const WINDOW_PIXELS_MAX: u64 = 1 << 28;
+/// Declared resolutions within this ratio of the real pixel are meant by it.
+const NOMINAL_RATIO: f64 = 1.25;
+
+/// A raster file that is open.
+pub struct Image {
+    label: String,
+    georef: Georef,
+    resolution_m: f64,
+    bands: Vec<BandFacts>,
+    dataset: Mutex<Dataset>,
+}
+
+/// What a file says of one band.
+#[derive(Debug, Clone)]
+struct BandFacts {
+    kind: GdalDataType,
+    fill: Option<f64>,
+    scale: Option<f64>,
+    offset: Option<f64>,
+    description: String,
+}
+
+impl std::fmt::Debug for Image {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Image")
+            .field("label", &self.label)
+            .field("georef", &self.georef)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The drivers that may read foreign bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// JPEG 2000.
+    Jp2,
+    /// GeoTIFF, with or without COG layout.
+    Tiff,
+}
+
+impl Format {
+    fn driver(self) -> &'static str {
+        match self {
+            Self::Jp2 => "JP2OpenJPEG",
+            Self::Tiff => "GTiff",
+        }
+    }
+}
+
+impl Image {
+    /// Opens a file; `label` names it in messages.
+    pub fn open(path: &Path, label: &str, format: Format) -> Result<Self, Fault> {
+        let drivers = [format.driver()];
+        let options = DatasetOptions {
+            open_flags: GdalOpenFlags::GDAL_OF_RASTER | GdalOpenFlags::GDAL_OF_READONLY,
+            allowed_drivers: Some(&drivers),
+            ..DatasetOptions::default()
+        };
+        let dataset = Dataset::open_ex(path, options).map_err(|e| damaged(label, &e))?;
+        let (width, height) = dataset.raster_size();
+        let count = dataset.raster_count();
+        if width > SIDE_MAX || height > SIDE_MAX || count > BANDS_MAX || count == 0 {
+            let claim = format!("it claims {width} x {height} pixels in {count} bands");
+            let limit = format!("at most {SIDE_MAX} a side and {BANDS_MAX} bands are read");
+            return Err(Fault::new(FaultKind::Data, format!("'{label}' is refused"))
+                .because(claim)
+                .because(limit));
+        }
+        let bands = (1..=count).map(|b| facts(&dataset, b)).collect::<Result<Vec<_>, _>>();
+        let bands = bands.map_err(|e| damaged(label, &e))?;
+        let georef = georef(&dataset, label)?;
+        let resolution_m = footprint::pixel_metres(&georef).map_err(|reason| {
+            Fault::new(FaultKind::Data, format!("'{label}' cannot be placed")).because(reason)
+        })?;
+        let label = label.to_owned();
+        Ok(Self { label, georef, resolution_m, bands, dataset: Mutex::new(dataset) })
+    }
+
+    /// Returns the name used in messages.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// Returns where the raster lies.
+    pub fn georef(&self) -> &Georef {
+        &self.georef
+    }
+
+    /// Returns the ground size of a pixel at the raster's centre in metres, rounded to two digits.
+    pub fn resolution_m(&self) -> f64 {
+        two_digits(self.resolution_m)
+    }
+
+    /// Returns the declared resolution that the real pixel means, else the real one rounded.
+    pub fn nominal_m(&self, declared: &[f64]) -> f64 {
+        let off = |d: &f64| (self.resolution_m / d).ln().abs();
+        let nearest = declared.iter().filter(|d| **d > 0.0).min_by(|a, b| off(a).total_cmp(&off(b)));
+        match nearest {
+            Some(d) if off(d) < NOMINAL_RATIO.ln() => *d,
+            _ => self.resolution_m(),
+        }
+    }
+
+    /// Returns the number of bands.
+    pub fn bands(&self) -> usize {
+        self.bands.len()
+    }
+
+    /// Returns the description of a band, empty if it has none.
+    pub fn description(&self, band: usize) -> &str {
+        self.facts(band).map_or("", |f| f.description.as_str())
+    }
+
+    /// Returns the value that means "nothing", where the file says so.
+    pub fn fill(&self, band: usize) -> Option<f64> {
+        self.facts(band).and_then(|f| f.fill).filter(|f| !f.is_nan())
+    }
+
+    /// Returns scale and offset, where the file says them.
+    pub fn scaling(&self, band: usize) -> (Option<f64>, Option<f64>) {
+        self.facts(band).map_or((None, None), |f| (f.scale, f.offset))
+    }
+
+    /// Returns how a band's pixels are stored.
+    pub fn sample_type(&self, band: usize) -> Result<SampleType, Fault> {
+        match self.facts(band).map(|f| f.kind) {
+            Some(GdalDataType::UInt8) => Ok(SampleType::U8),
+            Some(GdalDataType::UInt16) => Ok(SampleType::U16),
+            Some(GdalDataType::Int16) => Ok(SampleType::I16),
+            Some(GdalDataType::UInt32) => Ok(SampleType::U32),
+            Some(GdalDataType::Int32) => Ok(SampleType::I32),
+            Some(GdalDataType::Float32) => Ok(SampleType::F32),
+            Some(GdalDataType::Float64) => Ok(SampleType::F64),
+            kind => Err(Fault::new(
+                FaultKind::Data,
+                format!("band {band} of '{}' holds numbers that cannot be stored", self.label),
+            )
+            .because(kind.map_or("it is not there".to_owned(), |k| format!("they are {k}")))
+            .try_("gdal_translate -ot Float32")),
+        }
+    }
+
+    /// Reads a window of a band.
+    pub fn read(&self, band: usize, window: PixelWindow) -> Result<Raster, Fault> {
+        let pixels = u64::from(window.width) * u64::from(window.height);
+        if pixels > WINDOW_PIXELS_MAX {
+            let much = format!("it needs {pixels} pixels at once; at most {WINDOW_PIXELS_MAX}");
+            return Err(Fault::new(FaultKind::Data, format!("'{}' is too large", self.label))
+                .because(much)
+                .try_("a greater --precision makes smaller cells"));
+        }
+        let samples = match self.sample_type(band)? {
+            SampleType::U8 => Samples::U8(self.read_typed(band, window)?),
+            SampleType::U16 => Samples::U16(self.read_typed(band, window)?),
+            SampleType::I16 => Samples::I16(self.read_typed(band, window)?),
+            SampleType::U32 => Samples::U32(self.read_typed(band, window)?),
+            SampleType::I32 => Samples::I32(self.read_typed(band, window)?),
+            SampleType::F32 => Samples::F32(self.read_typed(band, window)?),
+            SampleType::F64 => Samples::F64(self.read_typed(band, window)?),
+        };
+        Raster::new(window.width, window.height, samples).map_err(|e| {
+            Fault::new(FaultKind::Data, format!("'{}' cannot be read", self.label))
+                .because(e.to_string())
+        })
+    }
+
+    fn read_typed<T: GdalType + Copy>(
+        &self,
+        band: usize,
+        window: PixelWindow,
+    ) -> Result<Vec<T>, Fault> {
+        let size = (window.width as usize, window.height as usize);
+        let offset = (window.column as isize, window.row as isize);
+        let dataset = self.lock();
+        let read = |b: RasterBand<'_>| b.read_as::<T>(offset, size, size, None);
+        let buffer = dataset.rasterband(band).and_then(read);
+        let buffer = buffer.map_err(|e| damaged(&self.label, &e))?;
+        Ok(buffer.into_shape_and_vec().1)
+    }
+
+    fn facts(&self, band: usize) -> Option<&BandFacts> {
+        band.checked_sub(1).and_then(|i| self.bands.get(i))
+    }
+
+    /// A thread that panicked while reading left the dataset as it was.
+    fn lock(&self) -> MutexGuard<'_, Dataset> {
+        self.dataset.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn facts(dataset: &Dataset, band: usize) -> Result<BandFacts, GdalError> {
+    use gdal::Metadata;
+    let band = dataset.rasterband(band)?;
+    Ok(BandFacts {
+        kind: band.band_type(),
+        fill: band.no_data_value(),
+        scale: band.scale(),
+        offset: band.offset(),
+        description: band.description().unwrap_or_default(),
+    })
+}
+
+fn georef(dataset: &Dataset, label: &str) -> Result<Georef, Fault> {
+    let lost = |reason: &str| {
+        Fault::new(FaultKind::Data, format!("'{label}' does not say where on Earth it lies"))
+            .because(reason)
+            .try_("gdal_translate -a_srs EPSG:… -a_ullr … writes it into a copy")
+    };
+    let srs = dataset.spatial_ref();
+    let srs = srs.map_err(|_| lost("it has no coordinate reference system"))?;
+    let transform = dataset.geo_transform().map_err(|_| lost("it has no geotransform"))?;
+    let affine = Affine::new(transform).map_err(|e| lost(&e.to_string()))?;
+    let crs = crs(&srs).map_err(|reason| lost(&reason))?;
+    let (width, height) = dataset.raster_size();
+    let side = |n: usize| u32::try_from(n).map_err(|_| lost("it is larger than any raster"));
+    Ok(Georef { crs, affine, width: side(width)?, height: side(height)? })
+}
+
+/// Returns a system by its EPSG code where that is known to us, else by its PROJ string.
+fn crs(srs: &SpatialRef) -> Result<Crs, String> {
+    let epsg = || {
+        let ours = srs.auth_name().is_some_and(|n| n.eq_ignore_ascii_case("EPSG"));
+        let code = srs.auth_code().ok().filter(|_| ours)?;
+        Crs::from_epsg(u32::try_from(code).ok()?).ok()
+    };
+    if let Some(crs) = epsg() {
+        return Ok(crs);
+    }
+    let text = srs.to_proj4().map_err(|e| gdal_reason(&e))?;
+    Crs::from_proj_string(&text).map_err(|e| e.to_string())
+}
+
+/// Says that GDAL could not read a file.
+fn damaged(label: &str, error: &GdalError) -> Fault {
+    Fault::new(FaultKind::Data, format!("'{label}' cannot be decoded"))
+        .because(gdal_reason(error))
+        .try_("download it again; gdalinfo -checksum shows whether it is whole")
+}
+
+/// Returns GDAL's own words, without the wrapping and without paths.
+fn gdal_reason(error: &GdalError) -> String {
+    let text = match error {
+        GdalError::CplError { msg, .. } | GdalError::NullPointer { msg, .. } => msg.as_str(),
+        _ => "",
+    };
+    let words = text.split_whitespace().filter(|w| !w.contains('/'));
+    let text = words.collect::<Vec<_>>().join(" ");
+    if text.is_empty() { "GDAL cannot read it".to_owned() } else { text }
+}
+
+/// Rounds to two significant digits.
+fn two_digits(value: f64) -> f64 {
+    let step = 10_f64.powf(value.abs().log10().floor() - 1.0);
+    let rounded = (value / step).round() * step;
+    // 0.6 and not 0.6000000000000001: such numbers name files.
+    format!("{rounded:.6}").parse().unwrap_or(rounded)
+}
+
+/// Returns the centre of a raster in pixels.
+pub(super) fn centre(georef: &Georef) -> (f64, f64) {
+    (f64::from(georef.width) / 2.0, f64::from(georef.height) / 2.0)
+}
+
+/// Returns a ground position as longitude and latitude if it is one.
+pub(super) fn lon_lat((lon, lat): (f64, f64)) -> Option<LonLat> {
+    (lon.is_finite() && (-90.0..=90.0).contains(&lat)).then_some(LonLat { lon, lat })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::two_digits;
+
+    #[test]
+    fn resolutions_round_to_two_digits() {
+        let cases = [(9.9948, 10.0), (0.6002, 0.6), (1098.0, 1100.0), (4.998, 5.0), (27.4, 27.0)];
+        for (real, wanted) in cases {
+            assert!((two_digits(real) - wanted).abs() < 1e-12, "{real}");
+        }
+    }
+}
