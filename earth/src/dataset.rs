@@ -56,6 +56,22 @@ const SENTINEL2: &[BandSpec] = &[
     band("B12", "swir22", 2202.4, 20.0),
 ];
 
+/// The same at level 2A, which has no cirrus band: it shows no surface.
+const SENTINEL2_L2A: &[BandSpec] = &[
+    band("B01", "coastal", 442.7, 60.0),
+    band("B02", "blue", 492.4, 10.0),
+    band("B03", "green", 559.8, 10.0),
+    band("B04", "red", 664.6, 10.0),
+    band("B05", "rededge071", 704.1, 20.0),
+    band("B06", "rededge075", 740.5, 20.0),
+    band("B07", "rededge078", 782.8, 20.0),
+    band("B08", "nir", 832.8, 10.0),
+    band("B8A", "nir08", 864.7, 20.0),
+    band("B09", "nir09", 945.1, 60.0),
+    band("B11", "swir16", 1613.7, 20.0),
+    band("B12", "swir22", 2202.4, 20.0),
+];
+
 /// NAIP: band 4 is near infrared, whatever its colour tag says.
 const NAIP: &[BandSpec] = &[
     band("R", "red", 660.0, 0.0),
@@ -87,7 +103,7 @@ pub const DATASETS: &[Dataset] = &[
     Dataset {
         name: "sentinel-2-l2a",
         title: "Sentinel-2 surface reflectance",
-        bands: SENTINEL2,
+        bands: SENTINEL2_L2A,
         fill: Some(0.0),
     },
 ];

@@ -6,6 +6,18 @@
 //! *Not here*: where splits are kept (node), how progress is shown (cli).
 
 pub mod args;
+pub mod cut_scene;
+pub mod cutting;
+pub mod encode;
+pub mod events;
+pub mod ledger;
 pub mod limits;
+pub mod plan;
+pub mod probe;
+pub mod put;
+pub mod run;
 pub mod source;
+pub mod spool;
+pub mod strip;
 pub mod synth;
+pub mod target;

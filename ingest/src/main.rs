@@ -5,31 +5,62 @@
 //!
 //! *Not here*: what the commands do (the library).
 
-use std::io::Write;
+use std::io::{Write, stderr, stdout};
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::Parser;
-use ingest::args::{Cli, Command, SynthArgs};
-use ingest::synth;
+use ingest::args::{Cli, Command, CutArgs, RunArgs, SynthArgs};
+use ingest::events::Events;
+use ingest::run::Stop;
+use ingest::{cut_scene, limits, probe, run, synth};
+use wire::fault::Fault;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let done = match cli.command {
-        Command::Synth(args) => run_synth(&args),
-        _ => Ok(ExitCode::SUCCESS),
+    let done = match Cli::parse().command {
+        Command::Run(args) => foreign(args.jobs).and_then(|()| ingest_scenes(args)),
+        Command::Cut(args) => foreign(None).and_then(|()| cut(&args)),
+        Command::Synth(args) => make_world(&args),
+        Command::Probe => limits::set_gdal().and_then(|()| print(&probe::probe())),
     };
     done.unwrap_or_else(|error| {
-        let mut text = format!("error: {error}\n");
-        for cause in error.chain().skip(1) {
-            text.push_str(&format!("  because {cause}\n"));
-        }
-        std::io::stderr().write_all(text.as_bytes()).ok();
-        ExitCode::FAILURE
+        complain(&error);
+        let fault = error.downcast_ref::<Fault>();
+        fault.map_or(ExitCode::FAILURE, |f| ExitCode::from(f.kind.exit_code()))
     })
 }
 
-/// Writes a world; one JSON line a scene.
-fn run_synth(args: &SynthArgs) -> anyhow::Result<ExitCode> {
+/// Prepares the process for foreign bytes.
+fn foreign(jobs: Option<usize>) -> anyhow::Result<()> {
+    limits::set()?;
+    let threads = rayon::ThreadPoolBuilder::new().num_threads(jobs.unwrap_or(0));
+    threads.build_global().context("no threads")
+}
+
+/// `run`; a reader that went away is no error of ours.
+fn ingest_scenes(args: RunArgs) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut events = Events::new(Box::new(stdout()));
+    match runtime.block_on(run::run(args, &mut events)) {
+        Ok(code) => Ok(ExitCode::from(code)),
+        Err(Stop::Fault(fault)) => Err(fault.into()),
+        Err(Stop::Unread(_)) => Ok(ExitCode::FAILURE),
+    }
+}
+
+fn cut(args: &CutArgs) -> anyhow::Result<ExitCode> {
+    print(&cut_scene::run(args)?)
+}
+
+/// Prints one line of JSON.
+fn print(value: &impl serde::Serialize) -> anyhow::Result<ExitCode> {
+    writeln!(stdout(), "{}", serde_json::to_string(value)?)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `synth`; one JSON line a scene.
+fn make_world(args: &SynthArgs) -> anyhow::Result<ExitCode> {
+    limits::set_gdal()?;
     let request = synth::world::Request {
         seed: args.seed,
         regions: args.regions,
@@ -37,11 +68,25 @@ fn run_synth(args: &SynthArgs) -> anyhow::Result<ExitCode> {
         size: synth::whole_size(args.size),
         baseline: args.baseline,
     };
-    let mut out = std::io::stdout().lock();
     let mut failed = None;
     synth::run(&request, &args.out, &mut |made| {
-        let line = serde_json::to_string(made).unwrap_or_default();
-        failed = failed.take().or(writeln!(out, "{line}").err());
+        failed = failed.take().or(print(made).err());
     })?;
-    failed.map_or(Ok(ExitCode::SUCCESS), |e| Err(e.into()))
+    failed.map_or(Ok(ExitCode::SUCCESS), Err)
+}
+
+/// Prints an error as users meet it: what, because, try.
+fn complain(error: &anyhow::Error) {
+    let mut text = format!("error: {error}\n");
+    let fault = error.downcast_ref::<Fault>();
+    let because = fault.map(|f| f.because.clone());
+    let because = because.unwrap_or_else(|| error.chain().skip(1).map(|c| c.to_string()).collect());
+    for reason in because {
+        text.push_str(&format!("  because {reason}\n"));
+    }
+    if let Some(step) = fault.and_then(|f| f.try_.as_ref()) {
+        text.push_str(&format!("  try: {step}\n"));
+    }
+    // Standard error may be closed; there is nobody left to tell.
+    stderr().write_all(text.as_bytes()).unwrap_or(());
 }

@@ -1,0 +1,119 @@
+//! Putting splits: each to the primary owner of its slot, a few at a time.
+//!
+//! *Invariants*: an event tells of a split only once it is acknowledged; splits are told in their
+//! order; an owner that does not answer is replaced by the node that was named.
+//!
+//! *Not here*: replication (node), encoding (`encode`).
+
+use std::collections::BTreeMap;
+
+use earth::split::placement::PlacementKey;
+use futures::{StreamExt, TryStreamExt, stream};
+use wire::bundle::{Bundle, Kind};
+use wire::client::{Client, ClientOptions};
+use wire::cluster::{ClusterView, NodeState};
+use wire::event::{Event, SplitStored};
+use wire::fault::{Fault, FaultKind};
+use wire::object::{PutAck, PutOutcome, PutParams};
+
+use crate::cutting::CutScene;
+use crate::events::Events;
+use crate::run::Stop;
+use crate::spool::{Spool, Waiting};
+
+/// Puts in flight: an fsync waits for the disk, and two cores fill it with four.
+const IN_FLIGHT_MAX: usize = 4;
+
+/// Clients of all nodes, by slot owner.
+#[derive(Debug)]
+pub struct Owners {
+    conduit: Client,
+    view: ClusterView,
+    clients: BTreeMap<String, Client>,
+}
+
+impl Owners {
+    /// Asks a node for the layout and prepares a client of every live node.
+    pub async fn new(conduit: Client) -> Result<Self, Fault> {
+        let view = conduit.cluster().await?;
+        let mut clients = BTreeMap::new();
+        for node in view.nodes.iter().filter(|n| n.state == NodeState::Up) {
+            let client = Client::new(&node.http, ClientOptions::default());
+            clients.extend(client.ok().map(|c| (node.id.clone(), c)));
+        }
+        Ok(Self { conduit, view, clients })
+    }
+
+    /// Returns the client of the node that was named.
+    pub fn conduit(&self) -> &Client {
+        &self.conduit
+    }
+
+    /// Returns the client of the primary owner; the conduit's if that node is not live.
+    fn of(&self, key: &PlacementKey) -> &Client {
+        let slot = usize::from(key.slot().number());
+        let primary = self.view.slots.get(slot).and_then(|owners| owners.first());
+        let node = primary.and_then(|i| self.view.nodes.get(usize::from(*i)));
+        node.and_then(|n| self.clients.get(&n.id)).unwrap_or(&self.conduit)
+    }
+
+    /// Puts an object to its primary owner, or through the conduit if that does not answer.
+    pub async fn put(&self, bundle: &Bundle, overwrite: bool) -> Result<PutAck, Fault> {
+        let params = PutParams { overwrite, ..PutParams::default() };
+        let owner = self.of(&bundle.header.placement_key);
+        match owner.put(bundle, &params).await {
+            Err(fault) if fault.kind == FaultKind::Unreachable => {
+                self.conduit.put(bundle, &params).await
+            }
+            answer => answer,
+        }
+    }
+}
+
+/// Puts all splits of a scene and tells of each.
+pub async fn splits(
+    owners: &Owners,
+    scene: &CutScene,
+    overwrite: bool,
+    events: &mut Events,
+) -> Result<(), Stop> {
+    let put = |waiting| put_one(owners, &scene.spool, waiting, overwrite);
+    let mut acks = stream::iter(&scene.splits).map(put).buffered(IN_FLIGHT_MAX);
+    while let Some(stored) = acks.try_next().await? {
+        events.progress.bytes += stored.bytes;
+        events.tell(&Event::Split(stored))?;
+        events.tell_progress()?;
+    }
+    Ok(())
+}
+
+async fn put_one(
+    owners: &Owners,
+    spool: &Spool,
+    waiting: &Waiting,
+    overwrite: bool,
+) -> Result<SplitStored, Fault> {
+    let meta = &waiting.meta;
+    let files = spool.read(waiting)?;
+    let bundle = Bundle::new(Kind::Split, meta.id.to_string(), meta.placement_key.clone(), files);
+    let bundle = bundle.map_err(|e| {
+        Fault::new(FaultKind::Data, format!("{} cannot be sent", meta.id))
+            .because(e.to_string())
+            .try_("a greater --precision makes smaller splits")
+    })?;
+    let ack = owners.put(&bundle, overwrite).await?;
+    Ok(told(waiting, ack.outcome == PutOutcome::New))
+}
+
+/// Returns what is told of a split.
+pub fn told(waiting: &Waiting, new: bool) -> SplitStored {
+    let meta = &waiting.meta;
+    SplitStored {
+        id: meta.id.to_string(),
+        geocode: meta.geocode.to_string(),
+        new,
+        bytes: waiting.bytes(),
+        cloud_cover: meta.counts.cloud().map(|c| c * 100.0),
+        pixel_coverage: meta.counts.coverage() * 100.0,
+    }
+}

@@ -1,0 +1,265 @@
+//! `run`: scenes in, splits acknowledged, ledgers written.
+//!
+//! A scene is read whole before its first split is put, so that a file that cannot be read stores
+//! nothing. What an interrupted ingest had stored is asked for and not cut again.
+//!
+//! *Invariants*: one scene that fails stops no other; a node that does not answer or refuses stops
+//! all; a scene is skipped only if its ledger says that these very bytes are done.
+//!
+//! *Not here*: cutting (`cutting`), routing of puts (`put`), collections (`target`).
+
+use std::path::{Path, PathBuf};
+
+use earth::geocode::Geocode;
+use earth::split::collection::Collection;
+use earth::split::meta::SplitId;
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
+use wire::client::{Client, ClientOptions};
+use wire::event::Event;
+use wire::fault::{Fault, FaultKind};
+
+use crate::args::RunArgs;
+use crate::cutting::{self, CutScene, Known, Step};
+use crate::events::{Events, Unread};
+use crate::ledger::{self, Sums};
+use crate::plan::{self, Plan};
+use crate::put::{self, Owners};
+use crate::source::{self, Given, Scene, find};
+use crate::target;
+
+/// Steps that may wait to be told: one a strip; the teller is faster than the cutter.
+const STEPS_WAITING_MAX: usize = 64;
+
+/// Why a run ends early.
+#[derive(Debug, thiserror::Error)]
+pub enum Stop {
+    /// Something failed; its kind decides whether other scenes go on.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    /// Nobody reads the events.
+    #[error(transparent)]
+    Unread(#[from] Unread),
+}
+
+/// Ingests all scenes; returns the exit code.
+pub async fn run(args: RunArgs, events: &mut Events) -> Result<u8, Stop> {
+    let given = Given {
+        dataset: args.given.dataset.clone(),
+        acquired: args.given.datetime,
+        cloud_mask: args.given.cloud_mask.clone(),
+    };
+    let owners = Owners::new(Client::new(&args.node, ClientOptions::default())?).await?;
+    let found = find::scenes(&args.paths, &given);
+    let scenes = found.len() as u64;
+    events.tell(&Event::Begin { scenes, dry_run: args.dry_run })?;
+    let mut ingest = Ingest { args: &args, given, owners, events, known_collections: Vec::new() };
+    let mut code = 0;
+    for path in found {
+        let (path, ended) = match path {
+            Ok(path) => {
+                let ended = ingest.scene(&path).await;
+                (path, ended)
+            }
+            Err((path, fault)) => (path, Err(fault.into())),
+        };
+        ingest.events.progress.scenes += 1;
+        match ended {
+            Ok(()) => {}
+            Err(Stop::Fault(fault)) => {
+                let stops = ends_all(fault.kind);
+                code = if stops { fault.kind.exit_code() } else { FaultKind::Data.exit_code() };
+                ingest.events.tell(&Event::SceneFailed { source: file_name(&path), fault })?;
+                if stops {
+                    break;
+                }
+            }
+            Err(unread) => return Err(unread),
+        }
+    }
+    Ok(code)
+}
+
+/// Tells whether what failed one scene will fail all others.
+fn ends_all(kind: FaultKind) -> bool {
+    match kind {
+        FaultKind::Usage
+        | FaultKind::Unreachable
+        | FaultKind::Refused
+        | FaultKind::Partial
+        | FaultKind::Timeout
+        | FaultKind::Internal => true,
+        FaultKind::Nothing | FaultKind::Data => false,
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
+/// What all scenes of a run have in common.
+struct Ingest<'a> {
+    args: &'a RunArgs,
+    given: Given,
+    owners: Owners,
+    events: &'a mut Events,
+    known_collections: Vec<Collection>,
+}
+
+/// A scene on its way into a collection.
+struct Job {
+    scene: Scene,
+    plan: Plan,
+    collection: Collection,
+}
+
+impl Ingest<'_> {
+    async fn scene(&mut self, path: &Path) -> Result<(), Stop> {
+        let started = self.events.seconds();
+        let scene = self.open(path.to_owned()).await?;
+        let collection = self.collection(&scene).await?;
+        let client = self.owners.conduit();
+        let stored = client.ledger(&collection.name, &scene.name).await?;
+        let again = self.args.overwrite;
+        if !again && ledger::is_done(&scene, &collection, stored.as_ref())? {
+            let ledger = stored.into_iter().next();
+            let scene = scene.name.clone();
+            let skipped = ledger.map(|ledger| Event::Skipped { scene, ledger });
+            return skipped.map_or(Ok(()), |event| Ok(self.events.tell(&event)?));
+        }
+        let plan = plan::plan(&scene, collection.scheme, collection.precision)?;
+        if plan.cells.is_empty() {
+            return Err(plan::no_cells(&scene).into());
+        }
+        let cells = plan.cells.len() as u64;
+        self.events.progress.cells_total += cells;
+        let (name, bytes) = (scene.name.clone(), scene.delivered.bytes);
+        self.events.tell(&Event::SceneStarted { scene: name, cells, bytes })?;
+        let job = Job { scene, plan, collection };
+        let ledger = if self.args.dry_run {
+            target::estimate(&job.scene, &job.plan, &job.collection)?
+        } else {
+            self.store(job).await?
+        };
+        let seconds = self.events.seconds() - started;
+        self.events.tell(&Event::SceneDone { ledger, seconds })?;
+        Ok(())
+    }
+
+    async fn open(&self, path: PathBuf) -> Result<Scene, Fault> {
+        let given = self.given.clone();
+        blocking(move || source::open(&path, &given)).await
+    }
+
+    /// Finds or makes the collection that a scene belongs to.
+    async fn collection(&mut self, scene: &Scene) -> Result<Collection, Fault> {
+        let wanted = target::Wanted {
+            name: self.args.collection.as_deref(),
+            scheme: self.args.scheme.map(Into::into),
+            precision: self.args.precision,
+        };
+        let name = wanted.name_for(scene);
+        let known = self.known_collections.iter().find(|c| c.name == name).cloned();
+        let client = self.owners.conduit();
+        let listed = match known {
+            Some(_) => known,
+            None => client.collections().await?.collections.into_iter().find(|c| c.name == name),
+        };
+        let collection = match listed {
+            Some(collection) => target::agree(collection, &wanted, scene)?,
+            None if self.args.dry_run => target::new(&wanted, scene)?,
+            None => client.create_collection(&target::new(&wanted, scene)?).await?,
+        };
+        self.known_collections.retain(|c| c.name != collection.name);
+        self.known_collections.push(collection.clone());
+        Ok(collection)
+    }
+
+    /// Cuts what is not stored yet, puts it, and writes the ledger.
+    async fn store(&mut self, job: Job) -> Result<wire::ledger::Ledger, Stop> {
+        let known = if self.args.overwrite {
+            Known::new()
+        } else {
+            self.known(&job).await?
+        };
+        let missing = |c: &&Geocode| !known.contains_key(&c.to_string());
+        let cells: Vec<Geocode> = job.plan.cells.iter().filter(missing).copied().collect();
+        self.events.progress.cells += known.len() as u64;
+        let all = job.plan.cells.len() as u64;
+        let (job, cut) = self.cut(job, cells).await?;
+        put::splits(&self.owners, &cut, self.args.overwrite, self.events).await?;
+        let mut sums = Sums {
+            cells: all,
+            splits: cut.splits.len() as u64 + known.len() as u64,
+            empty: cut.empty,
+            bytes: cut.splits.iter().map(crate::spool::Waiting::bytes).sum(),
+            counts: cut.counts,
+        };
+        for (counts, bytes) in known.values() {
+            sums.counts = cutting::add(sums.counts, *counts);
+            sums.bytes += bytes;
+        }
+        let ledger = ledger::of(&job.scene, &job.collection.name, sums);
+        self.owners.put(&ledger::bundle(&ledger)?, true).await?;
+        Ok(ledger)
+    }
+
+    /// Asks for the splits of the scene that are stored already.
+    async fn known(&self, job: &Job) -> Result<Known, Fault> {
+        let client = self.owners.conduit();
+        let known = client.known_splits(&job.collection.name, &job.scene.name).await?;
+        let entry = |s: wire::hit::KnownSplit| (s.id.geocode().to_owned(), (s.counts, s.bytes));
+        let mut stored: Known = known.splits.into_iter().map(entry).collect();
+        // Splits of an earlier precision of a collection that was made anew are not this scene's.
+        let own = |code: &String| job.plan.cells.iter().any(|c| c.to_string() == *code);
+        stored.retain(|code, _| own(code));
+        Ok(self.of_same_bytes(job, stored).await?)
+    }
+
+    /// Keeps stored splits only if they come from the same bytes; fails otherwise.
+    async fn of_same_bytes(&self, job: &Job, stored: Known) -> Result<Known, Fault> {
+        let Some(cell) = stored.keys().next() else {
+            return Ok(stored);
+        };
+        let (collection, scene) = (&job.collection.name, &job.scene.name);
+        let id = SplitId::parse(&format!("{collection}/{scene}~{cell}"));
+        let id = id.map_err(|e| Fault::new(FaultKind::Internal, e.to_string()))?;
+        let meta = self.owners.conduit().split(&id).await?;
+        if meta.source_hash == job.scene.delivered.hash {
+            return Ok(stored);
+        }
+        Err(Fault::new(FaultKind::Data, format!("'{scene}' is in '{collection}' already"))
+            .because("an interrupted ingest stored splits from files with other content")
+            .try_("--overwrite replaces them"))
+    }
+
+    /// Cuts cells on blocking threads and tells how far it is.
+    async fn cut(&mut self, job: Job, cells: Vec<Geocode>) -> Result<(Job, CutScene), Stop> {
+        let (sender, mut steps) = mpsc::channel::<Step>(STEPS_WAITING_MAX);
+        let worker = spawn_blocking(move || {
+            let target = (&job.collection, cells.as_slice());
+            let cut = cutting::cut(&job.scene, &job.plan, target, &mut |step| {
+                // Nobody hears it if the run has ended; then the cut does not matter either.
+                sender.blocking_send(step).unwrap_or(());
+            });
+            cut.map(|cut| (job, cut))
+        });
+        while let Some(step) = steps.recv().await {
+            self.events.progress.cells += step.cells;
+            self.events.progress.pixels += step.pixels;
+            self.events.tell_progress()?;
+        }
+        Ok(worker.await.map_err(|e| panicked(&e))??)
+    }
+}
+
+/// Runs work that decodes or hashes on a blocking thread.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    spawn_blocking(work).await.map_err(|e| panicked(&e))?
+}
+
+fn panicked(error: &tokio::task::JoinError) -> Fault {
+    Fault::new(FaultKind::Internal, "the worker broke").because(error.to_string())
+}
