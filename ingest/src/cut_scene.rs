@@ -50,26 +50,41 @@ pub fn run(args: &CutArgs) -> Result<Done, Fault> {
         let folder = args.out.join(split.meta.id.as_str().replace('/', "+"));
         write(&folder, &cut.spool.read(split)?)?;
     }
-    Ok(Done { scene: scene.name, splits: cut.splits.len() as u64, empty: cut.empty })
+    Ok(Done {
+        scene: scene.name,
+        splits: cut.splits.len() as u64,
+        empty: cut.empty,
+    })
 }
 
 /// Keeps the wanted bands, and the classes that judge clouds.
 fn keep(scene: &mut Scene, bands: &[String]) -> Result<(), Fault> {
-    if let Some(unknown) = bands.iter().find(|b| !scene.layers.iter().any(|l| l.name == **b)) {
+    if let Some(unknown) = bands
+        .iter()
+        .find(|b| !scene.layers.iter().any(|l| l.name == **b))
+    {
         let has: Vec<_> = scene.layers.iter().map(|l| l.name.as_str()).collect();
-        return Err(Fault::new(FaultKind::Data, format!("'{}' has no band {unknown}", scene.name))
-            .because(format!("it has {}", has.join(", "))));
+        return Err(Fault::new(
+            FaultKind::Data,
+            format!("'{}' has no band {unknown}", scene.name),
+        )
+        .because(format!("it has {}", has.join(", "))));
     }
     if !bands.is_empty() {
-        scene.layers.retain(|l| l.categorical || bands.contains(&l.name));
+        scene
+            .layers
+            .retain(|l| l.categorical || bands.contains(&l.name));
     }
     Ok(())
 }
 
 fn write(folder: &Path, files: &[(String, bytes::Bytes)]) -> Result<(), Fault> {
     let failed = |e: std::io::Error| {
-        Fault::new(FaultKind::Internal, format!("{} cannot be written", source::show(folder)))
-            .because(e.to_string())
+        Fault::new(
+            FaultKind::Internal,
+            format!("{} cannot be written", source::show(folder)),
+        )
+        .because(e.to_string())
     };
     fs::create_dir_all(folder).map_err(failed)?;
     for (name, bytes) in files {

@@ -59,7 +59,10 @@ pub fn cut(
     };
     for cells in plan.strips(cells)? {
         let found = strip::cut(scene, plan, &cells)?;
-        let step = Step { cells: found.len() as u64, pixels: found.iter().map(pixels).sum() };
+        let step = Step {
+            cells: found.len() as u64,
+            pixels: found.iter().map(pixels).sum(),
+        };
         done.take(scene, collection, found)?;
         done.pixels += step.pixels;
         each(step);
@@ -69,7 +72,9 @@ pub fn cut(
 
 fn pixels(cell: &CellCut) -> u64 {
     let assets = cell.cut.assets.iter();
-    assets.map(|a| a.grid.pixels() * a.rasters.len() as u64).sum()
+    assets
+        .map(|a| a.grid.pixels() * a.rasters.len() as u64)
+        .sum()
 }
 
 impl CutScene {
@@ -85,7 +90,10 @@ impl CutScene {
         let (full, empty): (Vec<_>, Vec<_>) = found.into_iter().partition(|c| c.cut.has_pixels());
         self.empty += empty.len() as u64;
         let encode = |cell| encode::split(scene, collection, cell);
-        let encoded = full.into_par_iter().map(encode).collect::<Result<Vec<_>, Fault>>()?;
+        let encoded = full
+            .into_par_iter()
+            .map(encode)
+            .collect::<Result<Vec<_>, Fault>>()?;
         for split in encoded {
             self.splits.push(self.spool.push(split.meta, split.files)?);
         }

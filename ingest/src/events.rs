@@ -24,7 +24,9 @@ pub struct Events {
 
 impl std::fmt::Debug for Events {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Events").field("progress", &self.progress).finish_non_exhaustive()
+        f.debug_struct("Events")
+            .field("progress", &self.progress)
+            .finish_non_exhaustive()
     }
 }
 
@@ -35,9 +37,17 @@ pub struct Unread(#[source] std::io::Error);
 
 impl Events {
     /// Starts the clock.
-    #[expect(clippy::disallowed_methods, reason = "a driver measures how long the work takes")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a driver measures how long the work takes"
+    )]
     pub fn new(out: Box<dyn Write + Send>) -> Self {
-        Self { out, started: Instant::now(), shown: 0.0, progress: Progress::default() }
+        Self {
+            out,
+            started: Instant::now(),
+            shown: 0.0,
+            progress: Progress::default(),
+        }
     }
 
     /// Returns the seconds since the start.
@@ -49,7 +59,10 @@ impl Events {
     pub fn tell(&mut self, event: &Event) -> Result<(), Unread> {
         let mut line = serde_json::to_vec(event).map_err(|e| Unread(e.into()))?;
         line.push(b'\n');
-        self.out.write_all(&line).and_then(|()| self.out.flush()).map_err(Unread)
+        self.out
+            .write_all(&line)
+            .and_then(|()| self.out.flush())
+            .map_err(Unread)
     }
 
     /// Tells how far the work is, unless it did so a moment ago.
@@ -59,6 +72,9 @@ impl Events {
             return Ok(());
         }
         self.shown = seconds;
-        self.tell(&Event::Progress(Progress { seconds, ..self.progress }))
+        self.tell(&Event::Progress(Progress {
+            seconds,
+            ..self.progress
+        }))
     }
 }

@@ -39,7 +39,9 @@ fn foreign(jobs: Option<usize>) -> anyhow::Result<()> {
 
 /// `run`; a reader that went away is no error of ours.
 fn ingest_scenes(args: RunArgs) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let mut events = Events::new(Box::new(stdout()));
     match runtime.block_on(run::run(args, &mut events)) {
         Ok(code) => Ok(ExitCode::from(code)),

@@ -87,10 +87,17 @@ pub fn plan(scene: &Scene, scheme: Scheme, precision: u8) -> Result<Plan, Fault>
 
 /// Returns how a layer's pixels are found between pixel centres.
 fn kernel(layer: &Layer) -> Kernel {
-    if layer.categorical { Kernel::Nearest } else { Kernel::Bilinear }
+    if layer.categorical {
+        Kernel::Nearest
+    } else {
+        Kernel::Bilinear
+    }
 }
 
-#[expect(clippy::float_cmp, reason = "resolutions are declared or rounded numbers, not results")]
+#[expect(
+    clippy::float_cmp,
+    reason = "resolutions are declared or rounded numbers, not results"
+)]
 fn same(a: f64, b: f64) -> bool {
     a == b
 }
@@ -155,11 +162,21 @@ impl Windows {
 
     fn of(groups: &[Group], cell: &Geocode) -> Result<Self, Fault> {
         let window = |g: &Group| Ok(warp(g, cell, g.resolution_m)?.map(|w| w.window()));
-        groups.iter().map(window).collect::<Result<_, Fault>>().map(Self)
+        groups
+            .iter()
+            .map(window)
+            .collect::<Result<_, Fault>>()
+            .map(Self)
     }
 
     fn joined(&self, other: &Self) -> Self {
-        Self(self.0.iter().zip(&other.0).map(|(a, b)| join(*a, *b)).collect())
+        Self(
+            self.0
+                .iter()
+                .zip(&other.0)
+                .map(|(a, b)| join(*a, *b))
+                .collect(),
+        )
     }
 
     /// Returns the bytes of the largest group: groups are read one after another.
@@ -180,7 +197,12 @@ pub fn join(a: Option<PixelWindow>, b: Option<PixelWindow>) -> Option<PixelWindo
     let (column, row) = (a.column.min(b.column), a.row.min(b.row));
     let right = (a.column + a.width).max(b.column + b.width);
     let bottom = (a.row + a.height).max(b.row + b.height);
-    Some(PixelWindow { column, row, width: right - column, height: bottom - row })
+    Some(PixelWindow {
+        column,
+        row,
+        width: right - column,
+        height: bottom - row,
+    })
 }
 
 /// Returns the fixed grid of a cell.
@@ -194,9 +216,12 @@ pub fn grid(cell: &Geocode, resolution_m: f64) -> Result<Grid, Fault> {
 pub fn warp(group: &Group, cell: &Geocode, resolution_m: f64) -> Result<Option<Warp>, Fault> {
     let target = Georef::from(&grid(cell, resolution_m)?);
     Warp::plan(&group.georef, &target, group.kernel).map_err(|e| {
-        Fault::new(FaultKind::Data, format!("the scene cannot be reprojected onto cell {cell}"))
-            .because(e.to_string())
-            .try_("gdalwarp it to its UTM zone")
+        Fault::new(
+            FaultKind::Data,
+            format!("the scene cannot be reprojected onto cell {cell}"),
+        )
+        .because(e.to_string())
+        .try_("gdalwarp it to its UTM zone")
     })
 }
 

@@ -33,7 +33,10 @@ pub fn probe() -> Probe {
     Probe {
         version: env!("CARGO_PKG_VERSION"),
         gdal: gdal::version::version_info("RELEASE_NAME"),
-        drivers: DRIVERS.into_iter().map(|name| (name, there(name))).collect(),
+        drivers: DRIVERS
+            .into_iter()
+            .map(|name| (name, there(name)))
+            .collect(),
         address_bytes_max: crate::limits::ADDRESS_BYTES_MAX,
         cpu_seconds_max: crate::limits::CPU_SECONDS_MAX,
     }

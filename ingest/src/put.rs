@@ -41,7 +41,11 @@ impl Owners {
             let client = Client::new(&node.http, ClientOptions::default());
             clients.extend(client.ok().map(|c| (node.id.clone(), c)));
         }
-        Ok(Self { conduit, view, clients })
+        Ok(Self {
+            conduit,
+            view,
+            clients,
+        })
     }
 
     /// Returns the client of the node that was named.
@@ -54,12 +58,16 @@ impl Owners {
         let slot = usize::from(key.slot().number());
         let primary = self.view.slots.get(slot).and_then(|owners| owners.first());
         let node = primary.and_then(|i| self.view.nodes.get(usize::from(*i)));
-        node.and_then(|n| self.clients.get(&n.id)).unwrap_or(&self.conduit)
+        node.and_then(|n| self.clients.get(&n.id))
+            .unwrap_or(&self.conduit)
     }
 
     /// Puts an object to its primary owner, or through the conduit if that does not answer.
     pub async fn put(&self, bundle: &Bundle, overwrite: bool) -> Result<PutAck, Fault> {
-        let params = PutParams { overwrite, ..PutParams::default() };
+        let params = PutParams {
+            overwrite,
+            ..PutParams::default()
+        };
         let owner = self.of(&bundle.header.placement_key);
         match owner.put(bundle, &params).await {
             Err(fault) if fault.kind == FaultKind::Unreachable => {
@@ -95,7 +103,12 @@ async fn put_one(
 ) -> Result<SplitStored, Fault> {
     let meta = &waiting.meta;
     let files = spool.read(waiting)?;
-    let bundle = Bundle::new(Kind::Split, meta.id.to_string(), meta.placement_key.clone(), files);
+    let bundle = Bundle::new(
+        Kind::Split,
+        meta.id.to_string(),
+        meta.placement_key.clone(),
+        files,
+    );
     let bundle = bundle.map_err(|e| {
         Fault::new(FaultKind::Data, format!("{} cannot be sent", meta.id))
             .because(e.to_string())

@@ -52,8 +52,17 @@ pub async fn run(args: RunArgs, events: &mut Events) -> Result<u8, Stop> {
     let owners = Owners::new(Client::new(&args.node, ClientOptions::default())?).await?;
     let found = find::scenes(&args.paths, &given);
     let scenes = found.len() as u64;
-    events.tell(&Event::Begin { scenes, dry_run: args.dry_run })?;
-    let mut ingest = Ingest { args: &args, given, owners, events, known_collections: Vec::new() };
+    events.tell(&Event::Begin {
+        scenes,
+        dry_run: args.dry_run,
+    })?;
+    let mut ingest = Ingest {
+        args: &args,
+        given,
+        owners,
+        events,
+        known_collections: Vec::new(),
+    };
     let mut code = 0;
     for path in found {
         let (path, ended) = match path {
@@ -68,8 +77,15 @@ pub async fn run(args: RunArgs, events: &mut Events) -> Result<u8, Stop> {
             Ok(()) => {}
             Err(Stop::Fault(fault)) => {
                 let stops = ends_all(fault.kind);
-                code = if stops { fault.kind.exit_code() } else { FaultKind::Data.exit_code() };
-                ingest.events.tell(&Event::SceneFailed { source: file_name(&path), fault })?;
+                code = if stops {
+                    fault.kind.exit_code()
+                } else {
+                    FaultKind::Data.exit_code()
+                };
+                ingest.events.tell(&Event::SceneFailed {
+                    source: file_name(&path),
+                    fault,
+                })?;
                 if stops {
                     break;
                 }
@@ -94,7 +110,10 @@ fn ends_all(kind: FaultKind) -> bool {
 }
 
 fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+    path.file_name()
+        .unwrap_or(path.as_os_str())
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// What all scenes of a run have in common.
@@ -134,8 +153,16 @@ impl Ingest<'_> {
         let cells = plan.cells.len() as u64;
         self.events.progress.cells_total += cells;
         let (name, bytes) = (scene.name.clone(), scene.delivered.bytes);
-        self.events.tell(&Event::SceneStarted { scene: name, cells, bytes })?;
-        let job = Job { scene, plan, collection };
+        self.events.tell(&Event::SceneStarted {
+            scene: name,
+            cells,
+            bytes,
+        })?;
+        let job = Job {
+            scene,
+            plan,
+            collection,
+        };
         let ledger = if self.args.dry_run {
             target::estimate(&job.scene, &job.plan, &job.collection)?
         } else {
@@ -159,16 +186,29 @@ impl Ingest<'_> {
             precision: self.args.precision,
         };
         let name = wanted.name_for(scene);
-        let known = self.known_collections.iter().find(|c| c.name == name).cloned();
+        let known = self
+            .known_collections
+            .iter()
+            .find(|c| c.name == name)
+            .cloned();
         let client = self.owners.conduit();
         let listed = match known {
             Some(_) => known,
-            None => client.collections().await?.collections.into_iter().find(|c| c.name == name),
+            None => client
+                .collections()
+                .await?
+                .collections
+                .into_iter()
+                .find(|c| c.name == name),
         };
         let collection = match listed {
             Some(collection) => target::agree(collection, &wanted, scene)?,
             None if self.args.dry_run => target::new(&wanted, scene)?,
-            None => client.create_collection(&target::new(&wanted, scene)?).await?,
+            None => {
+                client
+                    .create_collection(&target::new(&wanted, scene)?)
+                    .await?
+            }
         };
         self.known_collections.retain(|c| c.name != collection.name);
         self.known_collections.push(collection.clone());
@@ -207,7 +247,9 @@ impl Ingest<'_> {
     /// Asks for the splits of the scene that are stored already.
     async fn known(&self, job: &Job) -> Result<Known, Fault> {
         let client = self.owners.conduit();
-        let known = client.known_splits(&job.collection.name, &job.scene.name).await?;
+        let known = client
+            .known_splits(&job.collection.name, &job.scene.name)
+            .await?;
         let entry = |s: wire::hit::KnownSplit| (s.id.geocode().to_owned(), (s.counts, s.bytes));
         let mut stored: Known = known.splits.into_iter().map(entry).collect();
         // Splits of an earlier precision of a collection that was made anew are not this scene's.
@@ -228,9 +270,12 @@ impl Ingest<'_> {
         if meta.source_hash == job.scene.delivered.hash {
             return Ok(stored);
         }
-        Err(Fault::new(FaultKind::Data, format!("'{scene}' is in '{collection}' already"))
-            .because("an interrupted ingest stored splits from files with other content")
-            .try_("--overwrite replaces them"))
+        Err(Fault::new(
+            FaultKind::Data,
+            format!("'{scene}' is in '{collection}' already"),
+        )
+        .because("an interrupted ingest stored splits from files with other content")
+        .try_("--overwrite replaces them"))
     }
 
     /// Cuts cells on blocking threads and tells how far it is.

@@ -36,6 +36,12 @@ pub trait Source: Sync {
     /// Tells whether a path looks like a scene of this source, from names alone.
     fn claims(&self, path: &Path) -> bool;
 
+    /// Tells whether a path inside a searched folder is meant as a scene: a user named the folder,
+    /// not the path.
+    fn offers(&self, path: &Path, _given: &Given) -> bool {
+        self.claims(path)
+    }
+
     /// Opens a scene.
     fn open(&self, path: &Path, given: &Given) -> Result<Scene, Fault>;
 }
@@ -160,18 +166,40 @@ impl Layer {
 
 /// Opens the scene at a path with the first source that claims it.
 pub fn open(path: &Path, given: &Given) -> Result<Scene, Fault> {
+    readable(path)?;
     match SOURCES.iter().find(|s| s.claims(path)) {
         Some(source) => source.open(path, given),
         None => Err(unknown(path)),
     }
 }
 
+/// Fails if a path does not exist or is an empty file.
+pub fn readable(path: &Path) -> Result<(), Fault> {
+    match std::fs::metadata(path) {
+        Err(e) => Err(
+            Fault::new(FaultKind::Data, format!("{} cannot be read", show(path)))
+                .because(e.to_string())
+                .try_("check the path"),
+        ),
+        Ok(meta) if meta.is_file() && meta.len() == 0 => Err(Fault::new(
+            FaultKind::Data,
+            format!("{} is empty", show(path)),
+        )
+        .because("it has 0 bytes")
+        .try_("download it again")),
+        Ok(_) => Ok(()),
+    }
+}
+
 /// Says that nobody reads a path.
 pub fn unknown(path: &Path) -> Fault {
     let reads: Vec<_> = SOURCES.iter().map(|s| s.reads()).collect();
-    Fault::new(FaultKind::Data, format!("{} is no scene that can be read", show(path)))
-        .because(format!("known are {}", reads.join("; ")))
-        .try_("convert it with gdal_translate to GeoTIFF, and give --dataset and --datetime")
+    Fault::new(
+        FaultKind::Data,
+        format!("{} is no scene that can be read", show(path)),
+    )
+    .because(format!("known are {}", reads.join("; ")))
+    .try_("convert it with gdal_translate to GeoTIFF, and give --dataset and --datetime")
 }
 
 /// Returns a path as it is shown to people: its last part, quoted.
@@ -188,8 +216,15 @@ pub fn scene_name(text: &str) -> String {
     };
     let name: String = text.chars().map(plain).collect();
     let name = name.trim_start_matches(['.', '-']);
-    let name: String = name.chars().take(earth::split::collection::NAME_LENGTH_MAX).collect();
-    if name.is_empty() { "scene".to_owned() } else { name }
+    let name: String = name
+        .chars()
+        .take(earth::split::collection::NAME_LENGTH_MAX)
+        .collect();
+    if name.is_empty() {
+        "scene".to_owned()
+    } else {
+        name
+    }
 }
 
 /// Fails if a user says something else than the product itself.

@@ -47,8 +47,15 @@ impl Spool {
     }
 
     /// Appends a split's files.
-    pub fn push(&mut self, meta: SplitMeta, files: Vec<(String, Vec<u8>)>) -> Result<Waiting, Fault> {
-        let mut waiting = Waiting { meta, files: Vec::with_capacity(files.len()) };
+    pub fn push(
+        &mut self,
+        meta: SplitMeta,
+        files: Vec<(String, Vec<u8>)>,
+    ) -> Result<Waiting, Fault> {
+        let mut waiting = Waiting {
+            meta,
+            files: Vec::with_capacity(files.len()),
+        };
         for (name, bytes) in files {
             self.file.write_all(&bytes).map_err(|e| full(&e))?;
             waiting.files.push((name, self.end, bytes.len()));
@@ -61,7 +68,9 @@ impl Spool {
     pub fn read(&self, waiting: &Waiting) -> Result<Vec<(String, Bytes)>, Fault> {
         let read = |(name, start, length): &(String, u64, usize)| {
             let mut bytes = vec![0; *length];
-            self.file.read_exact_at(&mut bytes, *start).map_err(|e| full(&e))?;
+            self.file
+                .read_exact_at(&mut bytes, *start)
+                .map_err(|e| full(&e))?;
             Ok((name.clone(), Bytes::from(bytes)))
         };
         waiting.files.iter().map(read).collect()
@@ -106,10 +115,18 @@ mod tests {
     fn what_waits_comes_back_in_any_order() {
         let mut spool = Spool::new().unwrap();
         let file = |n: u8| vec![(format!("r{n}.tif"), vec![n; usize::from(n) * 1000])];
-        let waiting: Vec<_> = (0..9).map(|n| spool.push(meta(), file(n)).unwrap()).collect();
+        let waiting: Vec<_> = (0..9)
+            .map(|n| spool.push(meta(), file(n)).unwrap())
+            .collect();
         for (n, one) in (0..9_u8).zip(&waiting).rev() {
             let back = spool.read(one).unwrap();
-            assert_eq!(back, [(format!("r{n}.tif"), Bytes::from(vec![n; usize::from(n) * 1000]))]);
+            assert_eq!(
+                back,
+                [(
+                    format!("r{n}.tif"),
+                    Bytes::from(vec![n; usize::from(n) * 1000])
+                )]
+            );
             assert_eq!(one.bytes(), u64::from(n) * 1000);
         }
     }

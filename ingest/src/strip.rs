@@ -57,7 +57,9 @@ pub fn cut(scene: &Scene, plan: &Plan, cells: &[Geocode]) -> Result<Vec<CellCut>
         None => cells.iter().map(|_| None).collect(),
     };
     let cells = cells.par_iter().zip(bands).zip(masks);
-    Ok(cells.map(|((cell, bands), mask)| measured(scene, *cell, bands, mask)).collect())
+    Ok(cells
+        .map(|((cell, bands), mask)| measured(scene, *cell, bands, mask))
+        .collect())
 }
 
 fn measured(
@@ -67,10 +69,16 @@ fn measured(
     mask: Option<CloudMask>,
 ) -> CellCut {
     let bands = scene.layers.iter().zip(bands);
-    let bands = bands.filter_map(|(layer, band)| Some(labelled(layer, band?))).collect();
+    let bands = bands
+        .filter_map(|(layer, band)| Some(labelled(layer, band?)))
+        .collect();
     let cut = Cut::assemble(bands);
     let measured = measure(&cut, mask.as_ref());
-    CellCut { cell, cut, measured }
+    CellCut {
+        cell,
+        cut,
+        measured,
+    }
 }
 
 fn labelled(layer: &Layer, band: OnGrid) -> BandCut {
@@ -83,7 +91,12 @@ fn labelled(layer: &Layer, band: OnGrid) -> BandCut {
         offset: layer.offset,
         categorical: layer.categorical,
     };
-    BandCut { label, grid: band.grid, warped: band.warped, fill: layer.fill }
+    BandCut {
+        label,
+        grid: band.grid,
+        warped: band.warped,
+        fill: layer.fill,
+    }
 }
 
 /// Reads a group's bands once and reprojects them onto the grids of all cells.
@@ -94,14 +107,29 @@ fn cut_group(
 ) -> Result<Vec<Vec<OnGrid>>, Fault> {
     let warps = cells.iter().map(|c| warp(group, c, group.resolution_m));
     let warps = warps.collect::<Result<Vec<_>, Fault>>()?;
-    let window = warps.iter().flatten().map(|w| Some(w.window())).fold(None, join);
+    let window = warps
+        .iter()
+        .flatten()
+        .map(|w| Some(w.window()))
+        .fold(None, join);
     let read = |layer: &&Layer| match window {
         Some(window) => layer.image.read(layer.band, window).map(Some),
         None => Ok(None),
     };
-    let rasters = layers.par_iter().map(read).collect::<Result<Vec<_>, Fault>>()?;
-    let source = Source { group, window, rasters: &rasters };
-    cells.par_iter().zip(&warps).map(|(cell, warp)| source.onto(cell, warp.as_ref())).collect()
+    let rasters = layers
+        .par_iter()
+        .map(read)
+        .collect::<Result<Vec<_>, Fault>>()?;
+    let source = Source {
+        group,
+        window,
+        rasters: &rasters,
+    };
+    cells
+        .par_iter()
+        .zip(&warps)
+        .map(|(cell, warp)| source.onto(cell, warp.as_ref()))
+        .collect()
 }
 
 /// The pixels of a group's bands inside one window.
@@ -118,7 +146,12 @@ impl Source<'_> {
             let warped = match (warp, raster, self.window) {
                 (Some(warp), Some(raster), Some(window)) => {
                     let fill = self.group.fill;
-                    warp.run(&SourceBand { raster, window, fill }).map_err(internal)?
+                    warp.run(&SourceBand {
+                        raster,
+                        window,
+                        fill,
+                    })
+                    .map_err(internal)?
                 }
                 _ => void(&grid, self.group.sample, self.group.fill)?,
             };
@@ -146,7 +179,11 @@ fn void(grid: &Grid, sample: SampleType, fill: Option<f64>) -> Result<Warped, Fa
         SampleType::F64 => Samples::F64(vec![value; n]),
     };
     let raster = Raster::new(grid.width(), grid.height(), samples).map_err(internal)?;
-    Ok(Warped { raster, valid: vec![false; n], in_footprint: 0 })
+    Ok(Warped {
+        raster,
+        valid: vec![false; n],
+        in_footprint: 0,
+    })
 }
 
 /// Cuts the cloud mask.
@@ -161,10 +198,15 @@ fn cut_mask(
     cells: &[Geocode],
 ) -> Result<Vec<Option<CloudMask>>, Fault> {
     if mask.kind == MaskKind::Classes {
-        let at = scene.layers.iter().position(|l| l.name == mask.layer.name && l.categorical);
-        let own = |cell: &Vec<Option<OnGrid>>| cell.get(at?)?.as_ref().map(|b| &b.warped);
-        let masks = bands.iter().map(|cell| own(cell).map(CloudMask::from_scene_classes));
-        return Ok(masks.collect());
+        let at = scene
+            .layers
+            .iter()
+            .position(|l| l.name == mask.layer.name && l.categorical);
+        let judge = |cell: &Vec<Option<OnGrid>>| {
+            let classes = cell.get(at?)?.as_ref()?;
+            Some(CloudMask::from_scene_classes(&classes.warped))
+        };
+        return Ok(bands.iter().map(judge).collect());
     }
     let pixels = |g: &&Group| !scene.layers[g.layers[0]].categorical;
     let Some(finest) = plan.groups.iter().find(pixels) else {

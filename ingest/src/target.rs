@@ -51,8 +51,11 @@ pub fn new(wanted: &Wanted<'_>, scene: &Scene) -> Result<Collection, Fault> {
     }
     let name = wanted.name_for(scene);
     if !earth::split::collection::is_name(&name) {
-        return Err(Fault::new(FaultKind::Usage, format!("'{}' is no name", name.escape_debug()))
-            .because("names have 1 to 120 letters, digits, '-', '_' and '.'"));
+        return Err(Fault::new(
+            FaultKind::Usage,
+            format!("'{}' is no name", name.escape_debug()),
+        )
+        .because("names have 1 to 120 letters, digits, '-', '_' and '.'"));
     }
     Ok(Collection {
         name,
@@ -70,19 +73,35 @@ pub fn agree(
     scene: &Scene,
 ) -> Result<Collection, Fault> {
     let differs = |flag: &str, given: String, own: String| {
-        let what = format!("collection '{}' has {flag} {own}, not {given}", collection.name);
+        let what = format!(
+            "collection '{}' has {flag} {own}, not {given}",
+            collection.name
+        );
         Err(Fault::new(FaultKind::Usage, what)
             .because("a collection's cells never change")
-            .try_(format!("leave out {flag}, or name another collection with --collection")))
+            .try_(format!(
+                "leave out {flag}, or name another collection with --collection"
+            )))
     };
     if let Some(scheme) = wanted.scheme.filter(|s| *s != collection.scheme) {
-        return differs("--scheme", scheme.to_string(), collection.scheme.to_string());
+        return differs(
+            "--scheme",
+            scheme.to_string(),
+            collection.scheme.to_string(),
+        );
     }
     if let Some(precision) = wanted.precision.filter(|p| *p != collection.precision) {
-        return differs("--precision", precision.to_string(), collection.precision.to_string());
+        return differs(
+            "--precision",
+            precision.to_string(),
+            collection.precision.to_string(),
+        );
     }
     if collection.dataset != scene.dataset.name {
-        let what = format!("'{}' belongs to no collection of {}", scene.name, collection.dataset);
+        let what = format!(
+            "'{}' belongs to no collection of {}",
+            scene.name, collection.dataset
+        );
         return Err(Fault::new(FaultKind::Data, what)
             .because(format!("it is {}", scene.dataset.name))
             .try_("--collection names another one"));
@@ -106,7 +125,10 @@ pub fn estimate(scene: &Scene, plan: &Plan, collection: &Collection) -> Result<L
         splits: plan.cells.len() as u64,
         empty: 0,
         bytes: share(bytes),
-        counts: PixelCounts { pixels, ..PixelCounts::default() },
+        counts: PixelCounts {
+            pixels,
+            ..PixelCounts::default()
+        },
     };
     Ok(ledger::of(scene, &collection.name, sums))
 }

@@ -83,7 +83,7 @@ pub struct Cut {
     pub assets: Vec<AssetRaster>,
     /// Bands in the order given, without statistics.
     pub bands: Vec<BandMeta>,
-    /// Pixels of all bands, without a mask.
+    /// Pixels of all bands that are no classes or masks, without a mask.
     pub counts: PixelCounts,
 }
 
@@ -154,7 +154,8 @@ impl Cut {
 }
 
 fn counts(bands: &[BandCut]) -> PixelCounts {
-    let sum = |count: fn(&Warped) -> u64| bands.iter().map(|b| count(&b.warped)).sum();
+    let pixels = || bands.iter().filter(|b| !b.label.categorical);
+    let sum = |count: fn(&Warped) -> u64| pixels().map(|b| count(&b.warped)).sum();
     PixelCounts {
         pixels: sum(|w| w.raster.pixels()),
         in_footprint: sum(|w| w.in_footprint),

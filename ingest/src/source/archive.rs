@@ -10,9 +10,9 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
-use wire::fault::{Fault, FaultKind};
 use ::zip::ZipArchive;
 use ::zip::read::ZipFile;
+use wire::fault::{Fault, FaultKind};
 
 /// Greatest number of entries: a SAFE product has about 150.
 pub const ENTRIES_MAX: usize = 10_000;
@@ -42,13 +42,19 @@ impl Archive {
         let file = File::open(path).map_err(|e| unreadable(path, &e))?;
         let mut zip = ZipArchive::new(BufReader::new(file)).map_err(|e| unreadable(path, &e))?;
         if zip.len() > ENTRIES_MAX {
-            let many = format!("it has {} entries; at most {ENTRIES_MAX} are read", zip.len());
+            let many = format!(
+                "it has {} entries; at most {ENTRIES_MAX} are read",
+                zip.len()
+            );
             return Err(unsafe_archive(path, many));
         }
         if zip.has_duplicate_names() {
             return Err(unsafe_archive(path, "it holds the same name twice"));
         }
-        if zip.has_overlapping_entries().map_err(|e| unreadable(path, &e))? {
+        if zip
+            .has_overlapping_entries()
+            .map_err(|e| unreadable(path, &e))?
+        {
             return Err(unsafe_archive(path, "its entries overlap"));
         }
         let entries = list(&mut zip).map_err(|reason| unsafe_archive(path, reason))?;
@@ -57,15 +63,20 @@ impl Archive {
 
     /// Returns names and unpacked sizes, by name; folders are left out.
     pub fn files(&self) -> impl Iterator<Item = (&str, u64)> {
-        self.entries.iter().map(|(name, (_, size))| (name.as_str(), *size))
+        self.entries
+            .iter()
+            .map(|(name, (_, size))| (name.as_str(), *size))
     }
 
     /// Reads one entry, piece by piece; fails if it is not what the list says.
     pub fn read(&mut self, name: &str, each: &mut dyn FnMut(&[u8])) -> Result<(), Fault> {
         let wrong = |reason: String| {
-            Fault::new(FaultKind::Data, format!("'{name}' in the archive cannot be read"))
-                .because(reason)
-                .try_("download the product again")
+            Fault::new(
+                FaultKind::Data,
+                format!("'{name}' in the archive cannot be read"),
+            )
+            .because(reason)
+            .try_("download the product again")
         };
         let (index, size) = self
             .entries
@@ -87,7 +98,9 @@ impl Archive {
         if total == size {
             Ok(())
         } else {
-            Err(wrong(format!("it unpacks to another size than the listed {size} bytes")))
+            Err(wrong(format!(
+                "it unpacks to another size than the listed {size} bytes"
+            )))
         }
     }
 }
@@ -106,7 +119,9 @@ fn list(zip: &mut ZipArchive<BufReader<File>>) -> Result<BTreeMap<String, (usize
         let (size, packed) = (entry.size(), entry.compressed_size().max(1));
         if size > RATIO_FREE_BYTES && size / packed > RATIO_MAX {
             let ratio = size / packed;
-            return Err(format!("'{name}' unpacks {ratio} times; at most {RATIO_MAX} is read"));
+            return Err(format!(
+                "'{name}' unpacks {ratio} times; at most {RATIO_MAX} is read"
+            ));
         }
         total = total.saturating_add(size);
         if total > UNPACKED_BYTES_MAX {
@@ -153,9 +168,12 @@ fn plain_name(raw: &[u8]) -> Result<String, String> {
 }
 
 fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> Fault {
-    Fault::new(FaultKind::Data, format!("{} is no readable zip archive", super::show(path)))
-        .because(error.to_string())
-        .try_("download the archive again")
+    Fault::new(
+        FaultKind::Data,
+        format!("{} is no readable zip archive", super::show(path)),
+    )
+    .because(error.to_string())
+    .try_("download the archive again")
 }
 
 fn unsafe_archive(path: &Path, reason: impl Into<String>) -> Fault {
@@ -171,8 +189,19 @@ mod tests {
     #[test]
     fn names_that_lead_out_of_an_archive_are_refused() {
         let bad: &[&[u8]] = &[
-            b"../x", b"a/../../x", b"/etc/passwd", b"C:/x", b"a\\b", b"a\0b", b"", b"a//b", b"./a",
-            b"a/..", b"..", b"\xff\xfe", b"a\nb",
+            b"../x",
+            b"a/../../x",
+            b"/etc/passwd",
+            b"C:/x",
+            b"a\\b",
+            b"a\0b",
+            b"",
+            b"a//b",
+            b"./a",
+            b"a/..",
+            b"..",
+            b"\xff\xfe",
+            b"a\nb",
         ];
         for name in bad {
             assert!(plain_name(name).is_err(), "{name:?}");

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use wire::fault::{Fault, FaultKind};
 
-use super::{Given, SOURCES, show, unknown};
+use super::{Given, SOURCES, readable, show, unknown};
 
 /// Deepest folder searched: archives by sensor, year, month and day have four levels.
 const DEPTH_MAX: usize = 16;
@@ -33,23 +33,21 @@ pub fn scenes(paths: &[PathBuf], given: &Given) -> Vec<Found> {
     found
 }
 
-fn search(
-    path: &Path,
-    given: &Given,
-    depth: usize,
-    found: &mut Vec<Found>,
-) -> Result<(), Fault> {
+fn search(path: &Path, given: &Given, depth: usize, found: &mut Vec<Found>) -> Result<(), Fault> {
     if SOURCES.iter().any(|s| s.claims(path)) {
         found.push(Ok(path.to_owned()));
         return Ok(());
     }
     if !path.is_dir() {
-        return Err(unread(path));
+        readable(path)?;
+        return Err(unknown(path));
     }
     if depth == 0 || found.len() >= SCENES_MAX {
         let what = format!("{} is too deep or holds too many scenes", show(path));
         return Err(Fault::new(FaultKind::Data, what)
-            .because(format!("at most {DEPTH_MAX} levels and {SCENES_MAX} scenes are searched"))
+            .because(format!(
+                "at most {DEPTH_MAX} levels and {SCENES_MAX} scenes are searched"
+            ))
             .try_("ingest its parts one by one"));
     }
     let failed = |e: std::io::Error| {
@@ -61,7 +59,7 @@ fn search(
     children.sort();
     for child in children {
         let is_mask = given.cloud_mask.as_deref().is_some_and(|m| same(m, &child));
-        let scene = SOURCES.iter().any(|s| s.claims(&child)) && !is_mask;
+        let scene = SOURCES.iter().any(|s| s.offers(&child, given)) && !is_mask;
         let folder = child.is_dir() && !child.is_symlink();
         if scene || folder {
             search(&child, given, depth - 1, found)?;
@@ -72,20 +70,6 @@ fn search(
 
 fn same(a: &Path, b: &Path) -> bool {
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
-}
-
-fn unread(path: &Path) -> Fault {
-    match std::fs::metadata(path) {
-        Err(e) => Fault::new(FaultKind::Data, format!("{} cannot be read", show(path)))
-            .because(e.to_string())
-            .try_("check the path"),
-        Ok(meta) if meta.len() == 0 => {
-            Fault::new(FaultKind::Data, format!("{} is empty", show(path)))
-                .because("it has 0 bytes")
-                .try_("download it again")
-        }
-        Ok(_) => unknown(path),
-    }
 }
 
 fn nothing(path: &Path) -> Fault {

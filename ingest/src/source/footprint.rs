@@ -25,7 +25,10 @@ pub fn outline<'a>(layers: impl Iterator<Item = &'a Layer>) -> Result<Polygon, S
             seen.push(layer.image.georef());
         }
     }
-    let parts = seen.iter().map(|g| Ok(vec![ring(g)?])).collect::<Result<Vec<_>, String>>()?;
+    let parts = seen
+        .iter()
+        .map(|g| Ok(vec![ring(g)?]))
+        .collect::<Result<Vec<_>, String>>()?;
     Polygon::new(&parts).map_err(|e| e.to_string())
 }
 
@@ -38,7 +41,11 @@ fn ring(georef: &Georef) -> Result<Vec<[f64; 2]>, String> {
         let (to_x, to_y) = corners[(i + 1) % 4];
         for step in 0..STEPS {
             let t = f64::from(step) / f64::from(STEPS);
-            points.push(georef.affine.to_ground(x + (to_x - x) * t, y + (to_y - y) * t));
+            points.push(
+                georef
+                    .affine
+                    .to_ground(x + (to_x - x) * t, y + (to_y - y) * t),
+            );
         }
     }
     to_degrees(georef, &mut points)?;
@@ -80,7 +87,8 @@ fn to_degrees(georef: &Georef, points: &mut [(f64, f64)]) -> Result<(), String> 
 /// Returns the ground distance of two near points in metres.
 fn distance(a: (f64, f64), b: (f64, f64)) -> f64 {
     let turns = ((b.0 - a.0) / 360.0).round();
-    let east = (b.0 - a.0 - 360.0 * turns).to_radians() * f64::midpoint(a.1, b.1).to_radians().cos();
+    let east =
+        (b.0 - a.0 - 360.0 * turns).to_radians() * f64::midpoint(a.1, b.1).to_radians().cos();
     let north = (b.1 - a.1).to_radians();
     east.hypot(north) * EARTH_RADIUS_M
 }

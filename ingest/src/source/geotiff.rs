@@ -19,7 +19,7 @@ use wire::fault::{Fault, FaultKind};
 use super::image::{Format, Image};
 use super::package::delivered_files;
 use super::sidecar::{self, Sidecar, SidecarBand};
-use super::{Given, Layer, Mask, MaskKind, Scene, Source, scene_name, show};
+use super::{Given, Layer, Mask, MaskKind, Scene, Source, readable, scene_name, show};
 
 /// Digital number per unit of reflectance of Sentinel-2 pixels in integer GeoTIFFs.
 const SENTINEL2_QUANTIFICATION: f64 = 10_000.0;
@@ -35,6 +35,12 @@ impl Source for GeoTiff {
 
     fn claims(&self, path: &Path) -> bool {
         path.is_file() && is_tiff(path)
+    }
+
+    /// Folders hold rasters of all kinds: one is meant only if its dataset can be known.
+    fn offers(&self, path: &Path, given: &Given) -> bool {
+        let known = given.dataset.is_some() || naip::is_naip(path);
+        self.claims(path) && (known || sidecar::path_of(path).is_file())
     }
 
     fn open(&self, path: &Path, given: &Given) -> Result<Scene, Fault> {
@@ -56,7 +62,10 @@ impl Source for GeoTiff {
             dataset,
             platform: sidecar.platform,
             acquired,
-            source: path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default(),
+            source: path
+                .file_name()
+                .map(|n| n.to_string_lossy().into_owned())
+                .unwrap_or_default(),
             delivered: delivered_files(&files)?,
             layers,
             mask: mask_file.as_deref().map(user_mask).transpose()?,
@@ -81,45 +90,44 @@ pub fn user_mask(path: &Path) -> Result<Mask, Fault> {
         image,
         band: 1,
     };
-    Ok(Mask { kind: MaskKind::NonZero, layer })
+    Ok(Mask {
+        kind: MaskKind::NonZero,
+        layer,
+    })
 }
 
 fn is_tiff(path: &Path) -> bool {
     let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
-    ["tif", "tiff"].iter().any(|e| extension.eq_ignore_ascii_case(e))
+    ["tif", "tiff"]
+        .iter()
+        .any(|e| extension.eq_ignore_ascii_case(e))
 }
 
 fn open_tiff(path: &Path) -> Result<Image, Fault> {
-    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    match std::fs::metadata(path) {
-        Ok(meta) if meta.len() == 0 => {
-            Err(Fault::new(FaultKind::Data, format!("{} is empty", show(path)))
-                .because("it has 0 bytes")
-                .try_("download it again"))
-        }
-        Ok(_) => Image::open(path, &name, Format::Tiff),
-        Err(e) => Err(Fault::new(FaultKind::Data, format!("{} cannot be read", show(path)))
-            .because(e.to_string())),
-    }
+    readable(path)?;
+    let name = path.file_name().map(|n| n.to_string_lossy().into_owned());
+    Image::open(path, &name.unwrap_or_default(), Format::Tiff)
 }
 
-fn which_dataset(
-    path: &Path,
-    given: &Given,
-    sidecar: &Sidecar,
-) -> Result<&'static Dataset, Fault> {
+fn which_dataset(path: &Path, given: &Given, sidecar: &Sidecar) -> Result<&'static Dataset, Fault> {
     let named = given.dataset.as_deref().or(sidecar.dataset.as_deref());
     let named = named.or_else(|| naip::is_naip(path).then_some("naip"));
     let Some(name) = named else {
-        return Err(Fault::new(FaultKind::Data, format!("the dataset of {} is unknown", show(path)))
-            .because("a GeoTIFF does not say which sensor it comes from")
-            .try_("--dataset generic, or a side-car NAME.json with \"dataset\""));
+        return Err(Fault::new(
+            FaultKind::Data,
+            format!("the dataset of {} is unknown", show(path)),
+        )
+        .because("a GeoTIFF does not say which sensor it comes from")
+        .try_("--dataset generic, or a side-car NAME.json with \"dataset\""));
     };
     dataset(name).ok_or_else(|| {
         let names: Vec<_> = earth::dataset::DATASETS.iter().map(|d| d.name).collect();
-        Fault::new(FaultKind::Data, format!("the side-car of {} is wrong", show(path)))
-            .because(format!("it names the dataset '{}'", name.escape_debug()))
-            .try_(format!("one of {}", names.join(", ")))
+        Fault::new(
+            FaultKind::Data,
+            format!("the side-car of {} is wrong", show(path)),
+        )
+        .because(format!("it names the dataset '{}'", name.escape_debug()))
+        .try_(format!("one of {}", names.join(", ")))
     })
 }
 
@@ -132,16 +140,25 @@ fn sensing_time(
     if let Some(time) = given.acquired.or(sidecar.datetime) {
         return Ok(time);
     }
-    let flown = if dataset.name == "naip" { naip::flown(path)? } else { None };
+    let flown = if dataset.name == "naip" {
+        naip::flown(path)?
+    } else {
+        None
+    };
     flown.ok_or_else(|| {
-        Fault::new(FaultKind::Data, format!("the sensing time of {} is unknown", show(path)))
-            .because("neither --datetime nor a side-car gives it")
-            .try_("--datetime 2015-07-31T10:00:09Z")
+        Fault::new(
+            FaultKind::Data,
+            format!("the sensing time of {} is unknown", show(path)),
+        )
+        .because("neither --datetime nor a side-car gives it")
+        .try_("--datetime 2015-07-31T10:00:09Z")
     })
 }
 
 fn naip_metadata(path: &Path, dataset: &Dataset) -> Option<PathBuf> {
-    (dataset.name == "naip").then(|| naip::metadata_path(path)).flatten()
+    (dataset.name == "naip")
+        .then(|| naip::metadata_path(path))
+        .flatten()
 }
 
 fn mask_file(path: &Path, given: &Given, sidecar: &Sidecar) -> Result<Option<PathBuf>, Fault> {
@@ -165,7 +182,14 @@ fn layers(
         let said = sidecar.bands.get(i).cloned().unwrap_or_default();
         let layer = layer(image, i + 1, spec, &said)?;
         let resolution_m = image.nominal_m(&declared);
-        layers.push(scaled(Layer { resolution_m, ..layer }, dataset, (image, i + 1, &said)));
+        layers.push(scaled(
+            Layer {
+                resolution_m,
+                ..layer
+            },
+            dataset,
+            (image, i + 1, &said),
+        ));
     }
     Ok(layers)
 }
@@ -176,11 +200,23 @@ fn layer(
     spec: Option<&'static BandSpec>,
     said: &SidecarBand,
 ) -> Result<Layer, Fault> {
-    let plain = BandSpec { name: "", common: "", centre_nm: 0.0, resolution_m: 0.0 };
+    let plain = BandSpec {
+        name: "",
+        common: "",
+        centre_nm: 0.0,
+        resolution_m: 0.0,
+    };
     let layer = Layer::of(spec.unwrap_or(&plain), Arc::clone(image), band)?;
-    let described = Some(image.description(band)).filter(|d| is_name(d)).map(str::to_owned);
+    let described = Some(image.description(band))
+        .filter(|d| is_name(d))
+        .map(str::to_owned);
     let own = Some(layer.name.clone()).filter(|n| !n.is_empty());
-    let name = said.name.clone().filter(|n| is_name(n)).or(own).or(described);
+    let name = said
+        .name
+        .clone()
+        .filter(|n| is_name(n))
+        .or(own)
+        .or(described);
     Ok(Layer {
         name: name.unwrap_or_else(|| format!("B{band}")),
         common: said.common.clone().or(layer.common),
@@ -242,9 +278,15 @@ fn specs(
         return Ok(known.iter().take(image.bands()).map(Some).collect());
     }
     let (has, all) = (image.bands(), known.len());
-    Err(Fault::new(FaultKind::Data, format!("the bands of {} are unknown", show(path)))
-        .because(format!("it has {has} bands without names; {} has {all}", dataset.name))
-        .try_("a side-car NAME.json with \"bands\": [{\"name\": \"B04\"}, …]"))
+    Err(Fault::new(
+        FaultKind::Data,
+        format!("the bands of {} are unknown", show(path)),
+    )
+    .because(format!(
+        "it has {has} bands without names; {} has {all}",
+        dataset.name
+    ))
+    .try_("a side-car NAME.json with \"bands\": [{\"name\": \"B04\"}, …]"))
 }
 
 fn missing(dataset: &Dataset, layers: &[Layer]) -> Vec<String> {

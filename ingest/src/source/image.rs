@@ -95,14 +95,22 @@ impl Image {
                 .because(claim)
                 .because(limit));
         }
-        let bands = (1..=count).map(|b| facts(&dataset, b)).collect::<Result<Vec<_>, _>>();
+        let bands = (1..=count)
+            .map(|b| facts(&dataset, b))
+            .collect::<Result<Vec<_>, _>>();
         let bands = bands.map_err(|e| damaged(label, &e))?;
         let georef = georef(&dataset, label)?;
         let resolution_m = footprint::pixel_metres(&georef).map_err(|reason| {
             Fault::new(FaultKind::Data, format!("'{label}' cannot be placed")).because(reason)
         })?;
         let label = label.to_owned();
-        Ok(Self { label, georef, resolution_m, bands, dataset: Mutex::new(dataset) })
+        Ok(Self {
+            label,
+            georef,
+            resolution_m,
+            bands,
+            dataset: Mutex::new(dataset),
+        })
     }
 
     /// Returns the name used in messages.
@@ -123,7 +131,10 @@ impl Image {
     /// Returns the declared resolution that the real pixel means, else the real one rounded.
     pub fn nominal_m(&self, declared: &[f64]) -> f64 {
         let off = |d: &f64| (self.resolution_m / d).ln().abs();
-        let nearest = declared.iter().filter(|d| **d > 0.0).min_by(|a, b| off(a).total_cmp(&off(b)));
+        let nearest = declared
+            .iter()
+            .filter(|d| **d > 0.0)
+            .min_by(|a, b| off(a).total_cmp(&off(b)));
         match nearest {
             Some(d) if off(d) < NOMINAL_RATIO.ln() => *d,
             _ => self.resolution_m(),
@@ -142,12 +153,15 @@ impl Image {
 
     /// Returns the value that means "nothing", where the file says so.
     pub fn fill(&self, band: usize) -> Option<f64> {
-        self.facts(band).and_then(|f| f.fill).filter(|f| !f.is_nan())
+        self.facts(band)
+            .and_then(|f| f.fill)
+            .filter(|f| !f.is_nan())
     }
 
     /// Returns scale and offset, where the file says them.
     pub fn scaling(&self, band: usize) -> (Option<f64>, Option<f64>) {
-        self.facts(band).map_or((None, None), |f| (f.scale, f.offset))
+        self.facts(band)
+            .map_or((None, None), |f| (f.scale, f.offset))
     }
 
     /// Returns how a band's pixels are stored.
@@ -162,7 +176,10 @@ impl Image {
             Some(GdalDataType::Float64) => Ok(SampleType::F64),
             kind => Err(Fault::new(
                 FaultKind::Data,
-                format!("band {band} of '{}' holds numbers that cannot be stored", self.label),
+                format!(
+                    "band {band} of '{}' holds numbers that cannot be stored",
+                    self.label
+                ),
             )
             .because(kind.map_or("it is not there".to_owned(), |k| format!("they are {k}")))
             .try_("gdal_translate -ot Float32")),
@@ -174,9 +191,11 @@ impl Image {
         let pixels = u64::from(window.width) * u64::from(window.height);
         if pixels > WINDOW_PIXELS_MAX {
             let much = format!("it needs {pixels} pixels at once; at most {WINDOW_PIXELS_MAX}");
-            return Err(Fault::new(FaultKind::Data, format!("'{}' is too large", self.label))
-                .because(much)
-                .try_("a greater --precision makes smaller cells"));
+            return Err(
+                Fault::new(FaultKind::Data, format!("'{}' is too large", self.label))
+                    .because(much)
+                    .try_("a greater --precision makes smaller cells"),
+            );
         }
         let samples = match self.sample_type(band)? {
             SampleType::U8 => Samples::U8(self.read_typed(band, window)?),
@@ -231,24 +250,36 @@ fn facts(dataset: &Dataset, band: usize) -> Result<BandFacts, GdalError> {
 
 fn georef(dataset: &Dataset, label: &str) -> Result<Georef, Fault> {
     let lost = |reason: &str| {
-        Fault::new(FaultKind::Data, format!("'{label}' does not say where on Earth it lies"))
-            .because(reason)
-            .try_("gdal_translate -a_srs EPSG:… -a_ullr … writes it into a copy")
+        Fault::new(
+            FaultKind::Data,
+            format!("'{label}' does not say where on Earth it lies"),
+        )
+        .because(reason)
+        .try_("gdal_translate -a_srs EPSG:… -a_ullr … writes it into a copy")
     };
     let srs = dataset.spatial_ref();
     let srs = srs.map_err(|_| lost("it has no coordinate reference system"))?;
-    let transform = dataset.geo_transform().map_err(|_| lost("it has no geotransform"))?;
+    let transform = dataset
+        .geo_transform()
+        .map_err(|_| lost("it has no geotransform"))?;
     let affine = Affine::new(transform).map_err(|e| lost(&e.to_string()))?;
     let crs = crs(&srs).map_err(|reason| lost(&reason))?;
     let (width, height) = dataset.raster_size();
     let side = |n: usize| u32::try_from(n).map_err(|_| lost("it is larger than any raster"));
-    Ok(Georef { crs, affine, width: side(width)?, height: side(height)? })
+    Ok(Georef {
+        crs,
+        affine,
+        width: side(width)?,
+        height: side(height)?,
+    })
 }
 
 /// Returns a system by its EPSG code where that is known to us, else by its PROJ string.
 fn crs(srs: &SpatialRef) -> Result<Crs, String> {
     let epsg = || {
-        let ours = srs.auth_name().is_some_and(|n| n.eq_ignore_ascii_case("EPSG"));
+        let ours = srs
+            .auth_name()
+            .is_some_and(|n| n.eq_ignore_ascii_case("EPSG"));
         let code = srs.auth_code().ok().filter(|_| ours)?;
         Crs::from_epsg(u32::try_from(code).ok()?).ok()
     };
@@ -274,7 +305,11 @@ fn gdal_reason(error: &GdalError) -> String {
     };
     let words = text.split_whitespace().filter(|w| !w.contains('/'));
     let text = words.collect::<Vec<_>>().join(" ");
-    if text.is_empty() { "GDAL cannot read it".to_owned() } else { text }
+    if text.is_empty() {
+        "GDAL cannot read it".to_owned()
+    } else {
+        text
+    }
 }
 
 /// Rounds to two significant digits.
@@ -287,7 +322,10 @@ fn two_digits(value: f64) -> f64 {
 
 /// Returns the centre of a raster in pixels.
 pub(super) fn centre(georef: &Georef) -> (f64, f64) {
-    (f64::from(georef.width) / 2.0, f64::from(georef.height) / 2.0)
+    (
+        f64::from(georef.width) / 2.0,
+        f64::from(georef.height) / 2.0,
+    )
 }
 
 /// Returns a ground position as longitude and latitude if it is one.
@@ -301,7 +339,13 @@ mod tests {
 
     #[test]
     fn resolutions_round_to_two_digits() {
-        let cases = [(9.9948, 10.0), (0.6002, 0.6), (1098.0, 1100.0), (4.998, 5.0), (27.4, 27.0)];
+        let cases = [
+            (9.9948, 10.0),
+            (0.6002, 0.6),
+            (1098.0, 1100.0),
+            (4.998, 5.0),
+            (27.4, 27.0),
+        ];
         for (real, wanted) in cases {
             assert!((two_digits(real) - wanted).abs() < 1e-12, "{real}");
         }

@@ -62,7 +62,8 @@ impl Digest {
     fn update(&mut self, piece: &[u8]) {
         self.content.update(piece);
         self.bytes += piece.len() as u64;
-        self.end.extend_from_slice(&piece[piece.len().saturating_sub(END_BYTES)..]);
+        self.end
+            .extend_from_slice(&piece[piece.len().saturating_sub(END_BYTES)..]);
         self.end.drain(..self.end.len().saturating_sub(END_BYTES));
     }
 }
@@ -116,9 +117,14 @@ impl Package {
             }
         }
         let folder = one_root(path, roots)?;
-        let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+        let prefix = if folder.is_empty() {
+            String::new()
+        } else {
+            format!("{folder}/")
+        };
         let inside = |(name, size): (&str, u64)| {
-            name.strip_prefix(prefix.as_str()).map(|n| (n.to_owned(), size))
+            name.strip_prefix(prefix.as_str())
+                .map(|n| (n.to_owned(), size))
         };
         let files = archive.files().filter_map(inside).collect();
         let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
@@ -153,7 +159,9 @@ impl Package {
         let size = self.files.get(name).copied().unwrap_or(0);
         if size > TEXT_BYTES_MAX {
             let long = format!("it has {size} bytes; at most {TEXT_BYTES_MAX} are read");
-            return Err(Fault::new(FaultKind::Data, format!("'{name}' is no metadata")).because(long));
+            return Err(
+                Fault::new(FaultKind::Data, format!("'{name}' is no metadata")).because(long),
+            );
         }
         let mut bytes = Vec::new();
         self.read(name, &mut |piece| bytes.extend_from_slice(piece))?;
@@ -205,7 +213,10 @@ pub fn delivered_files(files: &[&Path]) -> Result<Delivered, Fault> {
     for path in files {
         let mut file = Digest::default();
         read_file(path, &mut |piece| file.update(piece))?;
-        let name = path.file_name().map(|n| n.to_string_lossy()).unwrap_or_default();
+        let name = path
+            .file_name()
+            .map(|n| n.to_string_lossy())
+            .unwrap_or_default();
         sum.add(&name, file);
     }
     Ok(sum.done())
@@ -233,14 +244,19 @@ fn list(
     files: &mut BTreeMap<String, u64>,
 ) -> Result<(), Fault> {
     let failed = |e: std::io::Error| {
-        Fault::new(FaultKind::Data, format!("{} cannot be listed", show(root))).because(e.to_string())
+        Fault::new(FaultKind::Data, format!("{} cannot be listed", show(root)))
+            .because(e.to_string())
     };
     for entry in std::fs::read_dir(root.join(below)).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let Ok(name) = entry.file_name().into_string() else {
             continue;
         };
-        let name = if below.is_empty() { name } else { format!("{below}/{name}") };
+        let name = if below.is_empty() {
+            name
+        } else {
+            format!("{below}/{name}")
+        };
         let kind = entry.file_type().map_err(failed)?;
         if kind.is_dir() && depth > 0 {
             list(root, &name, depth - 1, files)?;
@@ -252,8 +268,9 @@ fn list(
         }
         if files.len() > ENTRIES_MAX {
             let many = format!("it holds over {ENTRIES_MAX} files");
-            return Err(Fault::new(FaultKind::Data, format!("{} is no product", show(root)))
-                .because(many));
+            return Err(
+                Fault::new(FaultKind::Data, format!("{} is no product", show(root))).because(many),
+            );
         }
     }
     Ok(())

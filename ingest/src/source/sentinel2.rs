@@ -43,7 +43,10 @@ impl Source for Sentinel2 {
     fn claims(&self, path: &Path) -> bool {
         let ends = |e: &str| path.extension().is_some_and(|x| x.eq_ignore_ascii_case(e));
         if path.is_dir() {
-            ends("SAFE") || LEVELS.iter().any(|l| path.join(l.metadata_name()).is_file())
+            ends("SAFE")
+                || LEVELS
+                    .iter()
+                    .any(|l| path.join(l.metadata_name()).is_file())
         } else {
             ends("zip") || ends("SAFE")
         }
@@ -60,19 +63,30 @@ impl Source for Sentinel2 {
         }
         let delivered = package.delivered()?;
         whole(&files, &delivered)?;
-        let reader = Reader { package: &package, product: &product, level };
+        let reader = Reader {
+            package: &package,
+            product: &product,
+            level,
+        };
         let mut layers = reader.layers(&files)?;
         let mask = match &given.cloud_mask {
             Some(mask) => Some(super::geotiff::user_mask(mask)?),
             None => reader.mask(&files)?,
         };
-        layers.extend(mask.iter().filter(|m| m.kind == MaskKind::Classes).map(|m| m.layer.clone()));
+        layers.extend(
+            mask.iter()
+                .filter(|m| m.kind == MaskKind::Classes)
+                .map(|m| m.layer.clone()),
+        );
         Ok(Scene {
             name: name(path, &folder, &product),
             dataset: known(level),
             platform: product.platform.clone(),
             acquired: product.start,
-            source: path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default(),
+            source: path
+                .file_name()
+                .map(|n| n.to_string_lossy().into_owned())
+                .unwrap_or_default(),
             delivered,
             layers,
             mask,
@@ -96,29 +110,32 @@ fn package(path: &Path) -> Result<(Package, String), Fault> {
         let name = folder.file_name().map(|n| n.to_string_lossy().into_owned());
         return Ok((Package::folder(path)?, name.unwrap_or_default()));
     }
-    if std::fs::metadata(path).is_ok_and(|m| m.len() == 0) {
-        return Err(Fault::new(FaultKind::Data, format!("{} is empty", show(path)))
-            .because("it has 0 bytes")
-            .try_("download it again"));
-    }
-    Package::zip(path, |file| LEVELS.iter().any(|l| l.metadata_name() == file))
+    Package::zip(path, |file| {
+        LEVELS.iter().any(|l| l.metadata_name() == file)
+    })
 }
 
 fn level(path: &Path, package: &Package) -> Result<Level, Fault> {
     let level = LEVELS.into_iter().find(|l| package.has(l.metadata_name()));
     level.ok_or_else(|| {
-        Fault::new(FaultKind::Data, format!("{} lacks its metadata", show(path)))
-            .because("it has neither MTD_MSIL1C.xml nor MTD_MSIL2A.xml")
-            .try_("download the whole product; offsets and times stand only there")
+        Fault::new(
+            FaultKind::Data,
+            format!("{} lacks its metadata", show(path)),
+        )
+        .because("it has neither MTD_MSIL1C.xml nor MTD_MSIL2A.xml")
+        .try_("download the whole product; offsets and times stand only there")
     })
 }
 
 fn metadata(path: &Path, package: &Package, level: Level) -> Result<Product, Fault> {
     let name = level.metadata_name();
     xml::product(level, &package.text(name)?).map_err(|e| {
-        Fault::new(FaultKind::Data, format!("{name} of {} cannot be used", show(path)))
-            .because(e.to_string())
-            .try_("download the product again")
+        Fault::new(
+            FaultKind::Data,
+            format!("{name} of {} cannot be used", show(path)),
+        )
+        .because(e.to_string())
+        .try_("download the product again")
     })
 }
 
@@ -131,7 +148,11 @@ fn agree_with_flags(
     let own = level.dataset().to_owned();
     agree(path, ("--dataset", given.dataset.as_ref()), (&own, &own))?;
     let start = product.start.to_string();
-    agree(path, ("--datetime", given.acquired.as_ref()), (&product.start, &start))
+    agree(
+        path,
+        ("--datetime", given.acquired.as_ref()),
+        (&product.start, &start),
+    )
 }
 
 /// Returns the table of a level's bands.
@@ -159,7 +180,11 @@ fn listed(package: &Package, product: &Product) -> Files {
         }
     }
     for name in package.names().filter(|n| n.ends_with(".jp2")) {
-        let stem = name.rsplit('/').next().unwrap_or(name).trim_end_matches(".jp2");
+        let stem = name
+            .rsplit('/')
+            .next()
+            .unwrap_or(name)
+            .trim_end_matches(".jp2");
         if let Some(metres) = stem.strip_prefix("MSK_CLDPRB_").and_then(metres) {
             finest(&mut files.probability, metres, name.to_owned());
         }
@@ -190,13 +215,19 @@ fn finest(best: &mut Option<(u32, String)>, metres: u32, file: String) {
 
 /// Checks that every image that is read ends with JPEG 2000's end marker.
 fn whole(files: &Files, delivered: &Delivered) -> Result<(), Fault> {
-    let bands = files.bands.values().chain(&files.classes).chain(&files.probability);
+    let bands = files
+        .bands
+        .values()
+        .chain(&files.classes)
+        .chain(&files.probability);
     for (_, file) in bands {
         if delivered.ends.get(file).map(Vec::as_slice) != Some(JP2_END.as_slice()) {
             let short = file.rsplit('/').next().unwrap_or(file);
-            return Err(Fault::new(FaultKind::Data, format!("'{short}' is cut short"))
-                .because("its JPEG 2000 stream lacks the end marker")
-                .try_("download the product again"));
+            return Err(
+                Fault::new(FaultKind::Data, format!("'{short}' is cut short"))
+                    .because("its JPEG 2000 stream lacks the end marker")
+                    .try_("download the product again"),
+            );
         }
     }
     Ok(())
@@ -204,22 +235,31 @@ fn whole(files: &Files, delivered: &Delivered) -> Result<(), Fault> {
 
 fn no_pixels(path: &Path, listed: usize) -> Fault {
     Fault::new(FaultKind::Data, format!("{} holds no pixels", show(path)))
-        .because(format!("none of the {listed} images that its metadata lists is there"))
+        .because(format!(
+            "none of the {listed} images that its metadata lists is there"
+        ))
         .try_("download the whole product, with GRANULE/*/IMG_DATA")
 }
 
 fn missing(level: Level, files: &Files) -> Vec<String> {
     let expected = known(level).bands.iter().map(|b| b.name);
-    expected.filter(|b| !files.bands.contains_key(*b)).map(str::to_owned).collect()
+    expected
+        .filter(|b| !files.bands.contains_key(*b))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The product's name: its folder's, else what its metadata calls it.
 fn name(path: &Path, folder: &str, product: &Product) -> String {
     let strip = |n: &str| n.strip_suffix(".SAFE").unwrap_or(n).to_owned();
-    let own = Some(folder).filter(|f| !f.is_empty()).map(strip).filter(|n| is_name(n));
+    let own = Some(folder)
+        .filter(|f| !f.is_empty())
+        .map(strip)
+        .filter(|n| is_name(n));
     let uri = product.uri.as_deref().map(strip).filter(|n| is_name(n));
     let stem = || path.file_stem().map(|s| s.to_string_lossy().into_owned());
-    own.or(uri).unwrap_or_else(|| scene_name(&strip(&stem().unwrap_or_default())))
+    own.or(uri)
+        .unwrap_or_else(|| scene_name(&strip(&stem().unwrap_or_default())))
 }
 
 /// Opens a product's images.
@@ -237,7 +277,11 @@ impl Reader<'_> {
     }
 
     fn declared(&self) -> Vec<f64> {
-        known(self.level).bands.iter().map(|b| b.resolution_m).collect()
+        known(self.level)
+            .bands
+            .iter()
+            .map(|b| b.resolution_m)
+            .collect()
     }
 
     /// Returns the layers of all bands delivered, in the dataset's order.
@@ -251,7 +295,10 @@ impl Reader<'_> {
             let image = self.image(file)?;
             let id = BAND_IDS.iter().position(|b| *b == spec.name);
             let id = id.and_then(|i| u8::try_from(i).ok());
-            let offset = id.and_then(|i| self.product.offsets.get(&i)).copied().unwrap_or(0.0);
+            let offset = id
+                .and_then(|i| self.product.offsets.get(&i))
+                .copied()
+                .unwrap_or(0.0);
             layers.push(Layer {
                 resolution_m: image.nominal_m(&declared),
                 fill: known(self.level).fill,
@@ -294,8 +341,14 @@ mod tests {
 
     #[test]
     fn bands_and_metres_are_read_from_image_names() {
-        assert_eq!(band_of("GRANULE/X/IMG_DATA/R10m/T29UNU_20221005T115411_B02_10m"), ("B02", 10));
-        assert_eq!(band_of("GRANULE/X/IMG_DATA/T46RER_20210908T042701_B8A"), ("B8A", 0));
+        assert_eq!(
+            band_of("GRANULE/X/IMG_DATA/R10m/T29UNU_20221005T115411_B02_10m"),
+            ("B02", 10)
+        );
+        assert_eq!(
+            band_of("GRANULE/X/IMG_DATA/T46RER_20210908T042701_B8A"),
+            ("B8A", 0)
+        );
         assert_eq!(band_of("T_SCL_20m"), ("SCL", 20));
     }
 

@@ -64,9 +64,12 @@ pub fn path_of(file: &Path) -> PathBuf {
 pub fn read(file: &Path) -> Result<Sidecar, Fault> {
     let path = path_of(file);
     let failed = |reason: String| {
-        Fault::new(FaultKind::Data, format!("the side-car {} cannot be used", show(&path)))
-            .because(reason)
-            .try_("docs/FORMATS.md lists its fields")
+        Fault::new(
+            FaultKind::Data,
+            format!("the side-car {} cannot be used", show(&path)),
+        )
+        .because(reason)
+        .try_("docs/FORMATS.md lists its fields")
     };
     match std::fs::metadata(&path) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Sidecar::default()),
@@ -84,8 +87,14 @@ pub fn mask_path(file: &Path, name: &str) -> Result<PathBuf, Fault> {
     if plain {
         Ok(file.with_file_name(name))
     } else {
-        Err(Fault::new(FaultKind::Data, format!("the side-car of {} is refused", show(file)))
-            .because(format!("its cloud mask '{}' is no plain file name", name.escape_debug()))
-            .try_("put the mask beside the file, or name it with --cloud-mask"))
+        Err(Fault::new(
+            FaultKind::Data,
+            format!("the side-car of {} is refused", show(file)),
+        )
+        .because(format!(
+            "its cloud mask '{}' is no plain file name",
+            name.escape_debug()
+        ))
+        .try_("put the mask beside the file, or name it with --cloud-mask"))
     }
 }

@@ -99,7 +99,10 @@ fn pivot(seed: u64, u: f32, v: f32) -> (f32, f32) {
 /// Stands of one age each, with crowns inside.
 fn forest(seed: u64, u: f32, v: f32) -> (f32, f32) {
     let (age, phase) = parcel(seed, u / 8.0, v / 8.0);
-    ((0.3 + 0.7 * age) * (0.6 + 0.4 * fractal(seed, (u, v), 4)), 0.2 * phase)
+    (
+        (0.3 + 0.7 * age) * (0.6 + 0.4 * fractal(seed, (u, v), 4)),
+        0.2 * phase,
+    )
 }
 
 /// Rows of crowns inside large plots.

@@ -41,9 +41,12 @@ pub fn flown(path: &Path) -> Result<Option<Timestamp>, Fault> {
     match day_in(&stem) {
         None => Ok(None),
         Some(digits) => instant(digits).map(Some).ok_or_else(|| {
-            Fault::new(FaultKind::Data, format!("the name of {} holds no day", show(path)))
-                .because(format!("there is no {digits} in the calendar"))
-                .try_("--datetime 2015-09-26")
+            Fault::new(
+                FaultKind::Data,
+                format!("the name of {} holds no day", show(path)),
+            )
+            .because(format!("there is no {digits} in the calendar"))
+            .try_("--datetime 2015-09-26")
         }),
     }
 }
@@ -55,19 +58,28 @@ pub fn metadata_path(path: &Path) -> Option<PathBuf> {
         return Some(own);
     }
     let stem = format!("{}_", stem(path));
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = path
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     let entries = std::fs::read_dir(folder).ok()?;
     let mut found: Vec<PathBuf> = entries
         .filter_map(|e| e.ok().map(|e| e.path()))
         .filter(|p| p.extension().is_some_and(|e| e == "xml"))
-        .filter(|p| self::stem(p).strip_prefix(&stem).is_some_and(|rest| rest.len() == 8))
+        .filter(|p| {
+            self::stem(p)
+                .strip_prefix(&stem)
+                .is_some_and(|rest| rest.len() == 8)
+        })
         .collect();
     found.sort();
     found.pop()
 }
 
 fn stem(path: &Path) -> String {
-    path.file_stem().map(|s| s.to_string_lossy().to_ascii_lowercase()).unwrap_or_default()
+    path.file_stem()
+        .map(|s| s.to_string_lossy().to_ascii_lowercase())
+        .unwrap_or_default()
 }
 
 /// Returns the first run of exactly eight digits between underscores or other signs.
@@ -84,9 +96,12 @@ fn instant(digits: &str) -> Option<Timestamp> {
 /// Reads `<timeperd>…<caldate>` of FGDC metadata.
 fn day_of_metadata(path: &Path) -> Result<Option<Timestamp>, Fault> {
     let failed = |reason: String| {
-        Fault::new(FaultKind::Data, format!("the metadata {} cannot be used", show(path)))
-            .because(reason)
-            .try_("--datetime 2015-09-26")
+        Fault::new(
+            FaultKind::Data,
+            format!("the metadata {} cannot be used", show(path)),
+        )
+        .because(reason)
+        .try_("--datetime 2015-09-26")
     };
     let meta = std::fs::metadata(path).map_err(|e| failed(e.to_string()))?;
     if meta.len() > BYTES_MAX {
@@ -96,7 +111,9 @@ fn day_of_metadata(path: &Path) -> Result<Option<Timestamp>, Fault> {
     let text = String::from_utf8_lossy(&bytes);
     let period = text.split_once("<timeperd>").map_or("", |(_, rest)| rest);
     let day = period.split_once("<caldate>").map_or("", |(_, rest)| rest);
-    let day = day.split_once("</caldate>").map_or("", |(day, _)| day.trim());
+    let day = day
+        .split_once("</caldate>")
+        .map_or("", |(day, _)| day.trim());
     if day.is_empty() {
         return Ok(None);
     }
@@ -114,12 +131,17 @@ mod tests {
 
     #[test]
     fn quarter_quads_are_known_by_name_and_dated_by_it() {
-        for name in ["m_4709963_se_14_1_20150926.tif", "m_3610332_se_13_060_20200903-downsampled.tif"]
-        {
+        for name in [
+            "m_4709963_se_14_1_20150926.tif",
+            "m_3610332_se_13_060_20200903-downsampled.tif",
+        ] {
             assert!(is_naip(Path::new(name)), "{name}");
         }
         assert!(!is_naip(Path::new("S2_L1C_20150731T100009.tif")));
-        assert_eq!(day("m_4709963_se_14_1_20150926.tif").as_deref(), Some("2015-09-26T00:00:00Z"));
+        assert_eq!(
+            day("m_4709963_se_14_1_20150926.tif").as_deref(),
+            Some("2015-09-26T00:00:00Z")
+        );
         assert!(flown(Path::new("m_4709963_se_14_1_20150931.tif")).is_err());
     }
 }

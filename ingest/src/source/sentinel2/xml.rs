@@ -111,7 +111,12 @@ struct Leaf {
 /// Reads a product's metadata.
 pub fn product(level: Level, text: &str) -> Result<Product, XmlError> {
     let leaves = leaves(text)?;
-    let first = |name: &str| leaves.iter().find(|l| l.name == name).map(|l| l.text.as_str());
+    let first = |name: &str| {
+        leaves
+            .iter()
+            .find(|l| l.name == name)
+            .map(|l| l.text.as_str())
+    };
     let start = first("PRODUCT_START_TIME").ok_or(XmlError::Missing("PRODUCT_START_TIME"))?;
     let name = level.quantification();
     let quantification = first(name).ok_or(XmlError::Missing(name))?;
@@ -122,7 +127,9 @@ pub fn product(level: Level, text: &str) -> Result<Product, XmlError> {
         Ok::<_, XmlError>((band, number(level.offset(), &leaf.text)?))
     };
     Ok(Product {
-        start: start.parse().map_err(|_| value("PRODUCT_START_TIME", start))?,
+        start: start
+            .parse()
+            .map_err(|_| value("PRODUCT_START_TIME", start))?,
         platform: first("SPACECRAFT_NAME").map(str::to_ascii_lowercase),
         quantification: positive(name, quantification)?,
         offsets: all(level.offset()).map(offset).collect::<Result<_, _>>()?,
@@ -138,7 +145,11 @@ fn number(name: &'static str, text: &str) -> Result<f64, XmlError> {
 
 fn positive(name: &'static str, text: &str) -> Result<f64, XmlError> {
     let parsed = number(name, text)?;
-    if parsed > 0.0 { Ok(parsed) } else { Err(value(name, text)) }
+    if parsed > 0.0 {
+        Ok(parsed)
+    } else {
+        Err(value(name, text))
+    }
 }
 
 fn value(name: &'static str, text: &str) -> XmlError {
@@ -209,9 +220,15 @@ mod tests {
         let cut = &L2A[..L2A.len() - 20];
         assert!(product(Level::L2A, cut).is_err());
         let zero = L2A.replace(">10000<", ">0<");
-        assert!(matches!(product(Level::L2A, &zero), Err(XmlError::Value { .. })));
+        assert!(matches!(
+            product(Level::L2A, &zero),
+            Err(XmlError::Value { .. })
+        ));
         let none = L2A.replace("PRODUCT_START_TIME", "X");
-        assert!(matches!(product(Level::L2A, &none), Err(XmlError::Missing(_))));
+        assert!(matches!(
+            product(Level::L2A, &none),
+            Err(XmlError::Missing(_))
+        ));
         let dtd = format!("<!DOCTYPE a [<!ENTITY x \"y\">]>{}", &L2A[21..]);
         assert!(matches!(product(Level::L2A, &dtd), Err(XmlError::DocType)));
         let deep = "<a>".repeat(100_000);

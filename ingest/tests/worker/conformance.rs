@@ -1,0 +1,148 @@
+//! Every split's raster against `gdalwarp -et 0` of the delivered numbers onto the same grid.
+//!
+//! *Invariants*: bilinear bands differ by at most 1 on at least 99.9 % of valid pixels, classes
+//! are equal on as many; validity agrees on as many.
+//!
+//! *Not here*: rows of other sensors. `GLEBE_NIGHTLY=1` compares all cells instead of a sample.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use earth::raster::georef::Georef;
+use earth::split::codec;
+use earth::split::meta::BandMeta;
+use ingest::plan;
+use ingest::source::Scene;
+
+use crate::place::{open, t29unu};
+use crate::real_products::cut;
+
+/// Cells compared in an ordinary run: spread over the tile, its edges included.
+const SAMPLE: usize = 8;
+
+#[test]
+fn splits_of_a_real_product_equal_gdalwarp() {
+    let Some(product) = t29unu() else {
+        return;
+    };
+    if Command::new("gdalwarp").arg("--version").output().is_err() {
+        eprintln!("SKIPPED: gdalwarp is absent (gdal-bin)");
+        return;
+    }
+    let scene = open(&product);
+    let done = cut(&scene, 5);
+    let all = std::env::var_os("GLEBE_NIGHTLY").is_some();
+    let step = if all {
+        1
+    } else {
+        done.splits.len().div_ceil(SAMPLE)
+    };
+    let mut totals = Totals::default();
+    for waiting in done.splits.iter().step_by(step) {
+        let files = done.spool.read(waiting).unwrap();
+        for band in &waiting.meta.bands {
+            let (_, bytes) = files.iter().find(|(name, _)| *name == band.asset).unwrap();
+            let raster = codec::decode(bytes, &[band.index as usize])
+                .unwrap()
+                .remove(0);
+            let ours = raster.samples().to_f64();
+            let grid = plan::grid(&waiting.meta.geocode, band.resolution_m).unwrap();
+            let theirs = gdalwarp(&find(&product, &scene, band), band, &Georef::from(&grid));
+            totals.add(&ours, &theirs, band);
+        }
+    }
+    totals.check();
+}
+
+/// What was compared so far.
+#[derive(Debug, Default)]
+struct Totals {
+    valid: u64,
+    far: u64,
+    validity: u64,
+    pixels: u64,
+}
+
+impl Totals {
+    fn add(&mut self, ours: &[f64], theirs: &[f64], band: &BandMeta) {
+        assert_eq!(ours.len(), theirs.len());
+        let near = if band.categorical { 0.0 } else { 1.0 };
+        for (a, b) in ours.iter().zip(theirs) {
+            self.pixels += 1;
+            match (*a == 0.0, *b == 0.0) {
+                (false, false) => {
+                    self.valid += 1;
+                    self.far += u64::from((a - b).abs() > near);
+                }
+                (true, true) => {}
+                _ => self.validity += 1,
+            }
+        }
+    }
+
+    fn check(&self) {
+        let Self {
+            valid,
+            far,
+            validity,
+            pixels,
+        } = self;
+        eprintln!(
+            "compared {valid} valid pixels: {far} differ by more than 1; {validity} of {pixels} in validity"
+        );
+        assert!(*valid > 100_000, "{self:?}");
+        assert!(*far * 1000 <= *valid, "{self:?}");
+        assert!(*validity * 1000 <= *pixels, "{self:?}");
+    }
+}
+
+/// Returns the delivered file of a band.
+fn find(product: &Path, scene: &Scene, band: &BandMeta) -> PathBuf {
+    let layer = scene.layers.iter().find(|l| l.name == band.name).unwrap();
+    let granule = std::fs::read_dir(product.join("GRANULE"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap();
+    let folder = granule
+        .path()
+        .join("IMG_DATA")
+        .join(format!("R{}m", band.resolution_m));
+    folder.join(layer.image.label())
+}
+
+/// Warps a delivered file onto a grid and returns its numbers.
+fn gdalwarp(file: &Path, band: &BandMeta, grid: &Georef) -> Vec<f64> {
+    let out = tempfile::tempdir().unwrap();
+    let target = out.path().join("warped.tif");
+    let corner = |c, r| grid.affine.to_ground(c, r);
+    let (west, north) = corner(0.0, 0.0);
+    let (east, south) = corner(f64::from(grid.width), f64::from(grid.height));
+    let mut command = Command::new("gdalwarp");
+    command.args([
+        "-q",
+        "-et",
+        "0",
+        "-srcnodata",
+        "0",
+        "-dstnodata",
+        "0",
+        "-t_srs",
+    ]);
+    command.arg(grid.crs.to_string());
+    command.args([
+        "-r",
+        if band.categorical { "near" } else { "bilinear" },
+        "-te",
+    ]);
+    command.args([west, south, east, north].map(|n| format!("{n:.17}")));
+    command.args(["-ts", &grid.width.to_string(), &grid.height.to_string()]);
+    assert!(command.arg(file).arg(&target).status().unwrap().success());
+    let dataset = gdal::Dataset::open(&target).unwrap();
+    let buffer = dataset
+        .rasterband(1)
+        .unwrap()
+        .read_band_as::<f64>()
+        .unwrap();
+    buffer.into_shape_and_vec().1
+}

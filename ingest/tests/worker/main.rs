@@ -1,0 +1,16 @@
+//! The worker from outside: real products, synthetic worlds, bad input, a node that keeps objects.
+//!
+//! *Invariants*: tests on real imagery skip loudly where it is absent; nothing is written outside
+//! temporary folders.
+//!
+//! *Not here*: a real node (its own tests, and the whole system's).
+
+#![allow(clippy::print_stderr, reason = "a skipped test says so")]
+
+mod bad_input;
+mod conformance;
+mod node;
+mod place;
+mod real_products;
+mod shelf;
+mod synthetic;
