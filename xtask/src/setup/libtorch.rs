@@ -21,8 +21,7 @@ use crate::workspace::Workspace;
 /// Makes `.deps/libtorch` point to a complete libtorch.
 pub(crate) fn unpacked(workspace: &Workspace, python: &Path, depth: Depth) -> Result<()> {
     if let Some(own) = users_own(workspace) {
-        say::note(format!("LIBTORCH is {}: taken as it is", own.display()));
-        return Ok(());
+        return taken_as_it_is(&own);
     }
     let place = workspace.cache().join(FOLDER);
     if let Some(damage) = stamp::damage(&place, depth) {
@@ -41,6 +40,17 @@ pub(crate) fn unpacked(workspace: &Workspace, python: &Path, depth: Depth) -> Re
 fn users_own(workspace: &Workspace) -> Option<PathBuf> {
     let given = PathBuf::from(env::var_os("LIBTORCH")?);
     (given != workspace.deps().join("libtorch")).then_some(given)
+}
+
+fn taken_as_it_is(own: &Path) -> Result<()> {
+    let library = own.join("lib/libtorch_cpu.so");
+    if library.is_file() {
+        say::note(format!("LIBTORCH is {}: taken as it is", own.display()));
+        return Ok(());
+    }
+    let because = format!("{} is not there", library.display());
+    let remedy = "unset LIBTORCH, or let it name a folder of libtorch 2.11.0";
+    Err(Trouble::new("LIBTORCH leads nowhere", because, remedy))
 }
 
 fn supported() -> Result<()> {
