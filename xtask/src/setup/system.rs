@@ -35,7 +35,10 @@ const PACKAGES: [(&str, &str); 6] = [
 /// Installs the packages that are missing.
 pub(crate) fn packages(workspace: &Workspace) -> Result<()> {
     let Some(missing) = missing(workspace) else {
-        say::note("no dpkg here: the system's packages are yours to install (docs/OPERATING.md)");
+        let names = PACKAGES.map(|(name, _)| name).join(" ");
+        say::note(format!(
+            "no dpkg here: what Debian calls {names} is yours to install"
+        ));
         return Ok(());
     };
     if missing.is_empty() {

@@ -129,18 +129,23 @@ fn glebe(words: &[&str], help: impl Fn(&[&str]) -> Help) -> Option<String> {
             _ => return Some(format!("{verb} --help fails")),
         }
     }
-    let flags = words
-        .iter()
-        .filter(|word| word.starts_with("--") && word.len() > 2);
-    let flags = flags.map(|flag| flag.split('=').next().unwrap_or(flag));
+    let flags = words.iter().filter(|word| is_flag(word));
+    let mut flags = flags.map(|flag| flag.split('=').next().unwrap_or(flag));
     flags
-        .into_iter()
         .find(|flag| !lists_flag(&text, flag))
         .map(|flag| format!("no flag {flag}"))
 }
 
 fn is_verb(word: &str) -> bool {
     word.chars().all(|c| c.is_ascii_lowercase() || c == '-') && !word.starts_with('-')
+}
+
+/// Tells a flag from a negative number and from a dash that stands for standard input.
+fn is_flag(word: &str) -> bool {
+    word.starts_with('-')
+        && word
+            .trim_start_matches('-')
+            .starts_with(|c: char| c.is_ascii_alphabetic())
 }
 
 /// Tells whether a help text lists `verb` among its commands.
@@ -181,6 +186,7 @@ mod tests {
     fn verbs_and_flags_that_exist_pass() {
         check("$ glebe search --limit 3 -o json | jq .  # glebe fly", 0);
         check("glebe node list --all", 0);
+        check("glebe search - -9.1,38 --limit 2", 0);
         check("glebe search \\\n  --limit=3", 0);
         check("cargo xtask test --nightly\ncargo build", 0);
     }
@@ -189,6 +195,7 @@ mod tests {
     fn verbs_and_flags_that_do_not_exist_are_found() {
         check("glebe serach --limit 3", 1);
         check("glebe search --limits 3", 1);
+        check("glebe search -x json", 1);
         check("glebe search \\\n  --max 3", 1);
         check("glebe node list --limit", 1);
         check("cargo xtask tset\nglebe fly", 2);
