@@ -8,6 +8,7 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tch::Device;
@@ -57,6 +58,9 @@ struct WorkArgs {
     /// Where to compute.
     #[arg(long, value_enum, default_value_t = Where::Cpu)]
     device: Where,
+    /// Seconds that an unreachable node is asked again before the worker leaves.
+    #[arg(long, default_value_t = work::UNREACHABLE_S)]
+    unreachable_s: u64,
 }
 
 #[derive(Debug, Args)]
@@ -130,6 +134,7 @@ fn serve(args: &WorkArgs) -> Result<(), Fault> {
             .clone()
             .unwrap_or_else(|| format!("trainer-{}", std::process::id())),
         device: device(args.device)?,
+        unreachable: Duration::from_secs(args.unreachable_s),
     };
     let internal = |what: &str, e: std::io::Error| {
         Fault::new(FaultKind::Internal, what.to_owned()).because(e.to_string())

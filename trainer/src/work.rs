@@ -22,8 +22,8 @@ use crate::publish;
 use crate::recipe::Recipe;
 use crate::stop::Stop;
 
-/// How long an unreachable node is asked again before the worker leaves: a restart takes seconds.
-pub const UNREACHABLE_MAX: Duration = Duration::from_secs(30);
+/// How long an unreachable node is asked again, unless told otherwise: a restart takes seconds.
+pub const UNREACHABLE_S: u64 = 30;
 /// Pause between attempts at an unreachable node.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 /// Longest pause when the node has nothing now, whatever it says.
@@ -42,6 +42,8 @@ pub struct WorkOptions {
     pub name: String,
     /// Where it computes.
     pub device: Device,
+    /// How long an unreachable node is asked again before the worker leaves.
+    pub unreachable: Duration,
 }
 
 /// Works until the node has no job left, or until `stopping` turns true.
@@ -54,6 +56,7 @@ pub async fn work(options: WorkOptions, stopping: watch::Receiver<bool>) -> Resu
     let mut worker = Worker {
         client,
         device: options.device,
+        unreachable: options.unreachable,
         stopping,
     };
     let mut jobs = 0;
@@ -77,6 +80,7 @@ pub async fn work(options: WorkOptions, stopping: watch::Receiver<bool>) -> Resu
 struct Worker {
     client: Client,
     device: Device,
+    unreachable: Duration,
     stopping: watch::Receiver<bool>,
 }
 
@@ -214,7 +218,7 @@ impl Worker {
             }
             match ask().await {
                 Ok(answer) => return Ok(Some(answer)),
-                Err(fault) if is_unreachable(&fault) && start.elapsed() < UNREACHABLE_MAX => {
+                Err(fault) if is_unreachable(&fault) && start.elapsed() < self.unreachable => {
                     self.pause(RETRY_PAUSE).await;
                 }
                 Err(fault) => return Err(fault),

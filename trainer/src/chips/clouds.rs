@@ -28,12 +28,12 @@ pub enum CloudBand {
 }
 
 impl CloudBand {
-    /// Recognises a band that tells clouds by its name.
+    /// Recognises a band that tells clouds by the name that ingest gives it.
     pub fn of(band: &BandMeta) -> Option<Self> {
         match band.name.as_str() {
             "SCL" => Some(Self::SceneClasses),
-            "CLDPRB" | "MSK_CLDPRB" | "CLD" => Some(Self::Probability),
-            "CLM" | "CLOUDMASK" | "cloud" => Some(Self::Mask),
+            "CLDPRB" => Some(Self::Probability),
+            "CLOUD" => Some(Self::Mask),
             _ => None,
         }
     }

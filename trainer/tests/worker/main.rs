@@ -2,5 +2,7 @@
 
 mod folder;
 mod learning;
+mod leases;
+mod node;
 mod predict;
 mod world;

@@ -1,0 +1,134 @@
+//! The worker's loop against a node: it publishes under its lease, tells failures, and stops.
+
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use wire::run::{Hyper, Lease};
+
+use crate::node::{Node, Temper};
+use crate::world::{Scene, folder, lease, quick};
+
+/// A job of about a second.
+fn short() -> Hyper {
+    Hyper {
+        epochs: 1,
+        ..quick()
+    }
+}
+
+/// A job that ends only when it is stopped.
+fn endless() -> Hyper {
+    Hyper {
+        epochs: 10_000,
+        patience: 10_000,
+        ..quick()
+    }
+}
+
+fn start(url: &str) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_glebe-trainer"))
+        .args([
+            "work",
+            "--run",
+            "spring",
+            "--unreachable-s",
+            "1",
+            "--node",
+            url,
+        ])
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it starts")
+}
+
+fn end(mut worker: Child) -> ExitStatus {
+    worker.wait().expect("it ends")
+}
+
+fn job(path: &std::path::Path, hyper: Hyper) -> Lease {
+    lease(vec![Scene::new("a", 1).write(path)], hyper)
+}
+
+#[test]
+fn a_worker_publishes_each_model_under_its_lease_and_leaves_when_nothing_is_left() {
+    let (_keep, path) = folder();
+    let good = job(&path, short());
+    let mut bad = good.clone();
+    bad.geocode = "gcpvn".to_owned();
+    bad.run.recipe = "tea-leaves".to_owned();
+    let node = Node::lending(vec![bad, good.clone()], Temper::Kind);
+    assert!(end(start(&node.url)).success());
+    node.heard(|heard| {
+        assert_eq!(
+            (heard.lent, heard.models.len(), heard.failures.len()),
+            (2, 1, 1)
+        );
+        let (bundle, under) = &heard.models[0];
+        assert_eq!(bundle.header.id, "spring/gcpvj");
+        assert_eq!(bundle.header.placement_key, good.placement_key);
+        assert_eq!(bundle.header.files.len(), 4);
+        for word in ["run=spring", "geocode=gcpvj", "token=1"] {
+            assert!(under.contains(word), "{under}");
+        }
+        let failure = &heard.failures[0];
+        assert_eq!(failure.lease.geocode, "gcpvn");
+        assert!(failure.hopeless);
+        assert_eq!(
+            failure.reason,
+            "no recipe is called 'tea-leaves' (there is: ndvi-cnn)"
+        );
+    });
+}
+
+#[test]
+fn a_lease_is_renewed_and_once_it_is_lost_the_work_is_dropped() {
+    let (_keep, path) = folder();
+    let mut lost = job(&path, endless());
+    lost.expires_millis = 300;
+    let node = Node::lending(vec![lost], Temper::Stale);
+    assert!(end(start(&node.url)).success());
+    node.heard(|heard| {
+        assert!(heard.renewals >= 1);
+        assert!(
+            heard.models.is_empty() && heard.failures.is_empty(),
+            "{heard:?}"
+        );
+    });
+}
+
+#[test]
+fn a_model_whose_token_is_stale_is_dropped_quietly() {
+    let (_keep, path) = folder();
+    let node = Node::lending(vec![job(&path, short())], Temper::Stale);
+    assert!(end(start(&node.url)).success(), "losing a race is no error");
+    node.heard(|heard| assert!(heard.models.is_empty(), "{heard:?}"));
+}
+
+#[test]
+fn sigterm_ends_a_worker_in_the_middle_of_a_job_without_a_model() {
+    let (_keep, path) = folder();
+    let mut long = job(&path, endless());
+    long.expires_millis = 300;
+    let node = Node::lending(vec![long], Temper::Kind);
+    let worker = start(&node.url);
+    node.wait(|heard| heard.renewals >= 3);
+    let pid = i32::try_from(worker.id()).expect("a process id");
+    let pid = rustix::process::Pid::from_raw(pid).expect("not zero");
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it lives");
+    assert!(end(worker).success());
+    node.heard(|heard| {
+        assert!(
+            heard.models.is_empty() && heard.failures.is_empty(),
+            "{heard:?}"
+        );
+    });
+}
+
+#[test]
+fn a_worker_without_a_node_leaves_after_the_named_time() {
+    let free = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        listener.local_addr().expect("an address")
+    };
+    let status = end(start(&format!("http://{free}")));
+    assert_eq!(status.code(), Some(3));
+}

@@ -1,0 +1,176 @@
+//! A node's side of a worker's conversation, in a thread: lends jobs and writes down what it hears.
+//!
+//! It speaks just enough HTTP for one request a connection; the real one is node's.
+
+use std::collections::VecDeque;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use wire::bundle::{Bundle, decode};
+use wire::fault::{Fault, FaultKind};
+use wire::run::{Failure, Lease, LeaseAnswer};
+
+/// Longest wait for something that must come.
+const DEADLINE: Duration = Duration::from_mins(1);
+
+/// What a worker said.
+#[derive(Debug, Default)]
+pub(crate) struct Heard {
+    pub(crate) lent: usize,
+    pub(crate) renewals: usize,
+    pub(crate) failures: Vec<Failure>,
+    /// Published models, each with the query string it came under.
+    pub(crate) models: Vec<(Bundle, String)>,
+}
+
+/// How the node answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Temper {
+    /// Renews and accepts.
+    Kind,
+    /// Every lease has just been given to another worker.
+    Stale,
+}
+
+/// The node.
+#[derive(Debug, Clone)]
+pub(crate) struct Node {
+    pub(crate) url: String,
+    state: Arc<(Mutex<Heard>, Condvar)>,
+}
+
+impl Node {
+    pub(crate) fn lending(leases: Vec<Lease>, temper: Temper) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let node = Self {
+            url,
+            state: Arc::default(),
+        };
+        let mut desk = Desk {
+            node: node.clone(),
+            leases: leases.into(),
+            temper,
+        };
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                desk.serve(stream);
+            }
+        });
+        node
+    }
+
+    /// Looks at what was heard.
+    pub(crate) fn heard<R>(&self, look: impl FnOnce(&Heard) -> R) -> R {
+        look(&self.state.0.lock().expect("no panic"))
+    }
+
+    /// Waits until something was heard.
+    pub(crate) fn wait(&self, enough: impl Fn(&Heard) -> bool) {
+        let heard = self.state.0.lock().expect("no panic");
+        let (heard, late) = self
+            .state
+            .1
+            .wait_timeout_while(heard, DEADLINE, |h| !enough(h))
+            .expect("no panic");
+        drop(heard);
+        assert!(
+            !late.timed_out(),
+            "the worker has not said it in {DEADLINE:?}"
+        );
+    }
+
+    fn note(&self, note: impl FnOnce(&mut Heard)) {
+        note(&mut self.state.0.lock().expect("no panic"));
+        self.state.1.notify_all();
+    }
+}
+
+/// The thread's side.
+struct Desk {
+    node: Node,
+    leases: VecDeque<Lease>,
+    temper: Temper,
+}
+
+impl Desk {
+    fn serve(&mut self, stream: TcpStream) {
+        let mut reader = BufReader::new(stream);
+        let Some((line, body)) = request(&mut reader) else {
+            return;
+        };
+        let (status, answer) = self.answer(&line, body);
+        let answer = format!(
+            "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{answer}",
+            answer.len()
+        );
+        // The worker may have been killed meanwhile.
+        drop(reader.into_inner().write_all(answer.as_bytes()));
+    }
+
+    fn answer(&mut self, line: &str, body: Vec<u8>) -> (&'static str, String) {
+        let target = line.split(' ').nth(1).unwrap_or_default();
+        let stale = self.temper == Temper::Stale;
+        match target.split('?').next().unwrap_or_default() {
+            "/v1/lease" => {
+                let lease = self.leases.pop_front();
+                self.node.note(|h| h.lent += usize::from(lease.is_some()));
+                let finished = LeaseAnswer::Finished;
+                let answer = lease.map_or(finished, |l| LeaseAnswer::Job(Box::new(l)));
+                ("200 OK", serde_json::to_string(&answer).expect("JSON"))
+            }
+            "/v1/lease/renew" => {
+                self.node.note(|h| h.renewals += 1);
+                if stale {
+                    refusal()
+                } else {
+                    ("204 No Content", String::new())
+                }
+            }
+            "/v1/lease/fail" => {
+                let failure = serde_json::from_slice(&body).expect("a failure");
+                self.node.note(|h| h.failures.push(failure));
+                ("204 No Content", String::new())
+            }
+            "/v1/object" if !stale => {
+                let bundle = decode(body.into()).expect("a bundle");
+                let ack = serde_json::json!({
+                    "kind": "model", "id": bundle.header.id, "outcome": "new",
+                    "acked_by": ["n"], "standins": [], "bytes": 1,
+                });
+                self.node
+                    .note(|h| h.models.push((bundle, target.to_owned())));
+                ("200 OK", ack.to_string())
+            }
+            _ => refusal(),
+        }
+    }
+}
+
+fn refusal() -> (&'static str, String) {
+    let fault = Fault::new(FaultKind::Refused, "the lease is another worker's");
+    ("409 Conflict", serde_json::to_string(&fault).expect("JSON"))
+}
+
+/// Reads one request: its first line and its body.
+fn request(reader: &mut BufReader<TcpStream>) -> Option<(String, Vec<u8>)> {
+    let mut first = String::new();
+    reader.read_line(&mut first).ok()?;
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        let line = line.trim().to_ascii_lowercase();
+        if line.is_empty() {
+            break;
+        }
+        if let Some(value) = line.strip_prefix("content-length:") {
+            length = value.trim().parse().ok()?;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    Some((first, body))
+}
