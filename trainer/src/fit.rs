@@ -192,3 +192,78 @@ impl Pass<'_> {
         loss.to_kind(Kind::Double).double_value(&[])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tch::{Device, Tensor};
+    use wire::run::Hyper;
+
+    use super::{FitError, Lesson, Sample, fit, score};
+    use crate::network::Network;
+    use crate::recipe::Recipe;
+    use crate::seed::Dice;
+    use crate::stop::Stop;
+
+    /// Chips and labels that have nothing to do with each other: what is learned does not last.
+    fn noise(count: usize, word: &str) -> Sample {
+        let mut dice = Dice::new(1, &[word]);
+        let mut draw = |n: usize| -> Vec<f64> { (0..n).map(|_| dice.unit() * 2.0 - 1.0).collect() };
+        let chips = Tensor::from_slice(&draw(count * 3 * 64)).to_kind(tch::Kind::Float);
+        #[expect(clippy::cast_possible_truncation, reason = "labels are 32-bit floats")]
+        let labels = draw(count).into_iter().map(|v| v as f32).collect();
+        Sample {
+            chips: chips.reshape([-1, 3, 8, 8]),
+            labels,
+        }
+    }
+
+    #[test]
+    fn the_weights_of_the_best_epoch_remain_to_the_bit() {
+        let (train, validation) = (noise(64, "train"), noise(32, "validation"));
+        let lesson = Lesson {
+            train: &train,
+            validation: &validation,
+            label_variance: 1.0,
+        };
+        let hyper = Hyper {
+            epochs: 40,
+            learning_rate: 0.01,
+            patience: 5,
+            ..Hyper::default()
+        };
+        let dice = &mut Dice::new(1, &["order"]);
+        let mut network = Network::new(Recipe::NdviCnn, Device::Cpu, &mut Dice::new(1, &[]));
+        let course = fit(&mut network, &lesson, &hyper, dice, &Stop::default()).expect("weights");
+        let last = course.epochs.last().expect("an epoch");
+        let best = course.epochs.iter().find(|e| e.epoch == course.best_epoch);
+        let best = best.expect("the best epoch");
+        assert_eq!(
+            last.epoch,
+            best.epoch + 5,
+            "patience ran out after the best epoch"
+        );
+        assert!(last.validation_mse > best.validation_mse);
+        let now = score(&network, &validation);
+        assert_eq!(
+            now.to_bits(),
+            best.validation_mse.to_bits(),
+            "{now} {best:?}"
+        );
+    }
+
+    #[test]
+    fn a_wish_to_stop_ends_it() {
+        let sample = noise(8, "train");
+        let lesson = Lesson {
+            train: &sample,
+            validation: &sample,
+            label_variance: 1.0,
+        };
+        let stop = Stop::default();
+        stop.wish();
+        let mut network = Network::new(Recipe::NdviCnn, Device::Cpu, &mut Dice::new(1, &[]));
+        let dice = &mut Dice::new(1, &[]);
+        let ended = fit(&mut network, &lesson, &Hyper::default(), dice, &stop);
+        assert_eq!(ended, Err(FitError::Stopped));
+    }
+}

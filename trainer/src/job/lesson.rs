@@ -197,3 +197,82 @@ pub fn tensor(pixels: &[f32], channels: usize, side: usize) -> Tensor {
     let whole = |n: usize| i64::try_from(n).unwrap_or(0);
     Tensor::from_slice(pixels).reshape([-1, whole(channels), whole(side), whole(side)])
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use earth::geocode::{Geocode, Scheme};
+    use earth::split::placement::PlacementRule;
+    use wire::run::{Lease, Run};
+
+    use super::{Cuts, prepare};
+    use crate::chips::blocks::block_of;
+    use crate::chips::{ChipSet, Position};
+
+    const SIDE_CHIPS: u32 = 4;
+
+    fn lease() -> Lease {
+        let geocode = Geocode::parse(Scheme::Geohash, "9xj5k").expect("a cell");
+        Lease {
+            token: 1,
+            expires_millis: 1,
+            run: Run {
+                name: "r".to_owned(),
+                recipe: "ndvi-cnn".to_owned(),
+                query: query::Query::default(),
+                mode: wire::run::Mode::Partitioned,
+                hyper: wire::run::Hyper::default(),
+                seed: 1,
+            },
+            geocode: geocode.to_string(),
+            placement_key: PlacementRule::Whole.key(&geocode),
+            splits: Vec::new(),
+        }
+    }
+
+    /// Three dates of 12 × 12 chips of one pixel whose label is the number of their block.
+    fn cuts() -> Cuts {
+        let mut set = ChipSet::new(1, 1);
+        for _date in 0..3 {
+            for (row, column) in (0..12).flat_map(|r| (0..12).map(move |c| (r, c))) {
+                let position = Position { row, column };
+                let block = block_of(position, SIDE_CHIPS);
+                let number = u16::try_from(block.row * 3 + block.column).expect("a small number");
+                set.pixels.push(f32::from(number));
+                set.labels.push(f32::from(number));
+                set.positions.push(position);
+            }
+        }
+        Cuts {
+            set,
+            splits: 3,
+            side_chips: SIDE_CHIPS,
+        }
+    }
+
+    #[test]
+    fn no_place_is_learned_from_on_one_date_and_judged_on_another() {
+        let material = prepare(&cuts(), &lease()).expect("enough chips");
+        let undo = |l: &f32| material.normalisation.label.undo(*l).round().to_bits();
+        let learned: BTreeSet<u32> = material.train.labels.iter().map(undo).collect();
+        let judged: BTreeSet<u32> = material.validation.labels.iter().map(undo).collect();
+        assert_eq!((learned.len(), judged.len()), (7, 2));
+        assert!(learned.is_disjoint(&judged), "{learned:?} {judged:?}");
+        assert_eq!(
+            material.validation.labels.len(),
+            2 * 16 * 3,
+            "every date of a held-out block"
+        );
+    }
+
+    #[test]
+    fn normalisation_is_measured_on_training_chips_alone() {
+        let material = prepare(&cuts(), &lease()).expect("enough chips");
+        let labels = &material.train.labels;
+        let mean: f32 = labels.iter().sum::<f32>() / labels.len() as f32;
+        assert!(mean.abs() < 1e-5, "{mean}");
+        let band = material.normalisation.bands[0];
+        assert!((band.mean - material.normalisation.label.mean).abs() < 1e-9);
+    }
+}
