@@ -1,16 +1,14 @@
-//! The files of a split: what is written is read back, any damage is found, GDAL agrees.
+//! The files of a split: what is written is read back, any damage is found.
+//!
+//! What GDAL makes of them: `tests/gdal/files.rs`.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot set up must fail")]
 
-use std::process::Command;
-
-use earth::crs::Crs;
 use earth::geocode::{Geocode, Scheme};
-use earth::geotiff::{BandImage, GeoTiff, Image, encode_geotiff};
+use earth::geotiff::GeoTiff;
 use earth::grid::Grid;
-use earth::raster::georef::{Affine, Georef};
 use earth::raster::pixel::Pixel;
-use earth::raster::reproject::{Kernel, Warped};
+use earth::raster::reproject::Warped;
 use earth::raster::{Raster, Samples};
 use earth::split::codec::{
     DecodeError, Encoded, SEAL_END, asset_name, decode, encode, head_length, read_meta, verify,
@@ -198,152 +196,4 @@ proptest! {
         }
         drop((decode(&bytes, &[0]), GeoTiff::open(&bytes), GeoTiff::open(&garbage)));
     }
-}
-
-/// Tells whether GDAL's programs are there, and says so if not.
-#[allow(clippy::print_stderr, reason = "a skipped test must be seen")]
-fn has_gdal() -> bool {
-    let found = ["gdalinfo", "gdal_translate"].iter().all(|p| {
-        Command::new(p)
-            .arg("--version")
-            .output()
-            .is_ok_and(|o| o.status.success())
-    });
-    if !found {
-        eprintln!("SKIPPED: GDAL's programs are not installed (cargo xtask setup)");
-    }
-    found
-}
-
-/// Runs a program of GDAL's on a file; warnings fail the test.
-fn gdal(program: &str, arguments: &[&str]) -> String {
-    let out = Command::new(program).args(arguments).output().unwrap();
-    let errors = String::from_utf8_lossy(&out.stderr);
-    assert!(
-        out.status.success() && errors.is_empty(),
-        "{program} {arguments:?}: {errors}"
-    );
-    String::from_utf8(out.stdout).unwrap()
-}
-
-/// Writes an image of one sample type and holds what GDAL reads against it.
-fn check_with_gdal<T: Pixel>(size: (u32, u32), georef: &Georef, fill: Option<f64>) {
-    let folder = tempfile::tempdir().unwrap();
-    let (tif, raw) = (folder.path().join("a.tif"), folder.path().join("a.raw"));
-    let count = size.0 as usize * size.1 as usize;
-    let first: Vec<T> = pattern(count, fill);
-    let second: Vec<T> = first.iter().rev().copied().collect();
-    let rasters = [first.clone(), second.clone()]
-        .map(|v| Raster::new(size.0, size.1, T::into_samples(v)).unwrap());
-    let bands: Vec<_> = ["B02", "a<b>&\"ö"]
-        .iter()
-        .zip(&rasters)
-        .map(|(name, raster)| BandImage {
-            name,
-            raster,
-            scale: 1e-4,
-            offset: -0.1,
-            overview: Kernel::Bilinear,
-        })
-        .collect();
-    let image = Image {
-        georef,
-        bands: &bands,
-        fill,
-        items: &[("WHAT", "test".to_owned())],
-    };
-    let bytes = encode_geotiff(&image).unwrap();
-    std::fs::write(&tif, &bytes).unwrap();
-    let (tif, raw) = (tif.to_str().unwrap(), raw.to_str().unwrap());
-    gdal("gdal_translate", &["-q", "-of", "ENVI", tif, raw]);
-    let read: Vec<T> = std::fs::read(raw)
-        .unwrap()
-        .chunks_exact(size_of::<T>())
-        .map(T::get_bytes)
-        .collect();
-    let bits = |v: &[T]| {
-        let mut bytes = vec![0; size_of_val(v)];
-        v.iter()
-            .zip(bytes.chunks_exact_mut(size_of::<T>()))
-            .for_each(|(s, b)| s.put_bytes(b));
-        bytes
-    };
-    assert!(
-        bits(&read) == bits(&[first.clone(), second].concat()),
-        "{:?}",
-        T::KIND
-    );
-    let info = gdal("gdalinfo", &[tif]);
-    for wanted in [
-        "INTERLEAVE=BAND",
-        "COMPRESSION=ZSTD",
-        "Offset: -0.1",
-        "WHAT=test",
-    ] {
-        assert!(info.contains(wanted), "{wanted} is not in {info}");
-    }
-    assert!(info.contains("Description = a<b>&\"ö"), "{info}");
-    let own = GeoTiff::open(&bytes).unwrap();
-    assert_eq!(own.fill(), fill.filter(|f| !f.is_nan()));
-    let back = own.decode(&bytes, &[0], 0).unwrap();
-    assert!(bits(T::of(back[0].samples()).unwrap()) == bits(&first));
-}
-
-fn at(code: u32, size: (u32, u32), affine: [f64; 6]) -> Georef {
-    let affine = Affine::new(affine).unwrap();
-    Georef {
-        crs: Crs::from_epsg(code).unwrap(),
-        affine,
-        width: size.0,
-        height: size.1,
-    }
-}
-
-#[test]
-fn gdal_reads_the_very_bits_of_every_sample_type() {
-    if !has_gdal() {
-        return;
-    }
-    let small = (37, 29);
-    let lonlat = at(4326, small, [-7.5, 1e-4, 0.0, 52.5, 0.0, -1e-4]);
-    check_with_gdal::<u8>(small, &lonlat, Some(0.0));
-    check_with_gdal::<i16>(small, &lonlat, Some(-9999.0));
-    check_with_gdal::<u32>(small, &lonlat, None);
-    check_with_gdal::<i32>(small, &lonlat, Some(-2_147_483_648.0));
-    let large = (1300, 777);
-    let mercator = at(3857, large, [-8e5, 10.0, 0.0, 6.9e6, 0.0, -10.0]);
-    check_with_gdal::<u16>(large, &mercator, Some(0.0));
-    check_with_gdal::<f32>(large, &mercator, Some(f64::NAN));
-    let rotated = at(32_629, large, [5e5, 9.0, 2.0, 5.8e6, 2.0, -9.0]);
-    check_with_gdal::<f64>(large, &rotated, None);
-}
-
-#[test]
-fn gdal_sees_a_splits_place_names_and_fill() {
-    if !has_gdal() {
-        return;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("r10.tif");
-    let split = split("gc6dr");
-    std::fs::write(&path, &split.files[0].1).unwrap();
-    let info = gdal("gdalinfo", &[path.to_str().unwrap()]);
-    for wanted in [
-        "ID[\"EPSG\",4326]",
-        "Description = B03",
-        "NoData Value=0",
-        "GLEBE_SPLIT=s2/S2A_20221005T115411_T29UNU~gc6dr",
-        "ACQUISITION_TIME=2022-10-05T11:54:11Z",
-    ] {
-        assert!(info.contains(wanted), "{wanted} is not in {info}");
-    }
-    // The first directory stands right behind the structural lines, as validators demand.
-    let bytes = &split.files[0].1;
-    let lines: usize = std::str::from_utf8(&bytes[38..44])
-        .unwrap()
-        .parse()
-        .unwrap();
-    let first = u32::from_le_bytes(bytes[4..8].try_into().unwrap()) as usize;
-    assert_eq!(first, (8 + 43 + lines).next_multiple_of(2));
-    assert!(first < 300);
 }
