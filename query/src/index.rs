@@ -103,6 +103,11 @@ impl<S> IndexSet<S> {
         Some((number, keys))
     }
 
+    /// Returns the scans, for their keeper to list and strike rows in.
+    pub fn scans_mut(&mut self) -> &mut Scans<S> {
+        &mut self.scans
+    }
+
     /// Returns the row of that number.
     pub fn row(&self, number: RowNumber) -> Option<Row<'_>> {
         self.rows.row(number)

@@ -52,6 +52,22 @@ pub enum Clause {
 }
 
 impl Clause {
+    /// Every kind, in order.
+    pub const ALL: [Self; 12] = [
+        Self::Collection,
+        Self::Dataset,
+        Self::Scene,
+        Self::Id,
+        Self::Geocode,
+        Self::Bbox,
+        Self::Intersects,
+        Self::Datetime,
+        Self::MinCloud,
+        Self::MaxCloud,
+        Self::MinCoverage,
+        Self::MaxCoverage,
+    ];
+
     /// Returns the flag that sets it.
     pub fn flag(self) -> &'static str {
         match self {
