@@ -68,6 +68,7 @@ proptest! {
             prop_assert!(page.rows.len() <= rows_max);
             ids.extend(page.rows.iter().filter_map(query::row::Row::id).map(|id| id.to_string()));
             after = page.next;
+            prop_assert!(ids.len() <= data.len(), "a page was given twice");
             if after.is_none() {
                 prop_assert_eq!(page.matched, ids.len() as u64);
                 break;
@@ -110,6 +111,8 @@ proptest! {
                         .filter_map(|row| order.position(row))
                         .map(|position| (position.clone(), position.id.to_string()))
                         .collect();
+                    prop_assert!(!items.is_empty() || page.next.is_none());
+                    prop_assert!(items.first().map(|i| &i.0) != after.as_ref() || after.is_none());
                     merge.push(node, items);
                     let next = page.next;
                     if next.is_none() {
