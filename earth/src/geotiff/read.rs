@@ -4,7 +4,8 @@
 //!
 //! *Not here*: GeoTIFFs of others (ingest reads those with GDAL), checksums (`split::codec`).
 
-use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use rayon::iter::{IndexedParallelIterator, ParallelIterator};
+use rayon::slice::{ParallelSlice, ParallelSliceMut};
 
 use crate::geotiff::directory::{SEPARATE, ZSTD, format_of, tag};
 use crate::geotiff::predictor::predictor_of;
@@ -189,15 +190,22 @@ impl Picture {
         let parts = (band * tiles..(band + 1) * tiles)
             .map(|number| self.tile(bytes, number))
             .collect::<Result<Vec<_>, _>>()?;
-        let decoded = parts
-            .into_par_iter()
-            .map(|part| decompress::<T>(part, &self.shape))
-            .collect::<Vec<_>>();
         let mut image = vec![T::default(); pixels];
-        for (number, samples) in decoded.into_iter().enumerate() {
-            let samples = samples.ok_or(ReadError::Tile(band * tiles + number))?;
-            place(&samples, &self.shape, number, &mut image);
-        }
+        let strip = self.shape.width as usize * self.shape.tile_height as usize;
+        let across = self.shape.across();
+        image
+            .par_chunks_mut(strip)
+            .zip(parts.par_chunks(across))
+            .enumerate()
+            .try_for_each(|(row, (strip, parts))| {
+                for (column, part) in parts.iter().enumerate() {
+                    let number = band * tiles + row * across + column;
+                    let samples = decompress::<T>(part, &self.shape);
+                    let samples = samples.ok_or(ReadError::Tile(number))?;
+                    place(&samples, &self.shape, column, strip);
+                }
+                Ok(())
+            })?;
         Ok(image)
     }
 

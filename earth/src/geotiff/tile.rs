@@ -116,13 +116,16 @@ pub(super) fn decompress<T: Pixel>(bytes: &[u8], shape: &Shape) -> Option<Vec<T>
     Some(undo(&plain, shape.tile_width as usize))
 }
 
-/// Copies a tile's samples into the image, the part past the edge left out.
-pub(super) fn place<T: Pixel>(samples: &[T], shape: &Shape, tile: usize, image: &mut [T]) {
-    let (left, top) = shape.corner(tile);
-    let (width, height) = (shape.width as usize, shape.height as usize);
-    let columns = (shape.tile_width as usize).min(width - left);
-    let lines = samples.chunks_exact(shape.tile_width as usize);
-    for (row, line) in (top..height).zip(lines) {
-        image[row * width + left..row * width + left + columns].copy_from_slice(&line[..columns]);
+/// Copies the samples of the tile in a column of tiles into its strip of the image: as many rows
+/// as a tile has, fewer at the lower edge; the part past the edge is left out.
+pub(super) fn place<T: Pixel>(samples: &[T], shape: &Shape, column: usize, strip: &mut [T]) {
+    let (width, tile_width) = (shape.width as usize, shape.tile_width as usize);
+    let left = column * tile_width;
+    let right = (left + tile_width).min(width);
+    let rows = strip
+        .chunks_exact_mut(width)
+        .zip(samples.chunks_exact(tile_width));
+    for (row, line) in rows {
+        row[left..right].copy_from_slice(&line[..right - left]);
     }
 }

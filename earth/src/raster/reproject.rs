@@ -260,3 +260,82 @@ fn clamp((low, high): (f64, f64), margin: f64, size: u32) -> Option<(u32, u32)> 
     let end = (high + margin).ceil().min(f64::from(size)) as u32;
     (end > first).then(|| (first, end - first))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Kernel, SourceBand, Warp, WarpError, Warped};
+    use crate::raster::georef::{Affine, Georef, PixelWindow};
+    use crate::raster::{Raster, Samples};
+
+    /// One row of pixels of one degree from a longitude on.
+    fn row(west: f64, width: u32) -> Georef {
+        let affine = Affine::new([west, 1.0, 0.0, 1.0, 0.0, -1.0]).unwrap();
+        Georef {
+            crs: crate::crs::Crs::wgs84(),
+            affine,
+            width,
+            height: 1,
+        }
+    }
+
+    fn warp(source: &Georef, target: &Georef, values: Vec<i16>, kernel: Kernel) -> Warped {
+        let raster = Raster::new(source.width, 1, Samples::I16(values)).unwrap();
+        let warp = Warp::plan(source, target, kernel).unwrap().unwrap();
+        let band = SourceBand {
+            raster: &raster,
+            window: source.whole(),
+            fill: Some(0.0),
+        };
+        warp.run(&band).unwrap()
+    }
+
+    #[test]
+    fn pixels_off_the_raster_are_void_and_not_in_its_footprint() {
+        for kernel in [Kernel::Nearest, Kernel::Bilinear] {
+            let found = warp(&row(10.0, 3), &row(8.0, 4), vec![5, 0, 7], kernel);
+            assert_eq!(found.raster.samples(), &Samples::I16(vec![0, 0, 5, 0]));
+            assert_eq!(found.valid, [false, false, true, false]);
+            assert_eq!(found.in_footprint, 2);
+        }
+    }
+
+    #[test]
+    fn a_value_that_happens_to_be_the_fill_value_moves_beside_it() {
+        let found = warp(&row(10.0, 2), &row(10.5, 1), vec![-4, 4], Kernel::Bilinear);
+        assert_eq!(found.raster.samples(), &Samples::I16(vec![-1]));
+        assert_eq!(found.valid, [true]);
+    }
+
+    #[test]
+    fn a_target_off_the_raster_has_no_plan() {
+        assert!(
+            Warp::plan(&row(10.0, 3), &row(40.0, 4), Kernel::Nearest)
+                .unwrap()
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn a_window_without_the_needed_pixels_is_refused() {
+        let (source, target) = (row(0.0, 100), row(40.0, 4));
+        let warp = Warp::plan(&source, &target, Kernel::Nearest)
+            .unwrap()
+            .unwrap();
+        let raster = Raster::new(2, 1, Samples::U8(vec![1, 2])).unwrap();
+        let window = PixelWindow {
+            column: 41,
+            row: 0,
+            width: 2,
+            height: 1,
+        };
+        let run = |window| {
+            warp.run(&SourceBand {
+                raster: &raster,
+                window,
+                fill: None,
+            })
+        };
+        assert!(matches!(run(window), Err(WarpError::Window { .. })));
+        assert!(matches!(run(source.whole()), Err(WarpError::Shape { .. })));
+    }
+}
