@@ -162,6 +162,7 @@ fn hit() -> Hit {
         pixels: 1_000,
         pixels_in_footprint: 900,
         pixels_valid: 800,
+        mask: None,
         bands: vec![band()],
         bytes: 4_096,
         owners: texts(&["12D3KooWa", "12D3KooWb"]),
@@ -360,6 +361,11 @@ fn a_search_keeps_its_form() {
     );
     check("search-request-empty", &SearchRequest::default());
     check("search-line-hit", &SearchLine::Hit(Box::new(hit())));
+    let mask = counts().mask;
+    check(
+        "search-line-hit-mask",
+        &SearchLine::Hit(Box::new(Hit { mask, ..hit() })),
+    );
     let asked = Asked {
         node: "12D3KooWa".to_owned(),
         slots: 8_192,
