@@ -1,8 +1,8 @@
 //! The peer: store, ring, swarm, queries, runs, HTTP.
 //!
 //! ```text
-//! http ──▶ cluster ──▶ replicate, scatter ──▶ (own node: answer; others: swarm ──▶ answer)
-//!                                                        answer ──▶ store, runs
+//! http ─▶ conduit ─▶ cluster ─▶ replicate, scatter ─▶ (own node: answer; others: swarm ─▶ answer)
+//!                                                            answer ─▶ store, runs
 //! ```
 //! *Invariants*: `store` and `runs` know one node only and block; they are called on blocking
 //! threads. `cluster` is the one way from HTTP to more than one node, also when there is only one.
@@ -10,6 +10,13 @@
 //!
 //! *Not here*: decoding of foreign bytes (ingest), training (trainer), the command line (cli).
 
+pub mod conduit;
+pub mod config;
+pub mod daemon;
+pub mod embedded;
+pub mod http;
+mod lock;
+pub mod models;
 pub mod store;
 
 pub mod answer;

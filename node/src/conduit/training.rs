@@ -1,0 +1,87 @@
+//! Runs for users, leases for workers, and the model that ends a job.
+//!
+//! *Invariants*: only the newest token of a job publishes, and what it publishes replaces what an
+//! earlier one left: one model a job.
+//!
+//! *Not here*: planning at each node (`answer`), the book of jobs (`runs`).
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use wire::bundle::Kind;
+use wire::fault::{Fault, FaultKind};
+use wire::model::Metrics;
+use wire::object::PutAck;
+use wire::run::{
+    Failure, LeaseAnswer, LeaseRequest, Mode, Plan, Renew, Run, RunCancelled, RunView, Runs,
+};
+
+use super::{Conduit, blocking, wrong};
+use crate::store::{Object, PutMode};
+
+/// What a published model says of itself.
+#[derive(Deserialize)]
+struct Published {
+    metrics: Metrics,
+}
+
+impl Conduit {
+    /// Plans a run where its data lies; in a dry run only says what would be done.
+    pub(crate) async fn start_run(&self, run: Run, dry_run: bool) -> Result<Plan, Fault> {
+        if run.mode == Mode::Distributed {
+            return Err(Fault::new(
+                FaultKind::Usage,
+                "this version trains one model per geocode",
+            )
+            .try_("--mode partitioned"));
+        }
+        self.cluster.start_run(run, dry_run).await
+    }
+
+    pub(crate) async fn runs(&self) -> Runs {
+        self.cluster.run_summaries().await
+    }
+
+    pub(crate) async fn run(&self, name: &str) -> Result<RunView, Fault> {
+        let none = || Fault::new(FaultKind::Nothing, format!("there is no run {name}"));
+        self.cluster.run_view(name).await?.ok_or_else(none)
+    }
+
+    pub(crate) async fn cancel_run(&self, name: &str) -> Result<RunCancelled, Fault> {
+        self.cluster.cancel_run(name).await
+    }
+
+    /// Lends a job of this node to a worker.
+    pub(crate) async fn lease(&self, request: LeaseRequest) -> Result<LeaseAnswer, Fault> {
+        let runs = Arc::clone(&self.runs);
+        blocking(move || runs.lease(&request)).await?
+    }
+
+    pub(crate) async fn renew(&self, lease: Renew) -> Result<(), Fault> {
+        let runs = Arc::clone(&self.runs);
+        blocking(move || runs.renew(&lease)).await?
+    }
+
+    pub(crate) async fn fail(&self, failure: Failure) -> Result<(), Fault> {
+        let runs = Arc::clone(&self.runs);
+        blocking(move || runs.fail(&failure)).await?
+    }
+
+    /// Keeps the model of a job and ends the job.
+    pub(super) async fn publish(&self, object: Object, lease: Renew) -> Result<PutAck, Fault> {
+        let id = format!("{}/{}", lease.run, lease.geocode);
+        if object.key.kind != Kind::Model || object.key.id != id {
+            let what = format!("the lease is for model {id}, not {}", object.key);
+            return Err(Fault::new(FaultKind::Usage, what));
+        }
+        let config = object.files.iter().find(|f| f.name == "config.json");
+        let config = config.map_or(&[][..], |f| &f.bytes);
+        let published: Published = serde_json::from_slice(config).map_err(|e| wrong(&e))?;
+        let (runs, token) = (Arc::clone(&self.runs), lease.clone());
+        blocking(move || runs.may_publish(&token)).await??;
+        let ack = self.cluster.put(object, PutMode::Overwrite).await?;
+        let runs = Arc::clone(&self.runs);
+        blocking(move || runs.published(&lease, published.metrics)).await??;
+        Ok(ack)
+    }
+}

@@ -1,0 +1,28 @@
+//! How a node is to run.
+//!
+//! *Invariants*: nothing is opened or listened on here.
+//!
+//! *Not here*: flags, files and their precedence (cli).
+
+use std::path::PathBuf;
+
+/// How a node is to run: what `glebe up` is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Folder of the store.
+    pub data: PathBuf,
+    /// `HOST:PORT` on which other nodes reach it; port 0 takes a free one.
+    pub listen: String,
+    /// `HOST:PORT` on which users and workers reach it; port 0 takes a free one.
+    pub http: String,
+    /// `HOST:PORT` of a member to join.
+    pub join: Option<String>,
+    /// File with the join token.
+    pub token_file: Option<PathBuf>,
+    /// Replicas of a new cluster; its default if absent.
+    pub replicas: Option<u8>,
+    /// Names the machine, so that replicas land on distinct ones.
+    pub host_label: Option<String>,
+    /// Training workers at once.
+    pub workers: u16,
+}

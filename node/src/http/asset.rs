@@ -1,0 +1,139 @@
+//! Files of splits and models, whole or in part.
+//!
+//! *Invariants*: bytes are verified before the first of them is sent; the entity tag is their
+//! BLAKE3, so a cache never serves another content under it.
+//!
+//! *Not here*: fetching a file from an owner (`cluster`).
+
+use std::ops::Range;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use wire::bundle::Kind;
+use wire::params::{AssetParams, ModelFileParams};
+
+use super::App;
+use super::reply::{Asked, Failed};
+use crate::store::ObjectKey;
+
+/// What a range header asks for.
+#[derive(Debug, PartialEq, Eq)]
+enum Part {
+    /// Everything: no range, or one that is not understood (RFC 9110 §14.2).
+    Whole,
+    /// These bytes.
+    Bytes(Range<usize>),
+    /// None that the file has.
+    Outside,
+}
+
+pub(super) async fn split_asset(
+    State(app): State<App>,
+    Asked(params): Asked<AssetParams>,
+    headers: HeaderMap,
+) -> Result<Response, Failed> {
+    let key = ObjectKey::new(Kind::Split, params.id);
+    let bytes = app.conduit.file(&key, &params.asset).await?;
+    Ok(file(bytes, &params.asset, &headers))
+}
+
+pub(super) async fn model_file(
+    State(app): State<App>,
+    Asked(params): Asked<ModelFileParams>,
+    headers: HeaderMap,
+) -> Result<Response, Failed> {
+    let key = ObjectKey::new(Kind::Model, format!("{}/{}", params.run, params.geocode));
+    let bytes = app.conduit.file(&key, &params.name).await?;
+    Ok(file(bytes, &params.name, &headers))
+}
+
+/// Answers with a file as far as its reader wants it.
+fn file(bytes: Bytes, name: &str, asked: &HeaderMap) -> Response {
+    let tag = format!("\"{}\"", blake3::hash(&bytes).to_hex());
+    let mut headers = HeaderMap::new();
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static(media_type(name)),
+    );
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        headers.insert(header::ETAG, tag);
+    }
+    let text = |name| asked.get(name).and_then(|v: &HeaderValue| v.to_str().ok());
+    let known = text(header::IF_NONE_MATCH);
+    if known.is_some_and(|k| k.trim() == "*" || k.split(',').any(|t| t.trim() == tag)) {
+        return (StatusCode::NOT_MODIFIED, headers).into_response();
+    }
+    let same = text(header::IF_RANGE).is_none_or(|t| t == tag);
+    let range = text(header::RANGE).filter(|_| same);
+    match part(range, bytes.len()) {
+        Part::Whole => (headers, bytes).into_response(),
+        Part::Bytes(range) => {
+            let text = format!("bytes {}-{}/{}", range.start, range.end - 1, bytes.len());
+            let content_range = [(header::CONTENT_RANGE, text)];
+            let status = StatusCode::PARTIAL_CONTENT;
+            (status, headers, content_range, bytes.slice(range)).into_response()
+        }
+        Part::Outside => {
+            let content_range = [(header::CONTENT_RANGE, format!("bytes */{}", bytes.len()))];
+            (StatusCode::RANGE_NOT_SATISFIABLE, content_range).into_response()
+        }
+    }
+}
+
+/// Reads a range header with a single range.
+fn part(range: Option<&str>, length: usize) -> Part {
+    let Some((first, last)) = range
+        .and_then(|r| r.strip_prefix("bytes="))
+        .and_then(|r| r.split_once('-'))
+    else {
+        return Part::Whole;
+    };
+    let number = |text: &str| text.trim().parse::<usize>().ok();
+    let range = match (number(first), number(last)) {
+        (Some(first), Some(last)) if first <= last => first..length.min(last.saturating_add(1)),
+        (Some(first), None) if last.trim().is_empty() => first..length,
+        (None, Some(count)) if first.trim().is_empty() => length.saturating_sub(count)..length,
+        _ => return Part::Whole,
+    };
+    if range.is_empty() {
+        Part::Outside
+    } else {
+        Part::Bytes(range)
+    }
+}
+
+fn media_type(name: &str) -> &'static str {
+    match name.rsplit_once('.') {
+        Some((_, "tif")) => "image/tiff; application=geotiff; profile=cloud-optimized",
+        Some((_, "json")) => "application/json",
+        Some((_, "jsonl")) => "application/x-ndjson",
+        Some((_, "md")) => "text/markdown; charset=utf-8",
+        _ => "application/octet-stream",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_read_as_rfc_9110_says() {
+        let check =
+            |range: &str, wanted: Part| assert_eq!(part(Some(range), 10), wanted, "{range}");
+        check("bytes=0-3", Part::Bytes(0..4));
+        check("bytes=3-", Part::Bytes(3..10));
+        check("bytes=-4", Part::Bytes(6..10));
+        check("bytes=-40", Part::Bytes(0..10));
+        check("bytes=5-99", Part::Bytes(5..10));
+        check("bytes=10-", Part::Outside);
+        check("bytes=-0", Part::Outside);
+        check("bytes=4-3", Part::Whole);
+        check("bytes=0-1,3-4", Part::Whole);
+        check("lines=0-1", Part::Whole);
+        assert_eq!(part(None, 10), Part::Whole);
+        assert_eq!(part(Some("bytes=0-"), 0), Part::Outside);
+    }
+}

@@ -1,0 +1,19 @@
+//! Models for users.
+//!
+//! *Invariants*: none beyond those of `conduit`.
+//!
+//! *Not here*: their files (`asset`).
+
+use axum::extract::State;
+use wire::model::Models;
+use wire::params::ModelsParams;
+
+use super::App;
+use super::reply::{Answer, Asked, json};
+
+pub(super) async fn list(
+    State(app): State<App>,
+    Asked(params): Asked<ModelsParams>,
+) -> Answer<Models> {
+    json(app.conduit.models(&params).await)
+}

@@ -1,0 +1,86 @@
+//! Health, layout, status, verification, repair and metrics.
+//!
+//! *Invariants*: `/healthz` answers as long as the process lives, `/readyz` once it serves queries.
+//!
+//! *Not here*: how the cluster is asked (`conduit`).
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
+use wire::cluster::{ClusterView, NodeStatus, Status, VerifyReport};
+use wire::fault::{Fault, FaultKind};
+use wire::object::Rebuilt;
+
+use super::App;
+use super::reply::{Answer, Failed, json};
+
+/// Prometheus's text format.
+const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+pub(super) async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+pub(super) async fn readyz(State(app): State<App>) -> Result<&'static str, Failed> {
+    app.conduit.ready().await?;
+    Ok("ok\n")
+}
+
+pub(super) async fn cluster(State(app): State<App>) -> Answer<ClusterView> {
+    json(Ok(app.conduit.cluster()))
+}
+
+pub(super) async fn status(State(app): State<App>) -> Answer<Status> {
+    json(Ok(app.conduit.status().await))
+}
+
+pub(super) async fn verify(State(app): State<App>) -> Answer<VerifyReport> {
+    json(Ok(app.conduit.verify().await))
+}
+
+pub(super) async fn rebuild_index(State(app): State<App>) -> Answer<Rebuilt> {
+    json(app.conduit.rebuild_index().await)
+}
+
+pub(super) async fn metrics(State(app): State<App>) -> Result<impl IntoResponse, Failed> {
+    let gone = || Fault::new(FaultKind::Unreachable, "this node is no member any more");
+    let own = app.conduit.own_status().await.ok_or_else(gone)?;
+    Ok(([(header::CONTENT_TYPE, METRICS_TYPE)], exposition(&own)))
+}
+
+/// Writes a node's figures in Prometheus's text format.
+fn exposition(own: &NodeStatus) -> String {
+    let gauges = [
+        ("splits", "Split replicas held.", own.splits),
+        (
+            "splits_primary",
+            "Split replicas of which this node is primary.",
+            own.splits_primary,
+        ),
+        ("models", "Model replicas held.", own.models),
+        ("stored_bytes", "Bytes of all replicas held.", own.bytes),
+        ("slots", "Slots of which this node is an owner.", own.slots),
+        ("jobs_running", "Jobs lent to workers.", own.jobs_running),
+    ];
+    let mut text = String::new();
+    for (name, help, value) in gauges {
+        text += &format!("# HELP glebe_{name} {help}\n# TYPE glebe_{name} gauge\n");
+        text += &format!("glebe_{name} {value}\n");
+    }
+    text += "# HELP glebe_sent_bytes_total Bytes sent to other nodes, by purpose.\n";
+    text += "# TYPE glebe_sent_bytes_total counter\n";
+    let sent = own.sent;
+    let purposes = [
+        ("gossip", sent.gossip),
+        ("put", sent.put),
+        ("repair", sent.repair),
+        ("query", sent.query),
+        ("pixels", sent.pixels),
+        ("model", sent.model),
+        ("gradient", sent.gradient),
+    ];
+    for (purpose, bytes) in purposes {
+        text += &format!("glebe_sent_bytes_total{{purpose=\"{purpose}\"}} {bytes}\n");
+    }
+    text
+}

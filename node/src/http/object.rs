@@ -1,0 +1,75 @@
+//! Taking in an object.
+//!
+//! *Invariants*: every file is checked against the header as it arrives; no more objects than a
+//! named number are held in memory at a time.
+//!
+//! *Not here*: keeping it (`conduit`).
+
+use axum::body::Body as HttpBody;
+use axum::extract::State;
+use bytes::Bytes;
+use futures::StreamExt;
+use wire::bundle::{BundleHeader, Decoder, Piece};
+use wire::fault::{Fault, FaultKind};
+use wire::object::{PutAck, PutParams};
+
+use super::App;
+use super::reply::{Answer, Asked, json};
+use crate::store::{Object, ObjectFile, ObjectKey};
+
+pub(super) async fn put(
+    State(app): State<App>,
+    Asked(params): Asked<PutParams>,
+    body: HttpBody,
+) -> Answer<PutAck> {
+    let stopping = |_| Fault::new(FaultKind::Unreachable, "the node is stopping");
+    let _turn = app.puts.acquire().await.map_err(stopping)?;
+    let object = read(body).await?;
+    json(app.conduit.put(object, &params).await)
+}
+
+/// Reads a bundle into memory.
+async fn read(body: HttpBody) -> Result<Object, Fault> {
+    let mut decoder = Decoder::new();
+    let mut header: Option<BundleHeader> = None;
+    let mut files: Vec<Vec<u8>> = Vec::new();
+    let mut stream = body.into_data_stream();
+    while let Some(bytes) = stream.next().await {
+        let bytes = bytes.map_err(|e| cut_off(&e))?;
+        for piece in decoder.push(bytes).map_err(|e| wrong(&e))? {
+            match piece {
+                Piece::Header(found) => {
+                    files = vec![Vec::new(); found.files.len()];
+                    header = Some(found);
+                }
+                Piece::Bytes(file, bytes) => {
+                    if let Some(file) = files.get_mut(file) {
+                        file.extend_from_slice(&bytes);
+                    }
+                }
+                Piece::FileEnd(_) => {}
+            }
+        }
+    }
+    decoder.finish().map_err(|e| wrong(&e))?;
+    let header = header.ok_or_else(|| Fault::new(FaultKind::Data, "the body is empty"))?;
+    let named = header.files.into_iter().zip(files);
+    Ok(Object {
+        key: ObjectKey::new(header.kind, header.id),
+        placement_key: header.placement_key,
+        files: named
+            .map(|(entry, bytes)| ObjectFile {
+                name: entry.name,
+                bytes: Bytes::from(bytes),
+            })
+            .collect(),
+    })
+}
+
+fn wrong(error: &wire::bundle::BundleError) -> Fault {
+    Fault::new(FaultKind::Data, "the object cannot be read").because(error.to_string())
+}
+
+fn cut_off(error: &axum::Error) -> Fault {
+    Fault::new(FaultKind::Data, "the object was cut off").because(error.to_string())
+}

@@ -1,0 +1,59 @@
+//! Runs for users, leases for workers.
+//!
+//! *Invariants*: leases are about this node's own jobs; a worker never asks another node.
+//!
+//! *Not here*: planning (`conduit`), the book of jobs (`runs`).
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use wire::params::DryRun;
+use wire::run::{
+    Failure, LeaseAnswer, LeaseRequest, Plan, Renew, Run, RunCancelled, RunView, Runs,
+};
+
+use super::App;
+use super::reply::{Answer, Asked, Body, Failed, json, nothing};
+
+pub(super) async fn list(State(app): State<App>) -> Answer<Runs> {
+    json(Ok(app.conduit.runs().await))
+}
+
+pub(super) async fn start(
+    State(app): State<App>,
+    Asked(DryRun { dry_run }): Asked<DryRun>,
+    Body(run): Body<Run>,
+) -> Answer<Plan> {
+    json(app.conduit.start_run(run, dry_run).await)
+}
+
+pub(super) async fn view(State(app): State<App>, Path(name): Path<String>) -> Answer<RunView> {
+    json(app.conduit.run(&name).await)
+}
+
+pub(super) async fn cancel(
+    State(app): State<App>,
+    Path(name): Path<String>,
+) -> Answer<RunCancelled> {
+    json(app.conduit.cancel_run(&name).await)
+}
+
+pub(super) async fn lease(
+    State(app): State<App>,
+    Body(request): Body<LeaseRequest>,
+) -> Answer<LeaseAnswer> {
+    json(app.conduit.lease(request).await)
+}
+
+pub(super) async fn renew(
+    State(app): State<App>,
+    Body(lease): Body<Renew>,
+) -> Result<StatusCode, Failed> {
+    nothing(app.conduit.renew(lease).await)
+}
+
+pub(super) async fn fail(
+    State(app): State<App>,
+    Body(failure): Body<Failure>,
+) -> Result<StatusCode, Failed> {
+    nothing(app.conduit.fail(failure).await)
+}
