@@ -148,13 +148,11 @@ impl From<SchemeArg> for Scheme {
 
 /// Accepts the name of a known dataset.
 fn dataset_name(text: &str) -> Result<String, String> {
-    match earth::dataset::dataset(text) {
-        Some(dataset) => Ok(dataset.name.to_owned()),
-        None => {
-            let names: Vec<_> = earth::dataset::DATASETS.iter().map(|d| d.name).collect();
-            Err(format!("unknown dataset; known are {}", names.join(", ")))
-        }
-    }
+    let known = earth::dataset::dataset(text).map(|d| d.name.to_owned());
+    known.ok_or_else(|| {
+        let names: Vec<_> = earth::dataset::DATASETS.iter().map(|d| d.name).collect();
+        format!("unknown dataset; known are {}", names.join(", "))
+    })
 }
 
 /// Parses a sensing time: RFC 3339, or a date that stands for its first instant in UTC.

@@ -79,16 +79,15 @@ fn make_world(args: &SynthArgs) -> anyhow::Result<ExitCode> {
 
 /// Prints an error as users meet it: what, because, try.
 fn complain(error: &anyhow::Error) {
-    let mut text = format!("error: {error}\n");
     let fault = error.downcast_ref::<Fault>();
-    let because = fault.map(|f| f.because.clone());
-    let because = because.unwrap_or_else(|| error.chain().skip(1).map(|c| c.to_string()).collect());
-    for reason in because {
-        text.push_str(&format!("  because {reason}\n"));
-    }
-    if let Some(step) = fault.and_then(|f| f.try_.as_ref()) {
-        text.push_str(&format!("  try: {step}\n"));
-    }
+    let because = fault.map_or_else(
+        || error.chain().skip(1).map(ToString::to_string).collect(),
+        |fault| fault.because.clone(),
+    );
+    let mut lines = vec![format!("error: {error}")];
+    lines.extend(because.iter().map(|reason| format!("  because {reason}")));
+    let step = fault.and_then(|f| f.try_.as_ref());
+    lines.extend(step.map(|step| format!("  try: {step}")));
     // Standard error may be closed; there is nobody left to tell.
-    stderr().write_all(text.as_bytes()).unwrap_or(());
+    writeln!(stderr(), "{}", lines.join("\n")).unwrap_or(());
 }

@@ -255,7 +255,7 @@ impl Ingest<'_> {
         // Splits of an earlier precision of a collection that was made anew are not this scene's.
         let own = |code: &String| job.plan.cells.iter().any(|c| c.to_string() == *code);
         stored.retain(|code, _| own(code));
-        Ok(self.of_same_bytes(job, stored).await?)
+        self.of_same_bytes(job, stored).await
     }
 
     /// Keeps stored splits only if they come from the same bytes; fails otherwise.

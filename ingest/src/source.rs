@@ -204,7 +204,7 @@ pub fn unknown(path: &Path) -> Fault {
 
 /// Returns a path as it is shown to people: its last part, quoted.
 pub fn show(path: &Path) -> String {
-    let name = path.file_name().map_or_else(|| path.as_os_str(), |n| n);
+    let name = path.file_name().unwrap_or(path.as_os_str());
     format!("'{}'", name.to_string_lossy().escape_debug())
 }
 

@@ -58,7 +58,7 @@ pub fn cut(scene: &Scene, plan: &Plan, cells: &[Geocode]) -> Result<Vec<CellCut>
     };
     let cells = cells.par_iter().zip(bands).zip(masks);
     Ok(cells
-        .map(|((cell, bands), mask)| measured(scene, *cell, bands, mask))
+        .map(|((cell, bands), mask)| measured(scene, *cell, bands, mask.as_ref()))
         .collect())
 }
 
@@ -66,14 +66,14 @@ fn measured(
     scene: &Scene,
     cell: Geocode,
     bands: Vec<Option<OnGrid>>,
-    mask: Option<CloudMask>,
+    mask: Option<&CloudMask>,
 ) -> CellCut {
     let bands = scene.layers.iter().zip(bands);
     let bands = bands
         .filter_map(|(layer, band)| Some(labelled(layer, band?)))
         .collect();
     let cut = Cut::assemble(bands);
-    let measured = measure(&cut, mask.as_ref());
+    let measured = measure(&cut, mask);
     CellCut {
         cell,
         cut,

@@ -239,7 +239,8 @@ fn scaled(
         _ => 1.0,
     };
     // A file that was never scaled says scale 1 and offset 0.
-    let plain = scale.is_none_or(|s| s == 1.0) && offset.is_none_or(|o| o == 0.0);
+    let scaled = |s: f64| (s - 1.0).abs() > 0.0;
+    let plain = !scale.is_some_and(scaled) && offset.is_none_or(|o| o.abs() <= 0.0);
     let own = if plain { known } else { scale.unwrap_or(1.0) };
     Layer {
         fill: said.fill.or(layer.fill).or(dataset.fill.filter(|_| !float)),

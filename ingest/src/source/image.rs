@@ -218,7 +218,8 @@ impl Image {
         window: PixelWindow,
     ) -> Result<Vec<T>, Fault> {
         let size = (window.width as usize, window.height as usize);
-        let offset = (window.column as isize, window.row as isize);
+        let start = |n: u32| isize::try_from(n).unwrap_or(isize::MAX);
+        let offset = (start(window.column), start(window.row));
         let dataset = self.lock();
         let read = |b: RasterBand<'_>| b.read_as::<T>(offset, size, size, None);
         let buffer = dataset.rasterband(band).and_then(read);

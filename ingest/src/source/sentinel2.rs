@@ -179,7 +179,7 @@ fn listed(package: &Package, product: &Product) -> Files {
             _ => {}
         }
     }
-    for name in package.names().filter(|n| n.ends_with(".jp2")) {
+    for name in package.names().filter(|n| is_jp2(n)) {
         let stem = name
             .rsplit('/')
             .next()
@@ -190,6 +190,11 @@ fn listed(package: &Package, product: &Product) -> Files {
         }
     }
     files
+}
+
+fn is_jp2(name: &str) -> bool {
+    let extension = Path::new(name).extension();
+    extension.is_some_and(|e| e.eq_ignore_ascii_case("jp2"))
 }
 
 /// Splits `…_B02_10m` or `…_B02` into band and metres (0 where the name has none).

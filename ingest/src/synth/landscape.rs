@@ -43,8 +43,8 @@ pub fn pixel(index: usize) -> f32 {
 
 fn pixel_ground(region: &Region, (px, py): (f32, f32), (u, v): (f32, f32)) -> Ground {
     let seed = region.seed;
-    let broad = fractal(seed ^ 11, (px / 300.0, py / 300.0), 3);
-    let fine = value(seed ^ 12, px / 1.7, py / 1.7);
+    let broad = fractal(seed ^ 0xB, (px / 300.0, py / 300.0), 3);
+    let fine = value(seed ^ 0xC, px / 1.7, py / 1.7);
     let (growth, phase) = match region.cover {
         Cover::Fields => parcel(seed, u, v * 0.6),
         Cover::Blocks => parcel(seed, u, v),
@@ -63,7 +63,7 @@ fn pixel_ground(region: &Region, (px, py): (f32, f32), (u, v): (f32, f32)) -> Gr
         growth: (growth + grain * (fine - 0.5) + 0.3 * (broad - 0.5)).clamp(0.0, 1.0),
         phase,
         bright: (0.7 * broad + 0.3 * fine).clamp(0.0, 1.0),
-        wet: fractal(seed ^ 13, (px / 150.0, py / 150.0), 2),
+        wet: fractal(seed ^ 0xD, (px / 150.0, py / 150.0), 2),
     }
 }
 

@@ -234,8 +234,12 @@ fn truth(class: u8) -> u8 {
 }
 
 fn written(truth: &[u8]) -> Written {
-    let count = |value| truth.iter().filter(|t| **t == value).count() as f64;
-    let (cloudy, unseen, all) = (count(1), count(TRUTH_FILL), truth.len() as f64);
+    let (mut cloudy, mut unseen) = (0_u32, 0_u32);
+    for value in truth {
+        cloudy += u32::from(*value == 1);
+        unseen += u32::from(*value == TRUTH_FILL);
+    }
+    let (cloudy, unseen, all) = (f64::from(cloudy), f64::from(unseen), truth.len() as f64);
     Written {
         cloud: cloudy / (all - unseen).max(1.0),
         nodata: unseen / all,

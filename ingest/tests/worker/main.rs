@@ -5,6 +5,11 @@
 //!
 //! *Not here*: a real node (its own tests, and the whole system's).
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking, in its functions beside `#[test]` too"
+)]
 #![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
 mod bad_input;

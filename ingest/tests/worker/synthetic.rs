@@ -24,7 +24,7 @@ fn physical(layer: &Layer) -> Vec<f64> {
     let values = read(layer).samples().to_f64();
     let fill = layer.fill.unwrap_or(f64::NAN);
     let value = |v: f64| {
-        if v == fill {
+        if v.to_bits() == fill.to_bits() {
             f64::NAN
         } else {
             v * layer.scale + layer.offset
@@ -71,7 +71,7 @@ fn clear_ground_obeys_the_law_of_its_region() {
     let listed: serde_json::Value = serde_json::from_slice(&text).unwrap();
     assert_eq!(listed["synthetic"], true);
     for made in listed["scenes"].as_array().unwrap() {
-        let region = &listed["regions"][made["region"].as_u64().unwrap() as usize];
+        let region = &listed["regions"][usize::try_from(made["region"].as_u64().unwrap()).unwrap()];
         let law = |key: &str| region["law"][key].as_f64().unwrap();
         let product = made["product"].as_str().unwrap();
         let scene = open(&out.path().join(format!("{product}.SAFE")));
@@ -79,9 +79,11 @@ fn clear_ground_obeys_the_law_of_its_region() {
         let classes = read(band(&scene, "SCL"));
         let (mut error, mut count) = (0.0, 0.0);
         for i in (0..r.len()).step_by(7) {
-            let (x, y) = (i % 300 / 2, i / 300 / 2);
-            let class = classes.get(x as u32, y as u32).unwrap();
-            if !(class == 4.0 || class == 5.0) {
+            let class = classes
+                .samples()
+                .get(i / 300 / 2 * 150 + i % 300 / 2)
+                .unwrap();
+            if !(4.0..=5.0).contains(&class) {
                 continue;
             }
             let green = (2.0 * g[i] - r[i] - b[i]) / (r[i] + g[i] + b[i]);
@@ -110,7 +112,7 @@ fn truth_masks_are_what_scene_classes_call_cloud() {
         let truth = read(&user_mask(&truth).unwrap().layer).samples().to_f64();
         let classes = read(band(&scene, "SCL")).samples().to_f64();
         for (truth, class) in truth.iter().zip(classes) {
-            let told = if class == 0.0 {
+            let told = if class < 1.0 {
                 255.0
             } else {
                 f64::from((8.0..=10.0).contains(&class))
