@@ -1,6 +1,7 @@
 //! A split: all bands of one scene inside one geocode.
 //!
-//! *Invariants*: immutable; identified by `COLLECTION/SCENE~GEOCODE`; its files describe themselves.
+//! *Invariants*: immutable; identified by `COLLECTION/SCENE~GEOCODE`; its files describe
+//! themselves.
 //!
 //! *Not here*: where files lie on disk (node), how scenes are decoded (ingest).
 

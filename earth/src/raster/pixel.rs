@@ -102,10 +102,18 @@ macro_rules! integer_pixel {
             #[allow(
                 clippy::cast_possible_truncation,
                 clippy::cast_sign_loss,
-                reason = "a float cast saturates, which is the clamping wanted"
+                reason = "a float cast saturates, and what is cast again was clamped"
             )]
             fn nearest(value: f64) -> Self {
-                (value + 0.5).floor() as $type
+                let up = value + 0.5;
+                // A cast and a step down are a floor, fast on processors without one.
+                let cut = up as i64;
+                let floor = if (cut as f64) > up {
+                    cut.saturating_sub(1)
+                } else {
+                    cut
+                };
+                floor.clamp(i64::from(<$type>::MIN), i64::from(<$type>::MAX)) as $type
             }
 
             #[allow(

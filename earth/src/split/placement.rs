@@ -11,7 +11,8 @@ use sha1::{Digest, Sha1};
 
 use crate::geocode::Geocode;
 
-/// Number of slots: 2^14 tokens balance 50 nodes to a CV near the multinomial floor (S001 Table II).
+/// Number of slots: 2^14 tokens balance 50 nodes to a CV near the multinomial floor (S001
+/// Table II).
 pub const SLOTS: u16 = 1 << 14;
 
 /// Which part of the geocode is hashed; short prefixes keep neighbours together.

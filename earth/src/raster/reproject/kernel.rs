@@ -152,8 +152,8 @@ impl<T: Pixel> View<'_, T> {
     )]
     #[inline]
     fn four_valid(&self, x: f64, y: f64) -> Option<f64> {
-        let first_x = (x - 0.5).floor() - f64::from(self.window.column);
-        let first_y = (y - 0.5).floor() - f64::from(self.window.row);
+        let first_x = x - 0.5 - f64::from(self.window.column);
+        let first_y = y - 0.5 - f64::from(self.window.row);
         if !(first_x >= 0.0 && first_y >= 0.0) {
             return None;
         }
@@ -241,12 +241,12 @@ impl<T: Pixel> View<'_, T> {
     reason = "positions lie inside the raster"
 )]
 fn corner(position: f64) -> (i64, f64) {
-    let first = (position - 0.5).floor();
-    if first < 0.0 {
-        (0, 1.0)
-    } else {
-        (first as i64, 1.5 - (position - first))
+    if position < 0.5 {
+        return (0, 1.0);
     }
+    // A cast is a floor here, and several times as fast on processors without one.
+    let first = (position - 0.5) as i64;
+    (first, 1.5 - (position - first as f64))
 }
 
 /// A triangular kernel along one axis.
@@ -274,8 +274,9 @@ impl Triangle {
     )]
     fn pixels(&self, length: usize) -> Range<usize> {
         let reach = 1.0 / self.scale;
-        let first = (self.centre - reach).ceil().max(0.0) as usize;
-        let end = ((self.centre + reach).floor() + 1.0).max(0.0) as usize;
+        // The pixel at exactly `reach` has no weight, so either end may leave it out.
+        let first = ((self.centre - reach).max(-1.0) + 1.0) as usize;
+        let end = (self.centre + reach).max(-1.0) as usize + 1;
         first.min(length)..end.min(length)
     }
 
