@@ -2,7 +2,8 @@
 //!
 //! *Invariants*: a `Geocode` is valid by construction; order and prefix relation follow the text.
 //!
-//! The cells of one precision form a lattice: `CellIndex` counts columns from west, rows from north.
+//! The cells of one precision form a lattice: `CellIndex` counts columns from west, rows from
+//! north.
 //!
 //! *Not here*: pixels of a cell (`grid`), where a cell is stored (`split::placement`).
 
@@ -118,7 +119,10 @@ pub struct CellIndex {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum GeocodeError {
     /// The length is outside the precision range of the scheme.
-    #[error("precision {precision} of {scheme} is outside 1..={max}", max = .scheme.precision_max())]
+    #[error(
+        "precision {precision} of {scheme} is outside 1..={max}",
+        max = .scheme.precision_max()
+    )]
     Precision {
         /// The scheme asked for.
         scheme: Scheme,

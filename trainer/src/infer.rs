@@ -27,7 +27,7 @@ use crate::infer::slide::slide;
 use crate::log::chain;
 use crate::model::{self, Model};
 
-/// Most splits of one prediction: a Sentinel-2 granule has 900 cells of geohash precision 5.
+/// Most splits of one prediction: a Sentinel-2 scene has 900 cells of geohash precision 5.
 const SPLITS_MAX: usize = 100_000;
 
 /// What `predict` is told.

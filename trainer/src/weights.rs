@@ -1,13 +1,16 @@
 //! `model.safetensors`: weights by name, with a few facts as text.
 //!
 //! ```text
-//! u64 LE header length  header (JSON, padded with spaces to 8 bytes)  f32 LE values, tensor by tensor
+//! u64 LE header length
+//! header (JSON, padded with spaces to 8 bytes)
+//! f32 LE values, tensor by tensor
 //! ```
 //! The format is Hugging Face's (safetensors 1.0); the crate of that name reads ours and any
 //! other's. We write ourselves because the crate keeps the facts in a hash map: their order, and
 //! with it the file's hash, would change from run to run.
 //!
-//! *Invariants*: the same weights and facts give the same bytes; tensors lie in text order of names.
+//! *Invariants*: the same weights and facts give the same bytes; tensors lie in text order of
+//! names.
 //!
 //! *Not here*: what the names mean (`recipe`).
 

@@ -1,8 +1,8 @@
 //! The jobs of one node: planned, lent to workers, done, quarantined.
 //!
-//! *Invariants*: pure, time is an argument; at most one live lease a job; tokens only grow, and only
-//! the newest token of a job may finish or fail it; a job ends in exactly one of done, quarantined,
-//! cancelled.
+//! *Invariants*: pure, time is an argument; at most one live lease a job; tokens only grow, and
+//! only the newest token of a job may finish or fail it; a job ends in exactly one of done,
+//! quarantined, cancelled.
 //!
 //! *Not here*: keeping the book on disk, starting workers (`runs`).
 

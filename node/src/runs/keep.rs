@@ -4,8 +4,8 @@
 //! table "jobs"  key "RUN/GEOCODE"  value  u32 LE CRC-32 of what follows, then the job as JSON
 //! table "runs"  key "RUN"          value  u32 LE CRC-32 of what follows, then the run as JSON
 //! ```
-//! *Invariants*: a record that does not check is dropped with a warning, never believed: a job whose
-//! model is published is known by the model, any other is done again.
+//! *Invariants*: a record that does not check is dropped with a warning, never believed: a job
+//! whose model is published is known by the model, any other is done again.
 //!
 //! *Not here*: what jobs are (`book`).
 

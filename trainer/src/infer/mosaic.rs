@@ -10,7 +10,7 @@
 
 use earth::grid::{GeoTransform, Grid};
 
-/// Most pixels of a mosaic: 1 GiB of 32-bit floats, six Sentinel-2 granules.
+/// Most pixels of a mosaic: 1 GiB of 32-bit floats, six Sentinel-2 scenes.
 pub const PIXELS_MAX: f64 = (1 << 28) as f64;
 /// Greatest difference from a whole pixel that still counts as aligned.
 const ALIGNMENT_PX: f64 = 1e-3;

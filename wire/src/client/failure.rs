@@ -1,6 +1,7 @@
 //! What a failed request becomes: a fault that says why and what to try.
 //!
-//! *Invariants*: a fault that the node sent is passed on unchanged; anything else names the address.
+//! *Invariants*: a fault that the node sent is passed on unchanged; anything else names the
+//! address.
 //!
 //! *Not here*: sending.
 
