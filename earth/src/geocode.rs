@@ -38,6 +38,7 @@ impl Scheme {
     }
 
     /// Returns the bits that one character carries.
+    #[inline]
     fn bits(self) -> u32 {
         match self {
             Self::Geohash => 5,
@@ -300,11 +301,13 @@ impl Geocode {
     }
 
     /// Returns the scheme.
+    #[inline]
     pub fn scheme(&self) -> Scheme {
         self.scheme
     }
 
     /// Returns the number of characters.
+    #[inline]
     pub fn precision(&self) -> u8 {
         self.precision
     }
@@ -315,6 +318,7 @@ impl Geocode {
     }
 
     /// Returns the ancestor of the given precision, or the geocode itself if it is not longer.
+    #[inline]
     #[must_use]
     pub fn prefix(&self, precision: u8) -> Self {
         let precision = precision.clamp(1, self.precision);
@@ -328,6 +332,7 @@ impl Geocode {
     }
 
     /// Tells whether `other` is this cell or lies inside it.
+    #[inline]
     pub fn contains(&self, other: &Self) -> bool {
         self.scheme == other.scheme
             && self.precision <= other.precision

@@ -32,7 +32,7 @@ use bplus::{Keys, MemoryScan, OrderedScan, RowNumber, Scans};
 use plan::Tallies;
 use radix::Trie;
 pub use radix::{Aggregate, BUCKETS};
-use rows::Rows;
+use rows::{Label, Rows};
 
 /// How a question was answered.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
@@ -94,6 +94,10 @@ impl<S> IndexSet<S> {
     /// Drops a row; returns its number and the keys under which scans list it.
     pub fn dismiss(&mut self, id: &SplitId) -> Option<(RowNumber, Keys)> {
         let number = self.number(id)?;
+        self.drop_row(number)
+    }
+
+    fn drop_row(&mut self, number: RowNumber) -> Option<(RowNumber, Keys)> {
         let row = self.rows.row(number)?;
         let (keys, geocode) = (Keys::of(&row), row.geocode);
         self.tallies.subtract(&row);
@@ -123,10 +127,15 @@ impl<S> IndexSet<S> {
         let scene = self.rows.scene(id.collection(), id.scene())?;
         SCHEMES.iter().find_map(|scheme| {
             let cell = Geocode::parse(*scheme, id.geocode()).ok()?;
-            let mut rows = self.trie.rows_at(&cell).iter();
-            rows.find(|row| self.rows.labels(**row).scene == scene)
-                .copied()
+            self.number_at(&cell, scene)
         })
+    }
+
+    /// Returns the number of the row of a scene at a cell.
+    fn number_at(&self, cell: &Geocode, scene: Label) -> Option<RowNumber> {
+        let mut rows = self.trie.rows_at(cell).iter();
+        rows.find(|row| self.rows.labels(**row).scene == scene)
+            .copied()
     }
 
     /// Returns all rows, in no promised order.
@@ -207,10 +216,15 @@ impl Catalog {
 
     /// Takes up a row; a row of the same id is replaced. Tells whether the id is new.
     pub fn insert(&mut self, row: &Row<'_>) -> bool {
-        let replaced = row.id().is_some_and(|id| self.remove(&id));
+        let scene = self.rows.scene(row.collection, row.scene);
+        let old = scene.and_then(|scene| self.number_at(&row.geocode, scene));
+        let dropped = old.and_then(|number| self.drop_row(number));
+        if let Some((number, keys)) = &dropped {
+            self.scans.remove(*number, keys);
+        }
         let (number, keys) = self.admit(row);
         self.scans.insert(number, &keys);
-        !replaced
+        dropped.is_none()
     }
 
     /// Drops a row; tells whether it was there.

@@ -55,6 +55,8 @@ struct Entry {
 struct Vocabulary {
     texts: Vec<Box<str>>,
     labels: HashMap<Box<str>, Label>,
+    /// The last one interned: rows come scene by scene.
+    last: Label,
 }
 
 impl Rows {
@@ -152,16 +154,24 @@ impl Rows {
 
 impl Vocabulary {
     fn intern(&mut self, text: &str) -> Label {
-        if let Some(label) = self.labels.get(text) {
-            return *label;
-        }
-        let label = Label::try_from(self.texts.len()).expect("names are fewer than rows");
-        self.texts.push(text.into());
-        self.labels.insert(text.into(), label);
+        let label = self.label(text).unwrap_or_else(|| {
+            let label = Label::try_from(self.texts.len()).expect("names are fewer than rows");
+            self.texts.push(text.into());
+            self.labels.insert(text.into(), label);
+            label
+        });
+        self.last = label;
         label
     }
 
     fn label(&self, text: &str) -> Option<Label> {
+        if self
+            .texts
+            .get(at(self.last))
+            .is_some_and(|last| **last == *text)
+        {
+            return Some(self.last);
+        }
         self.labels.get(text).copied()
     }
 
