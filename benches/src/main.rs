@@ -1,2 +1,88 @@
-//! benches
-fn main() {}
+//! Benchmarks: glebe and a peer in one run, interleaved, on the same bytes.
+//!
+//! *Invariants*: figures are medians of whole processes as a user starts them; each row names its
+//! unit; nothing is compared across runs.
+//!
+//! *Not here*: tests.
+
+mod ingest;
+mod process;
+mod query;
+mod row;
+mod startup;
+mod train;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, ValueEnum};
+
+use process::Bench;
+use row::Report;
+
+/// Which benchmark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Name {
+    /// Start-up of `glebe --version` and of an embedded search
+    Startup,
+    /// Pixels a second from JPEG 2000 to acknowledged splits, beside decoding alone
+    Ingest,
+    /// Milliseconds a query, embedded and over three nodes
+    Query,
+    /// Samples a second of the NDVI recipe
+    Train,
+}
+
+/// Runs one benchmark, or all.
+#[derive(Debug, Parser)]
+struct Args {
+    /// Benchmarks; none for all
+    names: Vec<Name>,
+    /// File for the figures
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Folder with glebe's binaries [default: beside this one]
+    #[arg(long, value_name = "DIR")]
+    bin: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    match run(Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            row::say(&format!("error: {e:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: Args) -> Result<()> {
+    let bench = Bench::new(args.bin)?;
+    let names = if args.names.is_empty() {
+        Name::value_variants().to_vec()
+    } else {
+        args.names
+    };
+    let mut report = Report::new(
+        &names
+            .iter()
+            .map(|n| format!("{n:?}").to_lowercase())
+            .collect::<Vec<_>>()
+            .join("+"),
+    );
+    for name in names {
+        let rows = match name {
+            Name::Startup => startup::run(&bench)?,
+            Name::Ingest => ingest::run(&bench)?,
+            Name::Query => query::run(&bench)?,
+            Name::Train => train::run(&bench)?,
+        };
+        report.rows.extend(rows);
+    }
+    report.print();
+    if let Some(path) = args.json {
+        std::fs::write(path, serde_json::to_vec_pretty(&report)?)?;
+    }
+    Ok(())
+}

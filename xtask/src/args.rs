@@ -16,6 +16,8 @@ cargo xtask setup [--verify]        install what builds and tests need; quick wh
                                     (--verify: read every unpacked file again)
 cargo xtask test [--nightly]        setup, format, build, lints, tidy, licences, all tests
                                     (--nightly: the long checks too)
+cargo xtask demo [--scenes DIR]     the whole job on three nodes of this machine, with synthetic
+                                    scenes or those of DIR
 cargo xtask bench NAME [--json F]   run one benchmark; F takes the rows as JSON
 cargo xtask tidy                    layering, sizes, names and words of the source";
 
@@ -28,6 +30,11 @@ pub(crate) enum Verb {
     Setup(Depth),
     /// All checks.
     Test(Extent),
+    /// The main job end to end.
+    Demo {
+        /// The user's scenes instead of synthetic ones.
+        scenes: Option<PathBuf>,
+    },
     /// One benchmark.
     Bench {
         /// The benchmark's name.
@@ -48,6 +55,10 @@ pub(crate) fn parse(words: &[String]) -> Result<Verb> {
         ["setup", "--verify"] => Ok(Verb::Setup(Depth::Verify)),
         ["test"] => Ok(Verb::Test(Extent::Daily)),
         ["test", "--nightly"] => Ok(Verb::Test(Extent::Nightly)),
+        ["demo"] => Ok(Verb::Demo { scenes: None }),
+        ["demo", "--scenes", folder] => Ok(Verb::Demo {
+            scenes: Some(PathBuf::from(folder)),
+        }),
         ["bench", name] => bench(name, None),
         ["bench", name, "--json", file] | ["bench", "--json", file, name] => {
             bench(name, Some(PathBuf::from(file)))
@@ -92,6 +103,8 @@ mod tests {
         check("setup", Some(&Verb::Setup(Depth::Quick)));
         check("setup --verify", Some(&Verb::Setup(Depth::Verify)));
         check("test --nightly", Some(&Verb::Test(Extent::Nightly)));
+        let scenes = Some("mine".into());
+        check("demo --scenes mine", Some(&Verb::Demo { scenes }));
         let json = Some("rows.json".into());
         let bench = Verb::Bench {
             name: "ingest".to_owned(),
@@ -106,6 +119,7 @@ mod tests {
         check("setup --fast", None);
         check("bench", None);
         check("bench --json", None);
+        check("demo --scenes", None);
         check("tset", None);
     }
 }

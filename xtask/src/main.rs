@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask setup | test | bench | tidy`.
+//! The project's own commands: `cargo xtask setup | demo | test | bench | tidy`.
 //!
 //! *Invariants*: the crate builds with nothing but Rust and a linker, so that it can fetch all that
 //! the other crates need; it names no other crate of the workspace; every failure says what went
@@ -10,6 +10,7 @@ mod args;
 mod bench;
 mod ci;
 mod command;
+mod demo;
 mod say;
 mod setup;
 mod tidy;
@@ -52,6 +53,7 @@ fn carry_out(verb: &Verb) -> Result<()> {
         }
         Verb::Setup(depth) => setup::everything(&workspace, *depth),
         Verb::Test(extent) => ci::test(&workspace, *extent),
+        Verb::Demo { scenes } => demo::run(&workspace, scenes.as_deref()),
         Verb::Bench { name, json } => bench::run(&workspace, name, json.as_deref()),
         Verb::Tidy => tidy::run(&workspace),
     }

@@ -1,0 +1,108 @@
+//! Starting glebe's binaries and timing them as a user would.
+//!
+//! *Invariants*: every run is a whole process; a failing one fails the benchmark.
+//!
+//! *Not here*: what is measured.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, ensure};
+
+/// Binaries and a scratch folder.
+#[derive(Debug)]
+pub(crate) struct Bench {
+    bin: PathBuf,
+    pub(crate) scratch: tempfile::TempDir,
+}
+
+impl Bench {
+    /// Finds the binaries, beside this one unless told otherwise.
+    pub(crate) fn new(bin: Option<PathBuf>) -> Result<Self> {
+        let own = std::env::current_exe()?;
+        let bin = bin
+            .or_else(|| own.parent().map(PathBuf::from))
+            .context("no folder")?;
+        ensure!(
+            bin.join("glebe").exists(),
+            "no glebe in {}: cargo build first",
+            bin.display()
+        );
+        Ok(Self {
+            bin: bin.canonicalize()?,
+            scratch: tempfile::tempdir()?,
+        })
+    }
+
+    /// A `glebe` command in the scratch folder, free of the caller's settings.
+    pub(crate) fn glebe(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(self.bin.join("glebe"));
+        command
+            .current_dir(self.scratch.path())
+            .args(args)
+            .arg("--no-progress");
+        for name in [
+            "GLEBE_CLUSTER",
+            "GLEBE_DATA",
+            "GLEBE_OUTPUT",
+            "GLEBE_CONFIG",
+        ] {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    /// Makes a synthetic world and returns its folder's name.
+    pub(crate) fn world(&self, regions: u32, dates: u32, size: u32) -> Result<String> {
+        let name = format!("world-{regions}-{dates}-{size}");
+        if !self.scratch.path().join(&name).exists() {
+            let numbers = [regions, dates, size].map(|n| n.to_string());
+            let [regions, dates, size] = [&numbers[0], &numbers[1], &numbers[2]];
+            let args = [
+                "synth",
+                "--regions",
+                regions,
+                "--dates",
+                dates,
+                "--size",
+                size,
+            ];
+            seconds(self.glebe(&args).args(["-O", &name]))?;
+        }
+        Ok(name)
+    }
+}
+
+/// Runs a command to its end, its output thrown away; returns seconds.
+#[allow(clippy::disallowed_methods, reason = "a benchmark measures wall time")]
+pub(crate) fn seconds(command: &mut Command) -> Result<f64> {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let start = Instant::now();
+    let status = command
+        .status()
+        .with_context(|| format!("{command:?} does not start"))?;
+    let taken = start.elapsed().as_secs_f64();
+    ensure!(
+        matches!(status.code(), Some(0 | 1)),
+        "{command:?} ended with {status}"
+    );
+    Ok(taken)
+}
+
+/// Runs a command and returns its stdout.
+pub(crate) fn output(command: &mut Command) -> Result<String> {
+    let output = command
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output()?;
+    ensure!(
+        matches!(output.status.code(), Some(0 | 1)),
+        "{command:?}: {}",
+        output.status
+    );
+    Ok(String::from_utf8(output.stdout)?)
+}

@@ -1,0 +1,168 @@
+//! The words of the command line.
+//!
+//! *Invariants*: selectors are the same words in every verb; every flag that has an environment
+//! variable names it in its help.
+//!
+//! *Not here*: what the verbs do (one file each), configuration files (`config`).
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+mod selectors;
+mod verbs;
+
+pub(crate) use selectors::{Selectors, instant, known_dataset};
+pub(crate) use verbs::{
+    ClusterVerb, CollectionCreate, CollectionVerb, Get, Ingest, JobVerb, ModelPull, ModelVerb,
+    NodeVerb, Place, Predict, Synth, Train, Up,
+};
+
+/// A peer-to-peer store for satellite imagery that trains models where the imagery lies.
+#[derive(Debug, Parser)]
+#[command(
+    name = "glebe",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// Flags that every verb understands.
+#[derive(Debug, Clone, Args)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of its own on the command line"
+)]
+pub(crate) struct Global {
+    /// HTTP address of any node; without one the store in --data is opened
+    #[arg(long, global = true, value_name = "URL", env = "GLEBE_CLUSTER")]
+    pub(crate) cluster: Option<String>,
+    /// Folder of the store [default: ./.glebe]
+    #[arg(long, global = true, value_name = "DIR", env = "GLEBE_DATA")]
+    pub(crate) data: Option<PathBuf>,
+    /// Format of the answer on stdout [default: table]
+    #[arg(short, long, global = true, value_enum, env = "GLEBE_OUTPUT")]
+    pub(crate) output: Option<Output>,
+    /// Only errors on stderr
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// More on stderr; twice for still more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Colour on stderr and in tables
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
+    pub(crate) color: Color,
+    /// No progress on stderr
+    #[arg(long, global = true)]
+    pub(crate) no_progress: bool,
+    /// Give up after this long: 30s, 5m, 1h
+    #[arg(long, global = true, value_name = "TIME", value_parser = seconds)]
+    pub(crate) timeout: Option<std::time::Duration>,
+    /// Answer yes to questions
+    #[arg(short, long, global = true)]
+    pub(crate) yes: bool,
+    /// Configuration file instead of ./glebe.toml and the user's
+    #[arg(long, global = true, value_name = "FILE", env = "GLEBE_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// Say where each setting came from, and stop
+    #[arg(long, global = true)]
+    pub(crate) show_origin: bool,
+}
+
+/// Formats of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    Table,
+    Json,
+    Ndjson,
+    Csv,
+    Geojson,
+    Id,
+}
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Run a node, or join a cluster
+    Up(Up),
+    /// Store scenes: cut along cells, measure, place
+    Ingest(Ingest),
+    /// Find splits
+    Search(SearchArgs),
+    /// Download splits
+    Get(Get),
+    /// Train one model per cell, where its data lies
+    Train(Train),
+    /// Apply models to a scene
+    Predict(Predict),
+    /// Show nodes, splits, bytes, balance, runs
+    Status,
+    /// Check this machine: each failure names its fix
+    Doctor,
+    /// Write a synthetic world of scenes
+    Synth(Synth),
+    /// Nodes of the cluster
+    #[command(subcommand)]
+    Node(NodeVerb),
+    /// Collections: dataset, scheme, precision, placement
+    #[command(subcommand)]
+    Collection(CollectionVerb),
+    /// Training runs and their jobs
+    #[command(subcommand)]
+    Job(JobVerb),
+    /// Models in the ring
+    #[command(subcommand)]
+    Model(ModelVerb),
+    /// The cluster as a whole
+    #[command(subcommand)]
+    Cluster(ClusterVerb),
+    /// Print completions for a shell
+    Completions {
+        /// bash, zsh, fish, elvish or powershell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+/// `glebe search`.
+#[derive(Debug, Args)]
+pub(crate) struct SearchArgs {
+    #[command(flatten)]
+    pub(crate) selectors: Selectors,
+    /// Say which nodes were asked, by which index, and what they read
+    #[arg(long)]
+    pub(crate) explain: bool,
+}
+
+/// Parses `30s`, `5m`, `1h` or a number of seconds.
+fn seconds(text: &str) -> Result<std::time::Duration, String> {
+    let wrong = || format!("'{text}' is no time; give 30s, 5m or 1h");
+    let split = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let number: f64 = number.parse().map_err(|_| wrong())?;
+    let unit = match unit {
+        "" | "s" => 1.0,
+        "ms" => 0.001,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(wrong()),
+    };
+    std::time::Duration::try_from_secs_f64(number * unit).map_err(|_| wrong())
+}

@@ -1,0 +1,330 @@
+//! The flags of each verb.
+//!
+//! *Invariants*: `--dry-run` wherever something is changed; `-O` names where files are written.
+//!
+//! *Not here*: the selectors, the global flags.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::selectors::Selectors;
+
+/// How cells are named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "lower")]
+pub(crate) enum SchemeArg {
+    Geohash,
+    Quadtile,
+}
+
+impl From<SchemeArg> for earth::geocode::Scheme {
+    fn from(arg: SchemeArg) -> Self {
+        match arg {
+            SchemeArg::Geohash => Self::Geohash,
+            SchemeArg::Quadtile => Self::QuadTile,
+        }
+    }
+}
+
+/// `glebe up`.
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    /// Where other nodes reach this one; port 0 takes a free one
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:7400")]
+    pub(crate) listen: String,
+    /// Where users and workers reach it
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:7480")]
+    pub(crate) http: String,
+    /// A node of the cluster to join
+    #[arg(long, value_name = "HOST:PORT", requires = "token_file")]
+    pub(crate) join: Option<String>,
+    /// File with the join token (`glebe cluster token`)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Replicas of a new cluster; fewer while there are fewer nodes [default: 3]
+    #[arg(long, value_name = "R", value_parser = clap::value_parser!(u8).range(1..=16))]
+    pub(crate) replicas: Option<u8>,
+    /// Names the machine, so that replicas land on distinct ones
+    #[arg(long, value_name = "H")]
+    pub(crate) host_label: Option<String>,
+    /// Training workers this node runs at once [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=256))]
+    pub(crate) workers: Option<u16>,
+}
+
+/// `glebe ingest`.
+#[derive(Debug, Args)]
+pub(crate) struct Ingest {
+    /// Scenes: SAFE folders or zips, GeoTIFFs, or folders of them
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Collection to put them in [default: the dataset's name]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) collection: Option<String>,
+    /// Dataset, where the files do not say it
+    #[arg(long, value_name = "NAME")]
+    pub(crate) dataset: Option<String>,
+    /// Sensing time, where the files do not say it
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) datetime: Option<String>,
+    /// Raster whose non-zero pixels are cloud
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cloud_mask: Option<PathBuf>,
+    /// How cells are named [default: geohash]
+    #[arg(long, value_enum)]
+    pub(crate) scheme: Option<SchemeArg>,
+    /// Characters per geocode [default: 5, quad-tile 12]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=23))]
+    pub(crate) precision: Option<u8>,
+    /// Scenes decoded at once
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) jobs: Option<u16>,
+    /// Put splits again even if they are there
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+    /// Say what would be stored, store nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// `glebe get`.
+#[derive(Debug, Args)]
+pub(crate) struct Get {
+    /// Split ids; - reads them from stdin; none takes the selectors
+    #[arg(value_name = "ID")]
+    pub(crate) ids: Vec<String>,
+    #[command(flatten)]
+    pub(crate) selectors: Selectors,
+    /// Folder to write into
+    #[arg(short = 'O', long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+}
+
+/// `glebe train`.
+#[derive(Debug, Args)]
+pub(crate) struct Train {
+    /// Recipe: ndvi-cnn
+    pub(crate) recipe: String,
+    #[command(flatten)]
+    pub(crate) selectors: Selectors,
+    /// Name of the run [default: recipe and time]
+    #[arg(long, value_name = "RUN")]
+    pub(crate) name: Option<String>,
+    /// Seed of everything random
+    #[arg(long, value_name = "S", default_value_t = 7)]
+    pub(crate) seed: u64,
+    /// Greatest number of epochs
+    #[arg(long, value_name = "N")]
+    pub(crate) epochs: Option<u32>,
+    /// Samples a step
+    #[arg(long, value_name = "N")]
+    pub(crate) batch: Option<u32>,
+    /// Learning rate
+    #[arg(long, value_name = "X")]
+    pub(crate) learning_rate: Option<f64>,
+    /// Epochs without improvement before stopping
+    #[arg(long, value_name = "N")]
+    pub(crate) patience: Option<u32>,
+    /// Chip side in pixels
+    #[arg(long, value_name = "PX")]
+    pub(crate) chip: Option<u32>,
+    /// How models come to be
+    #[arg(long, value_enum, default_value_t = ModeArg::Partitioned)]
+    pub(crate) mode: ModeArg,
+    /// Where models start from
+    #[arg(long, value_enum, default_value_t = TransferArg::None)]
+    pub(crate) transfer: TransferArg,
+    /// Wait until every model is published
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// Say what would be trained where, train nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// Training modes of DESIGN §8 that this version offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ModeArg {
+    /// One model per geocode, at its owner
+    Partitioned,
+}
+
+/// Starting points that this version offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TransferArg {
+    /// Every model starts cold
+    None,
+}
+
+/// `glebe predict`.
+#[derive(Debug, Args)]
+pub(crate) struct Predict {
+    /// Run (each cell by its own model), RUN/GEOCODE, or a pulled model folder
+    pub(crate) model: String,
+    /// Scene to apply it to
+    pub(crate) scene: PathBuf,
+    /// Dataset, where the file does not say it
+    #[arg(long, value_name = "NAME")]
+    pub(crate) dataset: Option<String>,
+    /// Sensing time, where the file does not say it
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) datetime: Option<String>,
+    /// GeoTIFF to write
+    #[arg(short = 'O', long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Write over an existing file
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+}
+
+/// `glebe synth`.
+#[derive(Debug, Args)]
+pub(crate) struct Synth {
+    /// Seed of the world
+    #[arg(long, value_name = "S", default_value_t = 7)]
+    pub(crate) seed: u64,
+    /// Regions, each with its own texture and spectral law
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub(crate) regions: u32,
+    /// Dates of each region
+    #[arg(long, value_name = "D", default_value_t = 3)]
+    pub(crate) dates: u32,
+    /// Side of a scene in 10 m pixels
+    #[arg(long, value_name = "PX")]
+    pub(crate) size: Option<u32>,
+    /// Folder to write into
+    #[arg(short = 'O', long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+}
+
+/// `glebe node …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum NodeVerb {
+    /// List nodes
+    List,
+    /// Show one node
+    Show {
+        /// Its id, or the beginning of it
+        id: String,
+    },
+    /// Mend this node's own store
+    Repair {
+        /// Remake every record of the index from the files alone
+        #[arg(long, required = true)]
+        rebuild_index: bool,
+    },
+}
+
+/// `glebe collection …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CollectionVerb {
+    /// List collections
+    List,
+    /// Make one
+    Create(CollectionCreate),
+    /// Show one
+    Show {
+        /// Its name
+        name: String,
+    },
+}
+
+/// `glebe collection create`.
+#[derive(Debug, Args)]
+pub(crate) struct CollectionCreate {
+    /// Its name
+    pub(crate) name: String,
+    /// Dataset of its scenes
+    #[arg(long, value_name = "NAME")]
+    pub(crate) dataset: String,
+    /// How cells are named
+    #[arg(long, value_enum, default_value_t = SchemeArg::Geohash)]
+    pub(crate) scheme: SchemeArg,
+    /// Characters per geocode [default: 5, quad-tile 12]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=23))]
+    pub(crate) precision: Option<u8>,
+    /// Place by the first N characters only
+    #[arg(long, value_name = "N", conflicts_with = "drop_last")]
+    pub(crate) first: Option<u8>,
+    /// Place by all but the last N characters
+    #[arg(long, value_name = "N")]
+    pub(crate) drop_last: Option<u8>,
+}
+
+/// `glebe job …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum JobVerb {
+    /// List runs
+    List,
+    /// Show a run's jobs
+    Show {
+        /// Run
+        run: String,
+    },
+    /// Wait until a run is finished
+    Wait {
+        /// Run
+        run: String,
+    },
+    /// Cancel a run's waiting and running jobs
+    Cancel {
+        /// Run
+        run: String,
+    },
+}
+
+/// Where on Earth.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Place {
+    /// The model of this geocode
+    #[arg(long, value_name = "CODE")]
+    pub(crate) geocode: Option<String>,
+    /// The model of the cell that holds this point
+    #[arg(long, value_name = "LON,LAT", allow_hyphen_values = true)]
+    #[arg(conflicts_with = "geocode")]
+    pub(crate) at: Option<String>,
+}
+
+/// `glebe model …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelVerb {
+    /// List models
+    List {
+        /// Only those of this run
+        #[arg(long)]
+        run: Option<String>,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Show one model
+    Show {
+        /// RUN/GEOCODE
+        model: String,
+    },
+    /// Download a model folder
+    Pull(ModelPull),
+}
+
+/// `glebe model pull`.
+#[derive(Debug, Args)]
+pub(crate) struct ModelPull {
+    /// RUN/GEOCODE, or RUN with --geocode or --at
+    pub(crate) model: Option<String>,
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// Folder to write into
+    #[arg(short = 'O', long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+}
+
+/// `glebe cluster …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClusterVerb {
+    /// Print a token with which nodes may join (reads the node's folder, --data)
+    Token,
+    /// Show the layout: slots, owners, nodes
+    Show,
+    /// Prove that every object lies on its owners with the right bytes
+    Verify,
+}

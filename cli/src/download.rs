@@ -1,0 +1,48 @@
+//! Files from a node to disk.
+//!
+//! *Invariants*: a file appears under its name only when it is whole and its hash is right; it is
+//! never held in memory.
+//!
+//! *Not here*: which files (the verbs).
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
+
+use futures::StreamExt as _;
+use wire::client::ByteStream;
+use wire::fault::{Fault, FaultKind};
+
+/// Writes a stream into `folder/name` and checks its BLAKE3 (hex); returns its bytes.
+pub(crate) async fn file(
+    mut stream: ByteStream,
+    folder: &Path,
+    name: &str,
+    blake3: &str,
+) -> Result<u64, Fault> {
+    std::fs::create_dir_all(folder).map_err(|e| unwritable(folder, &e))?;
+    let temporary = folder.join(format!(".{name}.part"));
+    let unwritable = |e: std::io::Error| unwritable(&temporary, &e);
+    let mut out = File::create(&temporary).map_err(unwritable)?;
+    let mut hasher = blake3::Hasher::new();
+    let mut total = 0;
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk?;
+        hasher.update(&chunk);
+        total += chunk.len() as u64;
+        out.write_all(&chunk).map_err(unwritable)?;
+    }
+    if hasher.finalize().to_hex().as_str() != blake3 {
+        return Err(Fault::new(FaultKind::Data, format!("{name} is damaged"))
+            .because("its bytes do not hash to what the index says")
+            .try_("glebe cluster verify"));
+    }
+    std::fs::rename(&temporary, folder.join(name)).map_err(unwritable)?;
+    Ok(total)
+}
+
+fn unwritable(path: &Path, error: &std::io::Error) -> Fault {
+    Fault::new(FaultKind::Data, format!("cannot write {}", path.display()))
+        .because(error.to_string())
+        .try_("another -O, with room and the right to write")
+}

@@ -1,0 +1,110 @@
+//! `glebe ingest`: starts the decoding worker and shows what it does.
+//!
+//! *Invariants*: foreign bytes are decoded in `glebe-ingest` alone; a failed scene is named at the
+//! end and the exit code is 6.
+//!
+//! *Not here*: decoding, cutting, measuring, putting (ingest).
+
+mod report;
+
+use std::process::{ExitCode, Stdio};
+
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::Command;
+use wire::event::Event;
+use wire::fault::{Fault, FaultKind};
+
+use crate::args::{Ingest, known_dataset};
+use crate::session::Session;
+use crate::synth::code;
+use crate::{Done, worker};
+use report::Report;
+
+pub(crate) async fn run(session: &Session, args: Ingest) -> Done {
+    check(&args)?;
+    let mut command = command(session, &args).await?;
+    command.stdout(Stdio::piped());
+    let failed = |e| worker::start_fault("glebe-ingest", &e);
+    let mut child = command.spawn().map_err(failed)?;
+    let mut report = Report::new(&session.screen);
+    if let Some(stdout) = child.stdout.take() {
+        let mut lines = BufReader::new(stdout).lines();
+        while let Some(line) = lines.next_line().await.map_err(failed)? {
+            match serde_json::from_str::<Event>(&line) {
+                Ok(event) => report.event(&event),
+                Err(_) => session.screen.note(line),
+            }
+        }
+    }
+    let status = child.wait().await.map_err(failed)?;
+    report.finish(args.dry_run);
+    if status.code().is_none() {
+        return Err(
+            Fault::new(FaultKind::Data, "glebe-ingest was killed in the middle")
+                .because(format!(
+                    "{status}; the scene it was decoding is not stored whole"
+                ))
+                .try_("the same command again: it goes on where it stopped"),
+        );
+    }
+    Ok(if report.failed() {
+        ExitCode::from(FaultKind::Data.exit_code())
+    } else {
+        code(status)
+    })
+}
+
+/// Refuses wrong words before anything is started.
+fn check(args: &Ingest) -> Result<(), Fault> {
+    if let Some(name) = &args.dataset {
+        known_dataset(name)?;
+    }
+    if let Some(text) = &args.datetime {
+        crate::args::instant(text)?;
+    }
+    for path in args.paths.iter().chain(&args.cloud_mask) {
+        if !path.exists() {
+            return Err(
+                Fault::new(FaultKind::Usage, format!("{} is not there", path.display()))
+                    .because("no file or folder has that name")
+                    .try_("a SAFE folder or zip, a GeoTIFF, or a folder of them"),
+            );
+        }
+    }
+    Ok(())
+}
+
+async fn command(session: &Session, args: &Ingest) -> Result<Command, Fault> {
+    let mut command = worker::command("glebe-ingest")?;
+    command
+        .arg("run")
+        .arg("--node")
+        .arg(session.address().await?);
+    let texts = [
+        ("--collection", args.collection.clone()),
+        ("--dataset", args.dataset.clone()),
+        ("--datetime", args.datetime.clone()),
+        (
+            "--scheme",
+            args.scheme
+                .map(|s| earth::geocode::Scheme::from(s).to_string()),
+        ),
+        ("--precision", args.precision.map(|p| p.to_string())),
+        ("--jobs", args.jobs.map(|j| j.to_string())),
+    ];
+    for (flag, value) in texts {
+        if let Some(value) = value {
+            command.arg(flag).arg(value);
+        }
+    }
+    if let Some(mask) = &args.cloud_mask {
+        command.arg("--cloud-mask").arg(mask);
+    }
+    for (flag, given) in [("--overwrite", args.overwrite), ("--dry-run", args.dry_run)] {
+        if given {
+            command.arg(flag);
+        }
+    }
+    command.arg("--").args(&args.paths);
+    Ok(command)
+}

@@ -1,0 +1,124 @@
+//! `glebe job`: runs and their jobs.
+//!
+//! *Invariants*: a job that failed shows its reason.
+//!
+//! *Not here*: starting a run (`train`).
+
+use std::process::ExitCode;
+
+use wire::fault::{Fault, FaultKind};
+use wire::run::RunView;
+
+use crate::Done;
+use crate::args::JobVerb;
+use crate::print::{Align, Screen, Table, line};
+use crate::session::Session;
+use crate::status::short;
+use crate::train;
+
+pub(crate) async fn run(session: &Session, verb: JobVerb) -> Done {
+    let client = session.client().await?;
+    match verb {
+        JobVerb::List => list(session).await,
+        JobVerb::Show { run } => {
+            let view = client.run(&run).await?;
+            if session.screen.is_json() {
+                session.screen.json(&view);
+            } else {
+                show(&view);
+            }
+            Ok(partial(&session.screen, view.complete))
+        }
+        JobVerb::Wait { run } => train::wait(session, &client, &run).await,
+        JobVerb::Cancel { run } => {
+            let cancelled = client.cancel_run(&run).await?;
+            session
+                .screen
+                .note(format!("{} jobs of {run} cancelled", cancelled.jobs));
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn partial(screen: &Screen, complete: bool) -> ExitCode {
+    if complete {
+        return ExitCode::SUCCESS;
+    }
+    screen.note("partial: not every node answered");
+    ExitCode::from(FaultKind::Partial.exit_code())
+}
+
+async fn list(session: &Session) -> Done {
+    let runs = session.client().await?.runs().await?;
+    if session.screen.is_json() {
+        session.screen.json(&runs);
+        return Ok(partial(&session.screen, runs.complete));
+    }
+    if runs.runs.is_empty() {
+        return Err(Fault::new(FaultKind::Nothing, "no runs yet").try_("glebe train ndvi-cnn"));
+    }
+    let mut table = Table::new(&[
+        ("RUN", Align::Left),
+        ("RECIPE", Align::Left),
+        ("WAITING", Align::Right),
+        ("RUNNING", Align::Right),
+        ("DONE", Align::Right),
+        ("FAILED", Align::Right),
+        ("CANCELLED", Align::Right),
+    ]);
+    for run in &runs.runs {
+        let jobs = &run.jobs;
+        let counts = [
+            jobs.waiting,
+            jobs.running,
+            jobs.done,
+            jobs.quarantined,
+            jobs.cancelled,
+        ];
+        let counts = counts.map(|n| n.to_string());
+        table.row(
+            [run.name.clone(), run.recipe.clone()]
+                .into_iter()
+                .chain(counts),
+        );
+    }
+    table.print();
+    Ok(partial(&session.screen, runs.complete))
+}
+
+fn show(view: &RunView) {
+    let mut table = Table::new(&[
+        ("GEOCODE", Align::Left),
+        ("STATE", Align::Left),
+        ("NODE", Align::Left),
+        ("SPLITS", Align::Right),
+        ("TRIES", Align::Right),
+        ("SECONDS", Align::Right),
+        ("VAL MSE", Align::Right),
+        ("MEAN", Align::Right),
+        ("LINEAR", Align::Right),
+        ("REASON", Align::Left),
+    ]);
+    for job in &view.jobs {
+        let score = |pick: fn(&wire::model::Metrics) -> f64| {
+            job.metrics
+                .as_ref()
+                .map(|m| format!("{:.6}", pick(m)))
+                .unwrap_or_default()
+        };
+        table.row([
+            job.geocode.clone(),
+            format!("{:?}", job.state).to_lowercase(),
+            short(&job.node).to_owned(),
+            job.splits.to_string(),
+            job.attempts.to_string(),
+            job.seconds.map(|s| format!("{s:.1}")).unwrap_or_default(),
+            score(|m| m.val_mse),
+            score(|m| m.mean_mse),
+            score(|m| m.linear_mse),
+            job.reason.clone().unwrap_or_default(),
+        ]);
+    }
+    table.print();
+    line(&train::scores(view));
+}

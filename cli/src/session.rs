@@ -1,0 +1,82 @@
+//! The node a verb talks to: a cluster's, or the embedded store's.
+//!
+//! *Invariants*: both are the same HTTP client; the embedded store is opened at the first use and
+//! let go at the end.
+//!
+//! *Not here*: what is asked.
+
+use std::sync::OnceLock;
+
+use node::embedded::Embedded;
+use tokio::sync::OnceCell;
+use wire::client::{Client, ClientOptions};
+use wire::fault::{Fault, FaultKind};
+
+use crate::config::Settings;
+use crate::print::Screen;
+
+/// Settings, screen and the way to a node.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) settings: Settings,
+    pub(crate) screen: Screen,
+    client: OnceLock<Client>,
+    embedded: OnceCell<tokio::sync::Mutex<Option<Embedded>>>,
+}
+
+impl Session {
+    pub(crate) fn new(settings: Settings, screen: Screen) -> Self {
+        Self {
+            settings,
+            screen,
+            client: OnceLock::new(),
+            embedded: OnceCell::new(),
+        }
+    }
+
+    /// Returns a client of the cluster's node, or of the embedded store, which it opens.
+    pub(crate) async fn client(&self) -> Result<Client, Fault> {
+        if let Some(url) = &self.settings.cluster.value {
+            return match self.client.get() {
+                Some(client) => Ok(client.clone()),
+                None => self.connect(url),
+            };
+        }
+        let data = &self.settings.data.value;
+        let cell = self
+            .embedded
+            .get_or_try_init(|| async {
+                let opened = node::embedded::open(data).await?;
+                Ok::<_, Fault>(tokio::sync::Mutex::new(Some(opened)))
+            })
+            .await?;
+        let guard = cell.lock().await;
+        let closed = || Fault::new(FaultKind::Internal, "the embedded store is closed");
+        guard
+            .as_ref()
+            .map(|e| e.client().clone())
+            .ok_or_else(closed)
+    }
+
+    fn connect(&self, url: &str) -> Result<Client, Fault> {
+        let origin = &self.settings.cluster.origin;
+        let options = ClientOptions::default();
+        let client =
+            Client::new(url, options).map_err(|f| f.because(format!("set by {origin}")))?;
+        Ok(self.client.get_or_init(|| client).clone())
+    }
+
+    /// Returns the address that worker processes attach to.
+    pub(crate) async fn address(&self) -> Result<String, Fault> {
+        Ok(self.client().await?.address().to_string())
+    }
+
+    /// Lets go of the embedded store, if this process holds it.
+    pub(crate) async fn close(&self) {
+        if let Some(cell) = self.embedded.get()
+            && let Some(embedded) = cell.lock().await.take()
+        {
+            embedded.close().await;
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! `glebe train`: one model per cell, where its data lies.
+//!
+//! *Invariants*: an embedded run waits for its end, since its node ends with the command; a run on
+//! a cluster goes on without the command.
+//!
+//! *Not here*: plans and leases (node), fitting (trainer).
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use wire::client::Client;
+use wire::fault::{Fault, FaultKind};
+use wire::run::{Hyper, JobState, Mode, Plan, Run, RunView};
+
+use crate::Done;
+use crate::args::Train;
+use crate::print::{Progress, Screen, bytes, line};
+use crate::session::Session;
+use crate::status::short;
+
+/// Recipes of this version.
+const RECIPES: [&str; 1] = ["ndvi-cnn"];
+/// Time between looks at a run's jobs.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+pub(crate) async fn run(session: &Session, args: Train) -> Done {
+    let run = described(&args)?;
+    let client = session.client().await?;
+    let plan = client.start_run(&run, args.dry_run).await?;
+    if args.dry_run {
+        return Ok(print_plan(&session.screen, &run, &plan));
+    }
+    if plan.jobs == 0 {
+        return Err(Fault::new(
+            FaultKind::Nothing,
+            "no split matches, so there is nothing to train",
+        )
+        .try_("the same selectors with glebe search, which says why"));
+    }
+    let note = format!(
+        "run {}: {} models from {} splits",
+        run.name, plan.jobs, plan.splits
+    );
+    session.screen.note(note);
+    if args.wait || session.settings.cluster.value.is_none() {
+        return wait(session, &client, &run.name).await;
+    }
+    if session.screen.is_json() {
+        session.screen.json(&plan);
+    } else {
+        line(&run.name);
+    }
+    session.screen.note(format!(
+        "watch: glebe job wait {0}   stop: glebe job cancel {0}",
+        run.name
+    ));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn described(args: &Train) -> Result<Run, Fault> {
+    if !RECIPES.contains(&args.recipe.as_str()) {
+        return Err(
+            Fault::new(FaultKind::Usage, format!("no recipe '{}'", args.recipe))
+                .because(format!("known recipes: {}", RECIPES.join(", ")))
+                .try_("glebe train ndvi-cnn --max-cloud 10"),
+        );
+    }
+    let query = args.selectors.query()?;
+    let default = Hyper::default();
+    let hyper = Hyper {
+        epochs: args.epochs.unwrap_or(default.epochs),
+        batch: args.batch.unwrap_or(default.batch),
+        learning_rate: args.learning_rate.unwrap_or(default.learning_rate),
+        patience: args.patience.unwrap_or(default.patience),
+        chip_px: args.chip.unwrap_or(default.chip_px),
+        ..default
+    };
+    if hyper.epochs == 0
+        || hyper.batch == 0
+        || hyper.learning_rate.is_nan()
+        || hyper.learning_rate <= 0.0
+        || hyper.chip_px < 8
+    {
+        return Err(
+            Fault::new(FaultKind::Usage, "a hyper-parameter is out of range").because(
+                "epochs, batch and learning rate are above 0, chips have 8 pixels or more",
+            ),
+        );
+    }
+    let name = args.name.clone().unwrap_or_else(|| {
+        let now = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S");
+        format!("{}-{now}", args.recipe)
+    });
+    if !earth::split::collection::is_name(&name) {
+        return Err(
+            Fault::new(FaultKind::Usage, format!("--name: '{name}' is no name"))
+                .because("names have 1..=120 letters, digits, '-', '_', '.'"),
+        );
+    }
+    let (recipe, seed) = (args.recipe.clone(), args.seed);
+    Ok(Run {
+        name,
+        recipe,
+        query,
+        mode: Mode::Partitioned,
+        hyper,
+        seed,
+    })
+}
+
+fn print_plan(screen: &Screen, run: &Run, plan: &Plan) -> ExitCode {
+    if screen.is_json() {
+        screen.json(plan);
+    } else {
+        let nodes: Vec<_> = plan
+            .jobs_by_node
+            .iter()
+            .map(|(id, n)| format!("{} {n}", short(id)))
+            .collect();
+        line(&format!(
+            "{}: {} models from {} splits on {} nodes ({}), moves {} of imagery; nothing started",
+            run.recipe,
+            plan.jobs,
+            plan.splits,
+            plan.jobs_by_node.len(),
+            nodes.join(", "),
+            bytes(plan.bytes_moved),
+        ));
+    }
+    if !plan.complete {
+        screen.note("partial: some slots have no live owner; their cells are not in the plan");
+        return ExitCode::from(FaultKind::Partial.exit_code());
+    }
+    ExitCode::from(if plan.jobs > 0 {
+        0
+    } else {
+        FaultKind::Nothing.exit_code()
+    })
+}
+
+/// Waits until no job of the run waits or runs.
+pub(crate) async fn wait(session: &Session, client: &Client, name: &str) -> Done {
+    let mut progress = Progress::new(&session.screen, 0, "models");
+    loop {
+        let view = client.run(name).await?;
+        let ended = view.jobs.iter().filter(|j| !unfinished(j.state)).count();
+        progress.set_total(view.jobs.len() as u64);
+        progress.set(ended as u64, &scores(&view));
+        if ended == view.jobs.len() && view.complete && !view.jobs.is_empty() {
+            progress.finish();
+            return Ok(summary(&session.screen, &view));
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+fn unfinished(state: JobState) -> bool {
+    matches!(state, JobState::Waiting | JobState::Running)
+}
+
+/// Returns the median validation MSE beside those of the baselines.
+pub(crate) fn scores(view: &RunView) -> String {
+    let metrics: Vec<_> = view.jobs.iter().filter_map(|j| j.metrics).collect();
+    if metrics.is_empty() {
+        return String::new();
+    }
+    let net = median(metrics.iter().map(|m| m.val_mse));
+    let mean = median(metrics.iter().map(|m| m.mean_mse));
+    let linear = median(metrics.iter().map(|m| m.linear_mse));
+    format!("median val MSE {net:.5} (mean {mean:.5}, linear {linear:.5})")
+}
+
+/// Returns the median of some numbers, 0 for none.
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<_> = values.collect();
+    values.sort_by(f64::total_cmp);
+    match values.len() {
+        0 => 0.0,
+        n if n % 2 == 1 => values[n / 2],
+        n => f64::midpoint(values[n / 2 - 1], values[n / 2]),
+    }
+}
+
+/// Prints how a finished run ended.
+pub(crate) fn summary(screen: &Screen, view: &RunView) -> ExitCode {
+    let count = |s: JobState| view.jobs.iter().filter(|j| j.state == s).count();
+    let lost = count(JobState::Quarantined) + count(JobState::Cancelled);
+    if screen.is_json() {
+        screen.json(view);
+    } else {
+        let name = &view.run.name;
+        line(&format!(
+            "{name}: {} models  {}",
+            count(JobState::Done),
+            scores(view)
+        ));
+    }
+    for job in view
+        .jobs
+        .iter()
+        .filter(|j| j.state == JobState::Quarantined)
+    {
+        let reason = job.reason.as_deref().unwrap_or("no reason was given");
+        screen.note(format!("no model for {}: {reason}", job.geocode));
+    }
+    if count(JobState::Done) > 0 {
+        screen.note(format!("next: glebe model list --run {}", view.run.name));
+    }
+    ExitCode::from(u8::from(lost > 0))
+}

@@ -1,0 +1,66 @@
+//! `glebe up`: a node, until Ctrl-C or SIGTERM.
+//!
+//! *Invariants*: exactly one line on stdout, once it serves.
+//!
+//! *Not here*: the node (node).
+
+use std::process::ExitCode;
+
+use tokio::signal::unix::{SignalKind, signal};
+use wire::fault::{Fault, FaultKind};
+
+use crate::Done;
+use crate::args::Up;
+use crate::print::line;
+use crate::session::Session;
+
+/// Training workers a node runs at once unless told otherwise.
+const WORKERS: u16 = 1;
+
+pub(crate) async fn run(session: &Session, args: Up) -> Done {
+    logging(session.screen.verbosity());
+    let config = node::config::Config {
+        data: session.settings.data.value.clone(),
+        listen: args.listen,
+        http: args.http,
+        join: args.join,
+        token_file: args.token_file,
+        replicas: args.replicas,
+        host_label: args.host_label,
+        workers: args.workers.unwrap_or(WORKERS),
+    };
+    let failed = |e: std::io::Error| {
+        Fault::new(FaultKind::Internal, "cannot listen for signals").because(e.to_string())
+    };
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let running = node::daemon::start(config).await?;
+    let ready = running.ready();
+    line(&format!(
+        "ready p2p={} http={} node={}",
+        ready.p2p, ready.http, ready.node
+    ));
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    session.screen.note("stopping");
+    running.shutdown().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Logs to stderr: warnings, more with `-v`; `GLEBE_LOG` overrides.
+fn logging(verbosity: u8) {
+    let level = match verbosity {
+        0 => "warn",
+        1 => "info,libp2p=warn",
+        2 => "debug,libp2p=info",
+        _ => "trace",
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("GLEBE_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+}

@@ -1,0 +1,244 @@
+//! Starting glebe's processes and reading what they say.
+//!
+//! *Invariants*: a node is killed when its value is dropped; waits have a deadline, never a sleep
+//! that must be long enough.
+//!
+//! *Not here*: assertions of single behaviours.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// Longest wait for anything in these tests.
+pub(crate) const DEADLINE: Duration = Duration::from_mins(2);
+
+/// A folder of its own for one test.
+pub(crate) fn scratch() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+/// A `glebe` command in a folder, free of the caller's settings.
+pub(crate) fn glebe(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_glebe"));
+    command
+        .current_dir(folder)
+        .env("XDG_CONFIG_HOME", folder)
+        .env("GLEBE_BIN_DIR", workers());
+    for name in [
+        "GLEBE_CLUSTER",
+        "GLEBE_DATA",
+        "GLEBE_OUTPUT",
+        "GLEBE_CONFIG",
+    ] {
+        command.env_remove(name);
+    }
+    command.arg("--no-progress");
+    command
+}
+
+/// The folder with `glebe-ingest` and `glebe-trainer`: `cargo build` puts them beside `glebe`.
+pub(crate) fn workers() -> PathBuf {
+    Path::new(env!("CARGO_BIN_EXE_glebe"))
+        .parent()
+        .unwrap()
+        .to_path_buf()
+}
+
+/// Runs a command and returns its output; says all of it when the exit code is another.
+pub(crate) fn expect(command: &mut Command, code: i32) -> Output {
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    assert_eq!(
+        output.status.code(),
+        Some(code),
+        "{command:?}\nstdout: {}\nstderr: {}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    output
+}
+
+/// The text that a command wrote to stdout.
+pub(crate) fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// The text that a command wrote to stderr.
+pub(crate) fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// The JSON lines that a command wrote to stdout.
+pub(crate) fn ndjson(output: &Output) -> Vec<Value> {
+    stdout(output)
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect()
+}
+
+/// Waits until a condition holds.
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < DEADLINE, "waited too long until {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// A small synthetic world: `regions` × `dates` scenes of `size` 10 m pixels a side.
+pub(crate) fn world(folder: &Path, regions: u32, dates: u32, size: u32) -> PathBuf {
+    let out = folder.join("world");
+    let numbers = [regions, dates, size].map(|n| n.to_string());
+    let mut command = glebe(folder);
+    command.args([
+        "synth",
+        "--seed",
+        "5",
+        "--regions",
+        &numbers[0],
+        "--dates",
+        &numbers[1],
+    ]);
+    command.args(["--size", &numbers[2], "-O"]).arg(&out);
+    expect(&mut command, 0);
+    out
+}
+
+/// Where the real imagery lies, or `None` with a loud word.
+pub(crate) fn real_data() -> Option<PathBuf> {
+    let named = std::env::var_os("GLEBE_REAL_DATA").map(PathBuf::from);
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
+    let folder = named.unwrap_or(beside);
+    if folder.join("s2_safe").is_dir() {
+        return folder.canonicalize().ok();
+    }
+    eprintln!(
+        "SKIPPED: no real imagery at {} (or GLEBE_REAL_DATA)",
+        folder.display()
+    );
+    None
+}
+
+/// A running node.
+#[derive(Debug)]
+pub(crate) struct Node {
+    child: Child,
+    pub(crate) data: PathBuf,
+    pub(crate) p2p: String,
+    pub(crate) http: String,
+    pub(crate) id: String,
+}
+
+impl Node {
+    /// Starts a node in `folder/name` and waits for its ready line.
+    pub(crate) fn start(folder: &Path, name: &str, more: &[&str]) -> Self {
+        let data = folder.join(name);
+        let mut command = glebe(folder);
+        command.arg("up").arg("--data").arg(&data);
+        command
+            .args(["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"])
+            .args(more);
+        let log = std::fs::File::create(folder.join(format!("{name}.log"))).unwrap();
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log);
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let field = |key: &str| {
+            let found = line.split_whitespace().find_map(|w| w.strip_prefix(key));
+            let log = std::fs::read_to_string(folder.join(format!("{name}.log"))).unwrap();
+            found
+                .unwrap_or_else(|| panic!("no {key} in '{line}'; log: {log}"))
+                .to_owned()
+        };
+        assert!(line.starts_with("ready "), "not ready: {line}");
+        let (p2p, http, id) = (field("p2p="), field("http="), field("node="));
+        Self {
+            child,
+            data,
+            p2p,
+            http,
+            id,
+        }
+    }
+
+    /// Ends the node with SIGKILL.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Ends the node with SIGTERM and returns whether it stopped cleanly.
+    pub(crate) fn stop(&mut self) -> bool {
+        let pid = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+        self.child.wait().unwrap().success()
+    }
+
+    /// A `glebe` command that asks this node.
+    pub(crate) fn ask(&self, folder: &Path) -> Command {
+        let mut command = glebe(folder);
+        command.arg("--cluster").arg(&self.http);
+        command
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// Starts a cluster of `n` nodes with so many replicas and waits until all see each other.
+pub(crate) fn cluster(folder: &Path, n: usize, replicas: u8) -> Vec<Node> {
+    let replicas = replicas.to_string();
+    let mut nodes = vec![Node::start(folder, "node0", &["--replicas", &replicas])];
+    if n > 1 {
+        let token = folder.join("token");
+        let mut command = glebe(folder);
+        command
+            .args(["cluster", "token", "--data"])
+            .arg(&nodes[0].data);
+        std::fs::write(&token, stdout(&expect(&mut command, 0))).unwrap();
+        for i in 1..n {
+            let join = [
+                "--join",
+                &nodes[0].p2p,
+                "--token-file",
+                token.to_str().unwrap(),
+            ];
+            let node = Node::start(folder, &format!("node{i}"), &join);
+            nodes.push(node);
+        }
+    }
+    until("all nodes see each other up", || {
+        nodes.iter().all(|node| {
+            let output = node
+                .ask(folder)
+                .args(["cluster", "show", "-o", "json"])
+                .output()
+                .unwrap();
+            let Ok(view) = serde_json::from_slice::<Value>(&output.stdout) else {
+                return false;
+            };
+            let up = |v: &&Value| v["state"] == "up";
+            view["nodes"]
+                .as_array()
+                .is_some_and(|all| all.iter().filter(up).count() == n)
+        })
+    });
+    nodes
+}

@@ -1,0 +1,22 @@
+//! The whole of glebe as processes: what users type, what they see, what is on disk.
+//!
+//! *Invariants*: every test makes its own folder and ports and ends only processes it started.
+//!
+//! *Not here*: parts tested inside their crates.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "tests: a failure is a panic, a skip is said loudly, waits have deadlines"
+)]
+
+mod bad_input;
+mod embedded;
+mod harness;
+mod manners;
+mod real_imagery;
+mod resume;
+mod three_nodes;
+mod training;

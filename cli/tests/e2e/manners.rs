@@ -1,0 +1,77 @@
+//! Manners: version, help, completions, man page, doctor, dry runs, settings.
+
+use crate::harness::{expect, glebe, scratch, stderr, stdout, world};
+
+#[test]
+fn version_help_completions_and_man_page_print() {
+    let folder = scratch();
+    let folder = folder.path();
+    assert!(stdout(&expect(glebe(folder).arg("--version"), 0)).starts_with("glebe "));
+    let help = stdout(&expect(glebe(folder).arg("--help"), 0));
+    for verb in [
+        "up", "ingest", "search", "get", "train", "predict", "status", "doctor", "synth",
+    ] {
+        assert!(help.contains(verb), "--help does not name {verb}");
+    }
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(stdout(&expect(glebe(folder).args(["completions", shell]), 0)).contains("glebe"));
+    }
+    assert!(stdout(&expect(glebe(folder).arg("man"), 0)).contains(".TH glebe"));
+    assert!(!folder.join(".glebe").exists());
+}
+
+#[test]
+fn doctor_finds_gdal_and_libtorch() {
+    let folder = scratch();
+    let output = glebe(folder.path())
+        .args(["doctor", "-o", "json"])
+        .output()
+        .unwrap();
+    let checks: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    for name in ["GDAL", "libtorch", "disk"] {
+        let check = checks
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|c| c["name"] == name);
+        assert_eq!(check.unwrap()["ok"], true, "{checks}");
+    }
+}
+
+#[test]
+fn a_dry_run_stores_nothing() {
+    let folder = scratch();
+    let folder = folder.path();
+    let scenes = world(folder, 1, 1, 300);
+    let args = ["ingest", "--precision", "6", "--dry-run"];
+    let said = stdout(&expect(glebe(folder).args(args).arg(scenes), 0));
+    assert!(said.contains("nothing was"), "{said}");
+    assert!(stderr(&expect(glebe(folder).arg("search"), 1)).contains("empty"));
+}
+
+#[test]
+fn settings_say_where_they_come_from() {
+    let folder = scratch();
+    let folder = folder.path();
+    std::fs::write(
+        folder.join("glebe.toml"),
+        "data = \"fields\"\noutput = \"json\"\n",
+    )
+    .unwrap();
+    let mut command = glebe(folder);
+    command
+        .env("GLEBE_OUTPUT", "csv")
+        .args(["status", "--show-origin"]);
+    let said = stdout(&expect(&mut command, 0));
+    assert!(
+        said.contains("fields") && said.contains("glebe.toml"),
+        "{said}"
+    );
+    assert!(
+        said.contains("csv") && said.contains("GLEBE_OUTPUT"),
+        "{said}"
+    );
+    std::fs::write(folder.join("glebe.toml"), "dta = \"fields\"\n").unwrap();
+    let said = stderr(&expect(glebe(folder).arg("status"), 2));
+    assert!(said.contains("dta"), "{said}");
+}

@@ -1,0 +1,204 @@
+//! Three nodes, two replicas: the same answer everywhere, owners only, and what a loss means.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::harness::{Node, cluster, expect, ndjson, scratch, stderr, stdout, until, world};
+
+/// Ids of all splits, as one node tells.
+fn ids(node: &Node, folder: &Path) -> BTreeSet<String> {
+    let output = expect(node.ask(folder).args(["search", "-o", "id"]), 0);
+    stdout(&output).lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn three_nodes_answer_alike_and_say_when_they_cannot() {
+    let folder = scratch();
+    let folder = folder.path();
+    let scenes = world(folder, 2, 2, 600);
+    let mut nodes = cluster(folder, 3, 2);
+    let ingest = ["ingest", "--precision", "6", "-o", "ndjson"];
+    let acked = ndjson(&expect(nodes[0].ask(folder).args(ingest).arg(&scenes), 0));
+    let acked: BTreeSet<_> = acked
+        .iter()
+        .map(|s| s["id"].as_str().unwrap().to_owned())
+        .collect();
+    assert!(
+        acked.len() > 20,
+        "too few splits to tell nodes apart: {}",
+        acked.len()
+    );
+
+    for node in &nodes {
+        assert_eq!(
+            ids(node, folder),
+            acked,
+            "node {} answers otherwise",
+            node.id
+        );
+    }
+    expect(nodes[2].ask(folder).args(["cluster", "verify"]), 0);
+    placement_is_what_sha1_says(&nodes, folder);
+    one_geocode_asks_only_its_owners(&nodes, folder);
+    every_node_gives_the_same_bytes(&nodes, folder);
+
+    nodes[1].kill();
+    until("queries are complete again after one loss", || {
+        let output = nodes[0]
+            .ask(folder)
+            .args(["search", "-o", "id"])
+            .output()
+            .unwrap();
+        output.status.code() == Some(0)
+    });
+    assert_eq!(ids(&nodes[0], folder), acked);
+    assert_eq!(ids(&nodes[2], folder), acked);
+
+    nodes[2].kill();
+    let mut seen = None;
+    until("the answer is marked partial after two losses", || {
+        let output = nodes[0]
+            .ask(folder)
+            .args(["search", "-o", "id"])
+            .output()
+            .unwrap();
+        seen = Some(output);
+        seen.as_ref().unwrap().status.code() == Some(4)
+    });
+    let seen = seen.unwrap();
+    assert!(
+        stderr(&seen).contains("no live owner of"),
+        "{}",
+        stderr(&seen)
+    );
+    let some: BTreeSet<_> = stdout(&seen).lines().map(str::to_owned).collect();
+    assert!(some.is_subset(&acked) && some.len() < acked.len());
+}
+
+/// The independent script of the placement promise: SHA-1, first 14 bits, layout.
+fn placement_is_what_sha1_says(nodes: &[Node], folder: &Path) {
+    let show = expect(
+        nodes[0].ask(folder).args(["cluster", "show", "-o", "json"]),
+        0,
+    );
+    let hits = expect(nodes[1].ask(folder).args(["search", "-o", "ndjson"]), 0);
+    let (layout, found) = (folder.join("layout.json"), folder.join("hits.ndjson"));
+    std::fs::write(&layout, &show.stdout).unwrap();
+    std::fs::write(&found, &hits.stdout).unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/placement.py");
+    let mut python = std::process::Command::new("python3");
+    python.arg(script).arg(&layout).arg(&found).args(
+        nodes
+            .iter()
+            .map(|n| format!("{}={}", n.id, n.data.display())),
+    );
+    let said = stdout(&expect(&mut python, 0));
+    assert!(said.contains("all on their owners"), "{said}");
+}
+
+fn one_geocode_asks_only_its_owners(nodes: &[Node], folder: &Path) {
+    let hits = ndjson(&expect(
+        nodes[0].ask(folder).args(["search", "-o", "ndjson"]),
+        0,
+    ));
+    let (code, owners) = (
+        hits[0]["geocode"].as_str().unwrap(),
+        hits[0]["owners"].clone(),
+    );
+    for node in nodes {
+        let args = [
+            "search",
+            "--geocode",
+            code,
+            "--exact",
+            "-o",
+            "json",
+            "--explain",
+        ];
+        let output = expect(node.ask(folder).args(args), 0);
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let asked = answer["end"]["asked"].as_array().unwrap();
+        assert!(!asked.is_empty());
+        for one in asked {
+            assert!(
+                owners.as_array().unwrap().contains(&one["node"]),
+                "{one} is no owner"
+            );
+        }
+        assert!(
+            stderr(&output).contains("asked for 1 slots"),
+            "{}",
+            stderr(&output)
+        );
+    }
+}
+
+fn every_node_gives_the_same_bytes(nodes: &[Node], folder: &Path) {
+    let id = ids(&nodes[0], folder).into_iter().next().unwrap();
+    let mut seen = BTreeSet::new();
+    for (i, node) in nodes.iter().enumerate() {
+        let out = folder.join(format!("got{i}"));
+        expect(node.ask(folder).args(["get", &id, "-O"]).arg(&out), 0);
+        let split = out.join(id.replace('/', "+"));
+        let mut files: Vec<_> = std::fs::read_dir(split)
+            .unwrap()
+            .map(|f| f.unwrap())
+            .collect();
+        files.sort_by_key(std::fs::DirEntry::file_name);
+        let bytes: Vec<_> = files
+            .iter()
+            .map(|f| std::fs::read(f.path()).unwrap())
+            .collect();
+        assert!(!bytes.is_empty() && bytes.iter().all(|b| !b.is_empty()));
+        seen.insert(bytes);
+    }
+    assert_eq!(seen.len(), 1, "replicas differ");
+}
+
+#[test]
+fn a_wrong_token_is_refused() {
+    let folder = scratch();
+    let folder = folder.path();
+    let nodes = cluster(folder, 1, 1);
+    let token = folder.join("wrong");
+    std::fs::write(&token, "glebe1_not-a-token\n").unwrap();
+    let mut command = crate::harness::glebe(folder);
+    command.arg("up").arg("--data").arg(folder.join("stranger"));
+    command.args([
+        "--listen",
+        "127.0.0.1:0",
+        "--http",
+        "127.0.0.1:0",
+        "--join",
+        &nodes[0].p2p,
+    ]);
+    command.arg("--token-file").arg(&token);
+    let said = stderr(&expect(&mut command, 5));
+    assert!(said.contains("token") && said.contains("try:"), "{said}");
+
+    // A well-formed token of another cluster is refused by the node itself.
+    let mut other = Node::start(folder, "other", &[]);
+    let mut print = crate::harness::glebe(folder);
+    print.args(["cluster", "token", "--data"]).arg(&other.data);
+    std::fs::write(&token, stdout(&expect(&mut print, 0))).unwrap();
+    let said = stderr(&expect(&mut command, 5));
+    assert!(said.contains("token") && said.contains("try:"), "{said}");
+    assert!(other.stop(), "SIGTERM stops a node cleanly");
+}
+
+#[test]
+fn a_port_in_use_is_refused() {
+    let folder = scratch();
+    let nodes = cluster(folder.path(), 1, 1);
+    let taken = nodes[0].http.strip_prefix("http://").unwrap();
+    let mut command = crate::harness::glebe(folder.path());
+    command
+        .arg("up")
+        .arg("--data")
+        .arg(folder.path().join("second"));
+    command.args(["--listen", "127.0.0.1:0", "--http", taken]);
+    let said = stderr(&expect(&mut command, 5));
+    assert!(said.contains("in use") && said.contains("try:"), "{said}");
+}
