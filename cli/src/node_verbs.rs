@@ -153,7 +153,8 @@ fn default_precision(scheme: Scheme) -> u8 {
 pub(crate) async fn cluster(session: &Session, verb: ClusterVerb) -> Done {
     match verb {
         ClusterVerb::Token => {
-            line(&node::token::print(&session.settings.data.value)?);
+            let lifetime = node::cluster::TOKEN_LIFETIME;
+            line(&node::cluster::join_token(&session.settings.data.value, lifetime)?);
             Ok(ExitCode::SUCCESS)
         }
         ClusterVerb::Show => show(session).await,
