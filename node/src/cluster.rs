@@ -14,6 +14,7 @@ mod report;
 mod start;
 mod training;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -180,19 +181,6 @@ impl Cluster {
         report::verify(&self.core).await
     }
 
-    /// Returns the text of a join token.
-    pub fn token(&self, lifetime: Duration) -> Result<String, Fault> {
-        let no_network = || {
-            Fault::new(FaultKind::Refused, "an embedded store cannot be joined")
-                .try_("glebe up --data DIR, then glebe cluster token --cluster URL")
-        };
-        let file = self.core.file.as_ref().ok_or_else(no_network)?;
-        let expires = Timestamp::now()
-            .saturating_add(lifetime)
-            .unwrap_or(Timestamp::MAX);
-        Ok(file.secret.token(file.cluster, expires).to_string())
-    }
-
     /// Tells whether all nodes read from and write to one and the same layout.
     pub fn is_settled(&self) -> bool {
         self.core.look(report::is_settled)
@@ -220,6 +208,20 @@ impl Cluster {
             link.stop().await;
         }
     }
+}
+
+/// Makes a join token for the cluster of the node that keeps its data in `data`, whether it runs or
+/// not: who may read its folder may let others in.
+pub fn join_token(data: &Path, lifetime: Duration) -> Result<String, Fault> {
+    let what = |why: String| {
+        Fault::new(FaultKind::Refused, format!("{} holds no node of a cluster", data.display()))
+            .because(why)
+            .try_("glebe up --data DIR, then glebe cluster token --data DIR")
+    };
+    let record = file::read(data).map_err(|e| what(e.to_string()))?;
+    let record = record.ok_or_else(|| what("there is no cluster.json in it".to_owned()))?;
+    let expires = Timestamp::now().saturating_add(lifetime).unwrap_or(Timestamp::MAX);
+    Ok(record.secret.token(record.cluster, expires).to_string())
 }
 
 #[cfg(test)]
