@@ -111,7 +111,7 @@ impl Parts {
     }
 
     /// Serves on the store's socket and keeps workers; `worker` is the address that they reach.
-    fn serve(self, cluster: Cluster, worker: WorkerConfig) -> Result<(Running, Router), Fault> {
+    fn serve(self, cluster: Cluster, worker: &WorkerConfig) -> Result<(Running, Router), Fault> {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let conduit = Conduit::new(cluster.clone(), self.store, Arc::clone(&self.runs));
         let router = http::router(conduit);
@@ -123,7 +123,7 @@ impl Parts {
             http: worker.address.clone(),
             node: cluster.node_id().to_owned(),
         };
-        supervise(&self.runs, &worker, &stop, &tasks);
+        supervise(&self.runs, worker, &stop, &tasks);
         let running = Running {
             ready,
             cluster,
@@ -158,7 +158,7 @@ pub async fn start(config: Config) -> Result<Running, Fault> {
         address,
         count: config.workers,
     };
-    let (running, router) = parts.serve(cluster, worker)?;
+    let (running, router) = parts.serve(cluster, &worker)?;
     let stop = running.stop.clone();
     running
         .tasks
@@ -178,7 +178,7 @@ pub(crate) async fn embed(dir: PathBuf, holder: Holder) -> Result<Running, Fault
         address,
         count: WORKERS_EMBEDDED,
     };
-    parts.serve(cluster, worker).map(|(running, _)| running)
+    parts.serve(cluster, &worker).map(|(running, _)| running)
 }
 
 async fn cluster_config(config: &Config, dir: &Path, http: &str) -> Result<ClusterConfig, Fault> {

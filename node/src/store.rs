@@ -271,9 +271,9 @@ impl Store {
     pub fn query(&self, predicate: &Predicate, turn: &Turn<'_>) -> Result<FoundPage, StoreError> {
         self.trusted(|index| {
             let found = index.finder.places(predicate, turn)?;
-            let ids = found.places.iter().map(|p| p.id.as_str());
+            let ids = found.rows.iter().map(|p| p.id.as_str());
             let records = index.records.splits(ids)?;
-            let hits = found.places.into_iter().zip(records);
+            let hits = found.rows.into_iter().zip(records);
             // One that is gone was deleted between row and record.
             let hits = hits.filter_map(|(place, record)| Some((place, record?)));
             Ok(FoundPage {

@@ -62,13 +62,16 @@ fn exposition(own: &NodeStatus) -> String {
         ("slots", "Slots of which this node is an owner.", own.slots),
         ("jobs_running", "Jobs lent to workers.", own.jobs_running),
     ];
-    let mut text = String::new();
-    for (name, help, value) in gauges {
-        text += &format!("# HELP glebe_{name} {help}\n# TYPE glebe_{name} gauge\n");
-        text += &format!("glebe_{name} {value}\n");
-    }
-    text += "# HELP glebe_sent_bytes_total Bytes sent to other nodes, by purpose.\n";
-    text += "# TYPE glebe_sent_bytes_total counter\n";
+    let gauge = |(name, help, value): (&str, &str, u64)| {
+        [
+            format!("# HELP glebe_{name} {help}"),
+            format!("# TYPE glebe_{name} gauge"),
+            format!("glebe_{name} {value}"),
+        ]
+    };
+    let mut lines: Vec<String> = gauges.into_iter().flat_map(gauge).collect();
+    lines.push("# HELP glebe_sent_bytes_total Bytes sent to other nodes, by purpose.".to_owned());
+    lines.push("# TYPE glebe_sent_bytes_total counter".to_owned());
     let sent = own.sent;
     let purposes = [
         ("gossip", sent.gossip),
@@ -79,8 +82,9 @@ fn exposition(own: &NodeStatus) -> String {
         ("model", sent.model),
         ("gradient", sent.gradient),
     ];
-    for (purpose, bytes) in purposes {
-        text += &format!("glebe_sent_bytes_total{{purpose=\"{purpose}\"}} {bytes}\n");
-    }
-    text
+    let counter = |(purpose, bytes): (&str, u64)| {
+        format!("glebe_sent_bytes_total{{purpose=\"{purpose}\"}} {bytes}")
+    };
+    lines.extend(purposes.into_iter().map(counter));
+    lines.join("\n") + "\n"
 }

@@ -153,7 +153,7 @@ impl Files {
     pub(super) fn place(&self, staged: Staged, record: &Record) -> Result<Staged, StoreError> {
         let slot = record.slot();
         let place = || -> io::Result<()> {
-            self.write_intent(&staged, &record.key, slot, Some(record.hash))?;
+            staged.write_intent(&record.key, slot, Some(record.hash))?;
             let parent = self.slot_folder(record.key.kind, slot);
             if !parent.exists() {
                 fs::create_dir_all(&parent)?;
@@ -179,7 +179,8 @@ impl Files {
         slot: Slot,
     ) -> Result<Staged, StoreError> {
         let staged = self.new_stage();
-        self.write_intent(&staged, key, slot, None)
+        staged
+            .write_intent(key, slot, None)
             .map_err(StoreError::io("announce a removal"))?;
         Ok(staged)
     }
@@ -206,19 +207,6 @@ impl Files {
             folder: self.tmp.join(n.to_string()),
             intent: self.tmp.join(format!("{n}.intent")),
         }
-    }
-
-    /// The intent need not survive a power cut: what it would undo is whole, only not acknowledged.
-    fn write_intent(
-        &self,
-        staged: &Staged,
-        key: &ObjectKey,
-        slot: Slot,
-        hash: Option<ContentHash>,
-    ) -> io::Result<()> {
-        let key = key.clone();
-        let bytes = serde_json::to_vec(&Intent { key, slot, hash })?;
-        fs::write(&staged.intent, bytes)
     }
 
     /// Returns the intents that a crash left behind, with the folders staged for them.
@@ -296,6 +284,20 @@ impl Files {
     }
 }
 
+impl Staged {
+    /// The intent need not survive a power cut: what it would undo is whole, only not acknowledged.
+    fn write_intent(
+        &self,
+        key: &ObjectKey,
+        slot: Slot,
+        hash: Option<ContentHash>,
+    ) -> io::Result<()> {
+        let key = key.clone();
+        let bytes = serde_json::to_vec(&Intent { key, slot, hash })?;
+        fs::write(&self.intent, bytes)
+    }
+}
+
 impl Drop for Staged {
     fn drop(&mut self) {
         for path in [&self.folder, &self.intent] {
@@ -363,5 +365,55 @@ fn remove(path: &Path) -> io::Result<()> {
         Ok(_) => fs::remove_file(path),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::super::object::ObjectFile;
+    use super::*;
+
+    fn run() -> Object {
+        let text = r#"{"name":"r","recipe":"ndvi-cnn","query":{},"seed":1}"#;
+        Object {
+            key: ObjectKey::new(Kind::Run, "r"),
+            placement_key: PlacementKey::named("run", "r"),
+            files: vec![ObjectFile {
+                name: "run.json".to_owned(),
+                bytes: Bytes::from(text),
+            }],
+        }
+    }
+
+    #[test]
+    fn object_json_stays_what_it_is() {
+        let record = Record::describe(&run(), 2).unwrap();
+        let note = String::from_utf8(note(&record).unwrap().unwrap()).unwrap();
+        assert_eq!(
+            note,
+            concat!(
+                r#"{"format":1,"kind":"run","id":"r","placement_key":"run:r","revision":2,"#,
+                r#""files":[{"name":"run.json","bytes":52,"blake3":""#,
+                "371dbc7a476940b1d19365fd2b4158f79a927005146103849c6d3dd1d917cfe3",
+                r#""}]}"#
+            )
+        );
+    }
+
+    #[test]
+    fn folders_are_named_by_kind_slot_and_id() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = Files::open(dir.path(), 0).unwrap();
+        let key = ObjectKey::new(Kind::Split, "c/s~9xj5k");
+        let slot = Slot::new(0x0a7f).unwrap();
+        let folder = files.folder(&key, slot);
+        assert!(
+            folder.ends_with("objects/split/0a7f/c+s~9xj5k"),
+            "{folder:?}"
+        );
+        assert_eq!(id_of(&folder).as_deref(), Some("c/s~9xj5k"));
+        assert_eq!(slot_of(folder.parent().unwrap()), Some(slot));
     }
 }

@@ -54,7 +54,7 @@ pub struct FoundPage {
 
 /// Where the rows of a page stand, without their records.
 pub(super) struct Places {
-    pub places: Vec<Position>,
+    pub rows: Vec<Position>,
     pub next: Option<Position>,
     pub matched: u64,
     pub explain: Explain,
@@ -139,7 +139,7 @@ impl Finder {
         let page = rows.page(predicate, turn)?;
         let place = |row| turn.order.position(row);
         Ok(Places {
-            places: page.rows.iter().filter_map(place).collect(),
+            rows: page.rows.iter().filter_map(place).collect(),
             next: page.next,
             matched: page.matched,
             explain: page.explain,

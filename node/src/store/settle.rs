@@ -23,16 +23,14 @@ pub(super) fn settle(files: &Files, records: &Records) -> Result<(), StoreError>
         }
         let folder = files.folder(&intent.key, intent.slot);
         match record {
-            // Placed but not recorded, or to be removed and no longer recorded.
-            None => files.discard(&intent)?,
             Some(record) if record.slot() == intent.slot => {
                 let expected = Some(record.hash);
                 if hash_of(&folder) != expected && hash_of(&staged) == expected {
                     files.undo(&intent, &staged)?;
                 }
             }
-            // The record still names the folder in another slot.
-            Some(_) => files.discard(&intent)?,
+            // Placed and not recorded, to be removed and recorded no longer, or recorded elsewhere.
+            _ => files.discard(&intent)?,
         }
         tracing::info!(key = %intent.key, "settled a write that was cut off");
     }

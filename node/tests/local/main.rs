@@ -1,5 +1,11 @@
 //! One node on its own, as processes and callers see it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "what fails here fails a test"
+)]
+
 mod crash;
 mod daemon;
 mod embedded;
