@@ -8,6 +8,7 @@ use bytes::Bytes;
 use earth::geocode::{Geocode, Scheme};
 use earth::split::placement::{PlacementKey, PlacementRule};
 use proptest::prelude::{ProptestConfig, Strategy, any, prop_assert, prop_assert_eq, proptest};
+use proptest::sample::Index;
 use wire::bundle::{
     BUNDLE_BYTES_MAX, Bundle, BundleError, BundleHeader, Decoder, FILES_MAX, HEADER_BYTES_MAX,
     HeaderError, Kind, MAGIC, Piece, decode,
@@ -69,10 +70,9 @@ proptest! {
     }
 
     #[test]
-    fn a_bundle_cut_off_anywhere_is_refused(bundle in bundles(), at in any::<proptest::sample::Index>()) {
+    fn a_bundle_cut_off_anywhere_is_refused(bundle in bundles(), at in any::<Index>()) {
         let bytes = bundle.encode().unwrap();
         let cut = bytes.slice(..at.index(bytes.len()));
-        // A last file without bytes needs none of them.
         let cut_off = matches!(decode(cut), Err(BundleError::CutOff { .. }));
         prop_assert!(cut_off);
     }
@@ -80,7 +80,7 @@ proptest! {
     #[test]
     fn a_changed_byte_never_gives_other_files(
         bundle in bundles(),
-        at in any::<proptest::sample::Index>(),
+        at in any::<Index>(),
         flip in 1..=255_u8,
     ) {
         let mut bytes = bundle.encode().unwrap().to_vec();

@@ -1,0 +1,87 @@
+//! The cluster, its state and its faults.
+
+use wire::cluster::{
+    BytesByPurpose, ClusterView, NodeState, NodeStatus, NodeView, Status, VerifyReport,
+};
+use wire::fault::{Fault, FaultKind};
+
+use crate::check::check;
+use crate::samples::texts;
+
+#[test]
+fn the_cluster_keeps_its_form() {
+    let node = NodeView {
+        id: "12D3KooWa".to_owned(),
+        http: "http://127.0.0.1:7480".to_owned(),
+        p2p: "127.0.0.1:7481".to_owned(),
+        state: NodeState::Up,
+        host_label: Some("rack1".to_owned()),
+    };
+    check(
+        "cluster-view",
+        &ClusterView {
+            version: 2,
+            parent: 1,
+            replicas: 2,
+            nodes: vec![node],
+            slots: vec![vec![0], vec![0, 1]],
+        },
+    );
+    let sent = BytesByPurpose {
+        gossip: 1,
+        put: 2,
+        repair: 3,
+        query: 4,
+        pixels: 5,
+        model: 6,
+        gradient: 7,
+    };
+    let row = NodeStatus {
+        id: "12D3KooWa".to_owned(),
+        http: "unix:.glebe/node.sock".to_owned(),
+        state: NodeState::Suspect,
+        splits: 10,
+        splits_primary: 5,
+        models: 2,
+        bytes: 4_096,
+        slots: 16_384,
+        jobs_running: 1,
+        sent,
+    };
+    check(
+        "status",
+        &Status {
+            version: 2,
+            replicas: 2,
+            nodes: vec![row],
+            splits: 5,
+            bytes: 8_192,
+            models: 1,
+            bytes_by_purpose: sent,
+            runs_active: 1,
+            complete: true,
+        },
+    );
+    check(
+        "verify-report",
+        &VerifyReport {
+            objects: 3,
+            replicas_checked: 6,
+            problems: texts(&["split naip/m_47~9xj5k: one replica is missing"]),
+            problems_total: 1,
+            complete: true,
+        },
+    );
+}
+
+#[test]
+fn a_fault_keeps_its_form() {
+    let fault = Fault::new(FaultKind::Refused, "the port is in use")
+        .because("127.0.0.1:7480 is taken")
+        .try_("glebe up --http 127.0.0.1:0");
+    check("fault", &fault);
+    check(
+        "fault-bare",
+        &Fault::new(FaultKind::Nothing, "nothing matched"),
+    );
+}
