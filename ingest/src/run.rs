@@ -61,7 +61,6 @@ pub async fn run(args: RunArgs, events: &mut Events) -> Result<u8, Stop> {
         given,
         owners,
         events,
-        known_collections: Vec::new(),
     };
     let mut code = 0;
     for path in found {
@@ -122,7 +121,6 @@ struct Ingest<'a> {
     given: Given,
     owners: Owners,
     events: &'a mut Events,
-    known_collections: Vec<Collection>,
 }
 
 /// A scene on its way into a collection.
@@ -130,13 +128,21 @@ struct Job {
     scene: Scene,
     plan: Plan,
     collection: Collection,
+    /// The collection is there; else it is made once there is something to put into it.
+    exists: bool,
+}
+
+/// The collection that a scene goes into.
+struct Target {
+    collection: Collection,
+    exists: bool,
 }
 
 impl Ingest<'_> {
     async fn scene(&mut self, path: &Path) -> Result<(), Stop> {
         let started = self.events.seconds();
         let scene = self.open(path.to_owned()).await?;
-        let collection = self.collection(&scene).await?;
+        let Target { collection, exists } = self.target(&scene).await?;
         let client = self.owners.conduit();
         let stored = client.ledger(&collection.name, &scene.name).await?;
         let again = self.args.overwrite;
@@ -162,6 +168,7 @@ impl Ingest<'_> {
             scene,
             plan,
             collection,
+            exists,
         };
         let ledger = if self.args.dry_run {
             target::estimate(&job.scene, &job.plan, &job.collection)?
@@ -178,41 +185,25 @@ impl Ingest<'_> {
         blocking(move || source::open(&path, &given)).await
     }
 
-    /// Finds or makes the collection that a scene belongs to.
-    async fn collection(&mut self, scene: &Scene) -> Result<Collection, Fault> {
+    /// Finds the collection that a scene belongs to, or plans the one to make for it.
+    async fn target(&self, scene: &Scene) -> Result<Target, Fault> {
         let wanted = target::Wanted {
             name: self.args.collection.as_deref(),
             scheme: self.args.scheme.map(Into::into),
             precision: self.args.precision,
         };
         let name = wanted.name_for(scene);
-        let known = self
-            .known_collections
-            .iter()
-            .find(|c| c.name == name)
-            .cloned();
-        let client = self.owners.conduit();
-        let listed = match known {
-            Some(_) => known,
-            None => client
-                .collections()
-                .await?
-                .collections
-                .into_iter()
-                .find(|c| c.name == name),
-        };
-        let collection = match listed {
-            Some(collection) => target::agree(collection, &wanted, scene)?,
-            None if self.args.dry_run => target::new(&wanted, scene)?,
-            None => {
-                client
-                    .create_collection(&target::new(&wanted, scene)?)
-                    .await?
-            }
-        };
-        self.known_collections.retain(|c| c.name != collection.name);
-        self.known_collections.push(collection.clone());
-        Ok(collection)
+        let listed = self.owners.conduit().collections().await?.collections;
+        match listed.into_iter().find(|c| c.name == name) {
+            Some(collection) => Ok(Target {
+                collection: target::agree(collection, &wanted, scene)?,
+                exists: true,
+            }),
+            None => Ok(Target {
+                collection: target::new(&wanted, scene)?,
+                exists: false,
+            }),
+        }
     }
 
     /// Cuts what is not stored yet, puts it, and writes the ledger.
@@ -227,6 +218,10 @@ impl Ingest<'_> {
         self.events.progress.cells += known.len() as u64;
         let all = job.plan.cells.len() as u64;
         let (job, cut) = self.cut(job, cells).await?;
+        if !job.exists {
+            let client = self.owners.conduit();
+            client.create_collection(&job.collection).await?;
+        }
         put::splits(&self.owners, &cut, self.args.overwrite, self.events).await?;
         let mut sums = Sums {
             cells: all,

@@ -179,6 +179,36 @@ fn a_corrupt_scene_stops_no_other_and_stores_nothing() {
 }
 
 #[test]
+fn a_scene_that_fails_while_it_is_read_leaves_not_even_a_collection() {
+    let (folder, shelf) = (two_scenes(), Shelf::start());
+    for product in products(folder.path()) {
+        let image = walk(&product, "B08_10m.jp2");
+        let mut bytes = std::fs::read(&image).unwrap();
+        // The end marker stays; the stream ends too early inside.
+        let (from, to) = (bytes.len() / 3, bytes.len() - 2);
+        bytes.drain(from..to);
+        std::fs::write(&image, bytes).unwrap();
+    }
+    let output = run(&shelf, &[folder.path()], &[]);
+    assert_eq!(output.status.code(), Some(6));
+    assert!(shelf.listing().is_empty());
+    assert!(shelf.held.lock().unwrap().collections.is_empty());
+}
+
+/// Returns the file below a folder whose name ends so.
+fn walk(folder: &Path, end: &str) -> std::path::PathBuf {
+    let mut waiting = vec![folder.to_owned()];
+    while let Some(path) = waiting.pop() {
+        if path.is_dir() {
+            waiting.extend(std::fs::read_dir(&path).unwrap().map(|e| e.unwrap().path()));
+        } else if path.to_str().unwrap().ends_with(end) {
+            return path;
+        }
+    }
+    panic!("no {end}")
+}
+
+#[test]
 fn other_content_under_the_same_name_is_refused_unless_overwritten() {
     let (folder, shelf) = (two_scenes(), Shelf::start());
     let product = products(folder.path()).remove(0);
