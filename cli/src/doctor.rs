@@ -4,6 +4,7 @@
 //!
 //! *Not here*: the health of a cluster's data (`cluster verify`).
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use serde::{Deserialize, Serialize};
@@ -55,7 +56,7 @@ impl Check {
 #[derive(Debug, Deserialize)]
 struct Gdal {
     gdal: String,
-    drivers: Vec<String>,
+    drivers: BTreeMap<String, bool>,
 }
 
 /// What `glebe-trainer probe` says.
@@ -63,7 +64,7 @@ struct Gdal {
 struct Torch {
     libtorch: String,
     cuda: bool,
-    #[serde(default)]
+    #[serde(rename = "cuda_devices")]
     devices: i64,
 }
 
@@ -115,7 +116,7 @@ async fn gdal() -> Vec<Check> {
     };
     let mut checks = vec![Check::ok("GDAL", found.gdal)];
     for (driver, what) in DRIVERS {
-        checks.push(if found.drivers.iter().any(|d| d == driver) {
+        checks.push(if found.drivers.get(driver) == Some(&true) {
             Check::ok("GDAL driver", format!("{driver} ({what})"))
         } else {
             let said = format!("{driver} is missing: {what} cannot be read");

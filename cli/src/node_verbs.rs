@@ -154,7 +154,10 @@ pub(crate) async fn cluster(session: &Session, verb: ClusterVerb) -> Done {
     match verb {
         ClusterVerb::Token => {
             let lifetime = node::cluster::TOKEN_LIFETIME;
-            line(&node::cluster::join_token(&session.settings.data.value, lifetime)?);
+            line(&node::cluster::join_token(
+                &session.settings.data.value,
+                lifetime,
+            )?);
             Ok(ExitCode::SUCCESS)
         }
         ClusterVerb::Show => show(session).await,

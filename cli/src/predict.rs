@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
 
 use serde::Deserialize;
+use serde_json::Value;
 use wire::client::Client;
 use wire::fault::{Fault, FaultKind};
 use wire::params::ModelsParams;
@@ -36,7 +37,7 @@ pub(crate) async fn run(session: &Session, args: Predict) -> Done {
     let splits = scratch.0.join("splits");
     cut(&args, &config, &splits).await?;
     let made = scratch.0.join("out.tif");
-    let said = infer(&models, &splits, &made).await?;
+    let mut said = infer(&models, &splits, &made).await?;
     std::fs::rename(&made, &args.out).map_err(|e| {
         Fault::new(
             FaultKind::Data,
@@ -44,13 +45,34 @@ pub(crate) async fn run(session: &Session, args: Predict) -> Done {
         )
         .because(e.to_string())
     })?;
+    said["out"] = args.out.display().to_string().into();
     if session.screen.is_json() {
-        line(said.trim_end());
+        session.screen.json(&said);
     } else {
         line(&args.out.display().to_string());
-        session.screen.note(said.trim_end());
+        session.screen.note(summary(&said));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says on one line what the trainer's summary holds.
+fn summary(said: &Value) -> String {
+    let number = |key: &str| said[key].as_f64().unwrap_or(f64::NAN);
+    let cells = said["cells"].as_array().map_or(0, Vec::len);
+    let mut text = format!(
+        "{:.2} Mpx in {cells} cells, values {:.3}..{:.3}, mean {:.3}",
+        number("pixels") / 1e6,
+        number("min"),
+        number("max"),
+        number("mean"),
+    );
+    if let Some(without) = said["cells_without_model"].as_u64().filter(|n| *n > 0) {
+        text += &format!("; {without} cells have no model and stay fill");
+    }
+    for warning in said["warnings"].as_array().into_iter().flatten() {
+        text += &format!("\nnote: {}", warning.as_str().unwrap_or_default());
+    }
+    text
 }
 
 fn check(args: &Predict) -> Result<(), Fault> {
@@ -180,7 +202,7 @@ async fn cut(args: &Predict, config: &Config, into: &Path) -> Result<(), Fault> 
 }
 
 /// Applies the models; returns the trainer's summary (JSON).
-async fn infer(models: &[PathBuf], splits: &Path, out: &Path) -> Result<String, Fault> {
+async fn infer(models: &[PathBuf], splits: &Path, out: &Path) -> Result<Value, Fault> {
     let mut command = worker::command("glebe-trainer")?;
     command.arg("predict");
     for folder in models {
@@ -197,5 +219,7 @@ async fn infer(models: &[PathBuf], splits: &Path, out: &Path) -> Result<String, 
         .await
         .map_err(|e| worker::start_fault("glebe-trainer", &e))?;
     worker::ended("glebe-trainer", ended.status)?;
-    Ok(String::from_utf8_lossy(&ended.stdout).into_owned())
+    serde_json::from_slice(&ended.stdout).map_err(|e| {
+        Fault::new(FaultKind::Internal, "glebe-trainer gave no summary").because(e.to_string())
+    })
 }

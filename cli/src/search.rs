@@ -108,8 +108,8 @@ fn why_empty(end: &SearchEnd) -> String {
         let others = count(empty.others_match);
         text += &format!(" {others} match all but {predicate}.");
     }
-    if let Some(nearest) = &empty.nearest {
-        text += &format!(" try: {nearest}");
+    if let (Some(predicate), Some(nearest)) = (&empty.predicate, &empty.nearest) {
+        text += &format!(" try: {predicate} {nearest}");
     }
     text
 }
@@ -234,7 +234,7 @@ impl Printer {
         table.print();
         let cells: std::collections::BTreeSet<_> = self.rows.iter().map(|h| &h.geocode).collect();
         self.note.note(format!(
-            "{} splits in {} geocodes ({:.0} ms, {} nodes asked). more columns: -o json",
+            "{} splits in {} geocodes ({:.0} ms; nodes asked: {}). more columns: -o json",
             count(end.hits),
             count(cells.len() as u64),
             end.millis,

@@ -214,13 +214,18 @@ impl Cluster {
 /// not: who may read its folder may let others in.
 pub fn join_token(data: &Path, lifetime: Duration) -> Result<String, Fault> {
     let what = |why: String| {
-        Fault::new(FaultKind::Refused, format!("{} holds no node of a cluster", data.display()))
-            .because(why)
-            .try_("glebe up --data DIR, then glebe cluster token --data DIR")
+        Fault::new(
+            FaultKind::Refused,
+            format!("{} holds no node of a cluster", data.display()),
+        )
+        .because(why)
+        .try_("glebe up --data DIR, then glebe cluster token --data DIR")
     };
     let record = file::read(data).map_err(|e| what(e.to_string()))?;
     let record = record.ok_or_else(|| what("there is no cluster.json in it".to_owned()))?;
-    let expires = Timestamp::now().saturating_add(lifetime).unwrap_or(Timestamp::MAX);
+    let expires = Timestamp::now()
+        .saturating_add(lifetime)
+        .unwrap_or(Timestamp::MAX);
     Ok(record.secret.token(record.cluster, expires).to_string())
 }
 

@@ -123,14 +123,17 @@ impl Store {
     /// As `open`, leaving another number of bytes of the disk free.
     pub fn open_with_reserve(dir: &Path, reserve_bytes: u64) -> Result<Self, StoreError> {
         let files = Files::open(dir, reserve_bytes)?;
-        let index = match open_settled(dir, &files) {
-            Err(error) if error.is_damage() => {
-                tracing::warn!(%error, "the index is remade from the files");
-                let index = remake(dir, &files)?.0;
-                settle::settle(&files, &index.records)?;
-                index
+        let index = if index_path(dir).exists() {
+            match open_settled(dir, &files) {
+                Err(error) if error.is_damage() => {
+                    tracing::warn!(%error, "the index is remade from the files");
+                    remake_settled(dir, &files)?
+                }
+                opened => opened?,
             }
-            opened => opened?,
+        } else {
+            // A new store, or one whose index was lost: the files tell which.
+            remake_settled(dir, &files)?
         };
         Ok(Self {
             dir: dir.to_owned(),
@@ -433,6 +436,12 @@ fn index_path(dir: &Path) -> PathBuf {
 
 fn open_settled(dir: &Path, files: &Files) -> Result<Index, StoreError> {
     let index = Index::open(&index_path(dir))?;
+    settle::settle(files, &index.records)?;
+    Ok(index)
+}
+
+fn remake_settled(dir: &Path, files: &Files) -> Result<Index, StoreError> {
+    let index = remake(dir, files)?.0;
     settle::settle(files, &index.records)?;
     Ok(index)
 }

@@ -87,7 +87,7 @@ fn a_geotiff_without_crs_is_refused() {
     for sidecar in ["tfw", "tif.aux.xml"] {
         drop(std::fs::remove_file(bare.with_extension(sidecar)));
     }
-    refused(folder, &bare, "crs");
+    refused(folder, &bare, "coordinate reference system");
 }
 
 #[test]

@@ -68,8 +68,18 @@ fn a_run_moves_no_imagery_and_its_models_sit_at_their_owners() {
     assert_eq!(layout["slots"].as_array().unwrap().len(), 16_384);
     let geocode = models[0]["geocode"].as_str().unwrap();
     pulled_model_opens_in_python_and_predicts(&nodes[2], folder, geocode, &scenes);
-    let again = stderr(&expect(nodes[0].ask(folder).args(train), 5));
-    assert!(again.contains("fields"), "{again}");
+    let other = nodes[0]
+        .ask(folder)
+        .args(train)
+        .args(["--seed", "8"])
+        .output()
+        .unwrap();
+    assert_eq!(
+        other.status.code(),
+        Some(5),
+        "another run took the name: {}",
+        stderr(&other)
+    );
 }
 
 fn walk(folder: &Path) -> Vec<std::path::PathBuf> {
@@ -176,14 +186,14 @@ fn the_same_seed_gives_the_same_weights_embedded() {
         );
         let list: Value = serde_json::from_slice(&list.stdout).unwrap();
         let weights = |m: &Value| {
-            let files = m["files"].as_array().unwrap();
-            let file = files
-                .iter()
-                .find(|f| f["name"] == "model.safetensors")
-                .unwrap();
+            let geocode = m["geocode"].as_str().unwrap().to_owned();
+            let (model, out) = (format!("{name}/{geocode}"), format!("{name}-{geocode}"));
+            expect(glebe(folder).args(["model", "pull", &model, "-O", &out]), 0);
+            let config = std::fs::read(folder.join(out).join("config.json")).unwrap();
+            let config: Value = serde_json::from_slice(&config).unwrap();
             (
-                m["geocode"].clone().to_string(),
-                file["blake3"].clone().to_string(),
+                geocode,
+                config["weights_blake3"].as_str().unwrap().to_owned(),
             )
         };
         list["models"]

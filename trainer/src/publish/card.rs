@@ -161,7 +161,7 @@ fn limits(config: &ModelConfig) -> String {
 
 fn usage(config: &ModelConfig) -> String {
     format!(
-        "## Use\n\n```\nglebe model pull {}/{} -O MODEL\nglebe predict SCENE --model MODEL -O \
+        "## Use\n\n```\nglebe model pull {}/{} -O MODEL\nglebe predict MODEL SCENE -O \
          map.tif\n```\n",
         config.run, config.geocode
     )
