@@ -27,6 +27,8 @@ pub struct Ring(Vec<LonLat>);
 pub struct PolygonPart {
     /// The outer ring, then the holes.
     rings: Vec<Ring>,
+    /// West, south, east, north of the outer ring, kept since every test asks for it.
+    span: [f64; 4],
 }
 
 /// An area: the union of its parts.
@@ -88,6 +90,12 @@ impl Ring {
 }
 
 impl PolygonPart {
+    /// Builds a part of one ring or more.
+    fn new(rings: Vec<Ring>) -> Result<Self, PolygonError> {
+        let span = span(rings.first().ok_or(PolygonError::Empty)?);
+        Ok(Self { rings, span })
+    }
+
     /// Returns the outer ring and the holes.
     pub fn rings(&self) -> &[Ring] {
         &self.rings
@@ -100,27 +108,15 @@ impl PolygonPart {
 
     /// Returns west, south, east, north of the outer ring; longitudes are not wrapped.
     pub(crate) fn span(&self) -> [f64; 4] {
-        let start = [
-            f64::INFINITY,
-            f64::INFINITY,
-            f64::NEG_INFINITY,
-            f64::NEG_INFINITY,
-        ];
-        self.rings[0]
-            .0
-            .iter()
-            .fold(start, |[west, south, east, north], p| {
-                [
-                    west.min(p.lon),
-                    south.min(p.lat),
-                    east.max(p.lon),
-                    north.max(p.lat),
-                ]
-            })
+        self.span
     }
 
     /// Tells whether a point lies inside, by the parity of crossings; longitude is not wrapped.
     fn contains_unwrapped(&self, point: LonLat) -> bool {
+        let [west, south, east, north] = self.span;
+        if !((west..=east).contains(&point.lon) && (south..=north).contains(&point.lat)) {
+            return false;
+        }
         let crossed = |(a, b): &(LonLat, LonLat)| {
             (a.lat > point.lat) != (b.lat > point.lat)
                 && point.lon < longitude_at(*a, *b, point.lat)
@@ -139,16 +135,12 @@ impl Polygon {
         let mut number = 0;
         let mut parts = Vec::with_capacity(coordinates.len());
         for rings in coordinates {
-            let mut part = PolygonPart {
-                rings: Vec::with_capacity(rings.len()),
-            };
+            let mut closed = Vec::with_capacity(rings.len());
             for positions in rings {
-                part.rings.push(ring(positions, number)?);
+                closed.push(ring(positions, number)?);
                 number += 1;
             }
-            if part.rings.is_empty() {
-                return Err(PolygonError::Empty);
-            }
+            let part = PolygonPart::new(closed)?;
             let [west, _, east, _] = part.span();
             if east - west > 360.0 {
                 return Err(PolygonError::Wide(east - west));
@@ -172,13 +164,15 @@ impl Polygon {
     pub fn from_box(area: &LonLatBox) -> Self {
         let part = |b: &LonLatBox| {
             let corner = |lon, lat| LonLat { lon, lat };
+            let ring = Ring(vec![
+                corner(b.west(), b.south()),
+                corner(b.east(), b.south()),
+                corner(b.east(), b.north()),
+                corner(b.west(), b.north()),
+            ]);
             PolygonPart {
-                rings: vec![Ring(vec![
-                    corner(b.west(), b.south()),
-                    corner(b.east(), b.south()),
-                    corner(b.east(), b.north()),
-                    corner(b.west(), b.north()),
-                ])],
+                span: span(&ring),
+                rings: vec![ring],
             }
         };
         Self {
@@ -293,6 +287,25 @@ fn ring(positions: &[[f64; 2]], number: usize) -> Result<Ring, PolygonError> {
             .map(|&[lon, lat]| LonLat { lon, lat })
             .collect(),
     ))
+}
+
+/// Returns west, south, east, north of a ring.
+fn span(ring: &Ring) -> [f64; 4] {
+    let start = [
+        f64::INFINITY,
+        f64::INFINITY,
+        f64::NEG_INFINITY,
+        f64::NEG_INFINITY,
+    ];
+    let widen = |[west, south, east, north]: [f64; 4], p: &LonLat| {
+        [
+            west.min(p.lon),
+            south.min(p.lat),
+            east.max(p.lon),
+            north.max(p.lat),
+        ]
+    };
+    ring.0.iter().fold(start, widen)
 }
 
 /// Returns the longitude at which the line through a and b, not level, reaches a latitude.

@@ -19,6 +19,10 @@ use crate::space::{Codes, SCHEMES, Space};
 /// Most geocodes, ids or names that one query may list: a line of a shell holds fewer.
 pub const LISTED_MAX: usize = 100_000;
 
+/// Most corners of a polygon asked for: a cell is tested against each, so that a hundred thousand
+/// cells on its edge take seconds, not minutes; a country at a hundred metres has fewer.
+pub const CORNERS_MAX: usize = 20_000;
+
 /// One kind of predicate: what a flag of the command line sets.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
@@ -111,6 +115,12 @@ pub enum PredicateError {
     /// The polygon is none.
     #[error("--intersects: {0}")]
     Polygon(#[source] GeoJsonError),
+    /// The polygon has more corners than can be tested.
+    #[error("--intersects: {count} corners are more than {CORNERS_MAX}; simplify the polygon")]
+    Corners {
+        /// How many.
+        count: usize,
+    },
     /// More is listed than is allowed.
     #[error("{clause}: {count} are listed, more than {LISTED_MAX}", clause = .clause.flag())]
     Listed {
@@ -279,5 +289,87 @@ fn polygon(value: &serde_json::Value) -> Result<Polygon, PredicateError> {
         serde_json::Value::String(text) => text.clone(),
         other => other.to_string(),
     };
-    Polygon::from_geojson(&text).map_err(PredicateError::Polygon)
+    let polygon = Polygon::from_geojson(&text).map_err(PredicateError::Polygon)?;
+    let count = polygon.parts().iter().map(|p| p.edges().count()).sum();
+    if count > CORNERS_MAX {
+        return Err(PredicateError::Corners { count });
+    }
+    Ok(polygon)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::model::Range;
+
+    fn wrong(change: impl Fn(&mut Query)) -> String {
+        let mut query = Query::default();
+        change(&mut query);
+        let error = Predicate::compile(&query).expect_err("something is wrong");
+        error.to_string()
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_by_its_flag() {
+        let said = wrong(|q| q.geocodes = vec!["9xj".to_owned(), "a!".to_owned()]);
+        assert_eq!(said, "--geocode: 'a!' is neither a geohash nor a quad-tile");
+        let said = wrong(|q| q.ids = vec!["naip".to_owned()]);
+        assert!(said.starts_with("--id: 'naip' is no split id"), "{said}");
+        let range = Range {
+            min: Some(120.0),
+            max: None,
+        };
+        assert!(wrong(|q| q.cloud = range).starts_with("--min-cloud, --max-cloud: 120 is"));
+        assert!(wrong(|q| q.coverage = range).starts_with("--min-coverage, --max-coverage"));
+        let backward = |q: &mut Query| {
+            q.time.start = "2020-01-01T00:00:00Z".parse().ok();
+            q.time.end = "2019-01-01T00:00:00Z".parse().ok();
+        };
+        assert!(wrong(backward).starts_with("--datetime"));
+        let point = json!({"type": "Point", "coordinates": [0, 0]});
+        assert!(wrong(|q| q.intersects = Some(point.clone())).starts_with("--intersects"));
+    }
+
+    #[test]
+    fn a_polygon_of_too_many_corners_is_refused() {
+        let corner = |i: usize| {
+            let turn = i as f64 / 30_000.0 * std::f64::consts::TAU;
+            [10.0 * turn.cos(), 10.0 * turn.sin()]
+        };
+        let mut ring: Vec<[f64; 2]> = (0..30_000).map(corner).collect();
+        ring.push(ring[0]);
+        let area = json!({"type": "Polygon", "coordinates": [ring]});
+        let said = wrong(|q| q.intersects = Some(area.clone()));
+        assert!(said.starts_with("--intersects: 30000 corners"), "{said}");
+    }
+
+    #[test]
+    fn geojson_may_come_as_an_object_or_as_its_text() {
+        let area = json!({"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 0]]]});
+        let compile = |area: serde_json::Value| {
+            let query = Query {
+                intersects: Some(area),
+                ..Query::default()
+            };
+            Predicate::compile(&query).unwrap()
+        };
+        assert_eq!(compile(area.clone()), compile(area.to_string().into()));
+    }
+
+    #[test]
+    fn a_text_of_both_schemes_means_both() {
+        let query = Query {
+            geocodes: vec!["012".to_owned()],
+            ..Query::default()
+        };
+        let codes = Predicate::compile(&query)
+            .unwrap()
+            .space
+            .codes
+            .unwrap()
+            .codes;
+        assert_eq!(codes.len(), 2);
+    }
 }

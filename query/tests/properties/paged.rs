@@ -78,6 +78,42 @@ proptest! {
     }
 
     #[test]
+    fn a_cursor_holds_while_rows_come_and_go(
+        data in crate::world::data(40),
+        sort in sorts(),
+        rows_max in 1..6_usize,
+    ) {
+        // A third of the rows is there all along, a third comes and a third goes on the way.
+        let moving = |third: usize| data.iter().enumerate().filter(move |(i, _)| i % 3 == third);
+        let (order, slots) = (Order::new(&sort), SlotSet::all());
+        let mut catalog = catalog(data.iter().enumerate().filter(|(i, _)| i % 3 < 2).map(|(_, d)| d));
+        let (mut coming, mut going) = (moving(2), moving(1));
+        let mut after = None;
+        let mut ids = Vec::new();
+        for _ in 0..=data.len() {
+            let turn = Turn { slots: &slots, order: &order, after: after.as_ref(), rows_max };
+            let page = catalog.answer(&Predicate::default(), &turn);
+            ids.extend(page.rows.iter().filter_map(query::row::Row::id).map(|id| id.to_string()));
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+            if let Some((_, datum)) = coming.next() {
+                catalog.insert(&datum.row());
+            }
+            if let Some((_, datum)) = going.next() {
+                let id = earth::split::meta::SplitId::parse(&datum.id());
+                prop_assert!(catalog.remove(&id.expect("an id")));
+            }
+        }
+        let distinct: std::collections::BTreeSet<_> = ids.iter().cloned().collect();
+        prop_assert_eq!(distinct.len(), ids.len());
+        for (_, datum) in moving(0) {
+            prop_assert!(distinct.contains(&datum.id()));
+        }
+    }
+
+    #[test]
     fn pages_of_several_nodes_merge_into_one_answer_without_duplicates(
         (data, query) in cases(40),
         sort in sorts(),
