@@ -29,6 +29,8 @@ const NODES: usize = 3;
 const REPLICAS: &str = "2";
 /// Regional models below which the demo has shown nothing.
 const MODELS_MIN: usize = 12;
+/// Epochs at the most: enough to beat the mean everywhere, and short.
+const EPOCHS: &str = "20";
 /// Side of a synthetic scene in 10 m pixels: nine cells of geohash 5 a region.
 const SCENE_PX: &str = "1100";
 
@@ -192,6 +194,8 @@ impl Demo {
                 "ndvi-cnn",
                 "--max-cloud",
                 "60",
+                "--epochs",
+                EPOCHS,
                 "--name",
                 "demo",
                 "--wait",
