@@ -54,11 +54,17 @@ pub(crate) async fn node(session: &Session, verb: NodeVerb) -> Done {
             Ok(ExitCode::SUCCESS)
         }
         NodeVerb::Repair { .. } => {
-            let objects = client.rebuild_index().await?.objects;
+            let rebuilt = client.rebuild_index().await?;
+            let objects = rebuilt.objects;
             session.screen.note(format!(
                 "the index holds {objects} objects, remade from files"
             ));
-            Ok(ExitCode::SUCCESS)
+            if rebuilt.left_out.is_empty() {
+                return Ok(ExitCode::SUCCESS);
+            }
+            let what = format!("{} objects are not whole", rebuilt.left_out.len());
+            let fault = Fault::new(FaultKind::Data, what).try_("ingest their scenes again");
+            Err(rebuilt.left_out.into_iter().fold(fault, Fault::because))
         }
     }
 }

@@ -82,6 +82,7 @@ impl Conduit {
         let done = blocking(move || store.rebuild_index()).await??;
         Ok(Rebuilt {
             objects: done.objects,
+            left_out: done.left_out,
         })
     }
 

@@ -28,13 +28,15 @@ pub use serve::{Bound, bind_tcp, bind_unix, serve};
 
 /// Greatest JSON body: a query with a detailed polygon takes some hundred kilobytes.
 const JSON_BYTES_MAX: usize = 8 << 20;
-/// Objects taken in at a time: each is held in memory until it is on its owners.
-const PUTS_MAX: usize = 16;
+/// Mebibytes of objects taken in at a time, for each is held in memory until it is on its owners:
+/// one of the greatest, or dozens of the usual ones.
+pub(crate) const PUT_MEBIBYTES_MAX: u32 = 1 << 10;
 
 /// What every handler needs.
 #[derive(Clone)]
 pub(crate) struct App {
     conduit: Conduit,
+    /// Mebibytes that objects being taken in may still use.
     puts: Arc<Semaphore>,
 }
 
@@ -42,7 +44,7 @@ pub(crate) struct App {
 pub fn router(conduit: Conduit) -> Router {
     let app = App {
         conduit,
-        puts: Arc::new(Semaphore::new(PUTS_MAX)),
+        puts: Arc::new(Semaphore::new(PUT_MEBIBYTES_MAX as usize)),
     };
     Router::new()
         .route("/healthz", get(native::healthz))

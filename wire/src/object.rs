@@ -79,8 +79,11 @@ impl PutParams {
 }
 
 /// `POST /v1/repair/rebuild-index` answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Rebuilt {
     /// Objects whose records were remade from their files.
     pub objects: u64,
+    /// Objects left out because their files are not whole, each with the reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
 }

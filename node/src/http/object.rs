@@ -1,31 +1,46 @@
 //! Taking in an object.
 //!
-//! *Invariants*: every file is checked against the header as it arrives; no more objects than a
-//! named number are held in memory at a time.
+//! *Invariants*: every file is checked against the header as it arrives; no more bytes than a named
+//! number are held in memory at a time, the others wait.
 //!
 //! *Not here*: keeping it (`conduit`).
 
 use axum::body::Body as HttpBody;
 use axum::extract::State;
+use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 use futures::StreamExt;
 use wire::bundle::{BundleHeader, Decoder, Piece};
 use wire::fault::{Fault, FaultKind};
 use wire::object::{PutAck, PutParams};
 
-use super::App;
 use super::reply::{Answer, Asked, json};
+use super::{App, PUT_MEBIBYTES_MAX};
 use crate::store::{Object, ObjectFile, ObjectKey};
 
 pub(super) async fn put(
     State(app): State<App>,
     Asked(params): Asked<PutParams>,
+    headers: HeaderMap,
     body: HttpBody,
 ) -> Answer<PutAck> {
     let stopping = |_| Fault::new(FaultKind::Unreachable, "the node is stopping");
-    let _turn = app.puts.acquire().await.map_err(stopping)?;
+    let _share = app
+        .puts
+        .acquire_many(mebibytes(&headers))
+        .await
+        .map_err(stopping)?;
     let object = read(body).await?;
     json(app.conduit.put(object, &params).await)
+}
+
+/// Returns the mebibytes that a body takes; without a length it may take all there are.
+fn mebibytes(headers: &HeaderMap) -> u32 {
+    let length = headers.get(header::CONTENT_LENGTH);
+    let bytes = length.and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+    let whole = bytes.map(|b| b.div_ceil(1 << 20).max(1));
+    let whole = whole.and_then(|m| u32::try_from(m).ok());
+    whole.map_or(PUT_MEBIBYTES_MAX, |m| m.min(PUT_MEBIBYTES_MAX))
 }
 
 /// Reads a bundle into memory.
@@ -72,4 +87,24 @@ fn wrong(error: &wire::bundle::BundleError) -> Fault {
 
 fn cut_off(error: &axum::Error) -> Fault {
     Fault::new(FaultKind::Data, "the object was cut off").because(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn an_object_waits_for_as_much_memory_as_it_takes() {
+        let of = |length: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static(length));
+            mebibytes(&headers)
+        };
+        assert_eq!(of("0"), 1);
+        assert_eq!(of("1048577"), 2);
+        assert_eq!(of("99999999999999"), PUT_MEBIBYTES_MAX);
+        assert_eq!(mebibytes(&HeaderMap::new()), PUT_MEBIBYTES_MAX);
+    }
 }

@@ -160,12 +160,14 @@ impl Files {
                 sync_folder(&self.objects.join(record.key.kind.word()))?;
             }
             let target = self.folder(&record.key, slot);
-            let flags = if target.exists() {
-                RenameFlags::EXCHANGE
+            // Nobody else renames here, so what does not exist now will not in between; exchanging
+            // is asked for only where it must be, for not every file system can.
+            if target.exists() {
+                let exchange = RenameFlags::EXCHANGE;
+                rustix::fs::renameat_with(CWD, &staged.folder, CWD, &target, exchange)?;
             } else {
-                RenameFlags::NOREPLACE
-            };
-            rustix::fs::renameat_with(CWD, &staged.folder, CWD, &target, flags)?;
+                fs::rename(&staged.folder, &target)?;
+            }
             sync_folder(&parent)
         };
         place().map_err(StoreError::io("make an object visible"))?;

@@ -71,8 +71,18 @@ async fn the_state_of_the_cluster_is_read() {
     assert_eq!(s.asked().line, "GET /healthz");
     assert_eq!(s.client.ready().await, Ok(()));
     assert_eq!(s.asked().line, "GET /readyz");
-    let s = served(&Rebuilt { objects: 3 }).await;
-    assert_eq!(s.client.rebuild_index().await, Ok(Rebuilt { objects: 3 }));
+    let s = served(&Rebuilt {
+        objects: 3,
+        left_out: Vec::new(),
+    })
+    .await;
+    assert_eq!(
+        s.client.rebuild_index().await,
+        Ok(Rebuilt {
+            objects: 3,
+            left_out: Vec::new(),
+        })
+    );
     assert_eq!(s.asked().line, "POST /v1/repair/rebuild-index");
 }
 

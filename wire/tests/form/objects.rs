@@ -32,7 +32,13 @@ fn objects_and_collections_keep_their_form() {
         },
     );
     check("put-params", &PutParams::publish(&renew()));
-    check("rebuilt", &Rebuilt { objects: 3 });
+    check(
+        "rebuilt",
+        &Rebuilt {
+            objects: 3,
+            left_out: Vec::new(),
+        },
+    );
     check(
         "collections",
         &Collections {
