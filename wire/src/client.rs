@@ -75,18 +75,7 @@ impl Client {
     /// Nothing is sent yet: an unreachable node shows with the first request.
     pub fn new(address: &str, options: ClientOptions) -> Result<Self, Fault> {
         let address = Address::parse(address)?;
-        let builder = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(SILENCE_TIMEOUT);
-        let builder = match &address {
-            Address::Unix(path) => builder.unix_socket(path.as_path()),
-            Address::Tcp(_) => builder,
-        };
-        let http = builder.build().map_err(|e| {
-            Fault::new(FaultKind::Internal, "no HTTP client can be built").because(e.to_string())
-        })?;
+        let http = connector(&address, Some(SILENCE_TIMEOUT))?;
         Ok(Self {
             http,
             address,
@@ -121,7 +110,8 @@ impl Client {
 
     /// Has every replica read and hashed; returns what is wrong.
     pub async fn verify(&self) -> Result<VerifyReport, Fault> {
-        self.json(self.get("/v1/verify")).await
+        let patient = self.patient()?;
+        patient.json(patient.get("/v1/verify")).await
     }
 
     /// Asks for splits; the lines arrive while the nodes still look.
@@ -264,8 +254,18 @@ impl Client {
 
     /// Remakes the node's records from its files alone.
     pub async fn rebuild_index(&self) -> Result<Rebuilt, Fault> {
-        let path = "/v1/repair/rebuild-index";
-        self.json(self.request(Method::POST, path)).await
+        let patient = self.patient()?;
+        let request = patient.request(Method::POST, "/v1/repair/rebuild-index");
+        patient.json(request).await
+    }
+
+    /// Returns the same client without a bound on silence, for work that grows with the store:
+    /// only `--timeout` bounds it.
+    fn patient(&self) -> Result<Self, Fault> {
+        Ok(Self {
+            http: connector(&self.address, None)?,
+            ..self.clone()
+        })
     }
 
     /// Sends a request whose answer has no content that matters.
@@ -274,6 +274,25 @@ impl Client {
         drop(self.body(response).await?);
         Ok(())
     }
+}
+
+/// Builds what connects to an address.
+fn connector(address: &Address, silence: Option<Duration>) -> Result<reqwest::Client, Fault> {
+    let builder = reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT);
+    let builder = match silence {
+        Some(silence) => builder.read_timeout(silence),
+        None => builder,
+    };
+    let builder = match address {
+        Address::Unix(path) => builder.unix_socket(path.as_path()),
+        Address::Tcp(_) => builder,
+    };
+    builder.build().map_err(|e| {
+        Fault::new(FaultKind::Internal, "no HTTP client can be built").because(e.to_string())
+    })
 }
 
 /// Collects a stream of bytes that must not exceed `max` bytes.
