@@ -19,6 +19,9 @@ use crate::network::{Network, WeightsError};
 use crate::seed::Dice;
 use crate::stop::Stop;
 
+/// Symmetries of a square: a label that is a mean over pixels does not change with them.
+const SYMMETRIES: usize = 8;
+
 /// Normalised chips [n, channels, side, side] with standardised labels.
 #[derive(Debug)]
 pub struct Sample {
@@ -110,7 +113,7 @@ pub fn fit(
             chips: &lesson.train.chips,
             labels: &labels,
         };
-        let train = pass.run(&order, batch_size(hyper), stop)?;
+        let train = pass.run(&order, batch_size(hyper), (dice, stop))?;
         let validation = score(network, lesson.validation);
         let epoch = judged(number, [train, validation], lesson.label_variance)?;
         let verdict = watch.judge(validation);
@@ -154,6 +157,20 @@ fn judged(epoch: u32, losses: [f64; 2], variance: f64) -> Result<Epoch, FitError
     })
 }
 
+/// Turns or mirrors chips [n, channels, side, side] by one of the square's symmetries.
+fn turned(chips: &Tensor, symmetry: usize) -> Tensor {
+    let flips: Vec<i64> = [(1, 2), (2, 3)]
+        .into_iter()
+        .filter_map(|(bit, axis)| (symmetry & bit != 0).then_some(axis))
+        .collect();
+    let chips = chips.flip(flips);
+    if symmetry & 4 == 0 {
+        chips
+    } else {
+        chips.transpose(2, 3).contiguous()
+    }
+}
+
 /// Returns the batch size as a number of items, at least 1.
 fn batch_size(hyper: &Hyper) -> usize {
     usize::try_from(hyper.batch).unwrap_or(1).max(1)
@@ -169,24 +186,30 @@ struct Pass<'a> {
 
 impl Pass<'_> {
     /// Steps once a batch; returns the mean loss, weighted by batch size.
-    fn run(&mut self, order: &[i64], batch: usize, stop: &Stop) -> Result<f64, FitError> {
+    fn run(
+        &mut self,
+        order: &[i64],
+        batch: usize,
+        (dice, stop): (&mut Dice, &Stop),
+    ) -> Result<f64, FitError> {
         let mut sum = 0.0;
         for part in order.chunks(batch) {
             if stop.wished() {
                 return Err(FitError::Stopped);
             }
-            sum += self.step(part) * part.len() as f64;
+            let symmetry = dice.below(SYMMETRIES);
+            sum += self.step(part, symmetry) * part.len() as f64;
         }
         Ok(sum / order.len() as f64)
     }
 
-    /// Steps on the chips of those indexes; returns their loss before the step.
-    fn step(&mut self, indexes: &[i64]) -> f64 {
+    /// Steps on the chips of those indexes, turned alike; returns their loss before the step.
+    fn step(&mut self, indexes: &[i64], symmetry: usize) -> f64 {
         let index = Tensor::from_slice(indexes);
         let device = self.network.vars().device();
         let chips = self.chips.index_select(0, &index).to_device(device);
         let labels = self.labels.index_select(0, &index.to_device(device));
-        let answers = self.network.forward(&chips);
+        let answers = self.network.forward(&turned(&chips, symmetry));
         let loss = answers.mse_loss(&labels, Reduction::Mean);
         self.optimiser.backward_step(&loss);
         loss.to_kind(Kind::Double).double_value(&[])
@@ -249,6 +272,20 @@ mod tests {
             best.validation_mse.to_bits(),
             "{now} {best:?}"
         );
+    }
+
+    #[test]
+    fn the_eight_symmetries_are_different_and_keep_every_pixel() {
+        let chip = Tensor::arange(4, (tch::Kind::Float, Device::Cpu)).reshape([1, 1, 2, 2]);
+        let mut seen = std::collections::BTreeSet::new();
+        for symmetry in 0..super::SYMMETRIES {
+            let turned = super::turned(&chip, symmetry).reshape([4]);
+            let pixels = Vec::<f64>::try_from(&turned.to_kind(tch::Kind::Double));
+            let pixels = pixels.expect("four numbers");
+            assert!((pixels.iter().sum::<f64>() - 6.0).abs() < 1e-9);
+            seen.insert(format!("{pixels:?}"));
+        }
+        assert_eq!(seen.len(), super::SYMMETRIES);
     }
 
     #[test]

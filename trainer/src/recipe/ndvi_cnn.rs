@@ -122,7 +122,7 @@ pub fn describe(chip_px: i64) -> Description {
     let (mut from, mut side) = (CHANNELS, chip_px);
     for (i, to) in CELLS.into_iter().enumerate() {
         side /= 2;
-        let does = "3x3 convolution (padding 1), ReLU, 2x2 maximum";
+        let does = "3x3 convolution (step 2, padding 1), ReLU";
         layers.push(layer(&format!("cell{}", i + 1), does, &[to, from, 3, 3]));
         if let Some(last) = layers.last_mut() {
             last.out = vec![to, side, side];

@@ -24,12 +24,6 @@ def convolve(maps, weight, bias):
     return out + bias[:, None, None]
 
 
-def halve(maps):
-    """2 x 2 maximum."""
-    channels, height, width = maps.shape
-    return maps.reshape(channels, height // 2, 2, width // 2, 2).max(axis=(2, 4))
-
-
 def main():
     with safe_open(sys.argv[1], framework="numpy") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}
@@ -39,8 +33,8 @@ def main():
     maps = pixels.reshape(3, side, side)
     w = {name: tensor.astype(np.float64) for name, tensor in tensors.items()}
     for cell in ("cell1", "cell2", "cell3"):
-        maps = convolve(maps, w[f"{cell}.weight"], w[f"{cell}.bias"])
-        maps = halve(np.maximum(maps, 0.0))
+        maps = convolve(maps, w[f"{cell}.weight"], w[f"{cell}.bias"])[:, ::2, ::2]
+        maps = np.maximum(maps, 0.0)
     means = maps.mean(axis=(1, 2))
     hidden = np.maximum(w["hidden.weight"] @ means + w["hidden.bias"], 0.0)
     answer = w["answer.weight"] @ hidden + w["answer.bias"]
