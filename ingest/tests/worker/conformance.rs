@@ -18,7 +18,7 @@ use crate::place::{open, t29unu};
 use crate::real_products::cut_some;
 
 /// Cells compared in an ordinary run: spread over the tile, its edges included.
-const SAMPLE: usize = 16;
+const SAMPLE: usize = 8;
 
 #[test]
 fn splits_of_a_real_product_equal_gdalwarp() {
