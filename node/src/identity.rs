@@ -222,7 +222,11 @@ pub(crate) fn random_key() -> [u8; 32] {
 
 /// Returns the bytes as lower-case hexadecimal digits.
 pub(crate) fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
+    let digit = |half: u8| char::from_digit(u32::from(half), 16).expect("a half byte is below 16");
+    bytes
+        .iter()
+        .flat_map(|b| [digit(b >> 4), digit(b & 15)])
+        .collect()
 }
 
 /// Returns the bytes of exactly as many hexadecimal digits as they need.

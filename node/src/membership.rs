@@ -137,10 +137,10 @@ impl Table {
 
     /// Notes that a node did not answer a question.
     pub fn failed(&mut self, node: &NodeId) {
-        if let Some(peer) = self.peers.get_mut(node) {
-            if peer.state == NodeState::Up {
-                peer.state = NodeState::Suspect;
-            }
+        if let Some(peer) = self.peers.get_mut(node)
+            && peer.state == NodeState::Up
+        {
+            peer.state = NodeState::Suspect;
         }
     }
 

@@ -403,6 +403,9 @@ impl Request {
 }
 
 /// Writes a message.
+///
+/// # Panics
+/// Never for the types of this module: postcard fails only on sequences of unknown length.
 pub fn encode<T: Serialize>(message: &T) -> Vec<u8> {
     postcard::to_stdvec(message).expect("messages are plain data without unknown lengths")
 }

@@ -111,9 +111,11 @@ impl Putting<'_> {
             &self.standins,
         )
         .map_err(|lack| self.refusal(&lack))?;
-        Ok(match there.is_some_and(|there| there.hash == self.hash) {
-            true => PutOutcome::Same,
-            false => PutOutcome::New,
+        let same = there.is_some_and(|there| there.hash == self.hash);
+        Ok(if same {
+            PutOutcome::Same
+        } else {
+            PutOutcome::New
         })
     }
 
@@ -151,8 +153,8 @@ impl Putting<'_> {
                 Ok(Response::Versions(versions)) if versions.len() == 1 => {
                     held.insert(node, versions[0]);
                 }
-                Ok(_) => self.note(AskError::senseless(&node)),
-                Err(error) => self.note(error),
+                Ok(_) => self.note(&AskError::senseless(&node)),
+                Err(error) => self.note(&error),
             }
         }
         held
@@ -209,7 +211,7 @@ impl Putting<'_> {
         for (node, answer) in to.iter().zip(join_all(sent).await) {
             match answer {
                 Ok(stored) => outcomes.push((node.clone(), stored)),
-                Err(error) => self.note(error),
+                Err(error) => self.note(&error),
             }
         }
         outcomes
@@ -267,7 +269,7 @@ impl Putting<'_> {
         PutOutcome::Kept
     }
 
-    fn note(&mut self, error: AskError) {
+    fn note(&mut self, error: &AskError) {
         let node = error.node().clone();
         tracing::warn!(%error, object = %self.object.key, "a node could not keep an object");
         self.failed.insert(node, error.to_string());

@@ -53,10 +53,10 @@ impl Ring {
     /// Returns the ring of all changes that reads from an earlier layout, as another node does.
     pub fn reading_from(changes: ChangeSet, version: u64) -> Self {
         let mut ring = Self::new(changes);
-        if let Some(earlier) = ring.changes.prefix(version) {
-            if earlier.len() < ring.changes.len() {
-                ring.history.insert(0, Arc::new(earlier.layout()));
-            }
+        if let Some(earlier) = ring.changes.prefix(version)
+            && earlier.len() < ring.changes.len()
+        {
+            ring.history.insert(0, Arc::new(earlier.layout()));
         }
         ring
     }

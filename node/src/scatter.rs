@@ -129,9 +129,10 @@ pub(crate) async fn held(
     node: &NodeId,
     mut listing: Listing,
 ) -> Result<Holding, AskError> {
-    let limit = match listing.verify {
-        true => VERIFY_LIMIT,
-        false => PAGE_LIMIT,
+    let limit = if listing.verify {
+        VERIFY_LIMIT
+    } else {
+        PAGE_LIMIT
     };
     let mut held = Holding::default();
     loop {

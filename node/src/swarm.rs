@@ -44,7 +44,7 @@ const STREAMS_MAX: usize = 3 * IN_FLIGHT_MAX;
 /// Streams on which a stranger may ask to join at once.
 const JOIN_STREAMS_MAX: usize = 4;
 /// Longest that libp2p keeps a question open; callers set shorter deadlines of their own.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
+const REQUEST_TIMEOUT: Duration = Duration::from_mins(2);
 /// Longest that a stranger's question may take to arrive.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a connection without a stream is kept: gossip keeps members' open.

@@ -3,8 +3,9 @@
 //! ```text
 //! catch up   this node owns slots under the newest layout that it did not own: it pulls them from
 //!            the owners read from, then says `synced`
-//! hand over  this node holds what an owner may lack (it stood in, was marked, or has just started):
-//!            it offers it to all owners, and says no more that it must be asked once all have it
+//! hand over  this node holds what an owner may lack (it stood in, was marked, or has just
+//!            started): it offers it to all owners, and says no more that it must be asked once
+//!            all have it
 //! ```
 //! *Invariants*: nothing is deleted; a slot counts as synced only if, as for a query, nobody can
 //! hold something that was not told; pulled bytes are checked against their hashes; all of it is
@@ -107,7 +108,9 @@ pub(crate) fn slots_held(store: &Store) -> Result<SlotSet, StoreError> {
     let mut slots = SlotSet::none();
     for kind in KINDS {
         let held = store.list(kind, &SlotSet::all())?;
-        held.iter().for_each(|item| slots.insert(item.slot));
+        for item in held {
+            slots.insert(item.slot);
+        }
     }
     Ok(slots)
 }

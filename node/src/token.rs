@@ -125,9 +125,10 @@ impl ClusterSecret {
         let expected = proof(&mac, Purpose::Join, ends);
         // `blake3::Hash` compares in constant time.
         if expected != blake3::Hash::from_bytes(claim.proof) {
-            return Err(match claim.cluster == cluster.0 {
-                true => TokenError::Wrong,
-                false => TokenError::OtherCluster,
+            return Err(if claim.cluster == cluster.0 {
+                TokenError::Wrong
+            } else {
+                TokenError::OtherCluster
             });
         }
         if i128::from(claim.expires) <= i128::from(now.as_second()) {

@@ -27,7 +27,7 @@ const TRANSFERS_MAX: usize = 1_024;
 /// Bytes held of all transfers together: two of the greatest objects.
 const BYTES_MAX: usize = 2 * BUNDLE_BYTES_MAX;
 /// How long a transfer may stand still: longer than a sender waits for an answer.
-const STILL_MAX: Duration = Duration::from_secs(120);
+const STILL_MAX: Duration = Duration::from_mins(2);
 
 /// Transfers under way.
 #[derive(Debug, Default)]

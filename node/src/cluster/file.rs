@@ -2,7 +2,8 @@
 //!
 //! ```json
 //! {"format":1,"cluster":HEX,"secret":HEX,"incarnation":N,"reading":VERSION,
-//!  "changes":[{"counter":1,"node":ID,"what":{"replicas":2}},…],"peers":[{"node":ID,"p2p":"H:P"},…]}
+//!  "changes":[{"counter":1,"node":ID,"what":{"replicas":2}},…],
+//!  "peers":[{"node":ID,"p2p":"HOST:PORT"},…]}
 //! ```
 //! *Invariants*: mode 0600, for it holds the secret; written beside, fsynced and renamed; the
 //! members it names are those that are let in.

@@ -90,13 +90,17 @@ fn waited(view: &View) -> Waited {
 
 /// Moves the ring on, lets new members in and writes the file.
 pub(crate) async fn settle(core: &Core) {
-    core.quietly(|view| {
-        view.advance();
+    let moved = core.quietly(|view| {
+        let moved = view.advance();
         let me = view.table.me();
         if me.reading != view.ring.read().stamp() || me.known != view.ring.newest().stamp() {
             view.beat();
         }
+        moved
     });
+    if moved {
+        core.wake();
+    }
     if let Some(link) = &core.link {
         link.admit(core.look(View::others)).await;
     }
@@ -163,10 +167,7 @@ pub(crate) async fn exchange(core: &Arc<Core>, node: &NodeId) -> Result<(), AskE
     let reply = core.look(|view| {
         let lacking = theirs.is_some_and(|stamp| stamp != view.ring.newest().stamp());
         News {
-            beats: match wanted.is_empty() {
-                true => Vec::new(),
-                false => wanted_beats(view, &wanted),
-            },
+            beats: wanted_beats(view, &wanted),
             changes: lacking.then(|| view.ring.changes().clone()),
             wanted: Vec::new(),
         }

@@ -118,7 +118,7 @@ async fn admit(core: &Arc<Core>, from: &NodeId, request: JoinRequest) -> Result<
     let admitted = file
         .secret
         .admit(file.cluster, &request.claim, ends, Timestamp::now());
-    let proof = admitted.map_err(|error| refusal(error))?;
+    let proof = admitted.map_err(refusal)?;
     let replicas = core.look(|view| view.ring.newest().replicas());
     if let Some(expected) = request.replicas.filter(|r| *r != replicas) {
         let what = format!("the cluster keeps {replicas} replicas, not {expected}");

@@ -93,14 +93,14 @@ impl Cluster {
         stop: CancellationToken,
     ) -> Result<Self, Fault> {
         let identity = Identity::open(&config.data).map_err(no_identity)?;
-        let known = file::read(&config.data).map_err(internal)?;
+        let known = file::read(&config.data).map_err(|e| internal(&e))?;
         let Listening {
             link,
             inbound,
             address,
         } = swarm::listen(&identity, config.listen)
             .await
-            .map_err(no_listener)?;
+            .map_err(|e| no_listener(&e))?;
         let p2p = config
             .advertise
             .clone()
@@ -188,7 +188,7 @@ fn prepare(
     p2p: &str,
     mut record: ClusterRecord,
 ) -> Result<(View, ClusterFile), Fault> {
-    let file = ClusterFile::start(&config.data, &mut record).map_err(internal)?;
+    let file = ClusterFile::start(&config.data, &mut record).map_err(|e| internal(&e))?;
     let ring = Ring::reading_from(record.changes, record.reading);
     let reading = ring.read().stamp();
     let mut me = beat(
@@ -250,7 +250,7 @@ fn no_identity(error: IdentityError) -> Fault {
     }
 }
 
-fn no_listener(error: ListenError) -> Fault {
+fn no_listener(error: &ListenError) -> Fault {
     let fault = Fault::new(FaultKind::Refused, error.to_string());
     match error {
         ListenError::InUse { .. } => fault
@@ -260,8 +260,8 @@ fn no_listener(error: ListenError) -> Fault {
     }
 }
 
-fn internal(error: super::ClusterFileError) -> Fault {
-    let because = std::error::Error::source(&error).map(ToString::to_string);
+fn internal(error: &super::ClusterFileError) -> Fault {
+    let because = std::error::Error::source(error).map(ToString::to_string);
     let fault = Fault::new(FaultKind::Internal, error.to_string());
     because.into_iter().fold(fault, Fault::because)
 }

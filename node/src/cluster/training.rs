@@ -29,7 +29,7 @@ use crate::slots::SlotSet;
 use crate::store::{Object, ObjectFile, ObjectKey, PutMode};
 
 /// Longest that a node may take to plan its jobs.
-const PLAN_LIMIT: Duration = Duration::from_secs(60);
+const PLAN_LIMIT: Duration = Duration::from_mins(1);
 
 /// Plans a run; unless it is a dry run, keeps it first.
 pub(super) async fn start(core: &Arc<Core>, run: Run, dry_run: bool) -> Result<Plan, Fault> {
@@ -207,10 +207,10 @@ async fn everybody(core: &Arc<Core>, request: &Request) -> Vec<Option<Response>>
     nodes.push(core.me.clone());
     let alive = |node: &NodeId| core.look(|view| view.table.may_answer(node));
     let asks = nodes.iter().map(|node| async move {
-        match alive(node) {
-            true => core.ask(node, request.clone(), PAGE_LIMIT).await.ok(),
-            false => None,
+        if !alive(node) {
+            return None;
         }
+        core.ask(node, request.clone(), PAGE_LIMIT).await.ok()
     });
     join_all(asks).await
 }

@@ -144,8 +144,7 @@ impl ChangeSet {
 
     /// Returns the name of the layout that the set folds to.
     pub fn stamp(&self) -> Stamp {
-        let bytes = postcard::to_stdvec(&self.changes).expect("changes are plain data");
-        let hash = blake3::hash(&bytes);
+        let hash = blake3::hash(&crate::peer::encode(&self.changes));
         let mut first = [0; 8];
         first.copy_from_slice(&hash.as_bytes()[..8]);
         Stamp {

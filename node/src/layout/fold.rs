@@ -271,9 +271,7 @@ impl Fold {
                     steps -= 1;
                     let Some(other) = others.next() else { return };
                     if self.may_exchange(rank, slot, other) {
-                        let seat = self.ranks[rank][slot];
-                        self.ranks[rank][slot] = self.ranks[rank][other];
-                        self.ranks[rank][other] = seat;
+                        self.ranks[rank].swap(slot, other);
                         break;
                     }
                 }

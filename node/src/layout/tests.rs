@@ -136,9 +136,10 @@ fn a_node_that_leaves_gives_its_share_away_and_nothing_else_moves() {
         let before = cluster(nodes, replicas);
         let after = before.with(node(1), What::Leave).unwrap();
         let (before, after) = (before.layout(), after.layout());
-        let ideal = match nodes > usize::from(replicas) {
-            true => owned(&before, &node(1)),
-            false => 0,
+        let ideal = if nodes > usize::from(replicas) {
+            owned(&before, &node(1))
+        } else {
+            0
         };
         assert_eq!(
             moved(&before, &after),

@@ -1,1 +1,283 @@
+//! Bytes of messages, frozen, and bytes that are none.
 
+use earth::split::meta::SplitId;
+use proptest::prelude::*;
+
+use super::*;
+use crate::identity::to_hex;
+use crate::layout::{Member, What};
+use crate::store::ContentHash;
+
+/// One line a message: its name and its bytes in hexadecimal digits.
+const GOLDEN: &str = include_str!("../../tests/golden/peer.txt");
+
+fn node(name: &str) -> NodeId {
+    NodeId::parse(name).unwrap()
+}
+
+fn changes() -> ChangeSet {
+    let first = Member {
+        node: node("a"),
+        host: Some("rack1".to_owned()),
+        weight: 1,
+    };
+    let set = ChangeSet::found(2, &first).unwrap();
+    let what = What::Join {
+        host: None,
+        weight: 300,
+    };
+    set.with(node("b"), what).unwrap()
+}
+
+fn beat() -> Beat {
+    let stamp = |version| Stamp { version, digest: 7 };
+    Beat {
+        node: node("a"),
+        age: Age {
+            incarnation: 2,
+            count: 300,
+        },
+        p2p: "h:1".to_owned(),
+        http: "http://h:2".to_owned(),
+        known: stamp(3),
+        synced: stamp(2),
+        reading: stamp(1),
+        unconfirmed: SlotSet::none(),
+        catalog: 9,
+    }
+}
+
+fn key() -> ObjectKey {
+    ObjectKey::new(Kind::Split, "c/s~9xj5k")
+}
+
+fn version() -> Version {
+    Version {
+        revision: 1,
+        hash: ContentHash::from_bytes([0x11; 32]),
+    }
+}
+
+fn question() -> Question {
+    Question {
+        query: "{}".to_owned(),
+        slots: SlotSet::none(),
+    }
+}
+
+fn listing() -> Listing {
+    Listing {
+        kind: Kind::Model,
+        slots: SlotSet::none(),
+        after: Some((77, "r/9xj5k".to_owned())),
+        verify: true,
+        purpose: Purpose::Repair,
+    }
+}
+
+/// A message of each kind of question.
+fn requests() -> Vec<(&'static str, Request)> {
+    let gossip = Gossip {
+        ages: vec![(node("a"), beat().age)],
+        known: beat().known,
+        beat: beat(),
+    };
+    let news = News {
+        beats: vec![beat()],
+        changes: Some(changes()),
+        wanted: vec![(node("b"), Age::default())],
+    };
+    let head = Head {
+        key: key(),
+        placement_key: PlacementKey::named("run", "r"),
+        files: vec![("r10.tif".to_owned(), 300)],
+        revision: Some(2),
+        standin: true,
+    };
+    let part = Part {
+        transfer: 5,
+        head: Some(head),
+        bytes: b"xyz".to_vec(),
+        purpose: Purpose::Put,
+    };
+    let piece = Piece {
+        key: key(),
+        file: "r10.tif".to_owned(),
+        offset: 300,
+        length: 4 << 20,
+        purpose: Purpose::Pixels,
+    };
+    let search = Search {
+        question: question(),
+        after: Some(Position {
+            ranks: Vec::new(),
+            id: SplitId::parse("c/s~9xj5k").unwrap(),
+        }),
+        rows_max: 256,
+    };
+    let plan = PlanRequest {
+        run: "{}".to_owned(),
+        slots: SlotSet::none(),
+        dry_run: true,
+    };
+    vec![
+        ("gossip", Request::Gossip(gossip)),
+        ("tell", Request::Tell(news)),
+        ("probe", Request::Probe(Some(node("b")))),
+        ("versions", Request::Versions(Purpose::Repair, vec![key()])),
+        ("put", Request::Put(part)),
+        ("mark", Request::Mark(SlotSet::none())),
+        ("describe", Request::Describe(Purpose::Query, key())),
+        ("fetch", Request::Fetch(piece)),
+        ("list", Request::List(listing())),
+        ("search", Request::Search(search)),
+        ("emptiness", Request::Emptiness(question())),
+        ("records", Request::Records(listing())),
+        ("status", Request::Status(SlotSet::none())),
+        ("delete", Request::Delete(key())),
+        ("plan", Request::Plan(plan)),
+        ("jobs", Request::Jobs("r".to_owned())),
+        ("counts", Request::Counts(vec!["r".to_owned()])),
+        ("cancel", Request::Cancel("r".to_owned())),
+    ]
+}
+
+/// A message of each kind of answer.
+fn responses() -> Vec<(&'static str, Response)> {
+    let fault = Fault::new(FaultKind::Refused, "w").because("b").try_("t");
+    let stored = Stored {
+        outcome: PutOutcome::Kept,
+        version: version(),
+    };
+    let record = Record {
+        key: key(),
+        placement_key: PlacementKey::named("run", "r"),
+        files: Vec::new(),
+        hash: version().hash,
+        revision: 1,
+        document: "{}".to_owned(),
+    };
+    let hits = Hits {
+        index: "time".to_owned(),
+        rows_estimated: 300,
+        ..Hits::default()
+    };
+    vec![
+        ("fault", Response::Fault(fault.into())),
+        ("done", Response::Done),
+        ("news", Response::News(News::default())),
+        ("alive", Response::Alive(true)),
+        ("versions", Response::Versions(vec![None, Some(version())])),
+        ("stored", Response::Stored(stored)),
+        ("described", Response::Described(Some(Box::new(record)))),
+        ("bytes", Response::Bytes(vec![1, 2, 3])),
+        ("listed", Response::Listed(Listed::default())),
+        ("hits", Response::Hits(hits)),
+        ("empty", Response::Empty("{}".to_owned())),
+        ("records", Response::Records(RecordPage::default())),
+        ("status", Response::Status(Box::default())),
+        ("deleted", Response::Deleted(true)),
+        (
+            "planned",
+            Response::Planned(Planned {
+                splits: 300,
+                jobs: 3,
+            }),
+        ),
+        ("jobs", Response::Jobs("[]".to_owned())),
+        ("counts", Response::Counts(vec![JobCounts::default()])),
+        ("cancelled", Response::Cancelled(3)),
+    ]
+}
+
+fn join_request() -> JoinRequest {
+    JoinRequest {
+        claim: Claim {
+            cluster: [0x22; 16],
+            expires: 1_700_000_000,
+            proof: [0x33; 32],
+        },
+        p2p: "h:1".to_owned(),
+        http: "http://h:2".to_owned(),
+        host: None,
+        replicas: Some(3),
+    }
+}
+
+/// Writes a message with runs of one byte shortened: `00*256`.
+fn line(name: &str, bytes: &[u8]) -> String {
+    let mut digits = String::new();
+    for run in bytes.chunk_by(|a, b| a == b) {
+        let byte = to_hex(&run[..1]);
+        match run.len() {
+            n if n > 8 => digits.push_str(&format!("{byte}*{n} ")),
+            n => digits.push_str(&byte.repeat(n)),
+        }
+    }
+    format!("{name} {}", digits.trim_end())
+}
+
+#[test]
+fn the_bytes_of_messages_are_frozen() {
+    let mut lines = Vec::new();
+    for (name, request) in requests() {
+        lines.push(line(&format!("request.{name}"), &encode(&request)));
+    }
+    for (name, response) in responses() {
+        lines.push(line(&format!("response.{name}"), &encode(&response)));
+    }
+    lines.push(line("join.request", &encode(&join_request())));
+    let now = lines.join("\n");
+    assert!(
+        now == GOLDEN.trim_end(),
+        "the format has changed; it is now\n{now}\n"
+    );
+}
+
+#[test]
+fn messages_read_back_and_one_byte_more_is_refused() {
+    for (name, request) in requests() {
+        let mut bytes = encode(&request);
+        assert_eq!(decode::<Request>(&bytes), Ok(request), "{name}");
+        bytes.push(0);
+        assert!(decode::<Request>(&bytes).is_err(), "{name}");
+    }
+    for (name, response) in responses() {
+        assert_eq!(
+            decode::<Response>(&encode(&response)),
+            Ok(response),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn the_greater_revision_covers_and_of_equal_ones_the_lesser_hash() {
+    let of = |revision, byte| Version {
+        revision,
+        hash: ContentHash::from_bytes([byte; 32]),
+    };
+    assert!(of(2, 9).covers(&of(1, 1)) && !of(1, 1).covers(&of(2, 9)));
+    assert!(of(1, 1).covers(&of(1, 9)) && !of(1, 9).covers(&of(1, 1)));
+    assert!(of(1, 1).covers(&of(1, 1)));
+}
+
+proptest! {
+    #[test]
+    fn whatever_arrives_is_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        drop(decode::<Request>(&bytes));
+        drop(decode::<Response>(&bytes));
+        drop(decode::<JoinRequest>(&bytes));
+    }
+
+    #[test]
+    fn a_damaged_message_is_read_or_refused(
+        which in 0..18_usize, at in any::<prop::sample::Index>(), byte in any::<u8>(),
+    ) {
+        let mut bytes = encode(&requests()[which].1);
+        let at = at.index(bytes.len());
+        bytes[at] = byte;
+        drop(decode::<Request>(&bytes));
+        drop(decode::<Request>(&bytes[..at]));
+    }
+}

@@ -18,7 +18,10 @@ use crate::store::Object;
 use crate::swarm::CHUNK_BYTES_MAX;
 
 /// Longest that a chunk may take to be kept: 4 MiB at 1 Mbit/s take 34 s, an fsync far less.
-const CHUNK_LIMIT: Duration = Duration::from_secs(60);
+const CHUNK_LIMIT: Duration = Duration::from_mins(1);
+
+/// Number of the next transfer from this process.
+static NEXT_TRANSFER: AtomicU64 = AtomicU64::new(1);
 
 /// What is sent.
 #[derive(Debug, Clone)]
@@ -39,8 +42,7 @@ pub(crate) async fn send(
     if *node == core.me {
         return keep_here(core, shipment).await;
     }
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    let transfer = NEXT.fetch_add(1, Ordering::Relaxed);
+    let transfer = NEXT_TRANSFER.fetch_add(1, Ordering::Relaxed);
     let mut head = Some(head(shipment));
     for bytes in chunks(&shipment.object) {
         let part = Part {

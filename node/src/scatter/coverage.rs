@@ -113,9 +113,10 @@ impl Coverage {
         let mut wanted: Vec<NodeId> = Vec::new();
         let mut all_owners = false;
         for (node, _) in self.extra(slot) {
-            match self.can_answer(node) {
-                true => wanted.push(node.clone()),
-                false => all_owners = true,
+            if self.can_answer(node) {
+                wanted.push(node.clone());
+            } else {
+                all_owners = true;
             }
         }
         let able = || self.owners(slot).filter(|o| self.can_answer(o));

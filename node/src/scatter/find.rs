@@ -82,7 +82,7 @@ pub(crate) async fn fetch_from(
             key: key.clone(),
             file: entry.name.clone(),
             offset: bytes.len() as u64,
-            length: CHUNK_BYTES_MAX as u32,
+            length: u32::try_from(CHUNK_BYTES_MAX).unwrap_or(u32::MAX),
             purpose,
         };
         match core.ask(node, Request::Fetch(piece), PAGE_LIMIT).await? {

@@ -13,7 +13,7 @@ use libp2p::multiaddr::Protocol;
 use libp2p::request_response::{
     Event, Message, OutboundFailure, OutboundRequestId, ResponseChannel,
 };
-use libp2p::swarm::dial_opts::DialOpts;
+use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Swarm};
 use tokio::sync::{mpsc, oneshot};
@@ -139,9 +139,9 @@ impl Task {
                 frame,
                 reply,
             } => {
-                let at = vec![multiaddr(address)];
+                self.connect(peer, address);
                 let members = self.swarm.behaviour_mut().members.inner();
-                let id = members.send_request_with_addresses(&peer, frame, at);
+                let id = members.send_request(&peer, frame);
                 self.asked.insert(id, reply);
             }
             Command::Reach { address, reply } => self.reach(address, reply),
@@ -171,6 +171,29 @@ impl Task {
         }
     }
 
+    /// Dials a member unless there is a connection that speaks the members' protocol.
+    ///
+    /// One from before it was admitted does not; libp2p, which takes it for enough, would let the
+    /// question wait until that one is closed as idle.
+    fn connect(&mut self, peer: PeerId, address: SocketAddr) {
+        if self
+            .swarm
+            .behaviour_mut()
+            .members
+            .inner()
+            .is_connected(&peer)
+        {
+            return;
+        }
+        let dial = DialOpts::peer_id(peer)
+            .condition(PeerCondition::NotDialing)
+            .addresses(vec![multiaddr(address)])
+            .build();
+        if let Err(error) = self.swarm.dial(dial) {
+            tracing::trace!(%peer, %error, "not dialled");
+        }
+    }
+
     fn reach(&mut self, address: SocketAddr, reply: oneshot::Sender<Result<Reached, LinkError>>) {
         let dial = DialOpts::unknown_peer_id()
             .address(multiaddr(address))
@@ -184,9 +207,10 @@ impl Task {
 
     fn answer(&mut self, channel: ResponseChannel<Vec<u8>>, member: bool, frame: Vec<u8>) {
         let speech = self.swarm.behaviour_mut();
-        let behaviour = match member {
-            true => speech.members.inner(),
-            false => &mut speech.joining,
+        let behaviour = if member {
+            speech.members.inner()
+        } else {
+            &mut speech.joining
         };
         if behaviour.send_response(channel, frame).is_err() {
             tracing::debug!("an answer came too late: the asker is gone");
@@ -300,9 +324,10 @@ impl Task {
         &mut self,
         member: bool,
     ) -> &mut HashMap<OutboundRequestId, oneshot::Sender<Answered>> {
-        match member {
-            true => &mut self.asked,
-            false => &mut self.joining,
+        if member {
+            &mut self.asked
+        } else {
+            &mut self.joining
         }
     }
 }

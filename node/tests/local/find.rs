@@ -165,7 +165,7 @@ fn only_the_slots_asked_for_answer() {
     let split = &splits()[4];
     let slots: SlotSet = [split.slot()].into_iter().collect();
     let found = find(&store, &Query::default(), &slots, 10);
-    assert_eq!(found, [split.key.id.clone()]);
+    assert_eq!(found, std::slice::from_ref(&split.key.id));
     assert!(find(&store, &Query::default(), &SlotSet::none(), 10).is_empty());
     let stats = store.stats(&slots).unwrap();
     assert_eq!((stats.splits, stats.splits_in_slots), (5, 1));

@@ -86,7 +86,8 @@ proptest! {
         // A third of the rows is there all along, a third comes and a third goes on the way.
         let moving = |third: usize| data.iter().enumerate().filter(move |(i, _)| i % 3 == third);
         let (order, slots) = (Order::new(&sort), SlotSet::all());
-        let mut catalog = catalog(data.iter().enumerate().filter(|(i, _)| i % 3 < 2).map(|(_, d)| d));
+        let kept = data.iter().enumerate().filter(|(i, _)| i % 3 < 2);
+        let mut catalog = catalog(kept.map(|(_, d)| d));
         let (mut coming, mut going) = (moving(2), moving(1));
         let mut after = None;
         let mut ids = Vec::new();

@@ -1,0 +1,17 @@
+//! Real nodes on 127.0.0.1, in one process: what holds when they join, die and come back.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "tests: a failure is a panic, and waits have deadlines by the clock"
+)]
+
+mod bench;
+#[path = "../local/fixture.rs"]
+#[allow(dead_code, reason = "the fixture serves two test binaries")]
+mod fixture;
+mod grow;
+mod lose;
+mod refuse;
+mod three;
