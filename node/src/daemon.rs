@@ -29,6 +29,8 @@ use crate::token::Token;
 
 /// The socket below a store's folder.
 pub const SOCKET: &str = "node.sock";
+/// The file below a store's folder to which training workers write their words.
+pub const WORKER_LOG: &str = "workers.log";
 /// Longest that a stop waits for tasks that do not end by themselves.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 /// Training workers of an embedded store: one leaves a core to the person at the machine.
@@ -157,6 +159,7 @@ pub async fn start(config: Config) -> Result<Running, Fault> {
     let worker = WorkerConfig {
         address,
         count: config.workers,
+        log: parts.dir.join(WORKER_LOG),
     };
     let (running, router) = parts.serve(cluster, &worker)?;
     let stop = running.stop.clone();
@@ -177,6 +180,7 @@ pub(crate) async fn embed(dir: PathBuf, holder: Holder) -> Result<Running, Fault
     let worker = WorkerConfig {
         address,
         count: WORKERS_EMBEDDED,
+        log: parts.dir.join(WORKER_LOG),
     };
     parts.serve(cluster, &worker).map(|(running, _)| running)
 }

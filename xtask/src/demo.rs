@@ -29,8 +29,6 @@ const NODES: usize = 3;
 const REPLICAS: &str = "2";
 /// Regional models below which the demo has shown nothing.
 const MODELS_MIN: usize = 12;
-/// Epochs at the most: enough to beat the mean everywhere, and short.
-const EPOCHS: &str = "20";
 /// Side of a synthetic scene in 10 m pixels: nine cells of geohash 5 a region.
 const SCENE_PX: &str = "1100";
 
@@ -194,8 +192,6 @@ impl Demo {
                 "ndvi-cnn",
                 "--max-cloud",
                 "60",
-                "--epochs",
-                EPOCHS,
                 "--name",
                 "demo",
                 "--wait",

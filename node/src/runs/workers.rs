@@ -5,7 +5,8 @@
 //!
 //! *Not here*: leases (`book`).
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +35,8 @@ pub struct WorkerConfig {
     pub address: String,
     /// Workers at once.
     pub count: u16,
+    /// File to which their words are appended.
+    pub log: PathBuf,
 }
 
 /// Keeps workers running while jobs wait, until `stop`.
@@ -92,6 +95,7 @@ async fn work(config: &WorkerConfig, number: u16) -> Result<(), String> {
     command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
+        .stderr(words(&config.log))
         .kill_on_drop(true);
     let status = command
         .status()
@@ -102,6 +106,12 @@ async fn work(config: &WorkerConfig, number: u16) -> Result<(), String> {
     } else {
         Err(format!("{BINARY} ended with {status}"))
     }
+}
+
+/// Opens the log to append to it; without it their words are lost, their work is not.
+fn words(log: &Path) -> Stdio {
+    let file = File::options().create(true).append(true).open(log);
+    file.map_or_else(|_| Stdio::null(), Stdio::from)
 }
 
 /// Finds the worker beside this binary, in `GLEBE_BIN_DIR`, or on the path.
