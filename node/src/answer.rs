@@ -23,7 +23,7 @@ use crate::identity::NodeId;
 use crate::peer::{Piece, Request, Response, Share, Version, decode, encode};
 use crate::slots::SlotSet;
 use crate::store::{ObjectKey, Store, StoreError};
-use crate::swarm::{CHUNK_BYTES_MAX, Inbound};
+use crate::swarm::{CHUNK_BYTES_MAX, Inbound, Lane};
 
 pub(crate) use transfer::Transfers;
 
@@ -68,23 +68,14 @@ async fn answer_one(core: Arc<Core>, work: Arc<Semaphore>, question: Inbound) {
         return;
     };
     let purpose = request.purpose();
-    let permit = if is_light(&request) {
-        None
-    } else {
-        work.acquire_owned().await.ok()
+    let permit = match request.lane() {
+        Lane::Beat => None,
+        Lane::Work => work.acquire_owned().await.ok(),
     };
     let response = encode(&answer(&core, &from, request).await);
     drop(permit);
     core.meters.sent(purpose, response.len());
     reply.send(response).await;
-}
-
-/// Tells whether a question must not wait behind work.
-fn is_light(request: &Request) -> bool {
-    matches!(
-        request,
-        Request::Gossip(_) | Request::Tell(_) | Request::Probe(_) | Request::Mark(_)
-    )
 }
 
 /// Answers one question of a member, or of this node itself.

@@ -23,6 +23,7 @@ use crate::membership::{Age, Beat};
 use crate::meters::Purpose;
 use crate::slots::SlotSet;
 use crate::store::{ContentHash, Held, ObjectKey, Record};
+use crate::swarm::Lane;
 use crate::token::{Claim, ClusterId, ClusterSecret};
 
 /// A question to a member.
@@ -382,6 +383,14 @@ impl fmt::Debug for Welcome {
 pub struct MessageError(String);
 
 impl Request {
+    /// Returns what it may wait behind.
+    pub fn lane(&self) -> Lane {
+        match self {
+            Self::Gossip(_) | Self::Tell(_) | Self::Probe(_) | Self::Mark(_) => Lane::Beat,
+            _ => Lane::Work,
+        }
+    }
+
     /// Returns what its bytes, and those of its answer, are counted as.
     pub fn purpose(&self) -> Purpose {
         match self {

@@ -27,7 +27,7 @@ use libp2p::{Multiaddr, StreamProtocol, SwarmBuilder, connection_limits, noise, 
 use tokio::sync::mpsc;
 
 pub use codec::{CHUNK_BYTES_MAX, FRAME_BYTES_MAX, JOIN_FRAME_BYTES_MAX};
-pub use link::{Inbound, Link, LinkError, Reached, Reply};
+pub use link::{Inbound, Lane, Link, LinkError, Reached, Reply};
 
 use crate::identity::Identity;
 use codec::Frames;
@@ -39,6 +39,8 @@ const MEMBERS_PROTOCOL: StreamProtocol = StreamProtocol::new("/glebe/1");
 const JOIN_PROTOCOL: StreamProtocol = StreamProtocol::new("/glebe/join/1");
 /// Questions open to one peer: request-response fails loudly from a hundred on.
 pub const IN_FLIGHT_MAX: usize = 32;
+/// Those of them that only beats and probes may take: work never makes a live node look dead.
+const BEATS_IN_FLIGHT_MAX: usize = 4;
 /// Streams a connection may carry: both directions of `IN_FLIGHT_MAX`, and some that wait.
 const STREAMS_MAX: usize = 3 * IN_FLIGHT_MAX;
 /// Streams on which a stranger may ask to join at once.

@@ -338,7 +338,10 @@ impl Core {
         let address = address.ok_or(failed(LinkError::Unreachable))?;
         let frame = encode(request);
         self.meters.sent(request.purpose(), frame.len());
-        match link.ask(node, address, frame, limit).await {
+        match link
+            .ask((node, address), frame, request.lane(), limit)
+            .await
+        {
             Ok(frame) => {
                 let now = self.now();
                 self.quietly(|view| view.table.answered(node, now));

@@ -8,7 +8,7 @@
 //!
 //! *Not here*: asking (`scatter`), what makes a slot unconfirmed (`replicate`, `sync`).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use earth::split::placement::Slot;
@@ -52,52 +52,113 @@ impl Holders {
 /// The state of one question.
 #[derive(Debug, Clone)]
 pub(crate) struct Coverage {
-    holders: Holders,
+    layout: Arc<Layout>,
     slots: SlotSet,
-    asked: Assignment,
-    failed: BTreeSet<NodeId>,
+    /// The layout's members in its order, then others that must be asked besides owners.
+    holders: Vec<Holder>,
+    /// Places, in `holders`, of those that must be asked for some slots besides owners.
+    extras: Vec<usize>,
+}
+
+/// A node that may be asked.
+#[derive(Debug, Clone)]
+struct Holder {
+    node: NodeId,
+    /// It is this node itself.
+    me: bool,
+    state: NodeState,
+    /// Slots for which it must be asked whoever owns them.
+    extra: SlotSet,
+    asked: SlotSet,
+    /// Number of slots asked.
+    load: u64,
+    failed: bool,
+}
+
+impl Holder {
+    fn can_answer(&self) -> bool {
+        !self.failed && self.state != NodeState::Down
+    }
+
+    fn answered(&self, slot: Slot) -> bool {
+        !self.failed && self.asked.contains(slot)
+    }
+
+    /// Orders owners: this node itself, then who is up, then who is asked for least.
+    fn cost(&self) -> (bool, bool, u64) {
+        (!self.me, self.state != NodeState::Up, self.load)
+    }
 }
 
 impl Coverage {
     /// Plans a question about some slots; nobody has been asked yet.
-    pub(crate) fn new(holders: Holders, slots: SlotSet) -> Self {
+    pub(crate) fn new(known: Holders, slots: SlotSet) -> Self {
+        let layout = known.layout;
+        let members = layout.members().iter().map(|m| &m.node);
+        let others = known.unconfirmed.keys().filter(|n| !layout.contains(n));
+        let holder = |node: &NodeId| Holder {
+            me: *node == known.me,
+            state: known.states.get(node).copied().unwrap_or(NodeState::Down),
+            extra: known
+                .unconfirmed
+                .get(node)
+                .cloned()
+                .unwrap_or_else(SlotSet::none),
+            asked: SlotSet::none(),
+            load: 0,
+            failed: false,
+            node: node.clone(),
+        };
+        let holders: Vec<Holder> = members.chain(others).map(holder).collect();
+        let extras = (0..holders.len()).filter(|i| !holders[*i].extra.is_empty());
         Self {
+            extras: extras.collect(),
             holders,
             slots,
-            asked: Assignment::new(),
-            failed: BTreeSet::new(),
+            layout,
         }
     }
 
     /// Leaves a node out from the start.
     pub(crate) fn without(mut self, node: &NodeId) -> Self {
-        self.failed.insert(node.clone());
+        self.fail(node);
         self
     }
 
     /// Returns the layout that the question is put under.
     pub(crate) fn layout(&self) -> &Arc<Layout> {
-        &self.holders.layout
+        &self.layout
     }
 
     /// Returns what is to be asked of whom beyond what has been.
     pub(crate) fn assign(&mut self) -> Assignment {
-        let mut more = Assignment::new();
-        for slot in self.slots.iter().collect::<Vec<_>>() {
-            for node in self.wanted(slot) {
-                let asked = self.asked.entry(node.clone()).or_insert_with(SlotSet::none);
-                if !asked.contains(slot) {
-                    asked.insert(slot);
-                    more.entry(node).or_insert_with(SlotSet::none).insert(slot);
+        let mut more = vec![SlotSet::none(); self.holders.len()];
+        let mut wanted = Vec::new();
+        for slot in self.slots.iter() {
+            self.want(slot, &mut wanted);
+            for i in wanted.drain(..) {
+                let holder = &mut self.holders[i];
+                if !holder.asked.contains(slot) {
+                    holder.asked.insert(slot);
+                    holder.load += 1;
+                    more[i].insert(slot);
                 }
             }
         }
-        more
+        let named = more
+            .into_iter()
+            .enumerate()
+            .filter(|(_, slots)| !slots.is_empty());
+        named
+            .map(|(i, slots)| (self.holders[i].node.clone(), slots))
+            .collect()
     }
 
     /// Notes that a node did not answer; `assign` then says who can instead.
     pub(crate) fn fail(&mut self, node: &NodeId) {
-        self.failed.insert(node.clone());
+        if let Some(holder) = self.holders.iter_mut().find(|h| h.node == *node) {
+            holder.failed = true;
+        }
     }
 
     /// Returns the slots that are not answered for.
@@ -108,69 +169,60 @@ impl Coverage {
             .collect()
     }
 
-    /// Returns the nodes to ask for a slot.
-    fn wanted(&self, slot: Slot) -> Vec<NodeId> {
-        let mut wanted: Vec<NodeId> = Vec::new();
+    /// Collects the nodes to ask for a slot.
+    fn want(&self, slot: Slot, wanted: &mut Vec<usize>) {
         let mut all_owners = false;
-        for (node, _) in self.extra(slot) {
-            if self.can_answer(node) {
-                wanted.push(node.clone());
+        for i in self.extras_of(slot) {
+            if self.holders[i].can_answer() {
+                wanted.push(i);
             } else {
                 all_owners = true;
             }
         }
-        let able = || self.owners(slot).filter(|o| self.can_answer(o));
+        let able = || {
+            self.owners_of(slot)
+                .filter(|i| self.holders[*i].can_answer())
+        };
         if all_owners {
-            wanted.extend(able().cloned());
-        } else if !able().any(|o| self.was_asked(o, slot) || wanted.contains(o)) {
-            wanted.extend(able().min_by_key(|o| self.cost(o)).cloned());
+            wanted.extend(able());
+        } else if !able().any(|i| self.holders[i].asked.contains(slot) || wanted.contains(&i)) {
+            wanted.extend(able().min_by_key(|i| self.holders[*i].cost()));
         }
-        wanted
-    }
-
-    /// Orders owners: this node itself, then who is up, then who is asked for least.
-    fn cost(&self, node: &NodeId) -> (bool, bool, u64) {
-        let suspect = self.holders.states.get(node) != Some(&NodeState::Up);
-        let load = self.asked.get(node).map_or(0, SlotSet::len);
-        (*node != self.holders.me, suspect, load)
     }
 
     fn is_answered(&self, slot: Slot) -> bool {
-        let answered = |n: &NodeId| self.was_asked(n, slot) && !self.failed.contains(n);
-        if self.owners(slot).any(answered) && self.extra(slot).all(|(n, _)| answered(n)) {
+        let answered = |i: usize| self.holders[i].answered(slot);
+        if self.owners_of(slot).any(answered) && self.extras_of(slot).all(answered) {
             return true;
         }
-        let owners: BTreeSet<&NodeId> = self.owners(slot).collect();
-        let extra = self.extra(slot).map(|(node, _)| node);
-        let holders: BTreeSet<&NodeId> = owners.into_iter().chain(extra).collect();
-        let silent = holders.iter().filter(|n| !answered(n)).count();
-        let members = self.holders.layout.members().len();
-        silent < self.holders.layout.write_quorum().min(members)
+        let owners: Vec<usize> = self.owners_of(slot).collect();
+        let others = self.extras_of(slot).filter(|i| !owners.contains(i));
+        let silent = owners
+            .iter()
+            .copied()
+            .chain(others)
+            .filter(|i| !answered(*i))
+            .count();
+        silent < self.layout.write_quorum().min(self.layout.members().len())
     }
 
-    fn owners(&self, slot: Slot) -> impl Iterator<Item = &NodeId> {
-        self.holders.layout.owners(slot)
+    fn owners_of(&self, slot: Slot) -> impl Iterator<Item = usize> {
+        self.layout
+            .owner_indexes(slot)
+            .iter()
+            .map(|i| usize::from(*i))
     }
 
-    fn extra(&self, slot: Slot) -> impl Iterator<Item = (&NodeId, &SlotSet)> {
-        let holding = self.holders.unconfirmed.iter();
-        holding.filter(move |(_, slots)| slots.contains(slot))
-    }
-
-    fn was_asked(&self, node: &NodeId, slot: Slot) -> bool {
-        self.asked
-            .get(node)
-            .is_some_and(|slots| slots.contains(slot))
-    }
-
-    fn can_answer(&self, node: &NodeId) -> bool {
-        let state = self.holders.states.get(node);
-        !self.failed.contains(node) && state.is_some_and(|s| *s != NodeState::Down)
+    fn extras_of(&self, slot: Slot) -> impl Iterator<Item = usize> {
+        let extras = self.extras.iter().copied();
+        extras.filter(move |i| self.holders[*i].extra.contains(slot))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::layout::{ChangeSet, Member, What};
 

@@ -14,8 +14,8 @@ use libp2p::request_response::ResponseChannel;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::IN_FLIGHT_MAX;
 use super::task::Command;
+use super::{BEATS_IN_FLIGHT_MAX, IN_FLIGHT_MAX};
 use crate::identity::NodeId;
 
 /// Why a question has no answer.
@@ -84,13 +84,25 @@ pub struct Reached {
     pub(super) peer: PeerId,
 }
 
+/// What a question may wait behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// Other beats and probes.
+    Beat,
+    /// Everything else.
+    Work,
+}
+
+/// Questions still allowed, by peer and lane.
+type Allowances = HashMap<(PeerId, Lane), Arc<Semaphore>>;
+
 /// Talks to the swarm's task.
 #[derive(Debug, Clone)]
 pub struct Link {
     commands: mpsc::Sender<Command>,
     me: NodeId,
     /// Questions still allowed, by peer.
-    slots: Arc<Mutex<HashMap<PeerId, Arc<Semaphore>>>>,
+    slots: Arc<Mutex<Allowances>>,
 }
 
 impl Link {
@@ -110,13 +122,13 @@ impl Link {
     /// Asks a member and waits for its answer, at most for `limit`.
     pub async fn ask(
         &self,
-        node: &NodeId,
-        address: SocketAddr,
+        (node, address): (&NodeId, SocketAddr),
         frame: Vec<u8>,
+        lane: Lane,
         limit: Duration,
     ) -> Result<Vec<u8>, LinkError> {
         let peer = node.peer().ok_or(LinkError::NoPeer)?;
-        let slots = self.slots(peer);
+        let slots = self.slots(peer, lane);
         let asked = async {
             let permit = slots.acquire().await.map_err(|_| LinkError::Stopped)?;
             let answer = self
@@ -189,9 +201,13 @@ impl Link {
         answer.await.map_err(|_| LinkError::Stopped)
     }
 
-    fn slots(&self, peer: PeerId) -> Arc<Semaphore> {
+    fn slots(&self, peer: PeerId, lane: Lane) -> Arc<Semaphore> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = || Arc::new(Semaphore::new(IN_FLIGHT_MAX));
-        Arc::clone(slots.entry(peer).or_insert_with(fresh))
+        let count = match lane {
+            Lane::Beat => BEATS_IN_FLIGHT_MAX,
+            Lane::Work => IN_FLIGHT_MAX - BEATS_IN_FLIGHT_MAX,
+        };
+        let fresh = || Arc::new(Semaphore::new(count));
+        Arc::clone(slots.entry((peer, lane)).or_insert_with(fresh))
     }
 }

@@ -34,7 +34,7 @@ async fn members_ask_and_answer_chunks() {
     let chunk = vec![7; CHUNK_BYTES_MAX];
     let answer = a
         .link
-        .ask(&two.node(), b.address, chunk.clone(), SOON)
+        .ask((&two.node(), b.address), chunk.clone(), Lane::Work, SOON)
         .await
         .unwrap();
     assert_eq!(answer.len(), chunk.len() + 1);
@@ -49,7 +49,7 @@ async fn many_questions_at_once_are_all_answered() {
     b.link.admit([one.node()]).await;
     echo(b.inbound);
     let node = two.node();
-    let ask = |i: u8| a.link.ask(&node, b.address, vec![i], SOON);
+    let ask = |i: u8| a.link.ask((&node, b.address), vec![i], Lane::Work, SOON);
     let answers = futures::future::join_all((0..200).map(ask)).await;
     for (i, answer) in (0..200).zip(answers) {
         assert_eq!(answer, Ok(vec![i, 1]));
@@ -62,7 +62,10 @@ async fn a_stranger_may_ask_to_join_and_nothing_else() {
     let (b, two) = node().await;
     a.link.admit([two.node()]).await;
     echo(b.inbound);
-    let refused = a.link.ask(&two.node(), b.address, vec![1], SOON).await;
+    let refused = a
+        .link
+        .ask((&two.node(), b.address), vec![1], Lane::Work, SOON)
+        .await;
     assert_eq!(refused, Err(LinkError::Refused));
     let reached = a.link.reach(b.address, SOON).await.unwrap();
     assert_eq!(reached.node, two.node());
@@ -82,9 +85,15 @@ async fn a_question_above_the_limit_is_refused_before_it_is_sent() {
     b.link.admit([one.node()]).await;
     echo(b.inbound);
     let frame = vec![0; FRAME_BYTES_MAX + 1];
-    let refused = a.link.ask(&two.node(), b.address, frame, SOON).await;
+    let refused = a
+        .link
+        .ask((&two.node(), b.address), frame, Lane::Work, SOON)
+        .await;
     assert_eq!(refused, Err(LinkError::Refused));
-    let answer = a.link.ask(&two.node(), b.address, vec![1], SOON).await;
+    let answer = a
+        .link
+        .ask((&two.node(), b.address), vec![1], Lane::Work, SOON)
+        .await;
     assert_eq!(answer, Ok(vec![1, 1]));
 }
 
@@ -100,7 +109,10 @@ async fn nobody_at_the_address_and_no_answer_are_told_apart() {
     a.link.admit([two.node(), three.node()]).await;
     c.link.admit([a.link.me().clone()]).await;
     // Nobody takes the question out of `c.inbound`.
-    let unanswered = a.link.ask(&three.node(), c.address, vec![1], short).await;
+    let unanswered = a
+        .link
+        .ask((&three.node(), c.address), vec![1], Lane::Work, short)
+        .await;
     assert_eq!(unanswered, Err(LinkError::Timeout));
 }
 
@@ -134,6 +146,9 @@ async fn garbage_gets_no_application_byte_and_hurts_nobody() {
     a.link.admit([two.node()]).await;
     b.link.admit([one.node()]).await;
     echo(b.inbound);
-    let answer = a.link.ask(&two.node(), b.address, vec![1], SOON).await;
+    let answer = a
+        .link
+        .ask((&two.node(), b.address), vec![1], Lane::Work, SOON)
+        .await;
     assert_eq!(answer, Ok(vec![1, 1]));
 }
