@@ -22,6 +22,10 @@ use crate::stop::Stop;
 /// Symmetries of a square: a label that is a mean over pixels does not change with them.
 const SYMMETRIES: usize = 8;
 
+/// Least chips of an epoch: small cells are walked over several times, so that an epoch's patience
+/// means a like number of steps for every cell (eight of the default batch).
+const EPOCH_CHIPS_MIN: usize = 256;
+
 /// Normalised chips [n, channels, side, side] with standardised labels.
 #[derive(Debug)]
 pub struct Sample {
@@ -105,15 +109,19 @@ pub fn fit(
     let mut watch = EarlyStop::new(hyper.patience);
     let mut best = network.weights();
     let mut epochs = Vec::new();
+    let walks = (EPOCH_CHIPS_MIN / order.len().max(1)).max(1);
     for number in 1..=hyper.epochs {
-        dice.shuffle(&mut order);
         let mut pass = Pass {
             network,
             optimiser: &mut optimiser,
             chips: &lesson.train.chips,
             labels: &labels,
         };
-        let train = pass.run(&order, batch_size(hyper), (dice, stop))?;
+        let mut train = 0.0;
+        for _ in 0..walks {
+            dice.shuffle(&mut order);
+            train += pass.run(&order, batch_size(hyper), (dice, stop))? / walks as f64;
+        }
         let validation = score(network, lesson.validation);
         let epoch = judged(number, [train, validation], lesson.label_variance)?;
         let verdict = watch.judge(validation);
