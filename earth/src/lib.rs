@@ -5,6 +5,7 @@
 //! *Not here*: decoding of foreign formats (ingest), storage and network (node), queries (query).
 
 pub mod crs;
+pub mod cube;
 pub mod dataset;
 pub mod extent;
 pub mod geocode;
