@@ -10,6 +10,7 @@ pub mod pixel;
 pub mod reproject;
 pub mod resample;
 pub mod stats;
+pub mod swath;
 pub mod texture;
 
 use crate::raster::pixel::Pixel;

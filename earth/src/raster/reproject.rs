@@ -11,6 +11,7 @@
 //!
 //! *Not here*: which bands and cells (`split::cut`), reading windows (ingest).
 
+mod along;
 mod chunk;
 mod kernel;
 mod position;
@@ -26,6 +27,7 @@ use crate::raster::pixel::Pixel;
 use crate::raster::reproject::chunk::{Chunk, chunks};
 use crate::raster::reproject::kernel::{Row, View};
 use crate::raster::reproject::position::{BLOCK, Positions};
+use crate::raster::swath::Place;
 use crate::raster::{Raster, each_sample_type};
 
 /// Margin of the source window in pixels: the bilinear kernel reaches one pixel, edges bend less
@@ -104,6 +106,18 @@ impl Warp {
         target: &Georef,
         kernel: Kernel,
     ) -> Result<Option<Self>, CrsError> {
+        Self::plan_place(&Place::Mapped(source.clone()), target, kernel)
+    }
+
+    /// Plans the reprojection from wherever a raster lies; `None` where they do not touch.
+    ///
+    /// # Errors
+    /// A coordinate system that the projection library cannot use.
+    pub fn plan_place(
+        source: &Place,
+        target: &Georef,
+        kernel: Kernel,
+    ) -> Result<Option<Self>, CrsError> {
         let positions = Positions::new(source, target)?;
         let window = needed_window(&positions);
         Ok(window.map(|window| Self {
@@ -146,12 +160,11 @@ impl Warp {
     }
 
     fn run_typed<T: Pixel>(&self, values: &[T], band: &SourceBand<'_>) -> Warped {
-        let source = self.positions.source();
         let fill = band.fill.and_then(T::exactly);
         let view = View {
             values,
             window: band.window,
-            full: source.whole(),
+            full: self.positions.source(),
             fill,
         };
         let bits = T::KIND.bytes() as u64 * 8 + u64::from(band.fill.is_some());
@@ -232,8 +245,7 @@ fn holds(outer: PixelWindow, inner: PixelWindow) -> bool {
 
 /// Returns the source pixels that the target can touch, with a margin for the kernel.
 fn needed_window(positions: &Positions) -> Option<PixelWindow> {
-    let target = positions.target();
-    let bounds = positions.bounds(0..target.width as usize, 0..target.height as usize)?;
+    let bounds = positions.bounds()?;
     let margin = MARGIN + chunk::reach(positions, &bounds);
     let source = positions.source();
     let (column, width) = clamp(bounds.x, margin, source.width)?;

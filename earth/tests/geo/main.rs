@@ -13,3 +13,4 @@ mod grid;
 mod placement;
 mod polygon;
 mod sample;
+mod swath;

@@ -1,7 +1,7 @@
 //! How GDAL divides a target before it warps, and the scale it takes in each chunk.
 //!
 //! The scale decides how far the bilinear kernel reaches, so results equal GDAL's only if chunks
-//! do. The rules are those of `GDALWarpOperation::{CollectChunkList, ComputeSourceWindow}` and
+//! do (of rasters with a map; a swath is one chunk at its mean scale). The rules are those of `GDALWarpOperation::{CollectChunkList, ComputeSourceWindow}` and
 //! `GDALWarpKernel::PerformWarp` of GDAL 3.6, for one band and the default memory limit.
 //!
 //! *Invariants*: chunks cover the target exactly once; a chunk off the source has no part in it.
@@ -10,7 +10,9 @@
 
 use std::ops::Range;
 
-use crate::raster::reproject::position::{Bounds, Positions};
+use crate::raster::georef::Georef;
+use crate::raster::reproject::along::Along;
+use crate::raster::reproject::position::{Bounds, Mapped, Positions};
 
 /// Points along each edge of a chunk (GDAL's `SAMPLE_STEPS`).
 const STEPS: usize = 21;
@@ -58,6 +60,23 @@ pub(super) fn reach(positions: &Positions, bounds: &Bounds) -> f64 {
 
 /// Returns the chunks of the target for pixels of that many bits, mask included.
 pub(super) fn chunks(positions: &Positions, bits: u64) -> Vec<Chunk> {
+    match positions {
+        Positions::Mapped(mapped) => as_gdal(mapped, bits),
+        Positions::Along { along, target, .. } => vec![all(along, target)],
+    }
+}
+
+/// Returns all of a target that takes its pixels from a swath: its scale is the mean one.
+fn all(along: &Along, target: &Georef) -> Chunk {
+    let (x, y) = along.scale();
+    Chunk {
+        columns: 0..target.width as usize,
+        rows: 0..target.height as usize,
+        scale: (x.max(SCALE_MIN), y.max(SCALE_MIN)),
+    }
+}
+
+fn as_gdal(positions: &Mapped, bits: u64) -> Vec<Chunk> {
     let target = positions.target();
     let mut found = Vec::new();
     let mut open = vec![(0..target.width as usize, 0..target.height as usize)];
@@ -111,7 +130,7 @@ struct SourceWindow {
 
 impl SourceWindow {
     /// Returns the window, or `None` for a chunk off the source.
-    fn of(positions: &Positions, columns: &Range<usize>, rows: &Range<usize>) -> Option<Self> {
+    fn of(positions: &Mapped, columns: &Range<usize>, rows: &Range<usize>) -> Option<Self> {
         let mut points = edge_points(columns, rows);
         positions.exact(&mut points);
         let mut bounds = Bounds::of(&points).filter(|b| b.void == 0);

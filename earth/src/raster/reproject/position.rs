@@ -12,7 +12,9 @@
 use std::ops::Range;
 
 use crate::crs::{CrsError, Transformer};
-use crate::raster::georef::Georef;
+use crate::raster::georef::{Georef, PixelWindow};
+use crate::raster::reproject::along::Along;
+use crate::raster::swath::Place;
 
 /// Greatest error of a coordinate in source pixels.
 pub const ERROR_MAX: f64 = 1e-6;
@@ -69,7 +71,84 @@ impl Bounds {
 
 /// The map from target pixels to source pixels.
 #[derive(Debug)]
-pub(super) struct Positions {
+pub(super) enum Positions {
+    /// Computed from the map of the source.
+    Mapped(Box<Mapped>),
+    /// Found in a swath of that shape.
+    Along {
+        along: Along,
+        whole: PixelWindow,
+        target: Georef,
+    },
+}
+
+impl Positions {
+    pub(super) fn new(source: &Place, target: &Georef) -> Result<Self, CrsError> {
+        match source {
+            Place::Mapped(source) => Ok(Self::Mapped(Box::new(Mapped::new(source, target)?))),
+            Place::Swath(swath) => Ok(Self::Along {
+                along: Along::new(swath, target)?,
+                whole: swath.whole(),
+                target: target.clone(),
+            }),
+        }
+    }
+
+    /// Returns the whole source raster.
+    pub(super) fn source(&self) -> PixelWindow {
+        match self {
+            Self::Mapped(mapped) => mapped.source.whole(),
+            Self::Along { whole, .. } => *whole,
+        }
+    }
+
+    pub(super) fn target(&self) -> &Georef {
+        match self {
+            Self::Mapped(mapped) => &mapped.target,
+            Self::Along { target, .. } => target,
+        }
+    }
+
+    /// Returns the bounds of all target pixels in the source.
+    pub(super) fn bounds(&self) -> Option<Bounds> {
+        match self {
+            Self::Mapped(mapped) => {
+                let target = &mapped.target;
+                mapped.bounds(0..target.width as usize, 0..target.height as usize)
+            }
+            Self::Along { along, .. } => along.bounds(),
+        }
+    }
+
+    /// Prepares `BLOCK` rows of the target from `first` on.
+    pub(super) fn strip(&self, first: usize) -> Strip<'_> {
+        match self {
+            Self::Mapped(mapped) => Strip::Mapped(mapped.strip(first)),
+            Self::Along { along, .. } => Strip::Along(along),
+        }
+    }
+}
+
+/// `BLOCK` rows of the target, ready to be asked.
+#[derive(Debug)]
+pub(super) enum Strip<'a> {
+    Mapped(MappedStrip<'a>),
+    Along(&'a Along),
+}
+
+impl Strip<'_> {
+    /// Writes the source positions of the centres of one row.
+    pub(super) fn row(&self, row: usize, xs: &mut [f64], ys: &mut [f64]) {
+        match self {
+            Self::Mapped(strip) => strip.row(row, xs, ys),
+            Self::Along(along) => along.row(row, xs, ys),
+        }
+    }
+}
+
+/// The map from target pixels to source pixels through both systems.
+#[derive(Debug)]
+pub(super) struct Mapped {
     source: Georef,
     target: Georef,
     transformer: Option<Transformer>,
@@ -77,8 +156,8 @@ pub(super) struct Positions {
     centre_lon: Option<f64>,
 }
 
-impl Positions {
-    pub(super) fn new(source: &Georef, target: &Georef) -> Result<Self, CrsError> {
+impl Mapped {
+    fn new(source: &Georef, target: &Georef) -> Result<Self, CrsError> {
         let same = source.crs == target.crs;
         let transformer = if same {
             None
@@ -133,7 +212,7 @@ impl Positions {
     }
 
     /// Prepares `BLOCK` rows of the target from `first` on.
-    pub(super) fn strip(&self, first: usize) -> Strip<'_> {
+    fn strip(&self, first: usize) -> MappedStrip<'_> {
         let columns = if self.transformer.is_some() {
             self.target.width as usize
         } else {
@@ -143,7 +222,7 @@ impl Positions {
             .step_by(BLOCK)
             .map(|column| self.block(column, first))
             .collect();
-        Strip {
+        MappedStrip {
             positions: self,
             first,
             blocks,
@@ -257,19 +336,18 @@ impl Cubic {
     }
 }
 
-/// `BLOCK` rows of the target, ready to be asked.
+/// `BLOCK` rows of the target of a mapped source.
 #[derive(Debug)]
-pub(super) struct Strip<'a> {
-    positions: &'a Positions,
+pub(super) struct MappedStrip<'a> {
+    positions: &'a Mapped,
     first: usize,
     /// One per block of columns, `None` where pixels are transformed one by one; empty where
     /// both systems agree.
     blocks: Vec<Option<Nodes>>,
 }
 
-impl Strip<'_> {
-    /// Writes the source positions of the centres of one row.
-    pub(super) fn row(&self, row: usize, xs: &mut [f64], ys: &mut [f64]) {
+impl MappedStrip<'_> {
+    fn row(&self, row: usize, xs: &mut [f64], ys: &mut [f64]) {
         if self.blocks.is_empty() {
             return self.row_exact(row, 0, xs, ys);
         }
@@ -302,7 +380,7 @@ impl Strip<'_> {
 mod tests {
     use proptest::prelude::{prop_assert, proptest};
 
-    use super::{BLOCK, ERROR_MAX, Positions};
+    use super::{BLOCK, ERROR_MAX, Mapped};
     use crate::raster::georef::{Affine, Georef};
 
     fn georef(crs: &str, affine: [f64; 6], (width, height): (u32, u32)) -> Georef {
@@ -317,7 +395,7 @@ mod tests {
 
     /// Holds a row's interpolated positions against exact ones.
     fn check(source: &Georef, target: &Georef, row: usize) -> f64 {
-        let positions = Positions::new(source, target).unwrap();
+        let positions = Mapped::new(source, target).unwrap();
         let width = target.width as usize;
         let (mut xs, mut ys) = (vec![0.0; width], vec![0.0; width]);
         positions
@@ -389,7 +467,7 @@ mod tests {
     fn a_raster_across_the_antimeridian_is_met_from_both_sides() {
         let source = georef("EPSG:4326", [178.0, 0.01, 0.0, 1.0, 0.0, -0.01], (400, 100));
         let target = georef("EPSG:4326", [-179.5, 0.01, 0.0, 1.0, 0.0, -0.01], (10, 10));
-        let positions = Positions::new(&source, &target).unwrap();
+        let positions = Mapped::new(&source, &target).unwrap();
         let mut points = [(0.0, 0.0)];
         positions.exact(&mut points);
         assert!((points[0].0 - 250.0).abs() < 1e-9, "{points:?}");
