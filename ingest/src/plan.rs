@@ -9,6 +9,7 @@ use earth::geocode::{Geocode, Scheme, cover};
 use earth::grid::{Grid, ResolutionError};
 use earth::raster::georef::{Georef, PixelWindow};
 use earth::raster::reproject::{Kernel, Warp};
+use earth::raster::swath::Place;
 use earth::split::meta::SampleType;
 use wire::fault::{Fault, FaultKind};
 
@@ -30,7 +31,7 @@ pub struct Group {
     /// How pixels are found.
     pub kernel: Kernel,
     /// Where the delivered rasters lie.
-    pub georef: Georef,
+    pub place: Place,
     /// Indexes into the scene's layers.
     pub layers: Vec<usize>,
 }
@@ -43,7 +44,7 @@ impl Group {
             fill: mask.layer.fill,
             sample: mask.layer.sample,
             kernel: Kernel::Nearest,
-            georef: mask.layer.image.georef().clone(),
+            place: mask.layer.image.georef().clone(),
             layers: Vec::new(),
         }
     }
@@ -53,7 +54,7 @@ impl Group {
             && self.sample == layer.sample
             && self.fill.map(f64::to_bits) == layer.fill.map(f64::to_bits)
             && self.kernel == kernel(layer)
-            && self.georef == *layer.image.georef()
+            && self.place == *layer.image.georef()
     }
 
     fn bytes_per_pixel(&self) -> u64 {
@@ -115,7 +116,7 @@ fn groups(layers: &[Layer]) -> Vec<Group> {
             fill: layer.fill,
             sample: layer.sample,
             kernel: kernel(layer),
-            georef: layer.image.georef().clone(),
+            place: layer.image.georef().clone(),
             layers: vec![i],
         });
     }
@@ -215,7 +216,7 @@ pub fn grid(cell: &Geocode, resolution_m: f64) -> Result<Grid, Fault> {
 /// Plans the reprojection of a group onto a cell's grid; `None` where they do not touch.
 pub fn warp(group: &Group, cell: &Geocode, resolution_m: f64) -> Result<Option<Warp>, Fault> {
     let target = Georef::from(&grid(cell, resolution_m)?);
-    Warp::plan(&group.georef, &target, group.kernel).map_err(|e| {
+    Warp::plan_place(&group.place, &target, group.kernel).map_err(|e| {
         Fault::new(
             FaultKind::Data,
             format!("the scene cannot be reprojected onto cell {cell}"),

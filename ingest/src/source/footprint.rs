@@ -8,6 +8,7 @@
 use earth::crs::{Crs, Transformer};
 use earth::polygon::Polygon;
 use earth::raster::georef::Georef;
+use earth::raster::swath::Place;
 
 use super::Layer;
 use super::image::{centre, lon_lat};
@@ -19,16 +20,19 @@ const EARTH_RADIUS_M: f64 = 6_371_008.8;
 
 /// Returns the area of all rasters of a scene's layers; the error says what is wrong.
 pub fn outline<'a>(layers: impl Iterator<Item = &'a Layer>) -> Result<Polygon, String> {
-    let mut seen: Vec<&Georef> = Vec::new();
+    let mut seen: Vec<&Place> = Vec::new();
     for layer in layers {
         if !seen.contains(&layer.image.georef()) {
             seen.push(layer.image.georef());
         }
     }
-    let parts = seen
-        .iter()
-        .map(|g| Ok(vec![ring(g)?]))
-        .collect::<Result<Vec<_>, String>>()?;
+    let mut parts = Vec::new();
+    for place in seen {
+        match place {
+            Place::Mapped(georef) => parts.push(vec![ring(georef)?]),
+            Place::Swath(swath) => parts.extend(swath.rings().into_iter().map(|r| vec![r])),
+        }
+    }
     Polygon::new(&parts).map_err(|e| e.to_string())
 }
 

@@ -1,6 +1,6 @@
 //! One raster file that GDAL reads: where it lies, what its bands hold, and windows of them.
 //!
-//! *Invariants*: only the driver asked for is tried; the system and the affine map are known;
+//! *Invariants*: only the driver asked for is tried; where the raster lies is known;
 //! pixels come back as delivered, without scale, offset or resampling.
 //!
 //! *Not here*: which files belong to a scene (the sources).
@@ -11,6 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use earth::crs::Crs;
 use earth::extent::LonLat;
 use earth::raster::georef::{Affine, Georef, PixelWindow};
+use earth::raster::swath::Place;
 use earth::raster::{Raster, Samples};
 use earth::split::meta::SampleType;
 use gdal::errors::GdalError;
@@ -33,7 +34,7 @@ const NOMINAL_RATIO: f64 = 1.25;
 /// A raster file that is open.
 pub struct Image {
     label: String,
-    georef: Georef,
+    place: Place,
     resolution_m: f64,
     bands: Vec<BandFacts>,
     dataset: Mutex<Dataset>,
@@ -53,7 +54,7 @@ impl std::fmt::Debug for Image {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Image")
             .field("label", &self.label)
-            .field("georef", &self.georef)
+            .field("place", &self.place.whole())
             .finish_non_exhaustive()
     }
 }
@@ -99,14 +100,18 @@ impl Image {
             .map(|b| facts(&dataset, b))
             .collect::<Result<Vec<_>, _>>();
         let bands = bands.map_err(|e| damaged(label, &e))?;
-        let georef = georef(&dataset, label)?;
-        let resolution_m = footprint::pixel_metres(&georef).map_err(|reason| {
+        let place = Place::from(georef(&dataset, label)?);
+        let metres = match &place {
+            Place::Mapped(georef) => footprint::pixel_metres(georef),
+            Place::Swath(swath) => Ok(swath.pixel_metres()),
+        };
+        let resolution_m = metres.map_err(|reason| {
             Fault::new(FaultKind::Data, format!("'{label}' cannot be placed")).because(reason)
         })?;
         let label = label.to_owned();
         Ok(Self {
             label,
-            georef,
+            place,
             resolution_m,
             bands,
             dataset: Mutex::new(dataset),
@@ -119,8 +124,8 @@ impl Image {
     }
 
     /// Returns where the raster lies.
-    pub fn georef(&self) -> &Georef {
-        &self.georef
+    pub fn georef(&self) -> &Place {
+        &self.place
     }
 
     /// Returns the ground size of a pixel at the raster's centre in metres, rounded to two digits.
