@@ -41,7 +41,19 @@ pub(crate) async fn file(
     Ok(total)
 }
 
-fn unwritable(path: &Path, error: &std::io::Error) -> Fault {
+/// Tells whether a file holds the bytes of this BLAKE3 (hex); `None` if nothing is there.
+pub(crate) fn is_whole(path: &Path, blake3: &str) -> Result<Option<bool>, Fault> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(unwritable(path, &e)),
+    };
+    let mut hasher = blake3::Hasher::new();
+    std::io::copy(&mut file, &mut hasher).map_err(|e| unwritable(path, &e))?;
+    Ok(Some(hasher.finalize().to_hex().as_str() == blake3))
+}
+
+pub(crate) fn unwritable(path: &Path, error: &std::io::Error) -> Fault {
     Fault::new(FaultKind::Data, format!("cannot write {}", path.display()))
         .because(error.to_string())
         .try_("another -O, with room and the right to write")

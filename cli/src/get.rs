@@ -1,55 +1,79 @@
-//! `glebe get`: splits as folders of GeoTIFFs.
+//! `glebe get`: splits as their own files, or written as another format.
 //!
-//! *Invariants*: a file appears under its name only when it is whole and its hash is right.
+//! *Invariants*: a file appears under its name only when it is whole; what is there already stays
+//! unless it is the same or `--overwrite` is given; what fails is said, and the rest goes on.
 //!
-//! *Not here*: which split lies where (node).
+//! *Not here*: which split lies where (node), bytes of formats (`export`).
 
-use std::path::Path;
+mod convert;
+mod files;
+mod report;
+pub(crate) mod slices;
+
 use std::process::ExitCode;
 
 use query::Query;
-use wire::client::Client;
 use wire::fault::{Fault, FaultKind};
 use wire::hit::Hit;
+use wire::search::SearchEnd;
 
 use crate::Done;
 use crate::args::Get;
-use crate::print::{Progress, bytes, line};
+use crate::get::report::Report;
+use crate::search;
 use crate::session::Session;
-use crate::{download, search};
 
 pub(crate) async fn run(session: &Session, args: Get) -> Done {
     let query = query(&args)?;
-    let wanted = query.ids.len();
+    check(&args)?;
     let client = session.client().await?;
     let (hits, end) = search::collect(&client, query).await?;
-    let mut progress = Progress::new(&session.screen, hits.len() as u64, "splits");
-    let mut total = 0;
-    for (done, hit) in (1_u64..).zip(&hits) {
-        total += split(&client, hit, &args.out).await?;
-        progress.set(done, &bytes(total));
-        if session.screen.is_json() {
-            session.screen.json(hit);
-        } else {
-            line(&args.out.join(folder(hit)).display().to_string());
+    let mut report = Report::new(&session.screen, hits.len());
+    match args.format.export() {
+        None => files::get(&client, &hits, &args, &mut report).await?,
+        Some(format) => convert::get(&client, &hits, (&args, format), &mut report).await?,
+    }
+    let code = report.finish();
+    if code != ExitCode::SUCCESS {
+        return Ok(code);
+    }
+    Ok(absent(session, &args, &hits, &end)
+        .unwrap_or_else(|| search::conclude(&session.screen, &end)))
+}
+
+/// Refuses flags that change pixels where files are taken as they are.
+fn check(args: &Get) -> Result<(), Fault> {
+    let changed = if args.bands.is_empty() {
+        args.physical.then_some("--physical")
+    } else {
+        Some("--bands")
+    };
+    match (changed, args.format.export()) {
+        (Some(flag), None) => {
+            let what = format!("{flag} needs another --format than split");
+            Err(Fault::new(FaultKind::Usage, what)
+                .because("a split's own files are sealed and are taken as they are")
+                .try_(format!("{flag} with --format cog")))
         }
+        _ => Ok(()),
     }
-    progress.finish();
-    if !hits.is_empty() {
-        session
-            .screen
-            .note(format!("{} splits, {}", hits.len(), bytes(total)));
+}
+
+/// Says which ids of those asked for are not there.
+fn absent(session: &Session, args: &Get, hits: &[Hit], end: &SearchEnd) -> Option<ExitCode> {
+    let found: std::collections::BTreeSet<_> = hits.iter().map(|h| h.id.as_str()).collect();
+    let asked = args.ids.iter().filter(|id| *id != "-");
+    let lost: Vec<_> = asked
+        .filter(|id| !found.contains(id.as_str()))
+        .cloned()
+        .collect();
+    if lost.is_empty() || !end.complete {
+        return None;
     }
-    if end.complete && wanted > hits.len() {
-        let found: std::collections::BTreeSet<_> = hits.iter().map(|h| h.id.as_str()).collect();
-        let lost = args.ids.iter().filter(|id| !found.contains(id.as_str()));
-        session.screen.note(format!(
-            "not there: {}",
-            lost.cloned().collect::<Vec<_>>().join(" ")
-        ));
-        return Ok(ExitCode::from(FaultKind::Nothing.exit_code()));
-    }
-    Ok(search::conclude(&session.screen, &end))
+    session
+        .screen
+        .note(format!("not there: {}", lost.join(" ")));
+    Some(ExitCode::from(FaultKind::Nothing.exit_code()))
 }
 
 fn query(args: &Get) -> Result<Query, Fault> {
@@ -75,16 +99,7 @@ fn query(args: &Get) -> Result<Query, Fault> {
     Ok(query)
 }
 
-fn folder(hit: &Hit) -> String {
+/// Returns the name of a split's folder and files: its id with `+` for the slash.
+fn stem(hit: &Hit) -> String {
     hit.id.as_str().replace('/', "+")
-}
-
-/// Downloads one split into its own folder; returns its bytes.
-async fn split(client: &Client, hit: &Hit, out: &Path) -> Result<u64, Fault> {
-    let mut total = 0;
-    for (name, asset) in &hit.assets {
-        let stream = client.asset(&hit.id, name).await?;
-        total += download::file(stream, &out.join(folder(hit)), name, &asset.blake3).await?;
-    }
-    Ok(total)
 }

@@ -9,6 +9,7 @@ mod args;
 mod config;
 mod doctor;
 mod download;
+mod export;
 mod get;
 mod ingest;
 mod job;

@@ -9,6 +9,7 @@
 //! grids onto this one (`raster::{resample, reproject}`).
 
 mod stack;
+mod unite;
 
 pub use stack::{Slice, stack};
 
@@ -222,6 +223,26 @@ impl Cube {
     pub fn with_note(mut self, name: impl Into<String>, text: impl Into<String>) -> Self {
         self.notes.insert(name.into(), text.into());
         self
+    }
+
+    /// Returns the cube with only the bands of these names, in this order; `None` if one lacks.
+    pub fn with_bands(&self, names: &[impl AsRef<str>]) -> Option<Self> {
+        let place = |name: &_| {
+            self.bands
+                .iter()
+                .position(|b| b.name == AsRef::as_ref(name))
+        };
+        let places = names.iter().map(place).collect::<Option<Vec<_>>>()?;
+        let of_time = |planes: &[Raster]| places.iter().map(|at| planes[*at].clone()).collect();
+        let rasters: Vec<Vec<Raster>> =
+            self.rasters.chunks(self.bands.len()).map(of_time).collect();
+        let bands = places.iter().map(|at| self.bands[*at].clone()).collect();
+        let rasters = rasters.into_iter().flatten().collect();
+        let made = Self::new(self.georef.clone(), bands, self.times.clone(), rasters).ok()?;
+        Some(Self {
+            notes: self.notes.clone(),
+            ..made
+        })
     }
 
     /// Returns where the cube lies.

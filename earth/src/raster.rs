@@ -85,10 +85,25 @@ impl Samples {
         each_sample_type!(self, v => v.iter().map(|s| s.to_f64()).collect())
     }
 
+    /// Appends all samples, little-endian, one after another.
+    pub fn append_bytes(&self, out: &mut Vec<u8>) {
+        each_sample_type!(self, v => append_bytes_of(v, out));
+    }
+
     /// Returns which samples are neither the fill value nor NaN, in order.
     pub fn validity(&self, fill: Option<f64>) -> Vec<bool> {
         each_sample_type!(self, v => validity_of(v, fill))
     }
+}
+
+fn append_bytes_of<T: Pixel>(values: &[T], out: &mut Vec<u8>) {
+    let start = out.len();
+    out.resize(start + size_of_val(values), 0);
+    let places = out[start..].chunks_exact_mut(size_of::<T>());
+    values
+        .iter()
+        .zip(places)
+        .for_each(|(v, place)| v.put_bytes(place));
 }
 
 fn validity_of<T: Pixel>(values: &[T], fill: Option<f64>) -> Vec<bool> {

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::selectors::Selectors;
+use crate::export::Format;
 
 /// How cells are named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -99,6 +100,43 @@ pub(crate) struct Get {
     /// Folder to write into
     #[arg(short = 'O', long, value_name = "DIR")]
     pub(crate) out: PathBuf,
+    /// As what: the splits' own files, or converted
+    #[arg(long, value_enum, default_value_t = GetFormat::Split)]
+    pub(crate) format: GetFormat,
+    /// Only these bands, by their own or common names: B04,B03 or red,green
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) bands: Vec<String>,
+    /// Physical values (32-bit floats, NaN for fill) instead of stored numbers
+    #[arg(long)]
+    pub(crate) physical: bool,
+    /// Write over files that hold something else
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+}
+
+/// What `get` writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum GetFormat {
+    /// The split's own GeoTIFFs, in a folder each
+    Split,
+    /// Cloud-optimised GeoTIFF, one a split and resolution
+    Cog,
+    /// NumPy array of time × band × row × column, one a split and resolution
+    Npy,
+    /// NumPy arrays with mask, times, bands and place: all dates of a cell
+    Npz,
+}
+
+impl GetFormat {
+    /// Returns the format that cubes are written as; `None` for the splits' own files.
+    pub(crate) fn export(self) -> Option<Format> {
+        match self {
+            Self::Split => None,
+            Self::Cog => Some(Format::Cog),
+            Self::Npy => Some(Format::Npy),
+            Self::Npz => Some(Format::Npz),
+        }
+    }
 }
 
 /// `glebe train`.

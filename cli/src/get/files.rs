@@ -1,0 +1,68 @@
+//! A split's own files, each split in its folder.
+//!
+//! *Invariants*: a file that is there with the right hash is not fetched again.
+//!
+//! *Not here*: other formats (`convert`).
+
+use std::path::Path;
+
+use wire::client::Client;
+use wire::fault::{Fault, FaultKind};
+use wire::hit::Hit;
+
+use crate::args::Get;
+use crate::download;
+use crate::get::report::{Made, Report};
+use crate::get::stem;
+
+/// Downloads splits, one after another.
+pub(super) async fn get(
+    client: &Client,
+    hits: &[Hit],
+    args: &Get,
+    report: &mut Report<'_>,
+) -> Result<(), Fault> {
+    for hit in hits {
+        let folder = args.out.join(stem(hit));
+        let id = vec![hit.id.to_string()];
+        match split(client, hit, &folder, args.overwrite).await {
+            Err(fault) => report.failed(id, fault)?,
+            Ok(bytes) => {
+                let files = hit.assets.keys().map(|name| folder.join(name)).collect();
+                let made = Made {
+                    splits: id,
+                    format: "split".to_owned(),
+                    files,
+                    bytes,
+                };
+                report.made(made, &[folder]);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Downloads one split into its own folder; returns its bytes.
+async fn split(client: &Client, hit: &Hit, folder: &Path, overwrite: bool) -> Result<u64, Fault> {
+    let mut total = 0;
+    for (name, asset) in &hit.assets {
+        let target = folder.join(name);
+        match download::is_whole(&target, &asset.blake3)? {
+            Some(true) => {
+                total += asset.bytes;
+                continue;
+            }
+            Some(false) if !overwrite => return Err(exists(&target)),
+            Some(false) | None => {}
+        }
+        let stream = client.asset(&hit.id, name).await?;
+        total += download::file(stream, folder, name, &asset.blake3).await?;
+    }
+    Ok(total)
+}
+
+fn exists(target: &Path) -> Fault {
+    Fault::new(FaultKind::Refused, format!("{} exists", target.display()))
+        .because("it holds something else, and is not written over unasked")
+        .try_("--overwrite, or another -O")
+}
