@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use earth::dataset::{BandSpec, Dataset};
+use earth::raster::cloud::Meaning;
 use earth::split::meta::SampleType;
 use jiff::Timestamp;
 use wire::fault::{Fault, FaultKind};
@@ -111,31 +112,9 @@ pub struct Layer {
 #[derive(Debug, Clone)]
 pub struct Mask {
     /// What its values mean.
-    pub kind: MaskKind,
+    pub meaning: &'static Meaning,
     /// The band that holds it.
     pub layer: Layer,
-}
-
-/// What a mask's values mean.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MaskKind {
-    /// Sentinel-2 scene classification: 8, 9, 10 cloud, 3 shadow, 11 snow, 0 no-data.
-    Classes,
-    /// Cloud probability in percent: 50 and more is cloud.
-    Probability,
-    /// A user's mask: everything but 0 is cloud.
-    NonZero,
-}
-
-impl MaskKind {
-    /// Returns the name in a split's metadata.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Classes => "scl",
-            Self::Probability => "cldprb",
-            Self::NonZero => "file",
-        }
-    }
 }
 
 impl Scene {

@@ -19,7 +19,7 @@ use rayon::prelude::*;
 use wire::fault::{Fault, FaultKind};
 
 use crate::plan::{Group, Plan, grid, join, warp};
-use crate::source::{Layer, Mask, MaskKind, Scene};
+use crate::source::{Layer, Mask, Scene};
 
 /// One cell, cut and measured.
 #[derive(Debug)]
@@ -188,8 +188,8 @@ fn void(grid: &Grid, sample: SampleType, fill: Option<f64>) -> Result<Warped, Fa
 
 /// Cuts the cloud mask.
 ///
-/// Classes are judged on their own grid, where 0 is no-data; other masks on the grid of the finest
-/// pixels, whose validity says what was seen.
+/// A stored mask that says itself where there is no data is judged on its own grid; others on the
+/// grid of the finest pixels, whose validity says what was seen.
 fn cut_mask(
     scene: &Scene,
     plan: &Plan,
@@ -197,14 +197,12 @@ fn cut_mask(
     bands: &[Vec<Option<OnGrid>>],
     cells: &[Geocode],
 ) -> Result<Vec<Option<CloudMask>>, Fault> {
-    if mask.kind == MaskKind::Classes {
-        let at = scene
-            .layers
-            .iter()
-            .position(|l| l.name == mask.layer.name && l.categorical);
+    let stored = |l: &Layer| l.name == mask.layer.name && l.categorical;
+    let stored = scene.layers.iter().position(stored);
+    if let Some(at) = stored.filter(|_| mask.meaning.tells_void) {
         let judge = |cell: &Vec<Option<OnGrid>>| {
-            let classes = cell.get(at?)?.as_ref()?;
-            Some(CloudMask::from_scene_classes(&classes.warped))
+            let band = cell.get(at)?.as_ref()?;
+            Some(CloudMask::read(&band.warped, mask.meaning))
         };
         return Ok(bands.iter().map(judge).collect());
     }
@@ -217,10 +215,7 @@ fn cut_mask(
     let judge = |(band, cell): (Vec<OnGrid>, &Vec<Option<OnGrid>>)| {
         let band = band.into_iter().next()?.warped;
         let seen = &cell.get(finest.layers[0])?.as_ref()?.warped.valid;
-        Some(match mask.kind {
-            MaskKind::Probability => CloudMask::from_probability(&band, seen),
-            MaskKind::NonZero | MaskKind::Classes => CloudMask::from_file(&band, seen),
-        })
+        Some(CloudMask::read(&band, mask.meaning).only(seen))
     };
     Ok(found.into_iter().zip(bands).map(judge).collect())
 }

@@ -1,20 +1,20 @@
 //! Clouds: what each pixel of a cell sees of the ground, and counts of that.
 //!
-//! From delivered masks (Sentinel-2 scene classes and cloud probability, Landsat `QA_PIXEL`, any
-//! mask file) or, where there is none, from reflectance (`spectral`).
+//! From delivered masks, each read by the `Meaning` that its product declares, or, where there is
+//! none, from reflectance (`spectral`).
 //!
 //! *Invariants*: a pixel without data is `Sky::Void` and never counts as clear.
 //!
-//! *Not here*: which source a product has (ingest), reading masks (ingest).
+//! *Not here*: what a product's values mean (`crate::dataset`), reading files (ingest).
 
+pub mod meaning;
 pub mod spectral;
+
+pub use self::meaning::Meaning;
 
 use crate::raster::pixel::Pixel;
 use crate::raster::reproject::Warped;
 use crate::split::meta::MaskCounts;
-
-/// Percent of probability from which a pixel is cloud (`MSK_CLDPRB`).
-pub const PROBABILITY_MIN: f64 = 50.0;
 
 /// What a pixel sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,117 +31,35 @@ pub enum Sky {
     Snow,
 }
 
-/// Where a cloud mask came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CloudSource {
-    /// Sentinel-2 scene classification.
-    SceneClasses,
-    /// Sentinel-2 cloud probability.
-    Probability,
-    /// A mask file named by the user or the product.
-    File,
-    /// Landsat Collection 2 `QA_PIXEL`.
-    QaPixel,
-    /// Computed from reflectance.
-    Spectral,
-}
-
-impl CloudSource {
-    /// Returns the name in metadata.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::SceneClasses => "scl",
-            Self::Probability => "cldprb",
-            Self::File => "file",
-            Self::QaPixel => "qa_pixel",
-            Self::Spectral => "spectral",
-        }
-    }
-
-    /// Tells whether shadow and snow are known.
-    fn knows_shadow_and_snow(self) -> bool {
-        matches!(self, Self::SceneClasses | Self::QaPixel)
-    }
-}
-
 /// A cloud mask on one grid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CloudMask {
-    source: CloudSource,
+    meaning: &'static Meaning,
     pixels: Vec<Sky>,
 }
 
 impl CloudMask {
-    /// Reads Sentinel-2 scene classes: 8, 9, 10 cloud, 3 shadow, 11 snow, 0 no data
-    /// (Sen2Cor product definition).
-    pub fn from_scene_classes(classes: &Warped) -> Self {
-        Self::by(
-            CloudSource::SceneClasses,
-            classes,
-            |class| match u32::nearest(class) {
-                0 => Sky::Void,
-                3 => Sky::Shadow,
-                8..=10 => Sky::Cloud,
-                11 => Sky::Snow,
-                _ => Sky::Clear,
-            },
-        )
-    }
-
-    /// Reads cloud probability in percent; `judged` tells which pixels hold image data, since 0
-    /// also stands where there is none.
-    pub fn from_probability(percent: &Warped, judged: &[bool]) -> Self {
-        let cloud = |p| {
-            if p >= PROBABILITY_MIN {
-                Sky::Cloud
-            } else {
-                Sky::Clear
-            }
+    /// Reads a delivered mask by what its values mean; pixels that are not valid see nothing.
+    ///
+    /// Values that are no whole numbers count as the next one away from 0.
+    pub fn read(mask: &Warped, meaning: &'static Meaning) -> Self {
+        let values = mask.raster.samples().to_f64().into_iter();
+        let sky = |(value, valid): (f64, &bool)| match valid {
+            true => (meaning.sky)(u32::nearest(value.abs().ceil())),
+            false => Sky::Void,
         };
-        Self::by(CloudSource::Probability, percent, cloud).only(judged)
-    }
-
-    /// Reads a mask in which anything but 0 is cloud; `judged` as for probability.
-    pub fn from_file(mask: &Warped, judged: &[bool]) -> Self {
-        let cloud = |value: f64| {
-            if value.abs() > 0.0 {
-                Sky::Cloud
-            } else {
-                Sky::Clear
-            }
-        };
-        Self::by(CloudSource::File, mask, cloud).only(judged)
-    }
-
-    /// Reads Landsat Collection 2 `QA_PIXEL` bits: 0 fill, 2 cirrus, 3 cloud, 4 shadow, 5 snow.
-    pub fn from_qa_pixel(bits: &Warped) -> Self {
-        Self::by(CloudSource::QaPixel, bits, |value| {
-            match u32::nearest(value) {
-                b if b & 1 != 0 => Sky::Void,
-                b if b & 0b1100 != 0 => Sky::Cloud,
-                b if b & 0b1_0000 != 0 => Sky::Shadow,
-                b if b & 0b10_0000 != 0 => Sky::Snow,
-                _ => Sky::Clear,
-            }
-        })
+        let pixels = values.zip(&mask.valid).map(sky).collect();
+        Self { meaning, pixels }
     }
 
     /// Builds a mask from what each pixel sees.
-    pub fn new(source: CloudSource, pixels: Vec<Sky>) -> Self {
-        Self { source, pixels }
-    }
-
-    fn by(source: CloudSource, warped: &Warped, sky: impl Fn(f64) -> Sky) -> Self {
-        let values = warped.raster.samples().to_f64().into_iter();
-        let pixels = values
-            .zip(&warped.valid)
-            .map(|(value, valid)| if *valid { sky(value) } else { Sky::Void })
-            .collect();
-        Self { source, pixels }
+    pub fn new(meaning: &'static Meaning, pixels: Vec<Sky>) -> Self {
+        Self { meaning, pixels }
     }
 
     /// Voids pixels that are not judged; pixels past the end of `judged` are.
-    fn only(mut self, judged: &[bool]) -> Self {
+    #[must_use]
+    pub fn only(mut self, judged: &[bool]) -> Self {
         for (pixel, _) in self
             .pixels
             .iter_mut()
@@ -153,9 +71,9 @@ impl CloudMask {
         self
     }
 
-    /// Returns where the mask came from.
-    pub fn source(&self) -> CloudSource {
-        self.source
+    /// Returns how the mask was read.
+    pub fn meaning(&self) -> &'static Meaning {
+        self.meaning
     }
 
     /// Returns what each pixel sees, row by row.
@@ -166,7 +84,7 @@ impl CloudMask {
     /// Returns the counts.
     pub fn counts(&self) -> MaskCounts {
         let count = |sky: Sky| self.pixels.iter().filter(|p| **p == sky).count() as u64;
-        let known = self.source.knows_shadow_and_snow();
+        let known = self.meaning.tells_shadow_and_snow;
         MaskCounts {
             valid: self.pixels.len() as u64 - count(Sky::Void),
             cloudy: count(Sky::Cloud),
@@ -179,6 +97,9 @@ impl CloudMask {
 #[cfg(test)]
 mod tests {
     use super::{CloudMask, Sky};
+    use crate::dataset::landsat::QA_PIXEL;
+    use crate::dataset::sentinel2::{CLOUD_PROBABILITY, SCENE_CLASSES};
+    use crate::raster::cloud::meaning::NON_ZERO;
     use crate::raster::reproject::Warped;
     use crate::raster::{Raster, Samples};
 
@@ -196,7 +117,7 @@ mod tests {
     #[test]
     fn scene_classes_are_counted_by_what_they_mean() {
         let classes = warped((0..12).collect(), vec![true; 12]);
-        let counts = CloudMask::from_scene_classes(&classes).counts();
+        let counts = CloudMask::read(&classes, &SCENE_CLASSES).counts();
         assert_eq!((counts.valid, counts.cloudy), (11, 3));
         assert_eq!((counts.shadow, counts.snow), (Some(1), Some(1)));
     }
@@ -204,10 +125,14 @@ mod tests {
     #[test]
     fn no_data_never_counts_as_clear() {
         let percent = warped(vec![0, 49, 50, 100], vec![true, true, true, false]);
-        let counts = CloudMask::from_probability(&percent, &[false, true, true, true]).counts();
+        let counts = CloudMask::read(&percent, &CLOUD_PROBABILITY)
+            .only(&[false, true, true, true])
+            .counts();
         assert_eq!((counts.valid, counts.cloudy, counts.shadow), (2, 1, None));
         let mask = warped(vec![0, 1, 255], vec![true; 3]);
-        let counts = CloudMask::from_file(&mask, &[false, false, true]).counts();
+        let counts = CloudMask::read(&mask, &NON_ZERO)
+            .only(&[false, false, true])
+            .counts();
         assert_eq!((counts.valid, counts.cloudy), (1, 1));
     }
 
@@ -218,7 +143,7 @@ mod tests {
             vec![1, 21_824, 22_280, 23_888, 30_048, 54_596],
             vec![true; 6],
         );
-        let found = CloudMask::from_qa_pixel(&bits);
+        let found = CloudMask::read(&bits, &QA_PIXEL);
         let wanted = [
             Sky::Void,
             Sky::Clear,

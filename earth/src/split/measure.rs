@@ -47,7 +47,7 @@ pub fn measure(cut: &Cut, delivered: Option<&CloudMask>) -> Measured {
         mask: mask.map(CloudMask::counts),
         ..cut.counts
     };
-    let cloud_source = mask.map(|m| m.source().name().to_owned());
+    let cloud_source = mask.map(|m| m.meaning().name.to_owned());
     let texture = grey(cut)
         .and_then(|g| texture(&g))
         .map(|values| values.to_vec());

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use earth::dataset::{BandSpec, Dataset, dataset};
+use earth::raster::cloud::meaning::NON_ZERO;
 use earth::split::collection::is_name;
 use earth::split::meta::SampleType;
 use jiff::Timestamp;
@@ -19,7 +20,7 @@ use wire::fault::{Fault, FaultKind};
 use super::image::{Format, Image};
 use super::package::delivered_files;
 use super::sidecar::{self, Sidecar, SidecarBand};
-use super::{Given, Layer, Mask, MaskKind, Scene, Source, readable, scene_name, show};
+use super::{Given, Layer, Mask, Scene, Source, readable, scene_name, show};
 
 /// Digital number per unit of reflectance of Sentinel-2 pixels in integer GeoTIFFs.
 const SENTINEL2_QUANTIFICATION: f64 = 10_000.0;
@@ -91,7 +92,7 @@ pub fn user_mask(path: &Path) -> Result<Mask, Fault> {
         band: 1,
     };
     Ok(Mask {
-        kind: MaskKind::NonZero,
+        meaning: &NON_ZERO,
         layer,
     })
 }

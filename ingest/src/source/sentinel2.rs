@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use earth::dataset::sentinel2::{CLOUD_PROBABILITY, SCENE_CLASSES};
 use earth::dataset::{Dataset, dataset};
 use earth::split::collection::is_name;
 use wire::fault::{Fault, FaultKind};
@@ -20,7 +21,7 @@ use wire::fault::{Fault, FaultKind};
 use self::xml::{Level, Product};
 use super::image::{Format, Image};
 use super::package::{Delivered, Package};
-use super::{Given, Layer, Mask, MaskKind, Scene, Source, agree, scene_name, show};
+use super::{Given, Layer, Mask, Scene, Source, agree, scene_name, show};
 
 /// Bands by the index that `band_id` means.
 const BAND_IDS: [&str; 13] = [
@@ -75,7 +76,7 @@ impl Source for Sentinel2 {
         };
         layers.extend(
             mask.iter()
-                .filter(|m| m.kind == MaskKind::Classes)
+                .filter(|m| m.meaning.tells_void)
                 .map(|m| m.layer.clone()),
         );
         Ok(Scene {
@@ -317,9 +318,9 @@ impl Reader<'_> {
 
     /// Returns the scene classification, else the cloud probability.
     fn mask(&self, files: &Files) -> Result<Option<Mask>, Fault> {
-        let (kind, name, file, fill) = match (&files.classes, &files.probability) {
-            (Some((_, file)), _) => (MaskKind::Classes, "SCL", file, Some(0.0)),
-            (None, Some((_, file))) => (MaskKind::Probability, "CLDPRB", file, None),
+        let (meaning, name, file, fill) = match (&files.classes, &files.probability) {
+            (Some((_, file)), _) => (&SCENE_CLASSES, "SCL", file, Some(0.0)),
+            (None, Some((_, file))) => (&CLOUD_PROBABILITY, "CLDPRB", file, None),
             (None, None) => return Ok(None),
         };
         let image = self.image(file)?;
@@ -336,7 +337,7 @@ impl Reader<'_> {
             image,
             band: 1,
         };
-        Ok(Some(Mask { kind, layer }))
+        Ok(Some(Mask { meaning, layer }))
     }
 }
 

@@ -10,7 +10,7 @@ use earth::geocode::Scheme;
 use earth::split::collection::Collection;
 use earth::split::placement::PlacementRule;
 use ingest::cutting::{self, CutScene};
-use ingest::source::{self, Given, MaskKind, Scene};
+use ingest::source::{self, Given, Scene};
 use ingest::{limits, plan};
 use serde_json::Value;
 
@@ -100,7 +100,7 @@ fn missing_bands_are_tolerated_and_named() {
         metres,
         ["60", "60", "60", "60", "60", "60", "60", "60", "60", "20"]
     );
-    assert_eq!(scene.mask.as_ref().map(|m| m.kind), Some(MaskKind::Classes));
+    assert_eq!(scene.mask.as_ref().map(|m| m.meaning.name), Some("scl"));
     assert_eq!(scene.platform.as_deref(), Some("sentinel-2a"));
 }
 

@@ -10,7 +10,8 @@
 //!
 //! *Not here*: delivered masks (`cloud`); a trained masker.
 
-use crate::raster::cloud::{CloudMask, CloudSource, Sky};
+use crate::raster::cloud::meaning::SPECTRAL;
+use crate::raster::cloud::{CloudMask, Sky};
 
 /// Likelihood from which a pixel is cloud.
 pub const LIKELIHOOD_MIN: f64 = 0.5;
@@ -90,7 +91,7 @@ pub fn spectral_mask(pixels: impl Iterator<Item = Reflectances>) -> CloudMask {
         Some(share) if share >= LIKELIHOOD_MIN => Sky::Cloud,
         Some(_) => Sky::Clear,
     };
-    CloudMask::new(CloudSource::Spectral, pixels.map(sky).collect())
+    CloudMask::new(&SPECTRAL, pixels.map(sky).collect())
 }
 
 #[cfg(test)]
