@@ -4,8 +4,10 @@
 //!
 //! *Not here*: decoding of foreign files (ingest), the split's own files (`split::codec`).
 
+pub mod classes;
 pub mod cloud;
 pub mod georef;
+pub mod histogram;
 pub mod pixel;
 pub mod reproject;
 pub mod resample;

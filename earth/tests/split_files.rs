@@ -53,6 +53,7 @@ fn band(name: &str, common: &str, resolution_m: f64, cell: &Geocode) -> BandCut 
         scale: if categorical { 1.0 } else { 1e-4 },
         offset: if categorical { 0.0 } else { -0.1 },
         categorical,
+        class_names: Vec::new(),
     };
     BandCut {
         label,

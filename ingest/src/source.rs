@@ -102,6 +102,8 @@ pub struct Layer {
     pub offset: f64,
     /// True for classes and masks.
     pub categorical: bool,
+    /// What the product calls its classes, by stored value.
+    pub class_names: &'static [(u32, &'static str)],
     /// The file that holds it.
     pub image: Arc<Image>,
     /// Number of the band in that file, from 1.
@@ -137,6 +139,7 @@ impl Layer {
             scale: 1.0,
             offset: 0.0,
             categorical: false,
+            class_names: &[],
             image,
             band,
         })

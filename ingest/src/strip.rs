@@ -7,6 +7,7 @@
 
 use earth::geocode::Geocode;
 use earth::grid::Grid;
+use earth::raster::classes::ClassName;
 use earth::raster::cloud::CloudMask;
 use earth::raster::georef::PixelWindow;
 use earth::raster::pixel::Pixel;
@@ -90,6 +91,7 @@ fn labelled(layer: &Layer, band: OnGrid) -> BandCut {
         scale: layer.scale,
         offset: layer.offset,
         categorical: layer.categorical,
+        class_names: ClassName::table(layer.class_names),
     };
     BandCut {
         label,

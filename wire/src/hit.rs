@@ -149,12 +149,21 @@ impl Hit {
             pixels_in_footprint: meta.counts.in_footprint,
             pixels_valid: meta.counts.valid,
             mask: meta.counts.mask,
-            bands: meta.bands.clone(),
+            bands: meta.bands.iter().map(without_histogram).collect(),
             bytes: files.iter().map(|f| f.bytes).sum(),
             owners,
             assets: files.iter().map(asset).collect(),
         }
     }
+}
+
+/// A hit lists bands; how their values are spread stands in the split's metadata.
+fn without_histogram(band: &BandMeta) -> BandMeta {
+    let mut band = band.clone();
+    if let Some(stats) = &mut band.stats {
+        stats.histogram = None;
+    }
+    band
 }
 
 /// Returns the path and query of one asset below a node's HTTP address.

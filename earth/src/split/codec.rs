@@ -21,8 +21,9 @@ use crate::split::codec::seal::Seal;
 use crate::split::cut::AssetRaster;
 use crate::split::meta::{AssetMeta, BandMeta, META_VERSION, SplitMeta};
 
-/// Longest metadata of a split in bytes: 1,024 bands of 300 bytes, three times over.
-pub const META_BYTES_MAX: usize = 1 << 20;
+/// Longest metadata of a split in bytes: 1,024 bands of 3 KiB, with their
+/// histograms. A record travels between nodes in one frame of 4 MiB.
+pub const META_BYTES_MAX: usize = 3 << 20;
 
 /// Bytes from the start of a file that tell how long its head is (`head_length`).
 pub const SEAL_END: usize = seal::END;

@@ -14,6 +14,7 @@ mod fill;
 
 use crate::grid::Grid;
 use crate::raster::Raster;
+use crate::raster::classes::ClassName;
 use crate::raster::reproject::{Kernel, Warped};
 use crate::split::cut::fill::settle;
 use crate::split::meta::{BandMeta, PixelCounts, SampleType};
@@ -35,6 +36,8 @@ pub struct BandLabel {
     pub offset: f64,
     /// True for classes and masks.
     pub categorical: bool,
+    /// What the product calls its classes.
+    pub class_names: Vec<ClassName>,
 }
 
 impl BandLabel {
@@ -207,6 +210,8 @@ fn asset(
             offset: label.offset,
             categorical: label.categorical,
             stats: None,
+            classes: None,
+            class_names: label.class_names,
         };
         (place, meta)
     };

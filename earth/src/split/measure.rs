@@ -4,11 +4,11 @@
 //!
 //! *Not here*: delivered cloud masks (ingest cuts them, `raster::cloud` reads them).
 
-use crate::raster::Raster;
 use crate::raster::cloud::CloudMask;
 use crate::raster::cloud::spectral::{Reflectances, spectral_mask};
 use crate::raster::pixel::Pixel;
 use crate::raster::texture::{Grey, texture};
+use crate::raster::{Raster, classes};
 use crate::split::cut::Cut;
 use crate::split::meta::{BandMeta, BandStats, PixelCounts, SampleType};
 
@@ -35,7 +35,15 @@ pub fn measure(cut: &Cut, delivered: Option<&CloudMask>) -> Measured {
     for meta in &mut bands {
         let asset = cut.assets.iter().find(|a| a.name == meta.asset);
         let raster = asset.and_then(|a| a.rasters.get(meta.index as usize));
-        meta.stats = raster.and_then(|r| BandStats::of(r.samples(), meta.fill));
+        let Some(samples) = raster.map(Raster::samples) else {
+            continue;
+        };
+        if meta.categorical {
+            meta.stats = BandStats::moments(samples, meta.fill);
+            meta.classes = classes::count(samples, meta.fill);
+        } else {
+            meta.stats = BandStats::of(samples, meta.fill);
+        }
     }
     let computed = if delivered.is_none() {
         spectral(cut)

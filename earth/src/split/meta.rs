@@ -11,6 +11,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::geocode::{Geocode, GeocodeError, Scheme};
+use crate::raster::classes::{ClassCount, ClassName};
+use crate::raster::histogram::Histogram;
 use crate::split::collection::is_name;
 use crate::split::placement::PlacementKey;
 
@@ -159,8 +161,8 @@ impl SampleType {
     }
 }
 
-/// Mergeable statistics of one band's valid pixels, in delivered digital numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+/// Mergeable statistics of one band's valid, finite pixels, in delivered digital numbers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BandStats {
     /// Valid pixels.
     pub count: u64,
@@ -172,6 +174,9 @@ pub struct BandStats {
     pub mean: f64,
     /// Sum of squared differences from the mean (Welford/Chan), so that two can be merged.
     pub m2: f64,
+    /// How values are spread; absent for classes and in files of before version 0.2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub histogram: Option<Histogram>,
 }
 
 /// One band of a split.
@@ -206,6 +211,13 @@ pub struct BandMeta {
     /// Statistics of valid pixels; absent if none is valid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stats: Option<BandStats>,
+    /// How often each class of a categorical band occurs; absent where there are more than
+    /// `CLASSES_MAX`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classes: Option<Vec<ClassCount>>,
+    /// What the product calls its classes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub class_names: Vec<ClassName>,
 }
 
 /// One file of a split: all bands of one native resolution.

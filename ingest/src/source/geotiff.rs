@@ -88,6 +88,7 @@ pub fn user_mask(path: &Path) -> Result<Mask, Fault> {
         scale: 1.0,
         offset: 0.0,
         categorical: true,
+        class_names: &[],
         image,
         band: 1,
     };

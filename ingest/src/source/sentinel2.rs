@@ -29,6 +29,20 @@ const BAND_IDS: [&str; 13] = [
 ];
 /// The end-of-codestream marker of JPEG 2000 (ISO/IEC 15444-1, A.4.4).
 const JP2_END: [u8; 2] = [0xFF, 0xD9];
+/// Classes of the scene classification (ESA, Level-2A Algorithm Overview, table 3); 0 is fill.
+const SCENE_CLASSES: [(u32, &str); 11] = [
+    (1, "saturated or defective"),
+    (2, "topographic shadow"),
+    (3, "cloud shadow"),
+    (4, "vegetation"),
+    (5, "not vegetated"),
+    (6, "water"),
+    (7, "unclassified"),
+    (8, "cloud, medium probability"),
+    (9, "cloud, high probability"),
+    (10, "thin cirrus"),
+    (11, "snow or ice"),
+];
 /// Levels with their metadata files.
 const LEVELS: [Level; 2] = [Level::L1C, Level::L2A];
 
@@ -334,6 +348,11 @@ impl Reader<'_> {
             scale: 1.0,
             offset: 0.0,
             categorical: true,
+            class_names: if kind == MaskKind::Classes {
+                &SCENE_CLASSES
+            } else {
+                &[]
+            },
             image,
             band: 1,
         };

@@ -104,6 +104,8 @@ fn band() -> BandMeta {
         offset: 0.0,
         categorical: false,
         stats: None,
+        classes: None,
+        class_names: Vec::new(),
     }
 }
 

@@ -222,6 +222,8 @@ fn band(name: &str, common: Option<&str>, resolution_m: f64, sample: SampleType)
         offset: OFFSET,
         categorical: false,
         stats: None,
+        classes: None,
+        class_names: Vec::new(),
     }
 }
 

@@ -66,7 +66,10 @@ pub(crate) fn band() -> BandMeta {
             max: 9_000.0,
             mean: 1_234.5,
             m2: 1e6,
+            histogram: None,
         }),
+        classes: None,
+        class_names: Vec::new(),
     }
 }
 
