@@ -6,6 +6,7 @@
 
 pub mod classes;
 pub mod cloud;
+pub mod expression;
 pub mod georef;
 pub mod histogram;
 pub mod pixel;

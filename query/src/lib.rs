@@ -9,6 +9,7 @@ pub mod index;
 pub mod merge;
 pub mod model;
 pub mod page;
+pub mod pairs;
 pub mod predicate;
 pub mod route;
 pub mod row;

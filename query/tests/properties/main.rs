@@ -8,6 +8,7 @@ mod emptied;
 mod found;
 mod oracle;
 mod paged;
+mod paired;
 mod questions;
 mod routed;
 mod world;
