@@ -30,7 +30,7 @@ const BAND_IDS: [&str; 13] = [
 /// The end-of-codestream marker of JPEG 2000 (ISO/IEC 15444-1, A.4.4).
 const JP2_END: [u8; 2] = [0xFF, 0xD9];
 /// Classes of the scene classification (ESA, Level-2A Algorithm Overview, table 3); 0 is fill.
-const SCENE_CLASSES: [(u32, &str); 11] = [
+const CLASS_NAMES: [(u32, &str); 11] = [
     (1, "saturated or defective"),
     (2, "topographic shadow"),
     (3, "cloud shadow"),
@@ -348,8 +348,8 @@ impl Reader<'_> {
             scale: 1.0,
             offset: 0.0,
             categorical: true,
-            class_names: if kind == MaskKind::Classes {
-                &SCENE_CLASSES
+            class_names: if *meaning == SCENE_CLASSES {
+                &CLASS_NAMES
             } else {
                 &[]
             },
