@@ -17,6 +17,7 @@ mod model;
 mod node_verbs;
 mod predict;
 mod print;
+mod scenes;
 mod search;
 mod session;
 mod status;

@@ -103,6 +103,9 @@ pub(crate) async fn collection(session: &Session, verb: CollectionVerb) -> Done 
             };
             session.screen.json(found.ok_or_else(none)?);
         }
+        CollectionVerb::Scenes { name, failed } => {
+            return crate::scenes::run(session, name.as_deref(), failed).await;
+        }
         CollectionVerb::Create(args) => {
             let made = described(&args)?;
             client.create_collection(&made).await?;

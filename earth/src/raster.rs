@@ -15,6 +15,7 @@ pub mod resample;
 pub mod stats;
 pub mod swath;
 pub mod texture;
+pub mod veil;
 
 use crate::raster::pixel::Pixel;
 use crate::split::meta::SampleType;

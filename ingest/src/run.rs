@@ -3,7 +3,7 @@
 //! A scene is read whole before its first split is put, so that a file that cannot be read stores
 //! nothing. What an interrupted ingest had stored is asked for and not cut again.
 //!
-//! *Invariants*: one scene that fails stops no other; a node that does not answer or refuses stops
+//! *Invariants*: one scene that fails stops no other, and its ledger keeps the reason; a node that does not answer or refuses stops
 //! all; a scene is skipped only if its ledger says that these very bytes are done.
 //!
 //! *Not here*: cutting (`cutting`), routing of puts (`put`), collections (`target`).
@@ -11,18 +11,19 @@
 use std::path::{Path, PathBuf};
 
 use earth::geocode::Geocode;
-use earth::split::collection::Collection;
+use earth::split::collection::{Collection, is_name};
 use earth::split::meta::SplitId;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use wire::client::{Client, ClientOptions};
 use wire::event::Event;
 use wire::fault::{Fault, FaultKind};
+use wire::ledger::Outcome;
 
 use crate::args::RunArgs;
 use crate::cutting::{self, CutScene, Known, Step};
 use crate::events::{Events, Unread};
-use crate::ledger::{self, Sums};
+use crate::ledger::{self, Spot, Sums};
 use crate::plan::{self, Plan};
 use crate::put::{self, Owners};
 use crate::source::{self, Given, Scene, find};
@@ -66,7 +67,7 @@ pub async fn run(args: RunArgs, events: &mut Events) -> Result<u8, Stop> {
     for path in found {
         let (path, ended) = match path {
             Ok(path) => {
-                let ended = ingest.scene(&path).await;
+                let ended = ingest.scene_or_reason(&path).await;
                 (path, ended)
             }
             Err((path, fault)) => (path, Err(fault.into())),
@@ -139,10 +140,55 @@ struct Target {
 }
 
 impl Ingest<'_> {
-    async fn scene(&mut self, path: &Path) -> Result<(), Stop> {
+    /// Ingests a scene; if it alone fails, its ledger keeps the reason.
+    async fn scene_or_reason(&mut self, path: &Path) -> Result<(), Stop> {
+        let mut spot = self.spot(path);
+        let ended = self.scene(path, &mut spot).await;
+        if let (Err(Stop::Fault(fault)), Some(spot)) = (&ended, spot)
+            && !ends_all(fault.kind)
+            && !self.args.dry_run
+        {
+            self.keep_reason(&spot, fault).await?;
+        }
+        ended
+    }
+
+    /// Returns where the reason is kept if the scene cannot even be opened; `None` if its
+    /// collection cannot be told.
+    fn spot(&self, path: &Path) -> Option<Spot> {
+        let named = source::named(path);
+        let given = self.args.collection.clone().or(self.given.dataset.clone());
+        let collection = given.or(named.dataset.map(str::to_owned));
+        Some(Spot {
+            collection: collection.filter(|c| is_name(c))?,
+            scene: named.scene,
+            source: file_name(path),
+            delivered: None,
+        })
+    }
+
+    /// Writes the ledger of a scene that failed, unless it was done before.
+    async fn keep_reason(&self, spot: &Spot, fault: &Fault) -> Result<(), Fault> {
+        let client = self.owners.conduit();
+        let stored = client.ledger(&spot.collection, &spot.scene).await?;
+        if stored.is_some_and(|l| l.outcome == Outcome::Done) {
+            return Ok(());
+        }
+        let ledger = ledger::of_failed(spot, fault);
+        self.owners.put(&ledger::bundle(&ledger)?, true).await?;
+        Ok(())
+    }
+
+    async fn scene(&mut self, path: &Path, spot: &mut Option<Spot>) -> Result<(), Stop> {
         let started = self.events.seconds();
         let scene = self.open(path.to_owned()).await?;
         let Target { collection, exists } = self.target(&scene).await?;
+        *spot = Some(Spot {
+            collection: collection.name.clone(),
+            scene: scene.name.clone(),
+            source: scene.source.clone(),
+            delivered: Some((scene.delivered.hash.clone(), scene.delivered.bytes)),
+        });
         let client = self.owners.conduit();
         let stored = client.ledger(&collection.name, &scene.name).await?;
         let again = self.args.overwrite;

@@ -13,6 +13,7 @@ pub mod image;
 pub mod package;
 pub mod sentinel2;
 pub mod sidecar;
+pub mod xml;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,7 +28,12 @@ use self::image::Image;
 use self::package::Delivered;
 
 /// The readers, in the order they are asked.
-pub const SOURCES: &[&dyn Source] = &[&sentinel2::Sentinel2, &geotiff::GeoTiff];
+pub const SOURCES: &[&dyn Source] = &[
+    // Sentinel-2 claims every other archive, so that one that is damaged is said to be.
+    &geotiff::Packed,
+    &sentinel2::Sentinel2,
+    &geotiff::GeoTiff,
+];
 
 /// Reads the files of one sensor or container.
 pub trait Source: Sync {
@@ -45,6 +51,23 @@ pub trait Source: Sync {
 
     /// Opens a scene.
     fn open(&self, path: &Path, given: &Given) -> Result<Scene, Fault>;
+
+    /// Returns what names alone tell of a scene: where the reason is kept if it cannot be opened.
+    fn named(&self, path: &Path) -> Named {
+        Named {
+            scene: stem_name(path),
+            dataset: None,
+        }
+    }
+}
+
+/// What names alone tell of a scene.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// The name it will have once it opens.
+    pub scene: String,
+    /// The dataset it will belong to, if its names tell.
+    pub dataset: Option<&'static str>,
 }
 
 /// What a user says of a scene that does not say it itself.
@@ -79,6 +102,8 @@ pub struct Scene {
     pub mask: Option<Mask>,
     /// Bands that the product should have and did not deliver.
     pub missing: Vec<String>,
+    /// What a user should know of how it was read, such as that only the day is known.
+    pub notes: Vec<String>,
 }
 
 /// One band of a scene.
@@ -155,6 +180,18 @@ pub fn open(path: &Path, given: &Given) -> Result<Scene, Fault> {
     }
 }
 
+/// Returns what names alone tell of the scene at a path.
+pub fn named(path: &Path) -> Named {
+    let source = SOURCES.iter().find(|s| s.claims(path));
+    source.map_or_else(
+        || Named {
+            scene: stem_name(path),
+            dataset: None,
+        },
+        |s| s.named(path),
+    )
+}
+
 /// Fails if a path does not exist or is an empty file.
 pub fn readable(path: &Path) -> Result<(), Fault> {
     match std::fs::metadata(path) {
@@ -188,6 +225,17 @@ pub fn unknown(path: &Path) -> Fault {
 pub fn show(path: &Path) -> String {
     let name = path.file_name().unwrap_or(path.as_os_str());
     format!("'{}'", name.to_string_lossy().escape_debug())
+}
+
+/// Returns the scene name that a path's last part makes, without its extension.
+pub fn stem_name(path: &Path) -> String {
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let stem = if path.is_dir() && path.extension().is_none_or(|e| e != "SAFE") {
+        path.file_name()
+    } else {
+        path.file_stem()
+    };
+    scene_name(&stem.map(|s| s.to_string_lossy()).unwrap_or_default())
 }
 
 /// Returns a text as a scene name: other characters than names may have become `-`.

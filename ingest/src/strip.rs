@@ -12,6 +12,7 @@ use earth::raster::cloud::CloudMask;
 use earth::raster::georef::PixelWindow;
 use earth::raster::pixel::Pixel;
 use earth::raster::reproject::{SourceBand, Warp, Warped};
+use earth::raster::veil::{settled, veiled};
 use earth::raster::{Raster, Samples};
 use earth::split::cut::{BandCut, BandLabel, Cut};
 use earth::split::measure::{Measured, measure};
@@ -114,10 +115,7 @@ fn cut_group(
         .flatten()
         .map(|w| Some(w.window()))
         .fold(None, join);
-    let read = |layer: &&Layer| match window {
-        Some(window) => layer.image.read(layer.band, window).map(Some),
-        None => Ok(None),
-    };
+    let read = |layer: &&Layer| window.map(|w| read(layer, w)).transpose();
     let rasters = layers
         .par_iter()
         .map(read)
@@ -134,6 +132,15 @@ fn cut_group(
         .collect()
 }
 
+/// Reads a window of a layer; pixels that a mask of its file calls void become so.
+fn read(layer: &Layer, window: PixelWindow) -> Result<Raster, Fault> {
+    let raster = layer.image.read(layer.band, window)?;
+    Ok(match layer.image.read_mask(layer.band, window)? {
+        Some(valid) => veiled(raster, &valid, layer.fill),
+        None => raster,
+    })
+}
+
 /// The pixels of a group's bands inside one window.
 struct Source<'a> {
     group: &'a Group,
@@ -148,12 +155,12 @@ impl Source<'_> {
             let warped = match (warp, raster, self.window) {
                 (Some(warp), Some(raster), Some(window)) => {
                     let fill = self.group.fill;
-                    warp.run(&SourceBand {
+                    let warped = warp.run(&SourceBand {
                         raster,
                         window,
                         fill,
-                    })
-                    .map_err(internal)?
+                    });
+                    settled(warped.map_err(internal)?, self.group.sample)
                 }
                 _ => void(&grid, self.group.sample, self.group.fill)?,
             };

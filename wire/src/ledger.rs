@@ -36,6 +36,9 @@ pub struct Ledger {
     /// Bands that the product should have and did not deliver.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing_bands: Vec<String>,
+    /// What a user should know of how it was read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// How a scene's ingest ended.

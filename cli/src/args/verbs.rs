@@ -266,6 +266,14 @@ pub(crate) enum CollectionVerb {
         /// Its name
         name: String,
     },
+    /// List the scenes that were ingested, and those that failed with the reason
+    Scenes {
+        /// Its name; all collections if absent
+        name: Option<String>,
+        /// Only scenes that failed
+        #[arg(long)]
+        failed: bool,
+    },
 }
 
 /// `glebe collection create`.

@@ -106,6 +106,9 @@ impl Report {
             missing(ledger),
         );
         self.progress.note(&self.screen, &text);
+        for note in &ledger.notes {
+            self.progress.note(&self.screen, &format!("  note: {note}"));
+        }
         self.ledgers.push(ledger.clone());
     }
 
@@ -151,6 +154,11 @@ impl Report {
             Output::Table => line(&summary),
             Output::Json => self.json(),
             _ => self.screen.note(summary),
+        }
+        if !self.failed.is_empty() && !dry_run {
+            let again = "the same command again tries the failed scenes anew";
+            self.screen
+                .note(format!("{again}; why: glebe collection scenes --failed"));
         }
         if self.splits_new > 0 && !dry_run {
             self.screen.note("next: glebe search --max-cloud 10");

@@ -59,7 +59,9 @@ fn search(path: &Path, given: &Given, depth: usize, found: &mut Vec<Found>) -> R
     children.sort();
     for child in children {
         let is_mask = given.cloud_mask.as_deref().is_some_and(|m| same(m, &child));
-        let scene = SOURCES.iter().any(|s| s.offers(&child, given)) && !is_mask;
+        // The source that would open it decides: one band of a scene is no scene.
+        let source = SOURCES.iter().find(|s| s.claims(&child));
+        let scene = source.is_some_and(|s| s.offers(&child, given)) && !is_mask;
         let folder = child.is_dir() && !child.is_symlink();
         if scene || folder {
             search(&child, given, depth - 1, found)?;

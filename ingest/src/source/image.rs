@@ -11,11 +11,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use earth::crs::Crs;
 use earth::extent::LonLat;
 use earth::raster::georef::{Affine, Georef, PixelWindow};
+use earth::raster::pixel::Pixel;
 use earth::raster::swath::Place;
+use earth::raster::veil::holds;
 use earth::raster::{Raster, Samples};
 use earth::split::meta::SampleType;
 use gdal::errors::GdalError;
-use gdal::raster::{GdalDataType, GdalType, RasterBand};
+use gdal::raster::{ColorInterpretation, GdalDataType, GdalType, RasterBand};
 use gdal::spatial_ref::SpatialRef;
 use gdal::{Dataset, DatasetOptions, GdalOpenFlags};
 use wire::fault::{Fault, FaultKind};
@@ -44,6 +46,11 @@ pub struct Image {
 #[derive(Debug, Clone)]
 struct BandFacts {
     kind: GdalDataType,
+    /// Bytes are signed: GDAL before 3.7 has no type for them.
+    signed: bool,
+    shows: Shows,
+    /// A mask or an alpha band says which pixels hold something.
+    masked: bool,
     fill: Option<f64>,
     scale: Option<f64>,
     offset: Option<f64>,
@@ -57,6 +64,17 @@ impl std::fmt::Debug for Image {
             .field("place", &self.place.whole())
             .finish_non_exhaustive()
     }
+}
+
+/// What a band shows, as far as its colours tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shows {
+    /// Measured values.
+    Values,
+    /// Numbers of a palette's colours.
+    Classes,
+    /// How opaque the other bands are.
+    Alpha,
 }
 
 /// The drivers that may read foreign bytes.
@@ -156,11 +174,15 @@ impl Image {
         self.facts(band).map_or("", |f| f.description.as_str())
     }
 
-    /// Returns the value that means "nothing", where the file says so.
+    /// Returns the value that means "nothing", where the file names one that a pixel can hold.
     pub fn fill(&self, band: usize) -> Option<f64> {
-        self.facts(band)
-            .and_then(|f| f.fill)
-            .filter(|f| !f.is_nan())
+        let fill = self.facts(band)?.fill.filter(|f| !f.is_nan())?;
+        let sample = self.sample_type(band).ok()?;
+        let fill = match sample {
+            SampleType::F32 => f32::nearest(fill).to_f64(),
+            _ => fill,
+        };
+        holds(sample, fill).then_some(fill)
     }
 
     /// Returns scale and offset, where the file says them.
@@ -169,9 +191,26 @@ impl Image {
             .map_or((None, None), |f| (f.scale, f.offset))
     }
 
+    /// Returns what a band shows.
+    pub fn shows(&self, band: usize) -> Shows {
+        self.facts(band).map_or(Shows::Values, |f| f.shows)
+    }
+
+    /// Takes an alpha band for a band like any other, as of NAIP, whose fourth band is so tagged.
+    #[must_use]
+    pub fn without_alpha(mut self) -> Self {
+        let alpha = self.bands.iter().any(|b| b.shows == Shows::Alpha);
+        for band in self.bands.iter_mut().filter(|_| alpha) {
+            band.masked = false;
+            band.shows = Shows::Values;
+        }
+        self
+    }
+
     /// Returns how a band's pixels are stored.
     pub fn sample_type(&self, band: usize) -> Result<SampleType, Fault> {
         match self.facts(band).map(|f| f.kind) {
+            Some(GdalDataType::UInt8) if self.is_signed(band) => Ok(SampleType::I16),
             Some(GdalDataType::UInt8) => Ok(SampleType::U8),
             Some(GdalDataType::UInt16) => Ok(SampleType::U16),
             Some(GdalDataType::Int16) => Ok(SampleType::I16),
@@ -186,8 +225,16 @@ impl Image {
                     self.label
                 ),
             )
-            .because(kind.map_or("it is not there".to_owned(), |k| format!("they are {k}")))
-            .try_("gdal_translate -ot Float32")),
+            .because(match kind {
+                None => "it is not there".to_owned(),
+                Some(GdalDataType::Unknown) => {
+                    "they are complex; which part of them is meant cannot be known".to_owned()
+                }
+                Some(kind) => format!("they are {kind}"),
+            })
+            .try_(
+                "gdal_translate -ot Float32, or gdal_calc.py for the modulus of complex numbers",
+            )),
         }
     }
 
@@ -203,6 +250,9 @@ impl Image {
             );
         }
         let samples = match self.sample_type(band)? {
+            SampleType::I16 if self.is_signed(band) => {
+                Samples::I16(signed(&self.read_typed::<u8>(band, window)?))
+            }
             SampleType::U8 => Samples::U8(self.read_typed(band, window)?),
             SampleType::U16 => Samples::U16(self.read_typed(band, window)?),
             SampleType::I16 => Samples::I16(self.read_typed(band, window)?),
@@ -217,14 +267,30 @@ impl Image {
         })
     }
 
+    /// Returns which pixels of a window hold something, where a mask or alpha band says so.
+    pub fn read_mask(&self, band: usize, window: PixelWindow) -> Result<Option<Vec<bool>>, Fault> {
+        if !self.facts(band).is_some_and(|f| f.masked) {
+            return Ok(None);
+        }
+        let (offset, size) = corner_and_size(window);
+        let dataset = self.lock();
+        let mask = |b: &RasterBand<'_>| b.open_mask_band()?.read_as::<u8>(offset, size, size, None);
+        let buffer = dataset.rasterband(band).and_then(|b| mask(&b));
+        let buffer = buffer.map_err(|e| damaged(&self.label, &e))?;
+        let opaque = buffer.into_shape_and_vec().1;
+        Ok(Some(opaque.into_iter().map(|alpha| alpha != 0).collect()))
+    }
+
+    fn is_signed(&self, band: usize) -> bool {
+        self.facts(band).is_some_and(|f| f.signed)
+    }
+
     fn read_typed<T: GdalType + Copy>(
         &self,
         band: usize,
         window: PixelWindow,
     ) -> Result<Vec<T>, Fault> {
-        let size = (window.width as usize, window.height as usize);
-        let start = |n: u32| isize::try_from(n).unwrap_or(isize::MAX);
-        let offset = (start(window.column), start(window.row));
+        let (offset, size) = corner_and_size(window);
         let dataset = self.lock();
         let read = |b: RasterBand<'_>| b.read_as::<T>(offset, size, size, None);
         let buffer = dataset.rasterband(band).and_then(read);
@@ -242,11 +308,32 @@ impl Image {
     }
 }
 
+/// Returns a window as GDAL takes it: first column and row, then width and height.
+fn corner_and_size(window: PixelWindow) -> ((isize, isize), (usize, usize)) {
+    let start = |n: u32| isize::try_from(n).unwrap_or(isize::MAX);
+    let size = (window.width as usize, window.height as usize);
+    ((start(window.column), start(window.row)), size)
+}
+
+/// Reads bytes as the signed numbers they are.
+fn signed(bytes: &[u8]) -> Vec<i16> {
+    bytes.iter().map(|b| i16::from(b.cast_signed())).collect()
+}
+
 fn facts(dataset: &Dataset, band: usize) -> Result<BandFacts, GdalError> {
     use gdal::Metadata;
     let band = dataset.rasterband(band)?;
+    let flags = band.mask_flags()?;
+    let form = band.metadata_item("PIXELTYPE", "IMAGE_STRUCTURE");
     Ok(BandFacts {
         kind: band.band_type(),
+        signed: form.is_some_and(|f| f == "SIGNEDBYTE"),
+        shows: match band.color_interpretation() {
+            ColorInterpretation::AlphaBand => Shows::Alpha,
+            ColorInterpretation::PaletteIndex => Shows::Classes,
+            _ => Shows::Values,
+        },
+        masked: flags.is_per_dataset() || flags.is_alpha(),
         fill: band.no_data_value(),
         scale: band.scale(),
         offset: band.offset(),

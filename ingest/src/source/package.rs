@@ -104,6 +104,22 @@ impl Package {
         Ok(Self { root, files })
     }
 
+    /// Lists some of the files that lie directly in a folder.
+    pub fn flat(path: &Path, keep: impl Fn(&str) -> bool) -> Result<Self, Fault> {
+        let mut files = BTreeMap::new();
+        list(path, "", 0, &mut files)?;
+        files.retain(|name, _| keep(name));
+        let root = Root::Folder(path.to_owned());
+        Ok(Self { root, files })
+    }
+
+    /// Leaves out the files that are not of the product.
+    #[must_use]
+    pub fn keep(mut self, keep: impl Fn(&str) -> bool) -> Self {
+        self.files.retain(|name, _| keep(name));
+        self
+    }
+
     /// Lists the one folder of a checked archive that directly holds a file accepted by `is_root`.
     ///
     /// Returns the package with that folder's name (empty if the files lie at the top).
@@ -173,6 +189,10 @@ impl Package {
 
     /// Hashes every file; also the check that an archive's entries are whole.
     pub fn delivered(&self) -> Result<Delivered, Fault> {
+        Ok(self.summed()?.done())
+    }
+
+    fn summed(&self) -> Result<Sum, Fault> {
         let mut sum = Sum::default();
         let mut archive = self.archive()?;
         for name in self.files.keys() {
@@ -180,6 +200,13 @@ impl Package {
             self.read_in(&mut archive, name, &mut |piece| file.update(piece))?;
             sum.add(name, file);
         }
+        Ok(sum)
+    }
+
+    /// Hashes every file, then some that lie beside the package.
+    pub fn delivered_with(&self, beside: &[&Path]) -> Result<Delivered, Fault> {
+        let mut sum = self.summed()?;
+        add_files(&mut sum, beside)?;
         Ok(sum.done())
     }
 
@@ -210,6 +237,11 @@ impl Package {
 /// Hashes single files as a package of their names would be.
 pub fn delivered_files(files: &[&Path]) -> Result<Delivered, Fault> {
     let mut sum = Sum::default();
+    add_files(&mut sum, files)?;
+    Ok(sum.done())
+}
+
+fn add_files(sum: &mut Sum, files: &[&Path]) -> Result<(), Fault> {
     for path in files {
         let mut file = Digest::default();
         read_file(path, &mut |piece| file.update(piece))?;
@@ -219,7 +251,7 @@ pub fn delivered_files(files: &[&Path]) -> Result<Delivered, Fault> {
             .unwrap_or_default();
         sum.add(&name, file);
     }
-    Ok(sum.done())
+    Ok(())
 }
 
 fn read_file(path: &Path, each: &mut dyn FnMut(&[u8])) -> Result<(), Fault> {
@@ -285,12 +317,12 @@ fn one_root(path: &Path, mut roots: Vec<String>) -> Result<String, Fault> {
             format!("{} holds more than one product", show(path)),
         )
         .because("which of them is meant cannot be known")
-        .try_("unpack it and ingest the .SAFE folders")),
+        .try_("unpack it and ingest the folder")),
         (None, _) => Err(Fault::new(
             FaultKind::Data,
             format!("{} holds no product that is known", show(path)),
         )
-        .because("it has neither MTD_MSIL1C.xml nor MTD_MSIL2A.xml")
+        .because("it has neither a product's metadata, such as MTD_MSIL2A.xml, nor a raster")
         .try_("unpack it; GeoTIFFs are ingested with --dataset and --datetime")),
     }
 }

@@ -21,7 +21,7 @@ use wire::fault::{Fault, FaultKind};
 use self::xml::{Level, Product};
 use super::image::{Format, Image};
 use super::package::{Delivered, Package};
-use super::{Given, Layer, Mask, Scene, Source, agree, scene_name, show};
+use super::{Given, Layer, Mask, Named, Scene, Source, agree, scene_name, show};
 
 /// Bands by the index that `band_id` means.
 const BAND_IDS: [&str; 13] = [
@@ -67,6 +67,17 @@ impl Source for Sentinel2 {
         }
     }
 
+    fn named(&self, path: &Path) -> Named {
+        let scene = super::stem_name(path);
+        let level = |l: &&Level| {
+            let in_name = l.metadata_name().trim_start_matches("MTD_");
+            let in_name = in_name.trim_end_matches(".xml");
+            scene.contains(in_name) || path.join(l.metadata_name()).is_file()
+        };
+        let dataset = LEVELS.iter().find(level).map(|l| l.dataset());
+        Named { scene, dataset }
+    }
+
     fn open(&self, path: &Path, given: &Given) -> Result<Scene, Fault> {
         let (package, folder) = package(path)?;
         let level = level(path, &package)?;
@@ -106,6 +117,7 @@ impl Source for Sentinel2 {
             layers,
             mask,
             missing: missing(level, &files),
+            notes: Vec::new(),
         })
     }
 }

@@ -14,6 +14,7 @@
 
 mod bad_input;
 mod conformance;
+mod naip;
 mod node;
 mod place;
 mod real_products;

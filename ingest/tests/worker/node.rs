@@ -11,6 +11,7 @@ use ingest::synth::world::Baseline;
 use serde_json::Value;
 use wire::bundle::Kind;
 use wire::event::Event;
+use wire::ledger::{Ledger, Outcome};
 
 use crate::place::{products, worker, world};
 use crate::shelf::Shelf;
@@ -175,7 +176,50 @@ fn a_corrupt_scene_stops_no_other_and_stores_nothing() {
         .count();
     assert_eq!(done, 1);
     let good = products[1].file_stem().unwrap().to_str().unwrap();
-    assert!(shelf.listing().iter().all(|(_, id, _)| id.contains(good)));
+    let splits = shelf.listing();
+    let mut splits = splits.iter().filter(|(kind, _, _)| *kind == Kind::Split);
+    assert!(splits.all(|(_, id, _)| id.contains(good)));
+}
+
+/// Returns how the ledger of a scene ended, if there is one.
+fn outcome(shelf: &Shelf, id: &str) -> Option<Outcome> {
+    let held = shelf.held.lock().unwrap();
+    let found = held.objects.get(&(Kind::Ledger, id.to_owned()))?;
+    let ledger: Ledger = serde_json::from_slice(&found.files[0]).unwrap();
+    Some(ledger.outcome)
+}
+
+#[test]
+fn a_failed_scene_keeps_its_reason_until_it_is_ingested() {
+    let (folder, shelf) = (two_scenes(), Shelf::start());
+    let product = products(folder.path()).remove(0);
+    let scene = product.file_stem().unwrap().to_str().unwrap().to_owned();
+    let id = format!("sentinel-2-l2a/{scene}");
+    let metadata = product.join("MTD_MSIL2A.xml");
+    let whole = std::fs::read(&metadata).unwrap();
+    std::fs::write(&metadata, &whole[..whole.len() / 2]).unwrap();
+    assert_eq!(run(&shelf, &[folder.path()], &[]).status.code(), Some(6));
+    let Some(Outcome::Failed { reason }) = outcome(&shelf, &id) else {
+        panic!("no reason was kept: {:?}", shelf.listing())
+    };
+    assert!(reason.contains("MTD_MSIL2A.xml"), "{reason}");
+    std::fs::write(&metadata, &whole).unwrap();
+    assert_eq!(code(&run(&shelf, &[folder.path()], &[])), Some(0));
+    assert_eq!(outcome(&shelf, &id), Some(Outcome::Done));
+    // What is done stays done, whatever happens to the file afterwards.
+    std::fs::write(&metadata, &whole[..whole.len() / 2]).unwrap();
+    assert_eq!(run(&shelf, &[folder.path()], &[]).status.code(), Some(6));
+    assert_eq!(outcome(&shelf, &id), Some(Outcome::Done));
+}
+
+#[test]
+fn a_dry_run_keeps_no_reason() {
+    let (folder, shelf) = (two_scenes(), Shelf::start());
+    let product = products(folder.path()).remove(0);
+    std::fs::remove_file(product.join("MTD_MSIL2A.xml")).unwrap();
+    let output = run(&shelf, &[folder.path()], &["--dry-run"]);
+    assert_eq!(output.status.code(), Some(6));
+    assert!(shelf.listing().is_empty());
 }
 
 #[test]
@@ -191,7 +235,11 @@ fn a_scene_that_fails_while_it_is_read_leaves_not_even_a_collection() {
     }
     let output = run(&shelf, &[folder.path()], &[]);
     assert_eq!(output.status.code(), Some(6));
-    assert!(shelf.listing().is_empty());
+    let kept = shelf.listing();
+    assert!(
+        kept.iter().all(|(kind, _, _)| *kind == Kind::Ledger),
+        "{kept:?}"
+    );
     assert!(shelf.held.lock().unwrap().collections.is_empty());
 }
 

@@ -165,6 +165,7 @@ async fn collections_and_ledgers_are_kept_and_another_of_the_same_name_is_refuse
         bytes: 1,
         counts: earth::split::meta::PixelCounts::default(),
         missing_bands: Vec::new(),
+        notes: Vec::new(),
     };
     let text = Bytes::from(serde_json::to_vec(&ledger).unwrap());
     let placement = PlacementKey::named("ledger", "small/s1");

@@ -159,6 +159,7 @@ pub(crate) fn ledger(outcome: Outcome) -> Ledger {
         bytes: 45_056,
         counts: counts(),
         missing_bands: texts(&["B09"]),
+        notes: Vec::new(),
     }
 }
 

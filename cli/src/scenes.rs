@@ -1,0 +1,65 @@
+//! `glebe collection scenes`: what the ledgers say of every scene, and why some failed.
+//!
+//! *Invariants*: JSON holds everything the table shows; exit 1 if there is no such scene.
+//!
+//! *Not here*: writing ledgers (ingest).
+
+use std::process::ExitCode;
+
+use wire::fault::FaultKind;
+use wire::ledger::{Ledger, Outcome};
+
+use crate::Done;
+use crate::print::{Align, Table, bytes, count};
+use crate::session::Session;
+
+pub(crate) async fn run(session: &Session, name: Option<&str>, failed: bool) -> Done {
+    let mut ledgers = session.client().await?.ledgers(name).await?;
+    ledgers.retain(|l| !failed || l.outcome != Outcome::Done);
+    if session.screen.is_json() {
+        session.screen.json(&ledgers);
+    } else {
+        table(&ledgers);
+    }
+    if ledgers.is_empty() {
+        let kind = if failed { "failed scene" } else { "scene" };
+        session.screen.note(format!("no {kind} is in the ledgers"));
+        return Ok(ExitCode::from(FaultKind::Nothing.exit_code()));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn table(ledgers: &[Ledger]) {
+    let mut table = Table::new(&[
+        ("COLLECTION", Align::Left),
+        ("SCENE", Align::Left),
+        ("STATE", Align::Left),
+        ("SPLITS", Align::Right),
+        ("SIZE", Align::Right),
+        ("NOTES", Align::Left),
+    ]);
+    for ledger in ledgers {
+        let (state, notes) = match &ledger.outcome {
+            Outcome::Done => ("done", notes(ledger)),
+            Outcome::Failed { reason } => ("failed", reason.clone()),
+        };
+        table.row([
+            ledger.collection.clone(),
+            ledger.scene.clone(),
+            state.to_owned(),
+            count(ledger.splits),
+            bytes(ledger.bytes),
+            notes,
+        ]);
+    }
+    table.print();
+}
+
+/// Returns what a user should know of a scene that is done.
+fn notes(ledger: &Ledger) -> String {
+    let mut notes = ledger.notes.clone();
+    if !ledger.missing_bands.is_empty() {
+        notes.push(format!("not delivered: {}", ledger.missing_bands.join(" ")));
+    }
+    notes.join("; ")
+}

@@ -1,0 +1,181 @@
+//! How a raster was delivered: a file with others beside it, or an archive that holds it.
+//!
+//! *Invariants*: what is read is named and hashed; an archive holds exactly one raster.
+//!
+//! *Not here*: what the raster shows (`super`).
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use wire::fault::{Fault, FaultKind};
+
+use super::super::archive::Archive;
+use super::super::image::{Format, Image};
+use super::super::package::{Delivered, Package, delivered_files};
+use super::super::{readable, show, sidecar};
+use super::naip;
+
+/// Greatest metadata file: real ones have 15–45 kB.
+const METADATA_BYTES_MAX: u64 = 4 << 20;
+
+/// A raster as it was delivered.
+#[derive(Debug)]
+pub(super) struct Delivery {
+    /// The raster, opened.
+    pub(super) image: Arc<Image>,
+    /// Where it lies; in an archive, under the name it has there.
+    pub(super) raster: PathBuf,
+    /// Name and text of a quarter quad's metadata.
+    pub(super) metadata: Option<(String, String)>,
+    place: Place,
+}
+
+/// Where the bytes come from.
+#[derive(Debug)]
+enum Place {
+    /// Files beside one another.
+    Files(Vec<PathBuf>),
+    /// An archive, with files beside it.
+    Archive(Box<Package>, Vec<PathBuf>),
+}
+
+/// Returns the format that a file's extension names, if its rasters are read.
+pub(super) fn format(path: &Path) -> Option<Format> {
+    let extension = path.extension()?.to_str()?.to_ascii_lowercase();
+    match extension.as_str() {
+        "tif" | "tiff" => Some(Format::Tiff),
+        "jp2" => Some(Format::Jp2),
+        _ => None,
+    }
+}
+
+/// Tells whether a path is an archive that directly holds a raster, and no product of files.
+pub(super) fn is_packed(path: &Path) -> bool {
+    let zip = path
+        .extension()
+        .is_some_and(|e| e.eq_ignore_ascii_case("zip"));
+    if !zip || !path.is_file() {
+        return false;
+    }
+    if naip::is_naip(path) {
+        return true;
+    }
+    let Ok(archive) = Archive::open(path) else {
+        return false;
+    };
+    let parts = |name: &str| name.split('/').count();
+    // Products of files keep their rasters in folders of their own.
+    let direct = |name: &str| parts(name) <= 2 && format(Path::new(name)).is_some();
+    let product = |name: &str| name.contains("MTD_MSIL");
+    let names: Vec<&str> = archive.files().map(|(name, _)| name).collect();
+    names.iter().any(|n| direct(n)) && !names.iter().any(|n| product(n))
+}
+
+/// Opens a raster where it lies.
+pub(super) fn open(path: &Path) -> Result<Delivery, Fault> {
+    readable(path)?;
+    let beside = sidecar::path_of(path);
+    let beside: Vec<PathBuf> = Some(beside).filter(|p| p.is_file()).into_iter().collect();
+    if is_packed(path) {
+        packed(path, beside)
+    } else {
+        plain(path, beside)
+    }
+}
+
+fn plain(path: &Path, beside: Vec<PathBuf>) -> Result<Delivery, Fault> {
+    let metadata = metadata_beside(path);
+    let files = [path.to_owned()].into_iter().chain(beside);
+    let files = files.chain(metadata.clone()).collect();
+    let text = metadata.as_deref().map(read_metadata).transpose()?;
+    let name = |p: &Path| p.file_name().map(|n| n.to_string_lossy().into_owned());
+    let metadata = metadata.as_deref().and_then(name).zip(text);
+    Ok(Delivery {
+        image: Arc::new(open_image(path, path)?),
+        raster: path.to_owned(),
+        metadata,
+        place: Place::Files(files),
+    })
+}
+
+fn packed(path: &Path, beside: Vec<PathBuf>) -> Result<Delivery, Fault> {
+    let (package, _) = Package::zip(path, |file| format(Path::new(file)).is_some())?;
+    let is_raster = |n: &&str| format(Path::new(n)).is_some();
+    let rasters: Vec<&str> = package.names().filter(is_raster).collect();
+    let [raster] = rasters.as_slice() else {
+        let many = format!("it holds {} rasters", rasters.len());
+        let what = format!("{} is no delivery of one scene", show(path));
+        return Err(Fault::new(FaultKind::Data, what)
+            .because(many)
+            .try_("unpack it and ingest the folder"));
+    };
+    let raster = PathBuf::from(raster);
+    let metadata = package
+        .names()
+        .filter(|n| naip::is_metadata(&raster, Path::new(n)));
+    let metadata = match metadata.max().map(str::to_owned) {
+        Some(name) if naip::is_naip(&raster) => {
+            let text = package.text(&name)?;
+            Some((name, text))
+        }
+        _ => None,
+    };
+    let inside = package.gdal_path(&raster.to_string_lossy());
+    Ok(Delivery {
+        image: Arc::new(open_image(&inside, &raster)?),
+        raster,
+        metadata,
+        place: Place::Archive(Box::new(package), beside),
+    })
+}
+
+/// Opens the raster at a place of GDAL's; `name` has its extension and names it in messages.
+fn open_image(place: &Path, name: &Path) -> Result<Image, Fault> {
+    let label = name.file_name().map(|n| n.to_string_lossy().into_owned());
+    let format = format(name).unwrap_or(Format::Tiff);
+    Image::open(place, &label.unwrap_or_default(), format)
+}
+
+impl Delivery {
+    /// Hashes everything delivered, some more files included.
+    pub(super) fn delivered(&self, more: &[PathBuf]) -> Result<Delivered, Fault> {
+        match &self.place {
+            Place::Files(files) => {
+                let files: Vec<&Path> = files.iter().chain(more).map(PathBuf::as_path).collect();
+                delivered_files(&files)
+            }
+            Place::Archive(package, beside) => {
+                let beside: Vec<&Path> = beside.iter().chain(more).map(PathBuf::as_path).collect();
+                package.delivered_with(&beside)
+            }
+        }
+    }
+}
+
+/// Returns the metadata beside a quarter quad: the latest published.
+fn metadata_beside(path: &Path) -> Option<PathBuf> {
+    if !naip::is_naip(path) {
+        return None;
+    }
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
+    let entries = std::fs::read_dir(folder.unwrap_or(Path::new("."))).ok()?;
+    let files = entries.filter_map(|e| e.ok().map(|e| e.path()));
+    files
+        .filter(|p| naip::is_metadata(path, p) && p.is_file())
+        .max()
+}
+
+fn read_metadata(path: &Path) -> Result<String, Fault> {
+    let failed = |reason: String| {
+        let what = format!("the metadata {} cannot be used", show(path));
+        Fault::new(FaultKind::Data, what)
+            .because(reason)
+            .try_("--datetime 2015-09-26")
+    };
+    let meta = std::fs::metadata(path).map_err(|e| failed(e.to_string()))?;
+    if meta.len() > METADATA_BYTES_MAX {
+        return Err(failed("it is too long".to_owned()));
+    }
+    let bytes = std::fs::read(path).map_err(|e| failed(e.to_string()))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
