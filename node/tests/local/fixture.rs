@@ -84,7 +84,6 @@ fn meta(small: &Small, geocode: Geocode) -> SplitMeta {
         },
         cloud_source: None,
         missing_bands: Vec::new(),
-        notes: Vec::new(),
         texture: None,
         source_hash: "00".repeat(32),
         software: "glebe test".to_owned(),
