@@ -78,6 +78,9 @@ pub struct RunArgs {
     /// Say what would be done, and do nothing.
     #[arg(long)]
     pub dry_run: bool,
+    /// Ingest this one scene in this very process; the supervisor says so to those it starts.
+    #[arg(long, hide = true, value_name = "SCENE")]
+    pub alone: Option<PathBuf>,
     /// Scenes, or folders that hold some.
     #[arg(required = true)]
     pub paths: Vec<PathBuf>,

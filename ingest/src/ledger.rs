@@ -53,48 +53,6 @@ pub fn of(scene: &Scene, collection: &str, sums: Sums) -> Ledger {
     }
 }
 
-/// Where the reason is kept if a scene fails: what is known of it so far.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Spot {
-    /// The collection it goes into.
-    pub collection: String,
-    /// Its name.
-    pub scene: String,
-    /// File or folder name of the source, without its path.
-    pub source: String,
-    /// Hash and bytes of what was delivered, once it was read.
-    pub delivered: Option<(String, u64)>,
-}
-
-/// Returns the ledger of a scene that failed.
-pub fn of_failed(spot: &Spot, fault: &Fault) -> Ledger {
-    let (source_hash, source_bytes) = spot.delivered.clone().unwrap_or_default();
-    Ledger {
-        collection: spot.collection.clone(),
-        scene: spot.scene.clone(),
-        source: spot.source.clone(),
-        source_hash,
-        source_bytes,
-        outcome: Outcome::Failed {
-            reason: reason(fault),
-        },
-        cells: 0,
-        splits: 0,
-        cells_empty: 0,
-        bytes: 0,
-        counts: PixelCounts::default(),
-        missing_bands: Vec::new(),
-        notes: Vec::new(),
-    }
-}
-
-/// Returns what is wrong and why, on one line.
-fn reason(fault: &Fault) -> String {
-    let mut parts = vec![fault.what.clone()];
-    parts.extend(fault.because.iter().cloned());
-    parts.join(": ")
-}
-
 /// Returns the ledger as an object to put.
 pub fn bundle(ledger: &Ledger) -> Result<Bundle, Fault> {
     let id = format!("{}/{}", ledger.collection, ledger.scene);

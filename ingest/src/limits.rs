@@ -7,14 +7,14 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Address space of the process. A full Sentinel-2 tile needs under 1 GiB of memory; thread stacks,
-/// allocator arenas and mapped libraries take address space beside it. A decoder that runs away
-/// ends here, not in the machine's swap.
-pub const ADDRESS_BYTES_MAX: u64 = 6 << 30;
+/// Address space of a scene's process. A full Sentinel-2 tile needs under 1 GiB of memory; thread
+/// stacks, allocator arenas and mapped libraries take address space beside it. A decoder that runs
+/// away ends here, not in the machine's swap.
+pub const ADDRESS_BYTES_MAX: u64 = 3 << 30;
 
-/// Processor seconds of the process: a hundred full tiles take about three hours on one core, and
-/// whoever has more starts again where the ledgers end.
-pub const CPU_SECONDS_MAX: u64 = 6 * 3600;
+/// Processor seconds of a scene's process: a full tile takes some five minutes of one core, a tile
+/// of many small cells ten times that.
+pub const CPU_SECONDS_MAX: u64 = 3600;
 
 /// Greatest file the process writes: a spool of one full tile stays below 2 GiB.
 pub const FILE_BYTES_MAX: u64 = 16 << 30;

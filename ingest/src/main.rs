@@ -13,12 +13,12 @@ use clap::Parser;
 use ingest::args::{Cli, Command, CutArgs, RunArgs, SynthArgs};
 use ingest::events::Events;
 use ingest::run::Stop;
-use ingest::{cut_scene, limits, probe, run, synth};
+use ingest::{cut_scene, limits, probe, run, supervise, synth};
 use wire::fault::Fault;
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::Run(args) => foreign(args.jobs).and_then(|()| ingest_scenes(args)),
+        Command::Run(args) => foreign(args.jobs).and_then(|()| ingest_scenes(&args)),
         Command::Cut(args) => foreign(None).and_then(|()| cut(&args)),
         Command::Synth(args) => make_world(&args),
         Command::Probe => limits::set_gdal().and_then(|()| print(&probe::probe())),
@@ -38,12 +38,22 @@ fn foreign(jobs: Option<usize>) -> anyhow::Result<()> {
 }
 
 /// `run`; a reader that went away is no error of ours.
-fn ingest_scenes(args: RunArgs) -> anyhow::Result<ExitCode> {
+fn ingest_scenes(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let mut events = Events::new(Box::new(stdout()));
-    match runtime.block_on(run::run(args, &mut events)) {
+    if args.alone.is_some() {
+        // Nobody would hear of this scene once the supervisor is gone.
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+    }
+    let ingest = async {
+        match &args.alone {
+            Some(scene) => run::run(args, scene, &mut events).await,
+            None => supervise::run(args, &mut events).await,
+        }
+    };
+    match runtime.block_on(ingest) {
         Ok(code) => Ok(ExitCode::from(code)),
         Err(Stop::Fault(fault)) => Err(fault.into()),
         Err(Stop::Unread(_)) => Ok(ExitCode::FAILURE),

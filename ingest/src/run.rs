@@ -1,32 +1,33 @@
-//! `run`: scenes in, splits acknowledged, ledgers written.
+//! One scene in, its splits acknowledged, its ledger written.
 //!
 //! A scene is read whole before its first split is put, so that a file that cannot be read stores
 //! nothing. What an interrupted ingest had stored is asked for and not cut again.
 //!
-//! *Invariants*: one scene that fails stops no other, and its ledger keeps the reason; a node that does not answer or refuses stops
-//! all; a scene is skipped only if its ledger says that these very bytes are done.
+//! *Invariants*: the exit code tells a scene that failed from a node that does not answer or
+//! refuses, and the ledger of a scene that failed keeps the reason; a scene is skipped only if its ledger says that these very bytes are done.
 //!
-//! *Not here*: cutting (`cutting`), routing of puts (`put`), collections (`target`).
+//! *Not here*: other scenes (`supervise`), cutting (`cutting`), routing of puts (`put`),
+//! collections (`target`).
 
 use std::path::{Path, PathBuf};
 
 use earth::geocode::Geocode;
-use earth::split::collection::{Collection, is_name};
+use earth::split::collection::Collection;
 use earth::split::meta::SplitId;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use wire::client::{Client, ClientOptions};
 use wire::event::Event;
 use wire::fault::{Fault, FaultKind};
-use wire::ledger::Outcome;
 
 use crate::args::RunArgs;
 use crate::cutting::{self, CutScene, Known, Step};
 use crate::events::{Events, Unread};
-use crate::ledger::{self, Spot, Sums};
+use crate::failure::{self, Spot};
+use crate::ledger::{self, Sums};
 use crate::plan::{self, Plan};
 use crate::put::{self, Owners};
-use crate::source::{self, Given, Scene, find};
+use crate::source::{self, Given, Scene};
 use crate::target;
 
 /// Steps that may wait to be told: one a strip; the teller is faster than the cutter.
@@ -43,57 +44,37 @@ pub enum Stop {
     Unread(#[from] Unread),
 }
 
-/// Ingests all scenes; returns the exit code.
-pub async fn run(args: RunArgs, events: &mut Events) -> Result<u8, Stop> {
-    let given = Given {
-        dataset: args.given.dataset.clone(),
-        acquired: args.given.datetime,
-        cloud_mask: args.given.cloud_mask.clone(),
-    };
+/// Ingests one scene; returns the exit code.
+pub async fn run(args: &RunArgs, path: &Path, events: &mut Events) -> Result<u8, Stop> {
     let owners = Owners::new(Client::new(&args.node, ClientOptions::default())?).await?;
-    let found = find::scenes(&args.paths, &given);
-    let scenes = found.len() as u64;
-    events.tell(&Event::Begin {
-        scenes,
-        dry_run: args.dry_run,
-    })?;
     let mut ingest = Ingest {
-        args: &args,
-        given,
+        args,
+        given: given(args),
         owners,
         events,
     };
-    let mut code = 0;
-    for path in found {
-        let (path, ended) = match path {
-            Ok(path) => {
-                let ended = ingest.scene_or_reason(&path).await;
-                (path, ended)
-            }
-            Err((path, fault)) => (path, Err(fault.into())),
-        };
-        ingest.events.progress.scenes += 1;
-        match ended {
-            Ok(()) => {}
-            Err(Stop::Fault(fault)) => {
-                let stops = ends_all(fault.kind);
-                code = if stops {
-                    fault.kind.exit_code()
-                } else {
-                    FaultKind::Data.exit_code()
-                };
-                ingest.events.tell(&Event::SceneFailed {
-                    source: file_name(&path),
-                    fault,
-                })?;
-                if stops {
-                    break;
-                }
-            }
-            Err(unread) => return Err(unread),
-        }
-    }
+    let fault = match ingest.scene_or_reason(path).await {
+        Ok(()) => return Ok(0),
+        Err(Stop::Fault(fault)) => fault,
+        Err(unread) => return Err(unread),
+    };
+    let code = if ends_all(fault.kind) {
+        fault.kind.exit_code()
+    } else {
+        FaultKind::Data.exit_code()
+    };
+    let source = file_name(path);
+    events.tell(&Event::SceneFailed { source, fault })?;
     Ok(code)
+}
+
+/// Returns what the user says of all scenes.
+pub fn given(args: &RunArgs) -> Given {
+    Given {
+        dataset: args.given.dataset.clone(),
+        acquired: args.given.datetime,
+        cloud_mask: args.given.cloud_mask.clone(),
+    }
 }
 
 /// Tells whether what failed one scene will fail all others.
@@ -109,14 +90,15 @@ fn ends_all(kind: FaultKind) -> bool {
     }
 }
 
-fn file_name(path: &Path) -> String {
+/// Returns the last part of a path, for people.
+pub fn file_name(path: &Path) -> String {
     path.file_name()
         .unwrap_or(path.as_os_str())
         .to_string_lossy()
         .into_owned()
 }
 
-/// What all scenes of a run have in common.
+/// What the ingest of a scene needs.
 struct Ingest<'a> {
     args: &'a RunArgs,
     given: Given,
@@ -142,41 +124,15 @@ struct Target {
 impl Ingest<'_> {
     /// Ingests a scene; if it alone fails, its ledger keeps the reason.
     async fn scene_or_reason(&mut self, path: &Path) -> Result<(), Stop> {
-        let mut spot = self.spot(path);
+        let mut spot = failure::spot(self.args, path);
         let ended = self.scene(path, &mut spot).await;
         if let (Err(Stop::Fault(fault)), Some(spot)) = (&ended, spot)
             && !ends_all(fault.kind)
             && !self.args.dry_run
         {
-            self.keep_reason(&spot, fault).await?;
+            failure::keep(&self.owners, &spot, fault).await?;
         }
         ended
-    }
-
-    /// Returns where the reason is kept if the scene cannot even be opened; `None` if its
-    /// collection cannot be told.
-    fn spot(&self, path: &Path) -> Option<Spot> {
-        let named = source::named(path);
-        let given = self.args.collection.clone().or(self.given.dataset.clone());
-        let collection = given.or(named.dataset.map(str::to_owned));
-        Some(Spot {
-            collection: collection.filter(|c| is_name(c))?,
-            scene: named.scene,
-            source: file_name(path),
-            delivered: None,
-        })
-    }
-
-    /// Writes the ledger of a scene that failed, unless it was done before.
-    async fn keep_reason(&self, spot: &Spot, fault: &Fault) -> Result<(), Fault> {
-        let client = self.owners.conduit();
-        let stored = client.ledger(&spot.collection, &spot.scene).await?;
-        if stored.is_some_and(|l| l.outcome == Outcome::Done) {
-            return Ok(());
-        }
-        let ledger = ledger::of_failed(spot, fault);
-        self.owners.put(&ledger::bundle(&ledger)?, true).await?;
-        Ok(())
     }
 
     async fn scene(&mut self, path: &Path, spot: &mut Option<Spot>) -> Result<(), Stop> {

@@ -1,0 +1,86 @@
+//! What is kept of a scene that failed: a ledger with the reason.
+//!
+//! *Invariants*: a failure never replaces the ledger of a scene that is done.
+//!
+//! *Not here*: the ledger of a scene that is done (`ledger`).
+
+use std::path::Path;
+
+use earth::split::collection::is_name;
+use earth::split::meta::PixelCounts;
+use wire::fault::Fault;
+use wire::ledger::{Ledger, Outcome};
+
+use crate::args::RunArgs;
+use crate::ledger;
+use crate::put::Owners;
+use crate::run::file_name;
+use crate::source;
+
+/// Returns where the reason is kept if a scene cannot even be opened; `None` if its collection
+/// cannot be told.
+pub fn spot(args: &RunArgs, path: &Path) -> Option<Spot> {
+    let named = source::named(path);
+    let given = args.collection.clone().or(args.given.dataset.clone());
+    let collection = given.or(named.dataset.map(str::to_owned));
+    Some(Spot {
+        collection: collection.filter(|c| is_name(c))?,
+        scene: named.scene,
+        source: file_name(path),
+        delivered: None,
+    })
+}
+
+/// Writes the ledger of a scene that failed, unless it was done before.
+pub async fn keep(owners: &Owners, spot: &Spot, fault: &Fault) -> Result<(), Fault> {
+    let client = owners.conduit();
+    let stored = client.ledger(&spot.collection, &spot.scene).await?;
+    if stored.is_some_and(|l| l.outcome == Outcome::Done) {
+        return Ok(());
+    }
+    let ledger = of_failed(spot, fault);
+    owners.put(&ledger::bundle(&ledger)?, true).await?;
+    Ok(())
+}
+
+/// Where the reason is kept if a scene fails: what is known of it so far.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spot {
+    /// The collection it goes into.
+    pub collection: String,
+    /// Its name.
+    pub scene: String,
+    /// File or folder name of the source, without its path.
+    pub source: String,
+    /// Hash and bytes of what was delivered, once it was read.
+    pub delivered: Option<(String, u64)>,
+}
+
+/// Returns the ledger of a scene that failed.
+fn of_failed(spot: &Spot, fault: &Fault) -> Ledger {
+    let (source_hash, source_bytes) = spot.delivered.clone().unwrap_or_default();
+    Ledger {
+        collection: spot.collection.clone(),
+        scene: spot.scene.clone(),
+        source: spot.source.clone(),
+        source_hash,
+        source_bytes,
+        outcome: Outcome::Failed {
+            reason: reason(fault),
+        },
+        cells: 0,
+        splits: 0,
+        cells_empty: 0,
+        bytes: 0,
+        counts: PixelCounts::default(),
+        missing_bands: Vec::new(),
+        notes: Vec::new(),
+    }
+}
+
+/// Returns what is wrong and why, on one line.
+fn reason(fault: &Fault) -> String {
+    let mut parts = vec![fault.what.clone()];
+    parts.extend(fault.because.iter().cloned());
+    parts.join(": ")
+}
