@@ -7,6 +7,7 @@
 pub mod landsat;
 mod naip;
 pub mod sentinel2;
+pub mod sentinel3;
 
 use crate::raster::cloud::Meaning;
 use crate::raster::cloud::meaning::{NON_ZERO, SPECTRAL};
@@ -55,7 +56,15 @@ const GENERIC: Dataset = Dataset {
 };
 
 /// Every known product, sorted by name.
-pub const DATASETS: &[Dataset] = &[GENERIC, naip::NAIP, sentinel2::L1C, sentinel2::L2A];
+pub const DATASETS: &[Dataset] = &[
+    GENERIC,
+    naip::NAIP,
+    sentinel2::L1C,
+    sentinel2::L2A,
+    sentinel3::OLCI,
+    sentinel3::OLCI_L1,
+    sentinel3::SLSTR,
+];
 
 /// Every meaning of a delivered mask.
 pub const MEANINGS: &[&Meaning] = &[
@@ -64,6 +73,8 @@ pub const MEANINGS: &[&Meaning] = &[
     &landsat::QA_PIXEL,
     &sentinel2::CLOUD_PROBABILITY,
     &sentinel2::SCENE_CLASSES,
+    &sentinel3::IDEPIX,
+    &sentinel3::SLSTR_CONFIDENCE,
 ];
 
 /// Returns the product of that name.

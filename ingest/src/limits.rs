@@ -35,6 +35,8 @@ const GDAL_SETTINGS: &[(&str, &str)] = &[
     ("CPL_VSIL_CURL_ALLOWED_EXTENSIONS", "{none}"),
     ("GDAL_DRIVER_PATH", "disable"),
     ("PROJ_NETWORK", "OFF"),
+    // Rows of netCDF come in the file's order: swaths have no north.
+    ("GDAL_NETCDF_BOTTOMUP", "NO"),
     // Small blocks of hostile files may claim gigabytes.
     ("GDAL_MAX_RAW_BLOCK_CACHE_SIZE", "10485760"),
 ];

@@ -10,8 +10,10 @@ pub mod find;
 pub mod footprint;
 pub mod geotiff;
 pub mod image;
+pub mod netcdf;
 pub mod package;
 pub mod sentinel2;
+pub mod sentinel3;
 pub mod sidecar;
 pub mod xml;
 
@@ -32,6 +34,7 @@ pub const SOURCES: &[&dyn Source] = &[
     // Sentinel-2 claims every other archive, so that one that is damaged is said to be.
     &geotiff::Packed,
     &sentinel2::Sentinel2,
+    &sentinel3::Sentinel3,
     &geotiff::GeoTiff,
 ];
 

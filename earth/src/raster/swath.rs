@@ -85,7 +85,10 @@ pub struct Angles {
 impl Angles {
     fn degrees(&self, column: u32, row: u32) -> Option<f64> {
         let stored = self.raster.get(column, row)?;
-        let known = !stored.is_nan() && self.fill.is_none_or(|f| (f - stored).abs() > 0.0);
+        let known = !stored.is_nan()
+            && self
+                .fill
+                .is_none_or(|f| f.is_nan() || (f - stored).abs() > 0.0);
         known.then_some(stored * self.scale + self.offset)
     }
 }

@@ -1,18 +1,21 @@
 //! One raster file that GDAL reads: where it lies, what its bands hold, and windows of them.
 //!
 //! *Invariants*: only the driver asked for is tried; where the raster lies is known;
-//! pixels come back as delivered, without scale, offset or resampling.
+//! pixels come back as delivered, without scale, offset or resampling; libraries that are not
+//! thread-safe are in one thread at a time.
 //!
 //! *Not here*: which files belong to a scene (the sources).
 
+mod format;
+
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use earth::crs::Crs;
 use earth::extent::LonLat;
 use earth::raster::georef::{Affine, Georef, PixelWindow};
 use earth::raster::pixel::Pixel;
-use earth::raster::swath::Place;
+use earth::raster::swath::{Place, Swath};
 use earth::raster::veil::holds;
 use earth::raster::{Raster, Samples};
 use earth::split::meta::SampleType;
@@ -22,6 +25,8 @@ use gdal::spatial_ref::SpatialRef;
 use gdal::{Dataset, DatasetOptions, GdalOpenFlags};
 use wire::fault::{Fault, FaultKind};
 
+pub use self::format::Format;
+pub(super) use self::format::alone;
 use super::footprint;
 
 /// Greatest side of a raster in pixels: a continent at 30 m; more is a hostile header.
@@ -39,7 +44,16 @@ pub struct Image {
     place: Place,
     resolution_m: f64,
     bands: Vec<BandFacts>,
-    dataset: Mutex<Dataset>,
+    format: Format,
+    /// Always there but while the image is being dropped.
+    dataset: Mutex<Option<Dataset>>,
+}
+
+impl Drop for Image {
+    fn drop(&mut self) {
+        let _alone = self.format.alone();
+        drop(self.lock().take());
+    }
 }
 
 /// What a file says of one band.
@@ -77,33 +91,44 @@ pub enum Shows {
     Alpha,
 }
 
-/// The drivers that may read foreign bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// JPEG 2000.
-    Jp2,
-    /// GeoTIFF, with or without COG layout.
-    Tiff,
-}
-
-impl Format {
-    fn driver(self) -> &'static str {
-        match self {
-            Self::Jp2 => "JP2OpenJPEG",
-            Self::Tiff => "GTiff",
-        }
-    }
-}
-
 impl Image {
-    /// Opens a file; `label` names it in messages.
+    /// Opens a file that says where it lies; `label` names it in messages.
     pub fn open(path: &Path, label: &str, format: Format) -> Result<Self, Fault> {
+        let place = |dataset: &Dataset| georef(dataset, label).map(Place::Mapped);
+        Self::open_at(path, (label, format), &place)
+    }
+
+    /// Opens a file whose pixels lie along a swath.
+    pub fn open_along(
+        path: &Path,
+        label: &str,
+        (format, swath): (Format, &Arc<Swath>),
+    ) -> Result<Self, Fault> {
+        Self::open_at(path, (label, format), &|dataset| {
+            let (has, whole) = (dataset.raster_size(), swath.whole());
+            if has == (whole.width as usize, whole.height as usize) {
+                return Ok(Place::Swath(Arc::clone(swath)));
+            }
+            let what = format!("'{label}' cannot be placed");
+            Err(Fault::new(FaultKind::Data, what).because(format!(
+                "it has {} x {} pixels, their positions {} x {}",
+                has.0, has.1, whole.width, whole.height
+            )))
+        })
+    }
+
+    fn open_at(
+        path: &Path,
+        (label, format): (&str, Format),
+        place: &dyn Fn(&Dataset) -> Result<Place, Fault>,
+    ) -> Result<Self, Fault> {
         let drivers = [format.driver()];
         let options = DatasetOptions {
             open_flags: GdalOpenFlags::GDAL_OF_RASTER | GdalOpenFlags::GDAL_OF_READONLY,
             allowed_drivers: Some(&drivers),
             ..DatasetOptions::default()
         };
+        let _alone = format.alone();
         let dataset = Dataset::open_ex(path, options).map_err(|e| damaged(label, &e))?;
         let (width, height) = dataset.raster_size();
         let count = dataset.raster_count();
@@ -118,7 +143,7 @@ impl Image {
             .map(|b| facts(&dataset, b))
             .collect::<Result<Vec<_>, _>>();
         let bands = bands.map_err(|e| damaged(label, &e))?;
-        let place = Place::from(georef(&dataset, label)?);
+        let place = place(&dataset)?;
         let metres = match &place {
             Place::Mapped(georef) => footprint::pixel_metres(georef),
             Place::Swath(swath) => Ok(swath.pixel_metres()),
@@ -132,7 +157,8 @@ impl Image {
             place,
             resolution_m,
             bands,
-            dataset: Mutex::new(dataset),
+            format,
+            dataset: Mutex::new(Some(dataset)),
         })
     }
 
@@ -273,9 +299,11 @@ impl Image {
             return Ok(None);
         }
         let (offset, size) = corner_and_size(window);
+        let _alone = self.format.alone();
         let dataset = self.lock();
         let mask = |b: &RasterBand<'_>| b.open_mask_band()?.read_as::<u8>(offset, size, size, None);
-        let buffer = dataset.rasterband(band).and_then(|b| mask(&b));
+        let band = self.opened(dataset.as_ref())?.rasterband(band);
+        let buffer = band.and_then(|b| mask(&b));
         let buffer = buffer.map_err(|e| damaged(&self.label, &e))?;
         let opaque = buffer.into_shape_and_vec().1;
         Ok(Some(opaque.into_iter().map(|alpha| alpha != 0).collect()))
@@ -291,11 +319,20 @@ impl Image {
         window: PixelWindow,
     ) -> Result<Vec<T>, Fault> {
         let (offset, size) = corner_and_size(window);
+        let _alone = self.format.alone();
         let dataset = self.lock();
         let read = |b: RasterBand<'_>| b.read_as::<T>(offset, size, size, None);
-        let buffer = dataset.rasterband(band).and_then(read);
+        let buffer = self
+            .opened(dataset.as_ref())?
+            .rasterband(band)
+            .and_then(read);
         let buffer = buffer.map_err(|e| damaged(&self.label, &e))?;
         Ok(buffer.into_shape_and_vec().1)
+    }
+
+    fn opened<'a>(&self, dataset: Option<&'a Dataset>) -> Result<&'a Dataset, Fault> {
+        let closed = || Fault::new(FaultKind::Internal, format!("'{}' is closed", self.label));
+        dataset.ok_or_else(closed)
     }
 
     fn facts(&self, band: usize) -> Option<&BandFacts> {
@@ -303,7 +340,7 @@ impl Image {
     }
 
     /// A thread that panicked while reading left the dataset as it was.
-    fn lock(&self) -> MutexGuard<'_, Dataset> {
+    fn lock(&self) -> MutexGuard<'_, Option<Dataset>> {
         self.dataset.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -384,7 +421,7 @@ fn crs(srs: &SpatialRef) -> Result<Crs, String> {
 }
 
 /// Says that GDAL could not read a file.
-fn damaged(label: &str, error: &GdalError) -> Fault {
+pub(super) fn damaged(label: &str, error: &GdalError) -> Fault {
     Fault::new(FaultKind::Data, format!("'{label}' cannot be decoded"))
         .because(gdal_reason(error))
         .try_("download it again; gdalinfo -checksum shows whether it is whole")

@@ -18,5 +18,6 @@ mod naip;
 mod node;
 mod place;
 mod real_products;
+mod sentinel3;
 mod shelf;
 mod synthetic;

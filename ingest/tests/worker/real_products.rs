@@ -36,7 +36,7 @@ pub(crate) fn cut_some(scene: &Scene, precision: u8, n: impl Fn(usize) -> usize)
     cutting::cut(scene, &plan, (&collection, &cells), &mut |_| {}).unwrap()
 }
 
-fn oracles() -> Option<Value> {
+pub(crate) fn oracles() -> Option<Value> {
     let text = std::fs::read(real("ORACLES_DEV.json")?).unwrap();
     Some(serde_json::from_slice(&text).unwrap())
 }

@@ -1,0 +1,263 @@
+//! SEN3 folders: a manifest and a netCDF file for each band, for the positions and for the flags.
+//!
+//! *Invariants*: as for all sources; what the manifest says of type and time holds.
+//!
+//! *Not here*: scenes in one file (`beam`).
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use earth::dataset::dataset;
+use earth::dataset::sentinel3::{SLSTR_CONFIDENCE, SLSTR_CONFIDENCE_BITS};
+use earth::raster::cloud::Meaning;
+use earth::raster::swath::{Swath, Ties};
+use earth::split::collection::is_name;
+use wire::fault::{Fault, FaultKind};
+
+use super::flags::same_bits;
+use super::manifest::{self, MANIFEST, Manifest};
+use super::{categorical, measured, place};
+use crate::source::image::{Format, Image};
+use crate::source::netcdf::NetCdf;
+use crate::source::package::Package;
+use crate::source::{Given, Layer, Mask, Scene, agree, geotiff, scene_name, show};
+
+/// A type of product: where its bands and flags are.
+#[derive(Debug)]
+struct Kind {
+    /// As the manifest says it.
+    name: &'static str,
+    dataset: &'static str,
+    grids: &'static [Grid],
+    flags: Option<Flags>,
+}
+
+/// Bands that lie alike.
+#[derive(Debug)]
+struct Grid {
+    /// File with the positions, and its variables of latitude and longitude.
+    geodetic: (&'static str, &'static str, &'static str),
+    resolution_m: f64,
+    /// How bands begin, and what follows in the names of their variables and files.
+    bands: (&'static [&'static str], &'static str),
+}
+
+/// Flags that tell clouds.
+#[derive(Debug)]
+struct Flags {
+    file: &'static str,
+    variable: &'static str,
+    /// Which of the grids they lie on.
+    grid: usize,
+    meaning: &'static Meaning,
+    bits: &'static [(&'static str, u32)],
+}
+
+const OLCI: (&str, &str, &str) = ("geo_coordinates.nc", "latitude", "longitude");
+const OLCI_BANDS: &[&str] = &[
+    "Oa01", "Oa02", "Oa03", "Oa04", "Oa05", "Oa06", "Oa07", "Oa08", "Oa09", "Oa10", "Oa11", "Oa12",
+    "Oa13", "Oa14", "Oa15", "Oa16", "Oa17", "Oa18", "Oa19", "Oa20", "Oa21",
+];
+
+/// The types that are read. Of SLSTR the nadir view: stripe A of S1–S6, the grid of S7–S9.
+const KINDS: &[Kind] = &[
+    Kind {
+        name: "OL_1_EFR",
+        dataset: "sentinel-3-olci-l1",
+        grids: &[Grid {
+            geodetic: OLCI,
+            resolution_m: 300.0,
+            bands: (OLCI_BANDS, "_radiance"),
+        }],
+        flags: None,
+    },
+    Kind {
+        name: "OL_1_ERR",
+        dataset: "sentinel-3-olci-l1",
+        grids: &[Grid {
+            geodetic: OLCI,
+            resolution_m: 1200.0,
+            bands: (OLCI_BANDS, "_radiance"),
+        }],
+        flags: None,
+    },
+    Kind {
+        name: "SL_1_RBT",
+        dataset: "sentinel-3-slstr",
+        grids: &[
+            Grid {
+                geodetic: ("geodetic_an.nc", "latitude_an", "longitude_an"),
+                resolution_m: 500.0,
+                bands: (&["S1", "S2", "S3", "S4", "S5", "S6"], "_radiance_an"),
+            },
+            Grid {
+                geodetic: ("geodetic_in.nc", "latitude_in", "longitude_in"),
+                resolution_m: 1000.0,
+                bands: (&["S7", "S8", "S9"], "_BT_in"),
+            },
+        ],
+        flags: Some(Flags {
+            file: "flags_an.nc",
+            variable: "confidence_an",
+            grid: 0,
+            meaning: &SLSTR_CONFIDENCE,
+            bits: SLSTR_CONFIDENCE_BITS,
+        }),
+    },
+];
+
+/// Opens the scene in a folder; `path` is what the user named.
+pub(super) fn open(path: &Path, folder: &Path, given: &Given) -> Result<Scene, Fault> {
+    let package = Package::folder(folder)?;
+    let manifest = manifest::read(&package.text(MANIFEST)?).map_err(|e| {
+        let what = format!("{MANIFEST} of {} cannot be used", show(path));
+        Fault::new(FaultKind::Data, what)
+            .because(e.to_string())
+            .try_("download the product again")
+    })?;
+    let kind = kind(path, &manifest)?;
+    let known = dataset(kind.dataset).expect("the names stand in earth's table of datasets");
+    agree_with_flags(path, given, (kind, &manifest))?;
+    let reader = Reader {
+        folder,
+        package: &package,
+    };
+    let mut layers = Vec::new();
+    let mut swaths = Vec::new();
+    for grid in kind.grids {
+        let (swath, found) = reader.grid(grid, kind)?;
+        swaths.push(swath);
+        layers.extend(found);
+    }
+    if layers.is_empty() {
+        return Err(
+            Fault::new(FaultKind::Data, format!("{} holds no pixels", show(path)))
+                .because("none of its bands' files is there")
+                .try_("download the whole product"),
+        );
+    }
+    let flags = match &kind.flags {
+        Some(flags) => reader.flags(flags, &swaths)?,
+        None => None,
+    };
+    layers.extend(flags.iter().map(|m| m.layer.clone()));
+    let mask = match &given.cloud_mask {
+        Some(mask) => Some(geotiff::user_mask(mask)?),
+        None => flags,
+    };
+    let has = |name: &str| layers.iter().any(|l| l.name == name);
+    let missing = known.bands.iter().map(|b| b.name).filter(|n| !has(n));
+    Ok(Scene {
+        name: name(folder, &manifest),
+        dataset: known,
+        platform: manifest.platform.clone(),
+        acquired: manifest.start,
+        source: path
+            .file_name()
+            .map(|n| n.to_string_lossy().into_owned())
+            .unwrap_or_default(),
+        delivered: package.delivered()?,
+        missing: missing.map(str::to_owned).collect(),
+        notes: Vec::new(),
+        layers,
+        mask,
+    })
+}
+
+fn kind(path: &Path, manifest: &Manifest) -> Result<&'static Kind, Fault> {
+    let found = KINDS.iter().find(|k| k.name == manifest.kind);
+    found.ok_or_else(|| {
+        let known: Vec<_> = KINDS.iter().map(|k| k.name).collect();
+        let what = format!("{} is of a type that is not read", show(path));
+        Fault::new(FaultKind::Data, what)
+            .because(format!(
+                "its manifest says {}",
+                manifest.kind.escape_debug()
+            ))
+            .because(format!("known are {}", known.join(", ")))
+            .try_("SNAP writes other products as NetCDF4-BEAM")
+    })
+}
+
+fn agree_with_flags(
+    path: &Path,
+    given: &Given,
+    (kind, manifest): (&Kind, &Manifest),
+) -> Result<(), Fault> {
+    let own = kind.dataset.to_owned();
+    agree(path, ("--dataset", given.dataset.as_ref()), (&own, &own))?;
+    let start = manifest.start.to_string();
+    agree(
+        path,
+        ("--datetime", given.acquired.as_ref()),
+        (&manifest.start, &start),
+    )
+}
+
+/// The product's name: its folder's, else what its manifest calls it.
+fn name(folder: &Path, manifest: &Manifest) -> String {
+    let strip = |n: &str| n.strip_suffix(".SEN3").unwrap_or(n).to_owned();
+    let own = folder.file_name().map(|n| strip(&n.to_string_lossy()));
+    let own = own.filter(|n| is_name(n) && n.starts_with("S3"));
+    let said = manifest.name.as_deref().map(strip).filter(|n| is_name(n));
+    own.or(said).unwrap_or_else(|| scene_name(&manifest.kind))
+}
+
+/// Opens the netCDF files of a folder.
+struct Reader<'a> {
+    folder: &'a Path,
+    package: &'a Package,
+}
+
+impl Reader<'_> {
+    fn path(&self, file: &str) -> PathBuf {
+        self.folder.join(file)
+    }
+
+    /// Places the bands of a grid and opens those that are there.
+    fn grid(&self, grid: &Grid, kind: &Kind) -> Result<(Arc<Swath>, Vec<Layer>), Fault> {
+        let (file, lat, lon) = grid.geodetic;
+        let geodetic = NetCdf::open(&self.path(file), file)?;
+        let swath = place(geodetic.size(lat)?, Ties::EACH, (&geodetic, lon, lat))?;
+        let swath = Arc::new(swath);
+        let known = dataset(kind.dataset).map_or(&[][..], |d| d.bands);
+        let (bands, rest) = grid.bands;
+        let mut layers = Vec::new();
+        for band in bands {
+            let variable = format!("{band}{rest}");
+            let file = format!("{variable}.nc");
+            let spec = known.iter().find(|s| s.name == *band);
+            let Some(spec) = spec.filter(|_| self.package.has(&file)) else {
+                continue;
+            };
+            let netcdf = NetCdf::open(&self.path(&file), &file)?;
+            let name = netcdf.gdal_path(&variable);
+            let image = Image::open_along(&name, &file, (Format::NetCdf, &swath))?;
+            layers.push(Layer {
+                resolution_m: grid.resolution_m,
+                ..measured(spec, Arc::new(image))?
+            });
+        }
+        Ok((swath, layers))
+    }
+
+    /// Opens the flags if they are there and their bits are the known ones.
+    fn flags(&self, flags: &Flags, swaths: &[Arc<Swath>]) -> Result<Option<Mask>, Fault> {
+        let Some(swath) = swaths
+            .get(flags.grid)
+            .filter(|_| self.package.has(flags.file))
+        else {
+            return Ok(None);
+        };
+        let file = NetCdf::open(&self.path(flags.file), flags.file)?;
+        if !file.has(flags.variable) || !same_bits(&file, flags.variable, flags.bits)? {
+            return Ok(None);
+        }
+        let meaning = flags.meaning;
+        let layer = Layer {
+            name: meaning.band.to_owned(),
+            ..categorical(&file, flags.variable, swath)?
+        };
+        Ok(Some(Mask { meaning, layer }))
+    }
+}
