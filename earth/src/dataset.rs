@@ -5,7 +5,9 @@
 //! *Not here*: how a product's files are read (ingest).
 
 pub mod landsat;
+pub mod modis;
 mod naip;
+mod nlcd;
 pub mod sentinel2;
 pub mod sentinel3;
 
@@ -58,7 +60,18 @@ const GENERIC: Dataset = Dataset {
 /// Every known product, sorted by name.
 pub const DATASETS: &[Dataset] = &[
     GENERIC,
+    modis::LAND_COVER,
+    modis::LEAF_AREA,
+    modis::NADIR_REFLECTANCE,
+    modis::SURFACE_REFLECTANCE,
+    modis::SNOW_COVER,
+    modis::TEMPERATURE_DAILY,
+    modis::TEMPERATURE_8_DAYS,
+    modis::VEGETATION_500M,
+    modis::VEGETATION_1KM,
+    modis::VEGETATION_250M,
     naip::NAIP,
+    nlcd::LAND_COVER,
     sentinel2::L1C,
     sentinel2::L2A,
     sentinel3::OLCI,
@@ -71,6 +84,11 @@ pub const MEANINGS: &[&Meaning] = &[
     &NON_ZERO,
     &SPECTRAL,
     &landsat::QA_PIXEL,
+    &modis::EXTRA_QC,
+    &modis::RELIABILITY,
+    &modis::SNOW_EXTENT,
+    &modis::STATE_QA,
+    &modis::TEMPERATURE_QC,
     &sentinel2::CLOUD_PROBABILITY,
     &sentinel2::SCENE_CLASSES,
     &sentinel3::IDEPIX,

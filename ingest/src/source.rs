@@ -10,11 +10,14 @@ pub mod find;
 pub mod footprint;
 pub mod geotiff;
 pub mod image;
+pub mod modis;
 pub mod netcdf;
+pub mod nlcd;
 pub mod package;
 pub mod sentinel2;
 pub mod sentinel3;
 pub mod sidecar;
+pub mod unpacked;
 pub mod xml;
 
 use std::path::{Path, PathBuf};
@@ -31,6 +34,8 @@ use self::package::Delivered;
 
 /// The readers, in the order they are asked.
 pub const SOURCES: &[&dyn Source] = &[
+    &modis::Modis,
+    &nlcd::Nlcd,
     // Sentinel-2 claims every other archive, so that one that is damaged is said to be.
     &geotiff::Packed,
     &sentinel2::Sentinel2,

@@ -86,7 +86,8 @@ pub struct Cut {
     pub assets: Vec<AssetRaster>,
     /// Bands in the order given, without statistics.
     pub bands: Vec<BandMeta>,
-    /// Pixels of all bands that are no classes or masks, without a mask.
+    /// Pixels of all bands that are no classes or masks, without a mask; of all bands where there
+    /// are only classes (land cover).
     pub counts: PixelCounts,
 }
 
@@ -157,7 +158,8 @@ impl Cut {
 }
 
 fn counts(bands: &[BandCut]) -> PixelCounts {
-    let pixels = || bands.iter().filter(|b| !b.label.categorical);
+    let measured = bands.iter().any(|b| !b.label.categorical);
+    let pixels = || bands.iter().filter(|b| !(measured && b.label.categorical));
     let sum = |count: fn(&Warped) -> u64| pixels().map(|b| count(&b.warped)).sum();
     PixelCounts {
         pixels: sum(|w| w.raster.pixels()),

@@ -3,7 +3,7 @@
 //! *Invariants*: a listed name is relative, without `..`, and names one file; declared sizes,
 //! ratios and counts are within limits, and reading checks that they were true.
 //!
-//! *Not here*: which product lies inside (`package`). Nothing is ever unpacked to disk.
+//! *Not here*: which product lies inside (`package`). Writing one file of it to disk (`unpacked`).
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -103,6 +103,11 @@ impl Archive {
             )))
         }
     }
+}
+
+/// Tells whether an archive that can be read holds a file of such a name.
+pub fn holds(path: &Path, is_it: impl Fn(&str) -> bool) -> bool {
+    Archive::open(path).is_ok_and(|archive| archive.files().any(|(name, _)| is_it(name)))
 }
 
 /// Lists an archive's files; the error says what is wrong with it.

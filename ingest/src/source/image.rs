@@ -1,12 +1,14 @@
 //! One raster file that GDAL reads: where it lies, what its bands hold, and windows of them.
 //!
-//! *Invariants*: only the driver asked for is tried; where the raster lies is known;
-//! pixels come back as delivered, without scale, offset or resampling; libraries that are not
+//! *Invariants*: only the driver asked for is tried; where the raster lies is known; pixels come
+//! back as delivered, without scale, offset or resampling, but for values outside a declared range
+//! (`Image::valid_within`), which come back as the band's one fill value; libraries that are not
 //! thread-safe are in one thread at a time.
 //!
 //! *Not here*: which files belong to a scene (the sources).
 
 mod format;
+mod product;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,6 +30,7 @@ use wire::fault::{Fault, FaultKind};
 pub use self::format::Format;
 pub(super) use self::format::alone;
 use super::footprint;
+use super::unpacked::Unpacked;
 
 /// Greatest side of a raster in pixels: a continent at 30 m; more is a hostile header.
 pub const SIDE_MAX: usize = 200_000;
@@ -47,6 +50,8 @@ pub struct Image {
     format: Format,
     /// Always there but while the image is being dropped.
     dataset: Mutex<Option<Dataset>>,
+    /// Keeps the file in being that was unpacked for this image.
+    unpacked: Option<Arc<Unpacked>>,
 }
 
 impl Drop for Image {
@@ -69,6 +74,8 @@ struct BandFacts {
     scale: Option<f64>,
     offset: Option<f64>,
     description: String,
+    /// Least and greatest value that is not "nothing", where the product declares them.
+    valid: Option<(f64, f64)>,
 }
 
 impl std::fmt::Debug for Image {
@@ -159,6 +166,7 @@ impl Image {
             bands,
             format,
             dataset: Mutex::new(Some(dataset)),
+            unpacked: None,
         })
     }
 
@@ -313,7 +321,7 @@ impl Image {
         self.facts(band).is_some_and(|f| f.signed)
     }
 
-    fn read_typed<T: GdalType + Copy>(
+    fn read_typed<T: GdalType + Pixel>(
         &self,
         band: usize,
         window: PixelWindow,
@@ -327,7 +335,9 @@ impl Image {
             .rasterband(band)
             .and_then(read);
         let buffer = buffer.map_err(|e| damaged(&self.label, &e))?;
-        Ok(buffer.into_shape_and_vec().1)
+        let mut values = buffer.into_shape_and_vec().1;
+        self.void_outside(band, &mut values);
+        Ok(values)
     }
 
     fn opened<'a>(&self, dataset: Option<&'a Dataset>) -> Result<&'a Dataset, Fault> {
@@ -375,6 +385,7 @@ fn facts(dataset: &Dataset, band: usize) -> Result<BandFacts, GdalError> {
         scale: band.scale(),
         offset: band.offset(),
         description: band.description().unwrap_or_default(),
+        valid: None,
     })
 }
 

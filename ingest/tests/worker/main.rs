@@ -14,10 +14,13 @@
 
 mod bad_input;
 mod conformance;
+mod modis;
 mod naip;
+mod nlcd;
 mod node;
 mod place;
 mod real_products;
 mod sentinel3;
 mod shelf;
 mod synthetic;
+mod warped;

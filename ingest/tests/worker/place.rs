@@ -98,6 +98,16 @@ pub(crate) fn pack(folder: &Path, to: &Path) {
     zip.finish().unwrap();
 }
 
+/// Packs single files into a zip archive, under their own names.
+pub(crate) fn pack_files(to: &Path, files: &[PathBuf]) {
+    let mut zip = zip::ZipWriter::new(std::fs::File::create(to).unwrap());
+    for file in files {
+        let name = file.file_name().unwrap().to_str().unwrap();
+        add(&mut zip, name, &std::fs::read(file).unwrap());
+    }
+    zip.finish().unwrap();
+}
+
 /// Adds a file to an archive.
 pub(crate) fn add(zip: &mut zip::ZipWriter<std::fs::File>, name: &str, bytes: &[u8]) {
     use std::io::Write;

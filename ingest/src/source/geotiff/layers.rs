@@ -16,6 +16,7 @@ use earth::split::meta::SampleType;
 use wire::fault::{Fault, FaultKind};
 
 use super::super::image::{Image, Shows};
+use super::super::nlcd::Nlcd;
 use super::super::sidecar::{Sidecar, SidecarBand};
 use super::super::{Layer, show};
 
@@ -31,6 +32,9 @@ pub(super) fn of(
     dataset: &Dataset,
     sidecar: &Sidecar,
 ) -> Result<Vec<Layer>, Fault> {
+    if dataset.name == Nlcd::DATASET {
+        return Ok(vec![Nlcd::layer(image)?]);
+    }
     let image = if dataset.name == "naip" || sidecar.bands.len() == image.bands() {
         plain(image)
     } else {

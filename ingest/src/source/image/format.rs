@@ -24,6 +24,14 @@ pub enum Format {
     Tiff,
     /// One variable of a netCDF file, by the name that GDAL gives it.
     NetCdf,
+    /// One field of an HDF4-EOS file, by the name that GDAL gives it.
+    Hdf4,
+    /// Erdas Imagine.
+    Hfa,
+    /// Portable Network Graphics.
+    Png,
+    /// JPEG.
+    Jpeg,
 }
 
 impl Format {
@@ -32,11 +40,15 @@ impl Format {
             Self::Jp2 => "JP2OpenJPEG",
             Self::Tiff => "GTiff",
             Self::NetCdf => "netCDF",
+            Self::Hdf4 => "HDF4Image",
+            Self::Hfa => "HFA",
+            Self::Png => "PNG",
+            Self::Jpeg => "JPEG",
         }
     }
 
     /// Waits until no other thread is in the format's library, where that is not thread-safe.
     pub(super) fn alone(self) -> Option<MutexGuard<'static, ()>> {
-        (self == Self::NetCdf).then(alone)
+        matches!(self, Self::NetCdf | Self::Hdf4).then(alone)
     }
 }
