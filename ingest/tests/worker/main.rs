@@ -13,6 +13,7 @@
 #![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
 mod bad_input;
+mod cloud_scores;
 mod conformance;
 mod modis;
 mod naip;

@@ -2,9 +2,9 @@
 //!
 //! A pixel is cloud as far as it is bright, white and hazy (Zhu and Woodcock 2012, Fmask: the
 //! basic test, whiteness, HOT), not green, and not snow (NDSI); or bright at 1.38 µm, where only
-//! high clouds are seen. Each test is a ramp from 0 to 1; the least of them is the likelihood.
-//! Against Sentinel-2's scene classes of a half-clouded tile: 99 % of what is called cloud is
-//! cloud, 85 % of clouds are found (thin cirrus is what is missed).
+//! high clouds are seen. Each test rises smoothly from 0 to 1 around a middle that physics
+//! suggests; the likelihood is the root of their product. How it fares against the masks that
+//! products deliver stands in `docs/EXPERIMENTS.md`.
 //!
 //! *Invariants*: 0..=1; pixels that lack a visible band are void.
 //!
@@ -33,40 +33,58 @@ pub struct Reflectances {
     pub cirrus: Option<f64>,
 }
 
+/// A test that rises from 0 to 1: 0.12 half a width below its middle, 0.88 half a width above.
+#[derive(Debug, Clone, Copy)]
+struct Rise {
+    middle: f64,
+    width: f64,
+}
+
+/// Mean visible reflectance: the ground is seldom above 0.1 but for sand, snow and cities.
+const BRIGHT: Rise = rise(0.13, 0.10);
+/// Sum of the visible bands' distances from their mean, in means: clouds are grey.
+const COLOURED: Rise = rise(0.62, 0.5);
+/// Blue above half of red: haze scatters blue, the ground reflects both alike (HOT).
+const HAZY: Rise = rise(0.065, 0.06);
+/// NDVI: leaves.
+const GREEN: Rise = rise(0.62, 0.3);
+/// NDSI: snow and clouds of ice.
+const ICY: Rise = rise(0.55, 0.3);
+/// Reflectance at 1.6 µm, where snow is dark and clouds are not.
+const BRIGHT_SWIR: Rise = rise(0.11, 0.08);
+/// Reflectance at 1.38 µm: water vapour hides the ground, high clouds lie above it.
+const CIRRUS: Rise = rise(0.008, 0.010);
+/// Least mean reflectance that is divided by: offsets make dark pixels negative.
+const MEAN_MIN: f64 = 1e-3;
+
+const fn rise(middle: f64, width: f64) -> Rise {
+    Rise { middle, width }
+}
+
+impl Rise {
+    fn at(self, value: f64) -> f64 {
+        1.0 / (1.0 + (-4.0 * (value - self.middle) / self.width).exp())
+    }
+}
+
 /// Returns the likelihood of cloud, 0..=1; `None` where a visible band is missing.
 pub fn likelihood(pixel: &Reflectances) -> Option<f64> {
     let (blue, green, red) = (pixel.blue?, pixel.green?, pixel.red?);
     let mean = (blue + green + red) / 3.0;
-    let whiteness = [blue, green, red]
-        .iter()
-        .map(|r| (r - mean).abs())
-        .sum::<f64>()
-        / mean;
-    let bright = ramp(mean, 0.06, 0.18);
-    let white = if mean > 0.0 {
-        1.0 - ramp(whiteness, 0.35, 0.9)
-    } else {
-        0.0
-    };
-    let hazy = ramp(blue - 0.5 * red, 0.03, 0.10);
-    let bare = pixel
-        .nir
-        .map_or(1.0, |nir| 1.0 - ramp(ratio(nir, red), 0.45, 0.85));
-    let thick = bright
-        .min(white)
-        .min(hazy)
-        .min(bare)
-        .min(1.0 - snow(pixel, green));
-    let thin = pixel
-        .cirrus
-        .map_or(0.0, |cirrus| ramp(cirrus, 0.006, 0.024));
-    Some(thick.max(thin))
+    let apart: f64 = [blue, green, red].iter().map(|r| (r - mean).abs()).sum();
+    let white = 1.0 - COLOURED.at(apart / mean.max(MEAN_MIN));
+    let bare = pixel.nir.map_or(1.0, |nir| 1.0 - GREEN.at(ratio(nir, red)));
+    let thick =
+        BRIGHT.at(mean) * white * HAZY.at(blue - 0.5 * red) * bare * (1.0 - snow(pixel, green));
+    let thin = pixel.cirrus.map_or(0.0, |cirrus| CIRRUS.at(cirrus));
+    Some((1.0 - (1.0 - thick) * (1.0 - thin)).sqrt())
 }
 
 /// Returns the likelihood of snow: bright green, dark short-wave infrared.
 fn snow(pixel: &Reflectances, green: f64) -> f64 {
     pixel.swir.map_or(0.0, |swir| {
-        ramp(ratio(green, swir), 0.4, 0.7).min(1.0 - ramp(swir, 0.06, 0.14))
+        let dark = 1.0 - BRIGHT_SWIR.at(swir);
+        ICY.at(ratio(green, swir)).min(dark)
     })
 }
 
@@ -77,11 +95,6 @@ fn ratio(a: f64, b: f64) -> f64 {
     } else {
         0.0
     }
-}
-
-/// Rises from 0 at `low` to 1 at `high`.
-fn ramp(value: f64, low: f64, high: f64) -> f64 {
-    ((value - low) / (high - low)).clamp(0.0, 1.0)
 }
 
 /// Returns the mask of pixels in order.
