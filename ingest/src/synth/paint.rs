@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use super::cloud::{CLOUDY, Sky};
 use super::landscape::{Ground, pixel};
 use super::noise::at;
-use super::world::{Region, Shot};
+use super::world::{Baseline, Region, Shot};
 
 /// Greatest digital number: Sentinel-2 images have 15 bits.
 pub const DN_MAX: u16 = 32_767;
@@ -223,14 +223,17 @@ fn noisy(seen: [f32; 5], seed: u64, x: usize, y: usize) -> [f32; 5] {
 }
 
 /// Returns a reflectance as a digital number; never 0, which means no-data.
+///
+/// The darkest is 1 above the offset, so that every baseline tells the same reflectances.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "clamped to 1..=32,767 before"
 )]
 fn number(reflectance: f32, offset: i32) -> u16 {
-    let rounded = (reflectance.max(0.0) * QUANTIFICATION).round() as i32 - offset;
-    rounded.clamp(1, i32::from(DN_MAX)) as u16
+    let most = i32::from(DN_MAX) + Baseline::N0400.offset();
+    let rounded = (reflectance * QUANTIFICATION).round() as i32;
+    (rounded.clamp(1, most) - offset) as u16
 }
 
 #[expect(

@@ -35,10 +35,18 @@ pub enum Baseline {
     #[value(name = "02.14")]
     #[serde(rename = "02.14")]
     N0214,
+    /// The last without them.
+    #[value(name = "03.01")]
+    #[serde(rename = "03.01")]
+    N0301,
     /// The first with `BOA_ADD_OFFSET`.
     #[value(name = "04.00")]
     #[serde(rename = "04.00")]
     N0400,
+    /// With offsets; scenes from before they came were processed again with it.
+    #[value(name = "05.00")]
+    #[serde(rename = "05.00")]
+    N0500,
 }
 
 impl Baseline {
@@ -46,15 +54,17 @@ impl Baseline {
     pub fn text(self) -> &'static str {
         match self {
             Self::N0214 => "02.14",
+            Self::N0301 => "03.01",
             Self::N0400 => "04.00",
+            Self::N0500 => "05.00",
         }
     }
 
     /// Returns what readers must add to a digital number.
     pub fn offset(self) -> i32 {
         match self {
-            Self::N0214 => 0,
-            Self::N0400 => -1000,
+            Self::N0214 | Self::N0301 => 0,
+            Self::N0400 | Self::N0500 => -1000,
         }
     }
 }

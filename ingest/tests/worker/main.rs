@@ -13,6 +13,8 @@
 #![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
 mod bad_input;
+mod baselines;
+mod classic;
 mod cloud_scores;
 mod conformance;
 mod modis;
@@ -21,6 +23,7 @@ mod nlcd;
 mod node;
 mod place;
 mod real_products;
+mod sen3;
 mod sentinel3;
 mod shelf;
 mod synthetic;
