@@ -60,6 +60,9 @@ const GENERIC: Dataset = Dataset {
 /// Every known product, sorted by name.
 pub const DATASETS: &[Dataset] = &[
     GENERIC,
+    landsat::C1_L1,
+    landsat::C2_L1,
+    landsat::C2_L2,
     modis::LAND_COVER,
     modis::LEAF_AREA,
     modis::NADIR_REFLECTANCE,
@@ -83,6 +86,8 @@ pub const DATASETS: &[Dataset] = &[
 pub const MEANINGS: &[&Meaning] = &[
     &NON_ZERO,
     &SPECTRAL,
+    &landsat::BQA,
+    &landsat::BQA_BEFORE,
     &landsat::QA_PIXEL,
     &modis::EXTRA_QC,
     &modis::RELIABILITY,
@@ -94,6 +99,15 @@ pub const MEANINGS: &[&Meaning] = &[
     &sentinel3::IDEPIX,
     &sentinel3::SLSTR_CONFIDENCE,
 ];
+
+/// Masks whose void is the product's own word on which pixels are observations: pixels under it are
+/// stored as delivered and do not count for coverage.
+const OBSERVED_BY: &[&Meaning] = &[&landsat::BQA, &landsat::BQA_BEFORE, &landsat::QA_PIXEL];
+
+/// Tells whether only pixels that a mask of that meaning sees count for coverage.
+pub fn says_what_was_observed(meaning: &Meaning) -> bool {
+    OBSERVED_BY.contains(&meaning)
+}
 
 /// Returns the product of that name.
 pub fn dataset(name: &str) -> Option<&'static Dataset> {

@@ -95,11 +95,12 @@ fn kernel(layer: &Layer) -> Kernel {
     }
 }
 
+/// Tells whether two resolutions are the same.
 #[expect(
     clippy::float_cmp,
     reason = "resolutions are declared or rounded numbers, not results"
 )]
-fn same(a: f64, b: f64) -> bool {
+pub(crate) fn same(a: f64, b: f64) -> bool {
     a == b
 }
 

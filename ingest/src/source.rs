@@ -10,6 +10,7 @@ pub mod find;
 pub mod footprint;
 pub mod geotiff;
 pub mod image;
+pub mod landsat;
 pub mod modis;
 pub mod netcdf;
 pub mod nlcd;
@@ -34,6 +35,7 @@ use self::package::Delivered;
 
 /// The readers, in the order they are asked.
 pub const SOURCES: &[&dyn Source] = &[
+    &landsat::Landsat,
     &modis::Modis,
     &nlcd::Nlcd,
     // Sentinel-2 claims every other archive, so that one that is damaged is said to be.

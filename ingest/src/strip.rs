@@ -5,10 +5,11 @@
 //!
 //! *Not here*: which cells make a strip (`plan`), what is counted (`earth::split::measure`).
 
+use earth::dataset::says_what_was_observed;
 use earth::geocode::Geocode;
 use earth::grid::Grid;
 use earth::raster::classes::ClassName;
-use earth::raster::cloud::CloudMask;
+use earth::raster::cloud::{CloudMask, Sky};
 use earth::raster::georef::PixelWindow;
 use earth::raster::pixel::Pixel;
 use earth::raster::reproject::{SourceBand, Warp, Warped};
@@ -20,7 +21,7 @@ use earth::split::meta::SampleType;
 use rayon::prelude::*;
 use wire::fault::{Fault, FaultKind};
 
-use crate::plan::{Group, Plan, grid, join, warp};
+use crate::plan::{Group, Plan, grid, join, same, warp};
 use crate::source::{Layer, Mask, Scene};
 
 /// One cell, cut and measured.
@@ -71,15 +72,31 @@ fn measured(
     mask: Option<&CloudMask>,
 ) -> CellCut {
     let bands = scene.layers.iter().zip(bands);
-    let bands = bands
-        .filter_map(|(layer, band)| Some(labelled(layer, band?)))
-        .collect();
-    let cut = Cut::assemble(bands);
+    let bands = bands.filter_map(|(layer, band)| {
+        let mut band = band?;
+        if let (Some(delivered), Some(sky)) = (&scene.mask, mask) {
+            only_observed(layer, &mut band.warped, (delivered, sky));
+        }
+        Some(labelled(layer, band))
+    });
+    let cut = Cut::assemble(bands.collect());
     let measured = measure(&cut, mask);
     CellCut {
         cell,
         cut,
         measured,
+    }
+}
+
+/// Counts no pixel that the product's own mask calls no observation; its number stays.
+fn only_observed(layer: &Layer, band: &mut Warped, (delivered, sky): (&Mask, &CloudMask)) {
+    let same_grid = same(layer.resolution_m, delivered.layer.resolution_m)
+        && sky.pixels().len() == band.valid.len();
+    if layer.categorical || !same_grid || !says_what_was_observed(delivered.meaning) {
+        return;
+    }
+    for (valid, sky) in band.valid.iter_mut().zip(sky.pixels()) {
+        *valid &= *sky != Sky::Void;
     }
 }
 

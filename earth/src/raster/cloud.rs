@@ -97,7 +97,7 @@ impl CloudMask {
 #[cfg(test)]
 mod tests {
     use super::{CloudMask, Sky};
-    use crate::dataset::landsat::QA_PIXEL;
+    use crate::dataset::landsat::{BQA, BQA_BEFORE, QA_PIXEL};
     use crate::dataset::sentinel2::{CLOUD_PROBABILITY, SCENE_CLASSES};
     use crate::raster::cloud::meaning::NON_ZERO;
     use crate::raster::reproject::Warped;
@@ -138,7 +138,8 @@ mod tests {
 
     #[test]
     fn qa_pixel_bits_name_cloud_shadow_and_snow() {
-        // 1 fill; 21824 clear; 22280 high-confidence cloud; 23888 shadow; 30048 snow; 54596 cirrus.
+        // 1 fill; 21824 clear; 22280 high-confidence cloud; 23888 shadow; 30048 snow; 54596 cirrus,
+        // which the product's own cloud cover does not count.
         let bits = warped(
             vec![1, 21_824, 22_280, 23_888, 30_048, 54_596],
             vec![true; 6],
@@ -150,8 +151,29 @@ mod tests {
             Sky::Cloud,
             Sky::Shadow,
             Sky::Snow,
-            Sky::Cloud,
+            Sky::Clear,
         ];
+        assert_eq!(found.pixels(), wanted);
+    }
+
+    #[test]
+    fn collection_1_and_what_was_before_it_have_bits_of_their_own() {
+        // 1 fill; 2720 clear; 2800 cloud; 2976 shadow; 3744 snow; 6816 cirrus.
+        let bits = warped(vec![1, 2720, 2800, 2976, 3744, 6816], vec![true; 6]);
+        let found = CloudMask::read(&bits, &BQA);
+        let wanted = [
+            Sky::Void,
+            Sky::Clear,
+            Sky::Cloud,
+            Sky::Shadow,
+            Sky::Snow,
+            Sky::Clear,
+        ];
+        assert_eq!(found.pixels(), wanted);
+        // 1 fill; 20480 clear; 53248 cloud with high confidence; 23552 snow.
+        let bits = warped(vec![1, 20_480, 53_248, 23_552], vec![true; 4]);
+        let found = CloudMask::read(&bits, &BQA_BEFORE);
+        let wanted = [Sky::Void, Sky::Clear, Sky::Cloud, Sky::Snow];
         assert_eq!(found.pixels(), wanted);
     }
 }

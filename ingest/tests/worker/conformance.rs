@@ -12,7 +12,7 @@ use earth::raster::georef::Georef;
 use earth::split::codec;
 use earth::split::meta::BandMeta;
 use ingest::plan;
-use ingest::source::Scene;
+use ingest::source::{Layer, Scene};
 
 use crate::place::{open, t29unu};
 use crate::real_products::cut_some;
@@ -25,34 +25,44 @@ fn splits_of_a_real_product_equal_gdalwarp() {
     let Some(product) = t29unu() else {
         return;
     };
+    let scene = open(&product);
+    let file = |layer: &Layer, band: &BandMeta| find(&product, layer, band);
+    equals_gdalwarp(&scene, 5, &file).check(100_000);
+}
+
+/// Compares cells of a scene with what gdalwarp makes of its delivered files.
+pub(crate) fn equals_gdalwarp(
+    scene: &Scene,
+    precision: u8,
+    file: &dyn Fn(&Layer, &BandMeta) -> PathBuf,
+) -> Totals {
+    let mut totals = Totals::default();
     if Command::new("gdalwarp").arg("--version").output().is_err() {
         eprintln!("SKIPPED: gdalwarp is absent (gdal-bin)");
-        return;
+        return totals;
     }
-    let scene = open(&product);
     let all = std::env::var_os("GLEBE_NIGHTLY").is_some();
     let step = |cells: usize| if all { 1 } else { cells.div_ceil(SAMPLE) };
-    let done = cut_some(&scene, 5, step);
-    let mut totals = Totals::default();
+    let done = cut_some(scene, precision, step);
     for waiting in &done.splits {
         let files = done.spool.read(waiting).unwrap();
-        for band in &waiting.meta.bands {
+        for (band, layer) in waiting.meta.bands.iter().zip(&scene.layers) {
             let (_, bytes) = files.iter().find(|(name, _)| *name == band.asset).unwrap();
             let raster = codec::decode(bytes, &[band.index as usize])
                 .unwrap()
                 .remove(0);
             let ours = raster.samples().to_f64();
             let grid = plan::grid(&waiting.meta.geocode, band.resolution_m).unwrap();
-            let theirs = gdalwarp(&find(&product, &scene, band), band, &Georef::from(&grid));
+            let theirs = gdalwarp(&file(layer, band), band, &Georef::from(&grid));
             totals.add(&ours, &theirs, band);
         }
     }
-    totals.check();
+    totals
 }
 
 /// What was compared so far.
 #[derive(Debug, Default)]
-struct Totals {
+pub(crate) struct Totals {
     valid: u64,
     far: u64,
     validity: u64,
@@ -63,9 +73,10 @@ impl Totals {
     fn add(&mut self, ours: &[f64], theirs: &[f64], band: &BandMeta) {
         assert_eq!(ours.len(), theirs.len());
         let near = if band.categorical { 0.0 } else { 1.0 };
+        let fill = band.fill.unwrap_or(0.0);
         for (a, b) in ours.iter().zip(theirs) {
             self.pixels += 1;
-            match (*a == 0.0, *b == 0.0) {
+            match (a.to_bits() == fill.to_bits(), b.to_bits() == fill.to_bits()) {
                 (false, false) => {
                     self.valid += 1;
                     self.far += u64::from((a - b).abs() > near);
@@ -76,7 +87,8 @@ impl Totals {
         }
     }
 
-    fn check(&self) {
+    /// Fails if more than one in a thousand pixels differs, or fewer than so many were valid.
+    pub(crate) fn check(&self, valid_min: u64) {
         let Self {
             valid,
             far,
@@ -86,15 +98,14 @@ impl Totals {
         eprintln!(
             "compared {valid} valid pixels: {far} differ by more than 1; {validity} of {pixels} in validity"
         );
-        assert!(*valid > 100_000, "{self:?}");
+        assert!(*pixels == 0 || *valid > valid_min, "{self:?}");
         assert!(*far * 1000 <= *valid, "{self:?}");
         assert!(*validity * 1000 <= *pixels, "{self:?}");
     }
 }
 
 /// Returns the delivered file of a band.
-fn find(product: &Path, scene: &Scene, band: &BandMeta) -> PathBuf {
-    let layer = scene.layers.iter().find(|l| l.name == band.name).unwrap();
+fn find(product: &Path, layer: &Layer, band: &BandMeta) -> PathBuf {
     let granule = std::fs::read_dir(product.join("GRANULE"))
         .unwrap()
         .next()
@@ -115,16 +126,9 @@ fn gdalwarp(file: &Path, band: &BandMeta, grid: &Georef) -> Vec<f64> {
     let (west, north) = corner(0.0, 0.0);
     let (east, south) = corner(f64::from(grid.width), f64::from(grid.height));
     let mut command = Command::new("gdalwarp");
-    command.args([
-        "-q",
-        "-et",
-        "0",
-        "-srcnodata",
-        "0",
-        "-dstnodata",
-        "0",
-        "-t_srs",
-    ]);
+    let fill = band.fill.unwrap_or(0.0).to_string();
+    command.args(["-q", "-et", "0", "-srcnodata", &fill, "-dstnodata", &fill]);
+    command.arg("-t_srs");
     command.arg(grid.crs.to_string());
     command.args([
         "-r",

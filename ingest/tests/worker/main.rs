@@ -17,6 +17,7 @@ mod baselines;
 mod classic;
 mod cloud_scores;
 mod conformance;
+mod landsat;
 mod modis;
 mod naip;
 mod nlcd;
