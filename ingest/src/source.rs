@@ -18,6 +18,7 @@ pub mod package;
 pub mod sentinel2;
 pub mod sentinel3;
 pub mod sidecar;
+pub mod stac;
 pub mod unpacked;
 pub mod xml;
 
@@ -36,6 +37,7 @@ use self::package::Delivered;
 /// The readers, in the order they are asked.
 pub const SOURCES: &[&dyn Source] = &[
     &landsat::Landsat,
+    &stac::StacItem,
     &modis::Modis,
     &nlcd::Nlcd,
     // Sentinel-2 claims every other archive, so that one that is damaged is said to be.
@@ -57,6 +59,16 @@ pub trait Source: Sync {
     /// not the path.
     fn offers(&self, path: &Path, _given: &Given) -> bool {
         self.claims(path)
+    }
+
+    /// Returns a path for every scene that a path lists.
+    fn scenes(&self, path: &Path) -> Result<Vec<PathBuf>, Fault> {
+        Ok(vec![path.to_owned()])
+    }
+
+    /// Returns the files beside a path that belong to its scene and are none of their own.
+    fn files(&self, _path: &Path) -> Vec<PathBuf> {
+        Vec::new()
     }
 
     /// Opens a scene.
@@ -183,7 +195,9 @@ impl Layer {
 
 /// Opens the scene at a path with the first source that claims it.
 pub fn open(path: &Path, given: &Given) -> Result<Scene, Fault> {
-    readable(path)?;
+    if !stac::is_listed(path) {
+        readable(path)?;
+    }
     match SOURCES.iter().find(|s| s.claims(path)) {
         Some(source) => source.open(path, given),
         None => Err(unknown(path)),

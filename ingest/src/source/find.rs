@@ -5,6 +5,7 @@
 //!
 //! *Not here*: opening them (`super::open`).
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use wire::fault::{Fault, FaultKind};
@@ -34,8 +35,8 @@ pub fn scenes(paths: &[PathBuf], given: &Given) -> Vec<Found> {
 }
 
 fn search(path: &Path, given: &Given, depth: usize, found: &mut Vec<Found>) -> Result<(), Fault> {
-    if SOURCES.iter().any(|s| s.claims(path)) {
-        found.push(Ok(path.to_owned()));
+    if let Some(source) = SOURCES.iter().find(|s| s.claims(path)) {
+        found.extend(source.scenes(path)?.into_iter().map(Ok));
         return Ok(());
     }
     if !path.is_dir() {
@@ -57,8 +58,12 @@ fn search(path: &Path, given: &Given, depth: usize, found: &mut Vec<Found>) -> R
     let entries = std::fs::read_dir(path).map_err(failed)?;
     let mut children: Vec<PathBuf> = entries.filter_map(|e| e.ok().map(|e| e.path())).collect();
     children.sort();
+    let parts = parts(&children, given);
     for child in children {
         let is_mask = given.cloud_mask.as_deref().is_some_and(|m| same(m, &child));
+        if is_part(&parts, &child) {
+            continue;
+        }
         // The source that would open it decides: one band of a scene is no scene.
         let source = SOURCES.iter().find(|s| s.claims(&child));
         let scene = source.is_some_and(|s| s.offers(&child, given)) && !is_mask;
@@ -68,6 +73,28 @@ fn search(path: &Path, given: &Given, depth: usize, found: &mut Vec<Found>) -> R
         }
     }
     Ok(())
+}
+
+/// Returns the files that scenes among some paths are made of, besides the paths themselves.
+fn parts(children: &[PathBuf], given: &Given) -> BTreeSet<PathBuf> {
+    let mut parts = BTreeSet::new();
+    for child in children {
+        let source = SOURCES.iter().find(|s| s.claims(child));
+        let files = source
+            .filter(|s| s.offers(child, given))
+            .map(|s| s.files(child));
+        parts.extend(
+            files
+                .into_iter()
+                .flatten()
+                .filter_map(|f| f.canonicalize().ok()),
+        );
+    }
+    parts
+}
+
+fn is_part(parts: &BTreeSet<PathBuf>, path: &Path) -> bool {
+    !parts.is_empty() && path.canonicalize().is_ok_and(|p| parts.contains(&p))
 }
 
 fn same(a: &Path, b: &Path) -> bool {

@@ -8,7 +8,7 @@
 //! the raster lies (`delivery`), its bands (`layers`).
 
 mod delivery;
-mod layers;
+pub(super) mod layers;
 pub mod naip;
 
 use std::path::{Path, PathBuf};
@@ -17,6 +17,8 @@ use std::sync::Arc;
 use earth::dataset::{Dataset, dataset};
 use earth::raster::cloud::meaning::NON_ZERO;
 use wire::fault::{Fault, FaultKind};
+
+pub(super) use self::delivery::format;
 
 use self::delivery::Delivery;
 use self::naip::Flown;
@@ -60,7 +62,7 @@ impl Source for GeoTiff {
     }
 
     fn claims(&self, path: &Path) -> bool {
-        path.is_file() && delivery::format(path).is_some()
+        path.is_file() && format(path).is_some()
     }
 
     /// Folders hold rasters of all kinds: one is meant only if its dataset can be known.
@@ -120,7 +122,7 @@ fn open(path: &Path, given: &Given) -> Result<Scene, Fault> {
 
 /// Opens a user's cloud mask.
 pub fn user_mask(path: &Path) -> Result<Mask, Fault> {
-    let image = Arc::new(open_tiff(path)?);
+    let image = Arc::new(open_raster(path)?);
     let layer = Layer {
         name: "CLOUD".to_owned(),
         common: None,
@@ -141,10 +143,11 @@ pub fn user_mask(path: &Path) -> Result<Mask, Fault> {
     })
 }
 
-fn open_tiff(path: &Path) -> Result<Image, Fault> {
+/// Opens a raster file.
+pub(super) fn open_raster(path: &Path) -> Result<Image, Fault> {
     readable(path)?;
     let name = path.file_name().map(|n| n.to_string_lossy().into_owned());
-    let format = delivery::format(path).unwrap_or(Format::Tiff);
+    let format = format(path).unwrap_or(Format::Tiff);
     Image::open(path, &name.unwrap_or_default(), format)
 }
 
@@ -210,7 +213,8 @@ fn mask_file(path: &Path, given: &Given, sidecar: &Sidecar) -> Result<Option<Pat
     }
 }
 
-fn missing(dataset: &Dataset, layers: &[Layer]) -> Vec<String> {
+/// Returns the bands of a dataset that are not among the layers.
+pub(super) fn missing(dataset: &Dataset, layers: &[Layer]) -> Vec<String> {
     let there = |name: &str| layers.iter().any(|l| l.name == name);
     let names = dataset.bands.iter().map(|b| b.name);
     names.filter(|b| !there(b)).map(str::to_owned).collect()

@@ -241,6 +241,19 @@ pub fn delivered_files(files: &[&Path]) -> Result<Delivered, Fault> {
     Ok(sum.done())
 }
 
+/// Hashes a text under a name, then single files.
+pub fn delivered_with_text(
+    (name, text): (&str, &str),
+    files: &[&Path],
+) -> Result<Delivered, Fault> {
+    let mut sum = Sum::default();
+    let mut digest = Digest::default();
+    digest.update(text.as_bytes());
+    sum.add(name, digest);
+    add_files(&mut sum, files)?;
+    Ok(sum.done())
+}
+
 fn add_files(sum: &mut Sum, files: &[&Path]) -> Result<(), Fault> {
     for path in files {
         let mut file = Digest::default();

@@ -27,5 +27,6 @@ mod real_products;
 mod sen3;
 mod sentinel3;
 mod shelf;
+mod stac;
 mod synthetic;
 mod warped;

@@ -40,7 +40,7 @@ enum Place {
 }
 
 /// Returns the format that a file's extension names, if its rasters are read.
-pub(super) fn format(path: &Path) -> Option<Format> {
+pub(in super::super) fn format(path: &Path) -> Option<Format> {
     let extension = path.extension()?.to_str()?.to_ascii_lowercase();
     match extension.as_str() {
         "tif" | "tiff" => Some(Format::Tiff),

@@ -26,7 +26,7 @@ const SENTINEL2_QUANTIFICATION: f64 = 10_000.0;
 /// Returns the layers of a raster: all its bands but one that says how opaque the others are.
 ///
 /// A side-car that describes the alpha band too, or NAIP, takes it for a band like any other.
-pub(super) fn of(
+pub(in super::super) fn of(
     path: &Path,
     image: Arc<Image>,
     dataset: &Dataset,
