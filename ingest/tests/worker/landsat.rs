@@ -81,8 +81,24 @@ fn compare(scene: &str, counts: PixelCounts, said: &Value) {
 
 #[test]
 fn cloud_shadow_snow_and_coverage_of_every_scene_are_those_of_its_quality_band() {
-    for (folder, said) in judged() {
-        let scene = open(&folder);
+    // All bands have the same edges; one of them and the quality band are enough. Every third scene
+    // of a kind in an ordinary run.
+    let step = if std::env::var_os("GLEBE_NIGHTLY").is_some() {
+        1
+    } else {
+        3
+    };
+    let (level_2, level_1): (Vec<_>, Vec<_>) = judged()
+        .into_iter()
+        .partition(|(folder, _)| folder.to_str().unwrap().contains("L2SP"));
+    for (folder, said) in level_2.into_iter().chain(level_1.into_iter().step_by(step)) {
+        let mut scene = open(&folder);
+        let red = scene
+            .layers
+            .iter()
+            .position(|l| l.common.as_deref() == Some("red"));
+        let red = scene.layers[red.unwrap()].name.clone();
+        scene.layers.retain(|l| l.categorical || l.name == red);
         // Cells that hold the whole scene: the grid of pixels of 3 km falls evenly on it then.
         let precision = if scene.layers[0].resolution_m > 1000.0 {
             1
@@ -222,8 +238,7 @@ fn what_is_wrong_with_a_scene_is_said() {
 fn splits_of_real_scenes_equal_gdalwarp() {
     let scenes = [
         ("landsat_c2/LC08_L2SP_008059_20191201_20200825_02_T1", 3),
-        ("landsat_c2/LC08_L2SP_005009_20150710_20200908_02_T2", 3),
-        ("landsat_l8ny18/LC08_L1TP_014031_20180106_20180119_01_T1", 2),
+        ("landsat_l8ny18/LC08_L1TP_014031_20180106_20180119_01_T1", 3),
     ];
     for (folder, precision) in scenes {
         let Some(folder) = real(folder) else {
