@@ -62,6 +62,13 @@ fn check(args: &Ingest) -> Result<(), Fault> {
     if let Some(text) = &args.datetime {
         crate::args::instant(text)?;
     }
+    if let Some(text) = &args.crs {
+        text.parse::<earth::crs::Crs>().map_err(|e| {
+            Fault::new(FaultKind::Usage, "--crs is no coordinate reference system")
+                .because(e.to_string())
+                .try_("--crs EPSG:3857")
+        })?;
+    }
     for path in args.paths.iter().chain(&args.cloud_mask) {
         if !path.exists() {
             return Err(
@@ -84,6 +91,8 @@ async fn command(session: &Session, args: &Ingest) -> Result<Command, Fault> {
         ("--collection", args.collection.clone()),
         ("--dataset", args.dataset.clone()),
         ("--datetime", args.datetime.clone()),
+        ("--bounds", args.bounds.clone()),
+        ("--crs", args.crs.clone()),
         (
             "--scheme",
             args.scheme

@@ -8,11 +8,14 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use earth::crs::Crs;
 use earth::geocode::Scheme;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+use crate::source::Given;
+use crate::source::bounds::Bounds;
 use crate::synth::world::Baseline;
 
 /// Decodes scenes, cuts them along cells and puts the splits.
@@ -49,6 +52,24 @@ pub struct GivenArgs {
     /// Raster whose non-zero pixels are cloud.
     #[arg(long, value_name = "FILE")]
     pub cloud_mask: Option<PathBuf>,
+    /// Outer edges of a picture that does not say where it lies: west, south, east, north.
+    #[arg(long, value_name = "W,S,E,N", allow_hyphen_values = true)]
+    pub bounds: Option<Bounds>,
+    /// System of the bounds or of a world file (EPSG:4326 if absent).
+    #[arg(long, value_name = "CRS", allow_hyphen_values = true)]
+    pub crs: Option<Crs>,
+}
+
+impl From<&GivenArgs> for Given {
+    fn from(args: &GivenArgs) -> Self {
+        Self {
+            dataset: args.dataset.clone(),
+            acquired: args.datetime,
+            cloud_mask: args.cloud_mask.clone(),
+            bounds: args.bounds,
+            crs: args.crs.clone(),
+        }
+    }
 }
 
 /// `run`.

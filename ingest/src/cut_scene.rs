@@ -30,11 +30,7 @@ pub struct Done {
 
 /// Cuts a scene.
 pub fn run(args: &CutArgs) -> Result<Done, Fault> {
-    let given = Given {
-        dataset: args.given.dataset.clone(),
-        acquired: args.given.datetime,
-        cloud_mask: args.given.cloud_mask.clone(),
-    };
+    let given = Given::from(&args.given);
     let mut scene = source::open(&args.scene, &given)?;
     keep(&mut scene, &args.bands)?;
     let collection = Collection {

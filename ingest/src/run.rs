@@ -70,11 +70,7 @@ pub async fn run(args: &RunArgs, path: &Path, events: &mut Events) -> Result<u8,
 
 /// Returns what the user says of all scenes.
 pub fn given(args: &RunArgs) -> Given {
-    Given {
-        dataset: args.given.dataset.clone(),
-        acquired: args.given.datetime,
-        cloud_mask: args.given.cloud_mask.clone(),
-    }
+    Given::from(&args.given)
 }
 
 /// Tells whether what failed one scene will fail all others.

@@ -6,6 +6,7 @@
 //! *Not here*: cells, cutting and putting (`cut_scene`, `put`).
 
 pub mod archive;
+pub mod bounds;
 pub mod find;
 pub mod footprint;
 pub mod geotiff;
@@ -25,12 +26,14 @@ pub mod xml;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use earth::crs::Crs;
 use earth::dataset::{BandSpec, Dataset};
 use earth::raster::cloud::Meaning;
 use earth::split::meta::SampleType;
 use jiff::Timestamp;
 use wire::fault::{Fault, FaultKind};
 
+use self::bounds::Bounds;
 use self::image::Image;
 use self::package::Delivered;
 
@@ -45,6 +48,7 @@ pub const SOURCES: &[&dyn Source] = &[
     &sentinel2::Sentinel2,
     &sentinel3::Sentinel3,
     &geotiff::GeoTiff,
+    &geotiff::picture::Picture,
 ];
 
 /// Reads the files of one sensor or container.
@@ -101,6 +105,10 @@ pub struct Given {
     pub acquired: Option<Timestamp>,
     /// Raster whose non-zero pixels are cloud.
     pub cloud_mask: Option<PathBuf>,
+    /// Where a picture lies: its outer edges.
+    pub bounds: Option<Bounds>,
+    /// The system of the bounds, or of a world file.
+    pub crs: Option<Crs>,
 }
 
 /// One delivered observation, opened.

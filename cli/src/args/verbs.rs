@@ -57,7 +57,7 @@ pub(crate) struct Up {
 /// `glebe ingest`.
 #[derive(Debug, Args)]
 pub(crate) struct Ingest {
-    /// Scenes: SAFE folders or zips, GeoTIFFs, or folders of them
+    /// Scenes: SAFE folders or zips, MODIS .hdf, NLCD .img, GeoTIFFs, pictures, or folders of them
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
     /// Collection to put them in [default: the dataset's name]
@@ -72,6 +72,12 @@ pub(crate) struct Ingest {
     /// Raster whose non-zero pixels are cloud
     #[arg(long, value_name = "FILE")]
     pub(crate) cloud_mask: Option<PathBuf>,
+    /// Outer edges of a PNG or JPEG, where nothing beside it says where it lies
+    #[arg(long, value_name = "W,S,E,N", allow_hyphen_values = true)]
+    pub(crate) bounds: Option<String>,
+    /// System of --bounds or of a world file [default: EPSG:4326]
+    #[arg(long, value_name = "CRS", allow_hyphen_values = true)]
+    pub(crate) crs: Option<String>,
     /// How cells are named [default: geohash]
     #[arg(long, value_enum)]
     pub(crate) scheme: Option<SchemeArg>,

@@ -86,8 +86,8 @@ pub struct Cut {
     pub assets: Vec<AssetRaster>,
     /// Bands in the order given, without statistics.
     pub bands: Vec<BandMeta>,
-    /// Pixels of all bands that are no classes or masks, without a mask; of all bands where there
-    /// are only classes (land cover).
+    /// Pixels of all bands that are no classes or masks, without a mask. Where there are only
+    /// classes (land cover): of those whose classes have names, which quality bits have not.
     pub counts: PixelCounts,
 }
 
@@ -158,8 +158,13 @@ impl Cut {
 }
 
 fn counts(bands: &[BandCut]) -> PixelCounts {
-    let measured = bands.iter().any(|b| !b.label.categorical);
-    let pixels = || bands.iter().filter(|b| !(measured && b.label.categorical));
+    let rank = |b: &BandCut| match (b.label.categorical, b.label.class_names.is_empty()) {
+        (false, _) => 0,
+        (true, false) => 1,
+        (true, true) => 2,
+    };
+    let first = bands.iter().map(rank).min();
+    let pixels = || bands.iter().filter(|b| Some(rank(b)) == first);
     let sum = |count: fn(&Warped) -> u64| pixels().map(|b| count(&b.warped)).sum();
     PixelCounts {
         pixels: sum(|w| w.raster.pixels()),

@@ -10,6 +10,7 @@
 mod delivery;
 pub(super) mod layers;
 pub mod naip;
+pub mod picture;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -95,7 +96,15 @@ fn named(path: &Path) -> Named {
 
 fn open(path: &Path, given: &Given) -> Result<Scene, Fault> {
     let sidecar = sidecar::read(path)?;
-    let delivery = delivery::open(path)?;
+    scene(path, delivery::open(path)?, (given, sidecar))
+}
+
+/// Describes a raster that is open.
+fn scene(
+    path: &Path,
+    delivery: Delivery,
+    (given, sidecar): (&Given, Sidecar),
+) -> Result<Scene, Fault> {
     let dataset = which_dataset(&delivery, given, &sidecar)?;
     let flown = sensing_time(&delivery, given, &sidecar, dataset)?;
     let mask_file = mask_file(path, given, &sidecar)?;

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use wire::fault::{Fault, FaultKind};
 
+use super::bounds::Bounds;
 use super::show;
 
 /// Greatest side-car: 512 bands of a few words.
@@ -31,6 +32,10 @@ pub struct Sidecar {
     pub platform: Option<String>,
     /// Cloud mask, a file beside this one.
     pub cloud_mask: Option<String>,
+    /// Where a picture lies: its outer edges.
+    pub bounds: Option<Bounds>,
+    /// The system of `bounds` or of a world file, `EPSG:n` or a PROJ string.
+    pub crs: Option<String>,
     /// Bands, in the file's order.
     pub bands: Vec<SidecarBand>,
 }

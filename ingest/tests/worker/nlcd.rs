@@ -136,7 +136,7 @@ fn a_system_without_a_code_and_albers_equal_gdalwarp() {
 }
 
 fn compare(scene: &Scene) {
-    let done = cut_some(scene, 5, |cells| cells.div_ceil(8));
+    let done = cut_some(scene, 5, |cells| cells.div_ceil(4));
     Totals::of(scene, &done).check(1_000);
 }
 

@@ -164,6 +164,7 @@ fn slovenia(date: &str) -> Option<Scene> {
         dataset: Some("sentinel-2-l1c".to_owned()),
         acquired: Some("2015-07-31T10:00:09Z".parse().unwrap()),
         cloud_mask: Some(mask),
+        ..Given::default()
     };
     Some(source::open(&file, &given).unwrap())
 }

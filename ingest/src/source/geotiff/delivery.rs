@@ -137,6 +137,16 @@ fn open_image(place: &Path, name: &Path) -> Result<Image, Fault> {
 }
 
 impl Delivery {
+    /// Describes a raster in a file of its own, with the files that say something of it.
+    pub(super) fn of_files(image: Arc<Image>, raster: &Path, files: Vec<PathBuf>) -> Self {
+        Self {
+            image,
+            raster: raster.to_owned(),
+            metadata: None,
+            place: Place::Files(files),
+        }
+    }
+
     /// Hashes everything delivered, some more files included.
     pub(super) fn delivered(&self, more: &[PathBuf]) -> Result<Delivered, Fault> {
         match &self.place {
