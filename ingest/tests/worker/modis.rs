@@ -171,13 +171,24 @@ fn sinusoidal_splits_equal_gdalwarp() {
         let Some(path) = real(file) else {
             return;
         };
-        let scene = open(&path);
+        let mut scene = open(&path);
+        if scene.measured().count() == 0 {
+            // Thirteen layers of land cover lie alike: two of them are compared.
+            scene.layers.truncate(2);
+        }
         let done = cut_some(&scene, precision, |_| step);
         Totals::of(&scene, &done).check(1_000);
     }
+}
+
+#[test]
+fn written_sinusoidal_splits_equal_gdalwarp() {
+    if !warped::is_here() {
+        return;
+    }
     for (file, step) in [("MOD11A1", 4), ("MCD43A4", 4), ("MYD13A1", 1)] {
         let scene = open(&written(file));
-        Totals::of(&scene, &cut_some(&scene, 4, |_| step)).check(1_000);
+        Totals::of(&scene, &cut_some(&scene, 4, |_| step)).check(300);
     }
 }
 
