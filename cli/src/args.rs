@@ -11,12 +11,14 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod selectors;
 mod verbs;
+mod wrangle;
 
 pub(crate) use selectors::{Selectors, instant, known_dataset};
 pub(crate) use verbs::{
     ClusterVerb, CollectionCreate, CollectionVerb, Get, Ingest, JobVerb, ModelPull, ModelVerb,
     NodeVerb, Place, Predict, Synth, Train, Up,
 };
+pub(crate) use wrangle::{Pairs, StepRule, Wrangle};
 
 /// A peer-to-peer store for satellite imagery that trains models where the imagery lies.
 #[derive(Debug, Parser)]
@@ -144,6 +146,8 @@ pub(crate) enum Verb {
 pub(crate) struct SearchArgs {
     #[command(flatten)]
     pub(crate) selectors: Selectors,
+    #[command(flatten)]
+    pub(crate) pairs: Pairs,
     /// Say which nodes were asked, by which index, and what they read
     #[arg(long)]
     pub(crate) explain: bool,

@@ -17,7 +17,7 @@ use earth::cube::{Cube, CubeTime};
 use serde::Serialize;
 use wire::fault::{Fault, FaultKind};
 
-pub(crate) use whole::Existing;
+pub(crate) use whole::{Existing, file as whole_file};
 
 /// What a cube is written as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]

@@ -7,8 +7,10 @@
 
 mod convert;
 mod files;
+mod pairs;
 mod report;
 pub(crate) mod slices;
+mod wrangle;
 
 use std::process::ExitCode;
 
@@ -26,10 +28,18 @@ use crate::session::Session;
 pub(crate) async fn run(session: &Session, args: Get) -> Done {
     let query = query(&args)?;
     check(&args)?;
+    if args.pairs.wanted {
+        return pairs::get(session, query, &args).await;
+    }
     let client = session.client().await?;
+    let time = query.time;
     let (hits, end) = search::collect(&client, query).await?;
     let mut report = Report::new(&session.screen, hits.len());
     match args.format.export() {
+        _ if args.wrangle.flag().is_some() => {
+            let told = (&mut report, &session.screen);
+            wrangle::get(&client, &hits, (&args, time), told).await?;
+        }
         None => files::get(&client, &hits, &args, &mut report).await?,
         Some(format) => convert::get(&client, &hits, (&args, format), &mut report).await?,
     }
@@ -43,6 +53,12 @@ pub(crate) async fn run(session: &Session, args: Get) -> Done {
 
 /// Refuses flags that change pixels where files are taken as they are.
 fn check(args: &Get) -> Result<(), Fault> {
+    if args.wrangle.with.is_empty() && !args.pairs.wanted {
+        args.pairs.alone()?;
+    }
+    if args.wrangle.flag().is_some() || args.pairs.wanted {
+        return wrangle::check(args);
+    }
     let changed = if args.bands.is_empty() {
         args.physical.then_some("--physical")
     } else {

@@ -15,6 +15,7 @@ mod ingest;
 mod job;
 mod model;
 mod node_verbs;
+mod pairs;
 mod predict;
 mod print;
 mod scenes;

@@ -5,6 +5,8 @@
 //!
 //! *Not here*: evaluation (query, node).
 
+mod pairs;
+
 use std::process::ExitCode;
 
 use futures::StreamExt as _;
@@ -26,6 +28,10 @@ const SLOTS_NAMED_MAX: usize = 12;
 
 pub(crate) async fn run(session: &Session, args: SearchArgs) -> Done {
     let query = args.selectors.query()?;
+    if args.pairs.wanted {
+        return pairs::run(session, (query, args.pairs.rule()?)).await;
+    }
+    args.pairs.alone()?;
     let client = session.client().await?;
     let mut printer = Printer::new(&session.screen);
     let end = stream(&client, query, |hit| printer.hit(&hit)).await?;

@@ -8,6 +8,7 @@
 //! *Not here*: which splits come together (cli), files of cubes (cli's `export`), bringing other
 //! grids onto this one (`raster::{resample, reproject}`).
 
+pub mod regular;
 mod stack;
 mod unite;
 

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::selectors::Selectors;
+use super::wrangle::{GET_EXAMPLES, Pairs, Wrangle};
 use crate::export::Format;
 
 /// How cells are named.
@@ -97,6 +98,7 @@ pub(crate) struct Ingest {
 
 /// `glebe get`.
 #[derive(Debug, Args)]
+#[command(after_help = GET_EXAMPLES)]
 pub(crate) struct Get {
     /// Split ids; - reads them from stdin; none takes the selectors
     #[arg(value_name = "ID")]
@@ -112,6 +114,10 @@ pub(crate) struct Get {
     /// Only these bands, by their own or common names: B04,B03 or red,green
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) bands: Vec<String>,
+    #[command(flatten)]
+    pub(crate) wrangle: Wrangle,
+    #[command(flatten)]
+    pub(crate) pairs: Pairs,
     /// Physical values (32-bit floats, NaN for fill) instead of stored numbers
     #[arg(long)]
     pub(crate) physical: bool,

@@ -43,7 +43,12 @@ pub(super) async fn get(
 }
 
 /// Downloads one split into its own folder; returns its bytes.
-async fn split(client: &Client, hit: &Hit, folder: &Path, overwrite: bool) -> Result<u64, Fault> {
+pub(super) async fn split(
+    client: &Client,
+    hit: &Hit,
+    folder: &Path,
+    overwrite: bool,
+) -> Result<u64, Fault> {
     let mut total = 0;
     for (name, asset) in &hit.assets {
         let target = folder.join(name);

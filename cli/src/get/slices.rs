@@ -124,7 +124,7 @@ fn decode(bytes: &[u8], bands: &[&BandMeta]) -> Result<Planes, codec::DecodeErro
 }
 
 /// Fetches a file and checks its hash.
-async fn bytes(
+pub(super) async fn bytes(
     client: &Client,
     hit: &Hit,
     (name, asset): (&str, &Asset),
@@ -137,13 +137,13 @@ async fn bytes(
     Err(damaged(hit, name).because("its bytes do not hash to what the index says"))
 }
 
-fn damaged(hit: &Hit, name: &str) -> Fault {
+pub(super) fn damaged(hit: &Hit, name: &str) -> Fault {
     Fault::new(FaultKind::Data, format!("{name} of {} is damaged", hit.id))
         .try_("glebe cluster verify")
 }
 
 /// Returns where a file of a split lies: the fixed grid of its cell.
-fn georef(hit: &Hit, asset: &Asset) -> Result<Georef, Fault> {
+pub(super) fn georef(hit: &Hit, asset: &Asset) -> Result<Georef, Fault> {
     let wrong =
         |e: String| Fault::new(FaultKind::Data, format!("{} lies on no grid", hit.id)).because(e);
     let geocode = Geocode::parse(hit.scheme, &hit.geocode).map_err(|e| wrong(e.to_string()))?;
@@ -161,7 +161,7 @@ fn georef(hit: &Hit, asset: &Asset) -> Result<Georef, Fault> {
 }
 
 /// Returns an error with its sources, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(next) = source {

@@ -4,6 +4,8 @@
 //!
 //! *Not here*: GeoTIFFs of others (ingest reads those with GDAL), checksums (`split::codec`).
 
+mod window;
+
 use rayon::iter::{IndexedParallelIterator, ParallelIterator};
 use rayon::slice::{ParallelSlice, ParallelSliceMut};
 

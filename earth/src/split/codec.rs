@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::geotiff::{self, BandImage, GeoTiff, Image, ReadError, WriteError};
 use crate::raster::Raster;
-use crate::raster::georef::Georef;
+use crate::raster::georef::{Georef, PixelWindow};
 use crate::raster::reproject::Kernel;
 use crate::split::codec::seal::Seal;
 use crate::split::cut::AssetRaster;
@@ -299,4 +299,16 @@ pub fn asset_name(bytes: &[u8]) -> Result<String, DecodeError> {
 /// Bytes that are not one of our GeoTIFFs, a band that is not there, damaged tiles.
 pub fn decode(bytes: &[u8], bands: &[usize]) -> Result<Vec<Raster>, DecodeError> {
     Ok(GeoTiff::open(bytes)?.decode(bytes, bands, 0)?)
+}
+
+/// Decodes a window of one band, and no more of the file than it touches.
+///
+/// # Errors
+/// As `decode`; a window that reaches over the image.
+pub fn decode_window(
+    bytes: &[u8],
+    band: usize,
+    window: PixelWindow,
+) -> Result<Raster, DecodeError> {
+    Ok(GeoTiff::open(bytes)?.decode_window(bytes, band, window)?)
 }

@@ -78,6 +78,11 @@ impl Axis {
         self.target
     }
 
+    /// Returns where the first target pixel begins, in source pixels.
+    pub fn start(&self) -> f64 {
+        self.start
+    }
+
     /// Returns the size of a target pixel in source pixels.
     pub fn step(&self) -> f64 {
         self.step
