@@ -300,6 +300,8 @@ fn folders_that_are_not_whole_are_refused_with_the_reason() {
     // Positions of another grid than the pixels'.
     std::fs::copy(folder.join("geodetic_an.nc"), &geodetic).unwrap();
     fault("latitude_in");
+    std::fs::remove_file(&geodetic).unwrap();
+    fault("lacks geodetic_in.nc");
     std::fs::write(&geodetic, whole).unwrap();
     let manifest = folder.join("xfdumanifest.xml");
     let text = std::fs::read_to_string(&manifest).unwrap();

@@ -7,8 +7,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use earth::dataset::dataset;
 use earth::dataset::sentinel3::{SLSTR_CONFIDENCE, SLSTR_CONFIDENCE_BITS};
+use earth::dataset::{Dataset, dataset};
 use earth::raster::cloud::Meaning;
 use earth::raster::swath::{Swath, Ties};
 use earth::split::collection::is_name;
@@ -125,9 +125,11 @@ pub(super) fn open(path: &Path, folder: &Path, given: &Given) -> Result<Scene, F
     let mut layers = Vec::new();
     let mut swaths = Vec::new();
     for grid in kind.grids {
-        let (swath, found) = reader.grid(grid, kind)?;
+        let swath = reader.swath(path, grid)?;
+        if let Some(swath) = &swath {
+            layers.extend(reader.layers(grid, (known, swath))?);
+        }
         swaths.push(swath);
-        layers.extend(found);
     }
     if layers.is_empty() {
         return Err(
@@ -214,39 +216,57 @@ impl Reader<'_> {
         self.folder.join(file)
     }
 
-    /// Places the bands of a grid and opens those that are there.
-    fn grid(&self, grid: &Grid, kind: &Kind) -> Result<(Arc<Swath>, Vec<Layer>), Fault> {
+    fn has(&self, grid: &Grid) -> impl Iterator<Item = (&'static str, String)> {
+        let (bands, rest) = grid.bands;
+        let all = bands.iter().map(move |b| (*b, format!("{b}{rest}")));
+        all.filter(|(_, variable)| self.package.has(&format!("{variable}.nc")))
+    }
+
+    /// Places the bands of a grid; `None` if none of them is there.
+    fn swath(&self, path: &Path, grid: &Grid) -> Result<Option<Arc<Swath>>, Fault> {
+        if self.has(grid).next().is_none() {
+            return Ok(None);
+        }
         let (file, lat, lon) = grid.geodetic;
+        if !self.package.has(file) {
+            return Err(
+                Fault::new(FaultKind::Data, format!("{} lacks {file}", show(path)))
+                    .because("where its pixels lie stands only there")
+                    .try_("download the whole product"),
+            );
+        }
         let geodetic = NetCdf::open(&self.path(file), file)?;
         let swath = place(geodetic.size(lat)?, Ties::EACH, (&geodetic, lon, lat))?;
-        let swath = Arc::new(swath);
-        let known = dataset(kind.dataset).map_or(&[][..], |d| d.bands);
-        let (bands, rest) = grid.bands;
+        Ok(Some(Arc::new(swath)))
+    }
+
+    /// Opens the bands of a grid that are there.
+    fn layers(
+        &self,
+        grid: &Grid,
+        (known, swath): (&'static Dataset, &Arc<Swath>),
+    ) -> Result<Vec<Layer>, Fault> {
         let mut layers = Vec::new();
-        for band in bands {
-            let variable = format!("{band}{rest}");
-            let file = format!("{variable}.nc");
-            let spec = known.iter().find(|s| s.name == *band);
-            let Some(spec) = spec.filter(|_| self.package.has(&file)) else {
+        for (band, variable) in self.has(grid) {
+            let Some(spec) = known.bands.iter().find(|s| s.name == band) else {
                 continue;
             };
+            let file = format!("{variable}.nc");
             let netcdf = NetCdf::open(&self.path(&file), &file)?;
             let name = netcdf.gdal_path(&variable);
-            let image = Image::open_along(&name, &file, (Format::NetCdf, &swath))?;
+            let image = Image::open_along(&name, &file, (Format::NetCdf, swath))?;
             layers.push(Layer {
                 resolution_m: grid.resolution_m,
                 ..measured(spec, Arc::new(image))?
             });
         }
-        Ok((swath, layers))
+        Ok(layers)
     }
 
     /// Opens the flags if they are there and their bits are the known ones.
-    fn flags(&self, flags: &Flags, swaths: &[Arc<Swath>]) -> Result<Option<Mask>, Fault> {
-        let Some(swath) = swaths
-            .get(flags.grid)
-            .filter(|_| self.package.has(flags.file))
-        else {
+    fn flags(&self, flags: &Flags, swaths: &[Option<Arc<Swath>>]) -> Result<Option<Mask>, Fault> {
+        let swath = swaths.get(flags.grid).and_then(Option::as_ref);
+        let Some(swath) = swath.filter(|_| self.package.has(flags.file)) else {
             return Ok(None);
         };
         let file = NetCdf::open(&self.path(flags.file), flags.file)?;
