@@ -303,6 +303,12 @@ impl Image {
 
     /// Returns which pixels of a window hold something, where a mask or alpha band says so.
     pub fn read_mask(&self, band: usize, window: PixelWindow) -> Result<Option<Vec<bool>>, Fault> {
+        // GDAL takes an alpha band for a mask only behind one band or three.
+        let alpha = (1..=self.bands()).find(|b| self.shows(*b) == Shows::Alpha);
+        if let Some(alpha) = alpha.filter(|a| *a != band) {
+            let opaque = self.read(alpha, window)?.samples().to_f64();
+            return Ok(Some(opaque.into_iter().map(|a| a.abs() > 0.0).collect()));
+        }
         if !self.facts(band).is_some_and(|f| f.masked) {
             return Ok(None);
         }

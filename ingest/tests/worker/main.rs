@@ -30,5 +30,6 @@ mod sentinel3;
 mod shelf;
 mod stac;
 mod synthetic;
+mod tiffs;
 mod walkthrough;
 mod warped;
