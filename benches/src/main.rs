@@ -8,6 +8,7 @@
 mod ingest;
 mod process;
 mod query;
+mod read;
 mod row;
 mod startup;
 mod train;
@@ -30,6 +31,8 @@ enum Name {
     Ingest,
     /// Milliseconds a query, embedded and over three nodes
     Query,
+    /// Pixels a second from stored splits to 32-bit values, beside rasterio on the same files
+    Read,
     /// Samples a second of the NDVI recipe
     Train,
 }
@@ -76,6 +79,7 @@ fn run(args: Args) -> Result<()> {
             Name::Startup => startup::run(&bench)?,
             Name::Ingest => ingest::run(&bench)?,
             Name::Query => query::run(&bench)?,
+            Name::Read => read::run(&bench)?,
             Name::Train => train::run(&bench)?,
         };
         report.rows.extend(rows);

@@ -1,7 +1,7 @@
 //! Files from a node to disk.
 //!
 //! *Invariants*: a file appears under its name only when it is whole and its hash is right; it is
-//! never held in memory.
+//! never held in memory; nothing is left of one that failed.
 //!
 //! *Not here*: which files (the verbs).
 
@@ -13,6 +13,8 @@ use futures::StreamExt as _;
 use wire::client::ByteStream;
 use wire::fault::{Fault, FaultKind};
 
+use crate::export::Partial;
+
 /// Writes a stream into `folder/name` and checks its BLAKE3 (hex); returns its bytes.
 pub(crate) async fn file(
     mut stream: ByteStream,
@@ -20,10 +22,10 @@ pub(crate) async fn file(
     name: &str,
     blake3: &str,
 ) -> Result<u64, Fault> {
-    std::fs::create_dir_all(folder).map_err(|e| unwritable(folder, &e))?;
-    let temporary = folder.join(format!(".{name}.part"));
-    let unwritable = |e: std::io::Error| unwritable(&temporary, &e);
-    let mut out = File::create(&temporary).map_err(unwritable)?;
+    let target = folder.join(name);
+    let partial = Partial::beside(&target)?;
+    let unwritable = |e: std::io::Error| unwritable(&target, &e);
+    let mut out = File::create(partial.path()).map_err(unwritable)?;
     let mut hasher = blake3::Hasher::new();
     let mut total = 0;
     while let Some(chunk) = stream.next().await {
@@ -37,7 +39,8 @@ pub(crate) async fn file(
             .because("its bytes do not hash to what the index says")
             .try_("glebe cluster verify"));
     }
-    std::fs::rename(&temporary, folder.join(name)).map_err(unwritable)?;
+    drop(out);
+    std::fs::rename(partial.path(), &target).map_err(unwritable)?;
     Ok(total)
 }
 

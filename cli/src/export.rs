@@ -6,9 +6,12 @@
 //! *Not here*: which cubes (the verbs), the splits' own files (`download`).
 
 mod cog;
+mod hdf5;
 mod npy;
 mod npz;
+mod png;
 mod whole;
+mod zarr;
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +20,9 @@ use earth::cube::{Cube, CubeTime};
 use serde::Serialize;
 use wire::fault::{Fault, FaultKind};
 
-pub(crate) use whole::{Existing, file as whole_file};
+pub(crate) use hdf5::Keyed;
+pub(crate) use png::{Stretch, rank};
+pub(crate) use whole::{Existing, Partial, file as whole_file, taken};
 
 /// What a cube is written as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
@@ -29,6 +34,12 @@ pub(crate) enum Format {
     Npy,
     /// NumPy arrays: data, mask, times, bands and where it lies
     Npz,
+    /// Quick-look picture, one for each time
+    Png,
+    /// Zarr v3 cube: a folder that xarray opens
+    Zarr,
+    /// HDF5 with the keys data_10m, data_20m, data_60m, classes
+    Hdf5,
 }
 
 impl Format {
@@ -46,12 +57,15 @@ impl Format {
             Self::Cog => &["tif", "tiff"],
             Self::Npy => &["npy"],
             Self::Npz => &["npz"],
+            Self::Png => &["png"],
+            Self::Zarr => &["zarr"],
+            Self::Hdf5 => &["h5", "hdf5"],
         }
     }
 
     /// Tells whether all dates of a cell belong into one file, because it says which is which.
     pub(crate) fn gathers_dates(self) -> bool {
-        matches!(self, Self::Npz)
+        matches!(self, Self::Npz | Self::Zarr | Self::Hdf5)
     }
 
     /// Returns the usual extension.
@@ -84,28 +98,93 @@ pub(crate) fn write(
     existing: Existing,
 ) -> Result<Written, Fault> {
     check_name(target, format)?;
-    let mut files = Vec::new();
-    let mut bytes = 0;
-    let mut put = |path: PathBuf, content: &[u8]| -> Result<(), Fault> {
-        bytes += whole::file(&path, existing, content)?;
-        files.push(path);
-        Ok(())
-    };
+    let united = || cube.united();
     match format {
         Format::Cog => {
-            let united = cube.united();
-            for (time, path) in paths(&united, target).into_iter().enumerate() {
-                put(path, &cog::encode(&united, time)?)?;
-            }
+            let united = united();
+            let encode = |time| cog::encode(&united, time);
+            each_time(cube, (target, format), existing, encode)
         }
-        Format::Npy => put(target.to_owned(), &npy::encode(&cube.united()))?,
-        Format::Npz => put(target.to_owned(), &npz::encode(&cube.united())?)?,
+        Format::Png => {
+            let mut stretch = Stretch::new();
+            stretch.see(cube);
+            pictures(cube, target, (&stretch.settled(), existing))
+        }
+        Format::Npy => one(target, format, existing, &npy::encode(&united())),
+        Format::Npz => one(target, format, existing, &npz::encode(&united())?),
+        Format::Hdf5 => grids(&[("super".to_owned(), cube)], target, existing),
+        Format::Zarr => {
+            zarr::check(cube)?;
+            let existing = (existing, "zarr.json");
+            let bytes = whole::folder(target, existing, |folder| zarr::fill(cube, folder))?;
+            Ok(Written {
+                files: vec![target.to_owned()],
+                format,
+                bytes,
+            })
+        }
     }
+}
+
+/// Writes a picture of each time with a stretch that others may share.
+///
+/// # Errors
+/// As `write`.
+pub(crate) fn pictures(
+    cube: &Cube,
+    target: &Path,
+    (stretch, existing): (&Stretch, Existing),
+) -> Result<Written, Fault> {
+    check_name(target, Format::Png)?;
+    let encode = |time| png::encode(cube, time, stretch);
+    each_time(cube, (target, Format::Png), existing, encode)
+}
+
+/// Writes the grids of one cell into one HDF5 file; keys are `10m`, `20m`, … or `super`.
+///
+/// # Errors
+/// As `write`.
+pub(crate) fn grids(
+    cubes: &[Keyed<'_>],
+    target: &Path,
+    existing: Existing,
+) -> Result<Written, Fault> {
+    check_name(target, Format::Hdf5)?;
+    one(target, Format::Hdf5, existing, &hdf5::encode(cubes)?)
+}
+
+/// Writes one file.
+fn one(
+    target: &Path,
+    format: Format,
+    existing: Existing,
+    content: &[u8],
+) -> Result<Written, Fault> {
+    let bytes = whole::file(target, existing, content)?;
     Ok(Written {
-        files,
+        files: vec![target.to_owned()],
         format,
         bytes,
     })
+}
+
+/// Writes a file for each time.
+fn each_time(
+    cube: &Cube,
+    (target, format): (&Path, Format),
+    existing: Existing,
+    encode: impl Fn(usize) -> Result<Vec<u8>, Fault>,
+) -> Result<Written, Fault> {
+    let mut made = Written {
+        files: Vec::new(),
+        format,
+        bytes: 0,
+    };
+    for (time, path) in paths(cube, target).into_iter().enumerate() {
+        made.bytes += whole::file(&path, existing, &encode(time)?)?;
+        made.files.push(path);
+    }
+    Ok(made)
 }
 
 /// Refuses a name that says another format.

@@ -8,6 +8,7 @@
 mod convert;
 mod files;
 mod pairs;
+mod pictures;
 mod report;
 pub(crate) mod slices;
 mod wrangle;
@@ -21,6 +22,7 @@ use wire::search::SearchEnd;
 
 use crate::Done;
 use crate::args::Get;
+use crate::export::Format;
 use crate::get::report::Report;
 use crate::search;
 use crate::session::Session;
@@ -41,6 +43,7 @@ pub(crate) async fn run(session: &Session, args: Get) -> Done {
             wrangle::get(&client, &hits, (&args, time), told).await?;
         }
         None => files::get(&client, &hits, &args, &mut report).await?,
+        Some(Format::Png) => pictures::get(&client, &hits, &args, &mut report).await?,
         Some(format) => convert::get(&client, &hits, (&args, format), &mut report).await?,
     }
     let code = report.finish();

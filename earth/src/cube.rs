@@ -80,7 +80,11 @@ impl From<&BandMeta> for CubeBand {
             scale: band.scale,
             offset: band.offset,
             categorical: band.categorical,
-            classes: BTreeMap::new(),
+            classes: band
+                .class_names
+                .iter()
+                .map(|class| (class.value, class.name.clone()))
+                .collect(),
         }
     }
 }

@@ -13,8 +13,9 @@ mod overview;
 mod predictor;
 mod read;
 mod tile;
+mod window;
 
-pub use read::{GeoTiff, ReadError};
+pub use read::{GeoTiff, Physical, ReadError};
 
 use crate::crs::Crs;
 use crate::geotiff::directory::{Extras, lay_out};

@@ -137,6 +137,12 @@ pub(crate) enum GetFormat {
     Npy,
     /// NumPy arrays with mask, times, bands and place: all dates of a cell
     Npz,
+    /// Quick-look picture, one a split, all with one stretch
+    Png,
+    /// Zarr v3 cube that xarray opens, one a cell and resolution, all dates
+    Zarr,
+    /// HDF5 with data_10m, data_20m, data_60m, classes, one a cell, all dates
+    Hdf5,
 }
 
 impl GetFormat {
@@ -147,6 +153,9 @@ impl GetFormat {
             Self::Cog => Some(Format::Cog),
             Self::Npy => Some(Format::Npy),
             Self::Npz => Some(Format::Npz),
+            Self::Png => Some(Format::Png),
+            Self::Zarr => Some(Format::Zarr),
+            Self::Hdf5 => Some(Format::Hdf5),
         }
     }
 }

@@ -42,14 +42,89 @@ pub(crate) fn file(target: &Path, existing: Existing, content: &[u8]) -> Result<
     Ok(content.len() as u64)
 }
 
+/// Fills a folder; returns the bytes of its files. A folder is replaced only if it holds `mark`.
+pub(crate) fn folder(
+    target: &Path,
+    (existing, mark): (Existing, &str),
+    fill: impl FnOnce(&Path) -> std::io::Result<()>,
+) -> Result<u64, Fault> {
+    let partial = Partial::beside(target)?;
+    let fault = |e: std::io::Error| unwritable(target, &e);
+    std::fs::create_dir(&partial.0).map_err(fault)?;
+    fill(&partial.0).map_err(fault)?;
+    let bytes = bytes_below(&partial.0).map_err(fault)?;
+    if !target.exists() {
+        std::fs::rename(&partial.0, target).map_err(fault)?;
+        return Ok(bytes);
+    }
+    if target.is_dir() && same_tree(&partial.0, target).map_err(fault)? {
+        return Ok(bytes);
+    }
+    if existing == Existing::Keep || !target.join(mark).is_file() {
+        return Err(taken(target));
+    }
+    // The old folder steps aside for a moment: a rename cannot replace a folder that holds files.
+    let old = Partial(partial.0.with_extension("old"));
+    std::fs::rename(target, &old.0).map_err(fault)?;
+    std::fs::rename(&partial.0, target).map_err(fault)?;
+    Ok(bytes)
+}
+
+/// Returns the bytes of all files below a folder.
+fn bytes_below(folder: &Path) -> std::io::Result<u64> {
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        bytes += if entry.file_type()?.is_dir() {
+            bytes_below(&entry.path())?
+        } else {
+            entry.metadata()?.len()
+        };
+    }
+    Ok(bytes)
+}
+
+/// Tells whether two folders hold the same files.
+fn same_tree(a: &Path, b: &Path) -> std::io::Result<bool> {
+    let names = |folder: &Path| -> std::io::Result<Vec<std::ffi::OsString>> {
+        let entries = std::fs::read_dir(folder)?;
+        let mut names = entries
+            .map(|e| Ok(e?.file_name()))
+            .collect::<std::io::Result<Vec<_>>>()?;
+        names.sort();
+        Ok(names)
+    };
+    let found = names(a)?;
+    if found != names(b)? {
+        return Ok(false);
+    }
+    for name in found {
+        let (a, b) = (a.join(&name), b.join(&name));
+        let same = match (a.is_dir(), b.is_dir()) {
+            (true, true) => same_tree(&a, &b)?,
+            (false, false) => holds(&b, &std::fs::read(&a)?)?,
+            _ => false,
+        };
+        if !same {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 fn refuse_other(target: &Path, existing: Existing) -> Result<(), Fault> {
     if existing == Existing::Replace && !target.is_dir() {
         return Ok(());
     }
+    Err(taken(target))
+}
+
+/// Returns the fault of a name under which something else lies.
+pub(crate) fn taken(target: &Path) -> Fault {
     let what = format!("{} exists", target.display());
-    Err(Fault::new(FaultKind::Refused, what)
+    Fault::new(FaultKind::Refused, what)
         .because("it holds something else, and is not written over unasked")
-        .try_("--overwrite, or another -O"))
+        .try_("--overwrite, or another -O")
 }
 
 /// Tells whether a file holds exactly these bytes.
@@ -72,10 +147,16 @@ fn holds(path: &Path, content: &[u8]) -> std::io::Result<bool> {
 
 /// A name beside the target's, and whatever lies under it until it is renamed.
 #[derive(Debug)]
-struct Partial(PathBuf);
+pub(crate) struct Partial(PathBuf);
 
 impl Partial {
-    fn beside(target: &Path) -> Result<Self, Fault> {
+    /// Returns the name to write under.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Makes the target's folder and a name in it that nobody else writes under.
+    pub(crate) fn beside(target: &Path) -> Result<Self, Fault> {
         let folder = target.parent().filter(|p| !p.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new("."));
         std::fs::create_dir_all(folder).map_err(|e| unwritable(folder, &e))?;

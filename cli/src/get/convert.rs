@@ -1,22 +1,21 @@
 //! Splits written as another format: each by itself, or the dates of a cell as one cube.
 //!
 //! Names in the folder: `COLLECTION+SCENE~CELL_r10.EXT` for one split's bands of 10 m,
-//! `COLLECTION~CELL_r10.EXT` for all dates of a cell.
+//! `COLLECTION~CELL_r10.EXT` for all dates of a cell, `COLLECTION~CELL.h5` for all resolutions too.
 //!
 //! *Invariants*: names depend on nothing but the split and the format.
 //!
-//! *Not here*: bytes of formats (`export`), cubes with regular steps.
+//! *Not here*: bytes of formats (`export`), pictures (`pictures`), cubes with regular steps.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
-use earth::cube::{Slice, stack};
+use earth::cube::{Cube, Slice, stack};
 use wire::client::Client;
 use wire::fault::{Fault, FaultKind};
 use wire::hit::Hit;
 
 use crate::args::Get;
-use crate::export::{self, Existing, Format};
+use crate::export::{self, Existing, Format, Keyed, Written};
 use crate::get::report::{Made, Report};
 use crate::get::slices::{GridSlice, Wanted, fetch};
 use crate::get::stem;
@@ -119,12 +118,7 @@ impl Job<'_> {
 
     /// Stacks slices of each resolution and writes them.
     fn cubes(&self, name: &str, slices: Vec<GridSlice>) -> Result<Made, Fault> {
-        let mut made = Made {
-            splits: Vec::new(),
-            format: format!("{:?}", self.format).to_lowercase(),
-            files: Vec::new(),
-            bytes: 0,
-        };
+        let mut cubes = Vec::new();
         for (resolution, slices) in by_resolution(slices) {
             let cube = stack(slices).map_err(|e| unstackable(name).because(e.to_string()))?;
             let cube = if self.args.physical {
@@ -132,31 +126,49 @@ impl Job<'_> {
             } else {
                 cube
             };
-            let target = self.target(name, &resolution);
-            let written = export::write(&cube, &target, self.format, self.existing())?;
-            made.files.extend(written.files);
-            made.bytes += written.bytes;
+            cubes.push((resolution, cube));
         }
-        if made.files.is_empty() {
+        if cubes.is_empty() {
             let what = format!("{name} has none of the wanted bands");
             return Err(Fault::new(FaultKind::Nothing, what).try_("other --bands"));
+        }
+        let mut made = Made {
+            splits: Vec::new(),
+            format: format!("{:?}", self.format).to_lowercase(),
+            files: Vec::new(),
+            bytes: 0,
+        };
+        for written in self.files(name, &cubes)? {
+            made.files.extend(written.files);
+            made.bytes += written.bytes;
         }
         Ok(made)
     }
 
-    fn existing(&self) -> Existing {
-        if self.args.overwrite {
-            Existing::Replace
-        } else {
-            Existing::Keep
-        }
-    }
-
-    fn target(&self, name: &str, resolution: &str) -> PathBuf {
+    /// Writes a file for each resolution, or one for all where the format has keys.
+    fn files(&self, name: &str, cubes: &[(String, Cube)]) -> Result<Vec<Written>, Fault> {
+        let existing = existing(self.args);
         let extension = self.format.extension();
-        self.args
-            .out
-            .join(format!("{name}_r{resolution}.{extension}"))
+        let target = |end: &str| self.args.out.join(format!("{name}{end}.{extension}"));
+        if self.format == Format::Hdf5 {
+            let key = |(resolution, cube)| (format!("{resolution}m"), cube);
+            let keyed: Vec<Keyed<'_>> = cubes.iter().map(|(r, c)| key((r, c))).collect();
+            return Ok(vec![export::grids(&keyed, &target(""), existing)?]);
+        }
+        let each = cubes.iter().map(|(resolution, cube)| {
+            let target = target(&format!("_r{resolution}"));
+            export::write(cube, &target, self.format, existing)
+        });
+        each.collect()
+    }
+}
+
+/// Returns what becomes of files that are there.
+pub(super) fn existing(args: &Get) -> Existing {
+    if args.overwrite {
+        Existing::Replace
+    } else {
+        Existing::Keep
     }
 }
 

@@ -7,11 +7,12 @@
 use std::path::Path;
 
 use wire::client::Client;
-use wire::fault::{Fault, FaultKind};
+use wire::fault::Fault;
 use wire::hit::Hit;
 
 use crate::args::Get;
 use crate::download;
+use crate::export;
 use crate::get::report::{Made, Report};
 use crate::get::stem;
 
@@ -57,17 +58,11 @@ pub(super) async fn split(
                 total += asset.bytes;
                 continue;
             }
-            Some(false) if !overwrite => return Err(exists(&target)),
+            Some(false) if !overwrite => return Err(export::taken(&target)),
             Some(false) | None => {}
         }
         let stream = client.asset(&hit.id, name).await?;
         total += download::file(stream, folder, name, &asset.blake3).await?;
     }
     Ok(total)
-}
-
-fn exists(target: &Path) -> Fault {
-    Fault::new(FaultKind::Refused, format!("{} exists", target.display()))
-        .because("it holds something else, and is not written over unasked")
-        .try_("--overwrite, or another -O")
 }

@@ -16,6 +16,7 @@ mod bad_input;
 mod embedded;
 mod harness;
 mod manners;
+mod outputs;
 mod real_imagery;
 mod resume;
 mod three_nodes;

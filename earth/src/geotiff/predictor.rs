@@ -1,6 +1,6 @@
 //! Predictors of TIFF: what is stored instead of samples so that they compress well.
 //!
-//! *Invariants*: `undo` gives back the very bits that `apply` took, for every sample type.
+//! *Invariants*: `undo_row` gives back the very bits that `apply` took, for every sample type.
 //!
 //! *Not here*: compression (`tile`).
 
@@ -40,23 +40,21 @@ pub(super) fn apply<T: Pixel>(samples: &[T], width: usize) -> Vec<u8> {
     bytes
 }
 
-/// Returns the samples of stored bytes.
-pub(super) fn undo<T: Pixel>(bytes: &[u8], width: usize) -> Vec<T> {
+/// Undoes `apply` for one row: as many samples as `out` holds, of a row of `stored` bytes.
+pub(super) fn undo_row<T: Pixel>(stored: &[u8], out: &mut [T]) {
     let size = size_of::<T>();
-    let mut samples = Vec::with_capacity(bytes.len() / size);
-    for row in bytes.chunks(width * size) {
-        if T::INTEGER {
-            let mut before = T::default();
-            for part in row.chunks_exact(size) {
-                before = T::get_bytes(part).plus(before);
-                samples.push(before);
-            }
-        } else {
-            let plain = sum_bytes(row, size);
-            samples.extend(plain.chunks_exact(size).map(T::get_bytes));
+    if T::INTEGER {
+        let mut before = T::default();
+        for (part, out) in stored.chunks_exact(size).zip(out) {
+            before = T::get_bytes(part).plus(before);
+            *out = before;
+        }
+    } else {
+        let plain = sum_bytes(stored, size);
+        for (part, out) in plain.chunks_exact(size).zip(out) {
+            *out = T::get_bytes(part);
         }
     }
-    samples
 }
 
 /// Groups the bytes of floats by significance, highest first, and takes differences.
@@ -91,7 +89,17 @@ fn sum_bytes(stored: &[u8], size: usize) -> Vec<u8> {
 mod tests {
     use proptest::prelude::{any, prop, prop_assert_eq, proptest};
 
-    use super::{apply, undo};
+    use super::{apply, undo_row};
+    use crate::raster::pixel::Pixel;
+
+    fn undo<T: Pixel>(bytes: &[u8], width: usize) -> Vec<T> {
+        let mut samples = vec![T::default(); bytes.len() / size_of::<T>()];
+        let rows = bytes.chunks(width * size_of::<T>());
+        for (row, out) in rows.zip(samples.chunks_mut(width)) {
+            undo_row(row, out);
+        }
+        samples
+    }
 
     proptest! {
         #[test]

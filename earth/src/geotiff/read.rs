@@ -4,15 +4,15 @@
 //!
 //! *Not here*: GeoTIFFs of others (ingest reads those with GDAL), checksums (`split::codec`).
 
-mod window;
-
-use rayon::iter::{IndexedParallelIterator, ParallelIterator};
-use rayon::slice::{ParallelSlice, ParallelSliceMut};
+use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
+use rayon::slice::ParallelSliceMut;
 
 use crate::geotiff::directory::{SEPARATE, ZSTD, format_of, tag};
 use crate::geotiff::predictor::predictor_of;
-use crate::geotiff::tile::{Shape, TILE_STEP, decompress, place};
+use crate::geotiff::tile::{Shape, TILE_STEP};
+use crate::geotiff::window::Strips;
 use crate::geotiff::{BANDS_MAX, SIDE_MAX, TILE_MAX};
+use crate::raster::georef::PixelWindow;
 use crate::raster::pixel::Pixel;
 use crate::raster::{Raster, Samples};
 use crate::split::meta::SampleType;
@@ -51,6 +51,14 @@ pub enum ReadError {
         band: usize,
         /// The bands of the file.
         bands: usize,
+    },
+    /// A window that leaves the image.
+    #[error("the window leaves the image of {width} x {height} pixels")]
+    Window {
+        /// Columns of the image.
+        width: u32,
+        /// Rows of the image.
+        height: u32,
     },
     /// A tile is damaged.
     #[error("tile {0} is damaged")]
@@ -140,15 +148,71 @@ impl<'a> GeoTiff<'a> {
         bands: &[usize],
         level: usize,
     ) -> Result<Vec<Raster>, ReadError> {
-        let picture = self
-            .levels
-            .get(level)
-            .ok_or(ReadError::Limit("the level"))?;
-        bands
-            .iter()
-            .map(|band| picture.band(bytes, *band))
-            .collect()
+        let picture = self.level(level)?;
+        let whole = picture.whole();
+        let band = |band: &usize| picture.raster(bytes, *band, whole);
+        bands.par_iter().map(band).collect()
     }
+
+    /// Decodes a window of a band at full resolution; only the tiles that it touches are unpacked.
+    ///
+    /// # Errors
+    /// As `decode`; a window that leaves the image.
+    pub fn decode_window(
+        &self,
+        bytes: &[u8],
+        band: usize,
+        window: PixelWindow,
+    ) -> Result<Raster, ReadError> {
+        self.level(0)?.raster(bytes, band, window)
+    }
+
+    /// Decodes a window of bands as 32-bit physical values, band after band, row by row; fill is
+    /// NaN. No array of stored numbers is made on the way.
+    ///
+    /// # Errors
+    /// As `decode_window`.
+    pub fn physical(
+        &self,
+        bytes: &[u8],
+        bands: &[Physical],
+        window: PixelWindow,
+    ) -> Result<Vec<f32>, ReadError> {
+        let picture = self.level(0)?;
+        let plane = window.width as usize * window.height as usize;
+        if (plane * bands.len() * size_of::<f32>()) as u64 > BAND_BYTES_MAX {
+            return Err(ReadError::Limit("the size of the decoded bands"));
+        }
+        // Slices are found before anything is allocated: a short file costs nothing.
+        let found: Vec<_> = bands
+            .iter()
+            .map(|b| picture.strips(bytes, b.band, window))
+            .collect::<Result<_, _>>()?;
+        let mut values = vec![0.0; plane * bands.len()];
+        values
+            .par_chunks_mut(plane.max(1))
+            .zip(found)
+            .zip(bands)
+            .try_for_each(|((out, strips), band)| picture.physical(strips, band, out))?;
+        Ok(values)
+    }
+
+    fn level(&self, level: usize) -> Result<&Picture, ReadError> {
+        self.levels.get(level).ok_or(ReadError::Limit("the level"))
+    }
+}
+
+/// A band to read as physical values: stored value × scale + offset.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Physical {
+    /// Its place in the file, from 0.
+    pub band: usize,
+    /// See above.
+    pub scale: f64,
+    /// See above.
+    pub offset: f64,
+    /// The stored value that means "nothing".
+    pub fill: Option<f64>,
 }
 
 /// What one directory says.
@@ -162,53 +226,75 @@ struct Picture {
 }
 
 impl Picture {
-    fn band(&self, bytes: &[u8], band: usize) -> Result<Raster, ReadError> {
+    fn whole(&self) -> PixelWindow {
+        PixelWindow {
+            column: 0,
+            row: 0,
+            width: self.shape.width,
+            height: self.shape.height,
+        }
+    }
+
+    fn raster(&self, bytes: &[u8], band: usize, window: PixelWindow) -> Result<Raster, ReadError> {
+        let strips = self.strips(bytes, band, window)?;
+        let samples = match self.kind {
+            SampleType::U8 => Samples::U8(strips.samples()?),
+            SampleType::U16 => Samples::U16(strips.samples()?),
+            SampleType::I16 => Samples::I16(strips.samples()?),
+            SampleType::U32 => Samples::U32(strips.samples()?),
+            SampleType::I32 => Samples::I32(strips.samples()?),
+            SampleType::F32 => Samples::F32(strips.samples()?),
+            SampleType::F64 => Samples::F64(strips.samples()?),
+        };
+        Raster::new(window.width, window.height, samples).map_err(|_| ReadError::Limit("the image"))
+    }
+
+    fn physical(
+        &self,
+        strips: Strips<'_>,
+        band: &Physical,
+        out: &mut [f32],
+    ) -> Result<(), ReadError> {
+        match self.kind {
+            SampleType::U8 => strips.physical::<u8>(band, out),
+            SampleType::U16 => strips.physical::<u16>(band, out),
+            SampleType::I16 => strips.physical::<i16>(band, out),
+            SampleType::U32 => strips.physical::<u32>(band, out),
+            SampleType::I32 => strips.physical::<i32>(band, out),
+            SampleType::F32 => strips.physical::<f32>(band, out),
+            SampleType::F64 => strips.physical::<f64>(band, out),
+        }
+    }
+
+    /// Finds the tiles of a band that a window touches; nothing is decoded yet.
+    fn strips<'b>(
+        &self,
+        bytes: &'b [u8],
+        band: usize,
+        window: PixelWindow,
+    ) -> Result<Strips<'b>, ReadError> {
         if band >= self.bands {
             return Err(ReadError::NoBand {
                 band,
                 bands: self.bands,
             });
         }
-        let samples = match self.kind {
-            SampleType::U8 => Samples::U8(self.samples(bytes, band)?),
-            SampleType::U16 => Samples::U16(self.samples(bytes, band)?),
-            SampleType::I16 => Samples::I16(self.samples(bytes, band)?),
-            SampleType::U32 => Samples::U32(self.samples(bytes, band)?),
-            SampleType::I32 => Samples::I32(self.samples(bytes, band)?),
-            SampleType::F32 => Samples::F32(self.samples(bytes, band)?),
-            SampleType::F64 => Samples::F64(self.samples(bytes, band)?),
+        let (width, height) = (self.shape.width, self.shape.height);
+        let inside = |start: u32, length: u32, side: u32| {
+            length > 0 && start.checked_add(length).is_some_and(|end| end <= side)
         };
-        Raster::new(self.shape.width, self.shape.height, samples)
-            .map_err(|_| ReadError::Limit("the image"))
-    }
-
-    fn samples<T: Pixel>(&self, bytes: &[u8], band: usize) -> Result<Vec<T>, ReadError> {
-        let pixels = self.shape.width as usize * self.shape.height as usize;
-        if (pixels * size_of::<T>()) as u64 > BAND_BYTES_MAX {
+        if !inside(window.column, window.width, width) || !inside(window.row, window.height, height)
+        {
+            return Err(ReadError::Window { width, height });
+        }
+        let size = self.kind.bytes() as u64;
+        if u64::from(window.width) * u64::from(window.height) * size > BAND_BYTES_MAX {
             return Err(ReadError::Limit("the size of a decoded band"));
         }
-        let tiles = self.shape.tiles();
-        // All slices are found before the image is allocated: a short file costs nothing.
-        let parts = (band * tiles..(band + 1) * tiles)
-            .map(|number| self.tile(bytes, number))
-            .collect::<Result<Vec<_>, _>>()?;
-        let mut image = vec![T::default(); pixels];
-        let strip = self.shape.width as usize * self.shape.tile_height as usize;
-        let across = self.shape.across();
-        image
-            .par_chunks_mut(strip)
-            .zip(parts.par_chunks(across))
-            .enumerate()
-            .try_for_each(|(row, (strip, parts))| {
-                for (column, part) in parts.iter().enumerate() {
-                    let number = band * tiles + row * across + column;
-                    let samples = decompress::<T>(part, &self.shape);
-                    let samples = samples.ok_or(ReadError::Tile(number))?;
-                    place(&samples, &self.shape, column, strip);
-                }
-                Ok(())
-            })?;
-        Ok(image)
+        Strips::find(self.shape, window, |tile| {
+            let number = band * self.shape.tiles() + tile;
+            Ok((number, self.tile(bytes, number)?))
+        })
     }
 
     fn tile<'b>(&self, bytes: &'b [u8], number: usize) -> Result<&'b [u8], ReadError> {

@@ -1,13 +1,13 @@
-//! Tiles: cut from rasters and compressed, decompressed and put back.
+//! Tiles: cut from rasters and compressed.
 //!
 //! *Invariants*: tiles past the edge repeat the last column and row; tiles of a level are ordered
 //! band by band, row by row.
 //!
-//! *Not here*: where tiles lie in the file (`directory`).
+//! *Not here*: where tiles lie in the file (`directory`), unpacking them (`window`).
 
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
-use crate::geotiff::predictor::{apply, undo};
+use crate::geotiff::predictor::apply;
 use crate::geotiff::{TILE_MAX, WriteError};
 use crate::raster::pixel::Pixel;
 use crate::raster::{Raster, each_sample_type};
@@ -105,27 +105,4 @@ fn compress<T: Pixel>(values: &[T], shape: &Shape, tile: usize) -> Result<Vec<u8
     }
     let bytes = apply(&samples, shape.tile_width as usize);
     zstd::bulk::compress(&bytes, LEVEL).map_err(|e| WriteError::Compress(e.to_string()))
-}
-
-/// Decompresses one tile into its samples; `None` if the bytes are no tile of that shape.
-pub(super) fn decompress<T: Pixel>(bytes: &[u8], shape: &Shape) -> Option<Vec<T>> {
-    let size = shape.tile_samples() * size_of::<T>();
-    let plain = zstd::bulk::decompress(bytes, size)
-        .ok()
-        .filter(|p| p.len() == size)?;
-    Some(undo(&plain, shape.tile_width as usize))
-}
-
-/// Copies the samples of the tile in a column of tiles into its strip of the image: as many rows
-/// as a tile has, fewer at the lower edge; the part past the edge is left out.
-pub(super) fn place<T: Pixel>(samples: &[T], shape: &Shape, column: usize, strip: &mut [T]) {
-    let (width, tile_width) = (shape.width as usize, shape.tile_width as usize);
-    let left = column * tile_width;
-    let right = (left + tile_width).min(width);
-    let rows = strip
-        .chunks_exact_mut(width)
-        .zip(samples.chunks_exact(tile_width));
-    for (row, line) in rows {
-        row[left..right].copy_from_slice(&line[..right - left]);
-    }
 }

@@ -13,7 +13,7 @@ mod seal;
 
 use serde::{Deserialize, Serialize};
 
-use crate::geotiff::{self, BandImage, GeoTiff, Image, ReadError, WriteError};
+use crate::geotiff::{self, BandImage, GeoTiff, Image, Physical, ReadError, WriteError};
 use crate::raster::Raster;
 use crate::raster::georef::{Georef, PixelWindow};
 use crate::raster::reproject::Kernel;
@@ -311,4 +311,34 @@ pub fn decode_window(
     window: PixelWindow,
 ) -> Result<Raster, DecodeError> {
     Ok(GeoTiff::open(bytes)?.decode_window(bytes, band, window)?)
+}
+
+/// Decodes bands as 32-bit physical values with NaN for fill, band after band, row by row: what
+/// models take. `window` of `None` is the whole.
+///
+/// # Errors
+/// As `decode_window`.
+pub fn decode_physical(
+    bytes: &[u8],
+    bands: &[&BandMeta],
+    window: Option<PixelWindow>,
+) -> Result<Vec<f32>, DecodeError> {
+    let file = GeoTiff::open(bytes)?;
+    let (width, height) = file.size();
+    let window = window.unwrap_or(PixelWindow {
+        column: 0,
+        row: 0,
+        width,
+        height,
+    });
+    let wanted: Vec<Physical> = bands
+        .iter()
+        .map(|band| Physical {
+            band: band.index as usize,
+            scale: band.scale,
+            offset: band.offset,
+            fill: band.fill,
+        })
+        .collect();
+    Ok(file.physical(bytes, &wanted, window)?)
 }
