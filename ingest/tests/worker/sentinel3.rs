@@ -215,9 +215,9 @@ fn pixels_of_a_real_swath_lie_where_gdalwarp_finds_them_by_geolocation_arrays() 
         eprintln!(
             "{count} pixels: half within {middle:.4} px of gdalwarp's, 99 % within {most:.4}"
         );
-        // GDAL inverts the arrays by a grid of their own resolution.
+        // GDAL, too, solves for the place in a quad; only where its search ends may differ.
         assert!(
-            count > 7_000 && middle < 0.1 && most < 0.5,
+            count > 7_000 && middle < 1e-3 && most < 0.05,
             "{count} {middle} {most}"
         );
     }
