@@ -11,6 +11,7 @@ mod query;
 mod read;
 mod row;
 mod startup;
+mod texture;
 mod train;
 
 use std::path::PathBuf;
@@ -33,6 +34,8 @@ enum Name {
     Query,
     /// Pixels a second from stored splits to 32-bit values, beside rasterio on the same files
     Read,
+    /// Images a second of 18 texture values, beside scikit-image
+    Texture,
     /// Samples a second of the NDVI recipe
     Train,
 }
@@ -80,6 +83,7 @@ fn run(args: Args) -> Result<()> {
             Name::Ingest => ingest::run(&bench)?,
             Name::Query => query::run(&bench)?,
             Name::Read => read::run(&bench)?,
+            Name::Texture => texture::run(&bench)?,
             Name::Train => train::run(&bench)?,
         };
         report.rows.extend(rows);

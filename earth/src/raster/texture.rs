@@ -7,7 +7,11 @@
 //!
 //! *Invariants*: a pair that touches fill is not counted.
 //!
-//! *Not here*: grouping of textures (trainer).
+//! *Not here*: counting pairs (`tally`), grouping of textures (trainer).
+
+mod tally;
+
+use crate::raster::texture::tally::{Offset, Tally};
 
 /// Values per image: six properties at three distances.
 pub const TEXTURE_VALUES: usize = PROPERTIES * DISTANCES.len();
@@ -35,42 +39,52 @@ const ANGLES: [f64; 4] = [
 
 const PROPERTIES: usize = 6;
 
-/// Grey levels of a byte.
-const LEVELS: usize = 256;
-
-/// Below this product of deviations the image is flat and its correlation is 1 (scikit-image).
-const FLAT: f64 = 1e-15;
-
 /// A grey image of which some pixels may be void.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grey {
     width: usize,
-    levels: Vec<Option<u8>>,
+    levels: Vec<u8>,
+    /// 255 for fill, else 0.
+    voids: Vec<u8>,
 }
 
 impl Grey {
     /// Builds an image from rows of `width` levels; `None` is fill. Levels past the last whole
     /// row are left out.
-    pub fn new(width: usize, mut levels: Vec<Option<u8>>) -> Self {
+    pub fn new(width: usize, levels: impl IntoIterator<Item = Option<u8>>) -> Self {
+        let level = |l: Option<u8>| l.map_or((0, u8::MAX), |l| (l, 0));
+        let (mut levels, mut voids): (Vec<u8>, Vec<u8>) = levels.into_iter().map(level).unzip();
         let rows = levels.len().checked_div(width).unwrap_or(0);
         levels.truncate(rows * width);
-        Self { width, levels }
-    }
-
-    fn rows(&self) -> usize {
-        self.levels.len().checked_div(self.width).unwrap_or(0)
+        voids.truncate(rows * width);
+        Self {
+            width,
+            levels,
+            voids,
+        }
     }
 }
 
 /// Returns the 18 values, property by property as in `TEXTURE_PROPERTIES`, each at distances
 /// 1, 2, 3; `None` where some distance and angle has no pair of valid pixels.
 pub fn texture(image: &Grey) -> Option<[f64; TEXTURE_VALUES]> {
+    let mut tally = Tally::of(image)?;
+    let mut known: Vec<(Offset, [f64; PROPERTIES])> = Vec::new();
     let mut values = [0.0; TEXTURE_VALUES];
     for (d, distance) in DISTANCES.iter().enumerate() {
         for angle in ANGLES {
             let (sin, cos) = angle.sin_cos();
-            let matrix = co_occurrence(image, step(sin * distance), step(cos * distance));
-            let found = properties(&matrix)?;
+            let offset = Offset {
+                // Never negative: sines of 0..=135° are not.
+                down: step(sin * distance).unsigned_abs(),
+                across: step(cos * distance),
+            };
+            let found = known.iter().find(|(o, _)| *o == offset).map(|(_, p)| *p);
+            let found = match found {
+                Some(found) => found,
+                None => tally.properties(offset)?,
+            };
+            known.push((offset, found));
             for (p, value) in found.iter().enumerate() {
                 values[p * DISTANCES.len() + d] += value / ANGLES.len() as f64;
             }
@@ -83,105 +97,6 @@ pub fn texture(image: &Grey) -> Option<[f64; TEXTURE_VALUES]> {
 #[expect(clippy::cast_possible_truncation, reason = "at most 3 in size")]
 fn step(offset: f64) -> isize {
     offset.round_ties_even() as isize
-}
-
-/// Counts pairs (pixel, pixel `down` rows and `across` columns further), one direction only.
-fn co_occurrence(image: &Grey, down: isize, across: isize) -> Vec<u32> {
-    let mut matrix = vec![0_u32; LEVELS * LEVELS];
-    let width = image.width;
-    // `down` is never negative: sines of 0..=135° are not.
-    let down = down.unsigned_abs();
-    let (first, last) = (
-        usize::try_from(-across).unwrap_or(0),
-        width.saturating_sub(usize::try_from(across).unwrap_or(0)),
-    );
-    for row in 0..image.rows().saturating_sub(down) {
-        let here = &image.levels[row * width..(row + 1) * width];
-        let there = &image.levels[(row + down) * width..(row + down + 1) * width];
-        let here = here.get(first..last).unwrap_or_default();
-        let there = there
-            .get(first.wrapping_add_signed(across)..)
-            .unwrap_or_default();
-        for (a, b) in here.iter().zip(there) {
-            if let (Some(a), Some(b)) = (a, b) {
-                matrix[usize::from(*a) * LEVELS + usize::from(*b)] += 1;
-            }
-        }
-    }
-    matrix
-}
-
-/// Returns the six properties of the symmetric, normalised matrix; `None` if it is empty.
-fn properties(matrix: &[u32]) -> Option<[f64; PROPERTIES]> {
-    let marginal = marginal(matrix);
-    let total: u64 = marginal.iter().sum();
-    if total == 0 {
-        return None;
-    }
-    let share = |count: u64| count as f64 / total as f64;
-    let levels = || {
-        marginal
-            .iter()
-            .enumerate()
-            .map(|(i, count)| (i as f64, share(*count)))
-    };
-    // Symmetric: rows and columns have one mean and one variance.
-    let weighted: u64 = marginal
-        .iter()
-        .zip(0_u64..)
-        .map(|(count, i)| count * i)
-        .sum();
-    let mean = share(weighted);
-    let variance: f64 = levels().map(|(x, p)| p * (x - mean) * (x - mean)).sum();
-    let [
-        mut contrast,
-        mut dissimilarity,
-        mut homogeneity,
-        mut asm,
-        mut product,
-    ] = [0.0; 5];
-    for i in 0..LEVELS {
-        for j in i..LEVELS {
-            let count = matrix[i * LEVELS + j] + matrix[j * LEVELS + i];
-            if count == 0 {
-                continue;
-            }
-            let (x, y, d) = (i as f64, j as f64, (j - i) as f64);
-            let cell = share(u64::from(count));
-            // The cell (j, i) below the diagonal is the same again.
-            let p = if i == j { cell } else { 2.0 * cell };
-            contrast += p * d * d;
-            dissimilarity += p * d;
-            homogeneity += p / (1.0 + d * d);
-            asm += p * cell;
-            product += p * (x - mean) * (y - mean);
-        }
-    }
-    let correlation = if variance < FLAT {
-        1.0
-    } else {
-        product / variance
-    };
-    Some([
-        contrast,
-        dissimilarity,
-        homogeneity,
-        asm,
-        asm.sqrt(),
-        correlation,
-    ])
-}
-
-/// Returns how often each level occurs in pairs, both places counted.
-fn marginal(matrix: &[u32]) -> [u64; LEVELS] {
-    let mut marginal = [0; LEVELS];
-    for (i, row) in matrix.chunks_exact(LEVELS).enumerate() {
-        for (j, count) in row.iter().enumerate() {
-            marginal[i] += u64::from(*count);
-            marginal[j] += u64::from(*count);
-        }
-    }
-    marginal
 }
 
 #[cfg(test)]

@@ -159,7 +159,7 @@ fn grey(cut: &Cut) -> Option<Grey> {
             .sum::<Option<f64>>()?;
         Some(to_level(sum / visible.len() as f64 / full))
     };
-    Some(Grey::new(width, (0..width * height).map(level).collect()))
+    Some(Grey::new(width, (0..width * height).map(level)))
 }
 
 /// Returns the grey level of a share of full brightness, rounded and clamped.

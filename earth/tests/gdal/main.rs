@@ -9,3 +9,5 @@ mod files;
 mod programs;
 mod reproject;
 mod scenes;
+mod systems;
+mod texture;

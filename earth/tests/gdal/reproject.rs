@@ -16,10 +16,14 @@ use earth::split::meta::SampleType;
 use crate::programs::{has_gdal, raw_samples, run};
 
 /// A small generator: the tests' noise.
-struct Noise(u32);
+pub(crate) struct Noise(u32);
 
 impl Noise {
-    fn next(&mut self, below: u32) -> u32 {
+    pub(crate) fn new(seed: u32) -> Self {
+        Self(seed)
+    }
+
+    pub(crate) fn next(&mut self, below: u32) -> u32 {
         self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (self.0 >> 8) % below
     }
@@ -33,7 +37,7 @@ pub(crate) struct Source {
 }
 
 /// A ramp with noise and round holes of fill, in any sample type.
-fn scene<T: Pixel>(georef: &Georef, fill: Option<f64>, noise: u32) -> Source {
+pub(crate) fn scene<T: Pixel>(georef: &Georef, fill: Option<f64>, noise: u32) -> Source {
     let mut random = Noise(7);
     let mut values = Vec::new();
     for row in 0..georef.height {
@@ -75,8 +79,17 @@ fn write(source: &Source, path: &Path) {
         offset: 0.0,
         overview: Kernel::Bilinear,
     };
+    // What has no EPSG code is named on the command line.
+    let crs = match source.georef.crs.epsg() {
+        Some(_) => source.georef.crs.clone(),
+        None => Crs::web_mercator(),
+    };
+    let georef = Georef {
+        crs,
+        ..source.georef.clone()
+    };
     let image = Image {
-        georef: &source.georef,
+        georef: &georef,
         bands: &[band],
         fill: source.fill,
         items: &[],
@@ -110,7 +123,12 @@ fn gdalwarp<T: Pixel>(source: &Source, grid: &Grid, kernel: Kernel) -> Vec<T> {
         from.display(),
         to.display()
     );
-    run("gdalwarp", &line.split_whitespace().collect::<Vec<_>>());
+    let system = source.georef.crs.to_string();
+    let words = ["-s_srs", &system].into_iter();
+    run(
+        "gdalwarp",
+        &words.chain(line.split_whitespace()).collect::<Vec<_>>(),
+    );
     raw_samples(&to)
 }
 
@@ -178,7 +196,7 @@ pub(crate) fn check<T: Pixel>(source: &Source, cell: Cell, resolution: f64, kern
 pub(crate) struct Cell(pub(crate) Scheme, pub(crate) (f64, f64), pub(crate) u8);
 
 impl Cell {
-    fn code(self) -> Geocode {
+    pub(crate) fn code(self) -> Geocode {
         let Self(scheme, (lon, lat), precision) = self;
         Geocode::encode(scheme, LonLat { lon, lat }, precision).unwrap()
     }

@@ -23,7 +23,7 @@ const IRELAND_SIDE: u32 = 1830;
 
 /// Returns the path of real data, or says that it is not there.
 #[allow(clippy::print_stderr, reason = "a skipped test must be seen")]
-fn real(name: &str) -> Option<PathBuf> {
+pub(crate) fn real(name: &str) -> Option<PathBuf> {
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
     let root = std::env::var_os("GLEBE_REAL_DATA").map_or_else(beside, PathBuf::from);
     let path = root.join(name);

@@ -13,4 +13,5 @@ mod grid;
 mod placement;
 mod polygon;
 mod sample;
+mod seams;
 mod swath;

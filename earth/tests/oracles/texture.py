@@ -1,4 +1,11 @@
-"""Prints the values in earth/src/raster/texture.rs. Needs scikit-image 0.26 and numpy."""
+"""GLCM texture by scikit-image 0.26 and numpy.
+
+texture.py              prints the values in earth/src/raster/texture.rs
+texture.py WIDTH FILE   prints the 18 values of levels (u16 little-endian, 256 is fill) as JSON
+"""
+import json
+import sys
+
 import numpy as np
 from skimage.feature import graycomatrix, graycoprops
 
@@ -24,7 +31,11 @@ def texture(image):
     return [graycoprops(pairs, p).mean(axis=1) for p in PROPERTIES]
 
 
-for name, args in [("WHOLE", (40, 24, False)), ("HOLED", (33, 21, True))]:
-    print(name)
-    for p, row in zip(PROPERTIES, texture(scene(*args))):
-        print("   ", ", ".join(repr(float(v)) for v in row) + ",", "//", p)
+if len(sys.argv) > 2:
+    levels = np.fromfile(sys.argv[2], "<u2").reshape(-1, int(sys.argv[1]))
+    print(json.dumps(np.concatenate(texture(levels)).tolist()))
+else:
+    for name, args in [("WHOLE", (40, 24, False)), ("HOLED", (33, 21, True))]:
+        print(name)
+        for p, row in zip(PROPERTIES, texture(scene(*args))):
+            print("   ", ", ".join(repr(float(v)) for v in row) + ",", "//", p)
