@@ -16,7 +16,7 @@ mod wrangle;
 pub(crate) use selectors::{Selectors, instant, known_dataset};
 pub(crate) use verbs::{
     ClusterVerb, CollectionCreate, CollectionVerb, Get, Ingest, JobVerb, ModelPull, ModelVerb,
-    NodeVerb, Place, Predict, Synth, Train, Up,
+    NodeVerb, Place, Predict, Resplit, Synth, Train, Up,
 };
 pub(crate) use wrangle::{Pairs, StepRule, Wrangle};
 

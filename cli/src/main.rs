@@ -18,6 +18,7 @@ mod node_verbs;
 mod pairs;
 mod predict;
 mod print;
+mod resplit;
 mod scenes;
 mod search;
 mod session;

@@ -106,6 +106,7 @@ pub(crate) async fn collection(session: &Session, verb: CollectionVerb) -> Done 
         CollectionVerb::Scenes { name, failed } => {
             return crate::scenes::run(session, name.as_deref(), failed).await;
         }
+        CollectionVerb::Resplit(args) => return crate::resplit::run(session, args).await,
         CollectionVerb::Create(args) => {
             let made = described(&args)?;
             client.create_collection(&made).await?;

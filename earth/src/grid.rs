@@ -167,6 +167,14 @@ impl Grid {
         })
     }
 
+    /// Returns the precision of the cells that fix the size of pixels.
+    pub fn anchor_precision(scheme: Scheme) -> u8 {
+        match scheme {
+            Scheme::Geohash => ANCHOR_GEOHASH,
+            Scheme::QuadTile => ANCHOR_QUADTILE,
+        }
+    }
+
     /// Returns the coordinate reference system.
     pub fn crs(&self) -> &Crs {
         &self.crs
@@ -219,10 +227,7 @@ impl Grid {
 
 /// Returns the cell whose size fixes the pixel size.
 fn anchor_of(geocode: &Geocode) -> Geocode {
-    geocode.prefix(match geocode.scheme() {
-        Scheme::Geohash => ANCHOR_GEOHASH,
-        Scheme::QuadTile => ANCHOR_QUADTILE,
-    })
+    geocode.prefix(Grid::anchor_precision(geocode.scheme()))
 }
 
 /// Returns the window of a cell in its anchor's grid, its width and its height, where pixels

@@ -11,3 +11,4 @@ pub mod cut;
 pub mod measure;
 pub mod meta;
 pub mod placement;
+pub mod resplit;

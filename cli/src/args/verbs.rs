@@ -287,6 +287,8 @@ pub(crate) enum CollectionVerb {
         /// Its name
         name: String,
     },
+    /// Bring a collection's splits to deeper or larger cells, without its scenes
+    Resplit(Resplit),
     /// List the scenes that were ingested, and those that failed with the reason
     Scenes {
         /// Its name; all collections if absent
@@ -295,6 +297,22 @@ pub(crate) enum CollectionVerb {
         #[arg(long)]
         failed: bool,
     },
+}
+
+/// `glebe collection resplit`.
+#[derive(Debug, Args)]
+pub(crate) struct Resplit {
+    /// The collection to read; it stays as it is
+    pub(crate) collection: String,
+    /// Characters per geocode: more make deeper cells, fewer put splits together
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=23))]
+    pub(crate) precision: u8,
+    /// The collection to write; made if it is not there
+    #[arg(long, value_name = "NAME")]
+    pub(crate) into: String,
+    /// Say what would be written, and whether it can be, without writing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 /// `glebe collection create`.

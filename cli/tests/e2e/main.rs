@@ -18,6 +18,7 @@ mod harness;
 mod manners;
 mod outputs;
 mod real_imagery;
+mod resplit;
 mod resume;
 mod three_nodes;
 mod training;
