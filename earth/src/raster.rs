@@ -11,8 +11,10 @@ pub mod georef;
 pub mod histogram;
 pub mod mosaic;
 pub mod pixel;
+pub mod region;
 pub mod reproject;
 pub mod resample;
+pub mod splice;
 pub mod stats;
 pub mod swath;
 pub mod texture;
@@ -85,6 +87,23 @@ impl Samples {
         each_sample_type!(self, v => v.get(index).map(|s| s.to_f64()))
     }
 
+    /// Returns the samples in another type, rounded and clamped as `Pixel::nearest` does.
+    #[must_use]
+    pub fn converted(self, kind: SampleType) -> Self {
+        if self.sample_type() == kind {
+            return self;
+        }
+        match kind {
+            SampleType::U8 => each_sample_type!(&self, v => Self::U8(convert(v))),
+            SampleType::U16 => each_sample_type!(&self, v => Self::U16(convert(v))),
+            SampleType::I16 => each_sample_type!(&self, v => Self::I16(convert(v))),
+            SampleType::U32 => each_sample_type!(&self, v => Self::U32(convert(v))),
+            SampleType::I32 => each_sample_type!(&self, v => Self::I32(convert(v))),
+            SampleType::F32 => each_sample_type!(&self, v => Self::F32(convert(v))),
+            SampleType::F64 => each_sample_type!(&self, v => Self::F64(convert(v))),
+        }
+    }
+
     /// Returns all samples as f64, without scale and offset.
     pub fn to_f64(&self) -> Vec<f64> {
         each_sample_type!(self, v => v.iter().map(|s| s.to_f64()).collect())
@@ -109,6 +128,10 @@ fn append_bytes_of<T: Pixel>(values: &[T], out: &mut Vec<u8>) {
         .iter()
         .zip(places)
         .for_each(|(v, place)| v.put_bytes(place));
+}
+
+fn convert<A: Pixel, B: Pixel>(values: &[A]) -> Vec<B> {
+    values.iter().map(|v| B::nearest(v.to_f64())).collect()
 }
 
 fn validity_of<T: Pixel>(values: &[T], fill: Option<f64>) -> Vec<bool> {

@@ -7,6 +7,7 @@
 
 pub mod codec;
 pub mod collection;
+pub mod compose;
 pub mod cut;
 pub mod measure;
 pub mod meta;

@@ -9,11 +9,15 @@ use crate::raster::Samples;
 use crate::split::meta::SampleType;
 
 /// A sample type that rasters hold.
-pub trait Pixel: Copy + PartialEq + Default + Send + Sync + std::fmt::Debug + 'static {
+pub trait Pixel:
+    Copy + PartialEq + PartialOrd + Default + Send + Sync + std::fmt::Debug + 'static
+{
     /// The type's name in files.
     const KIND: SampleType;
     /// True for integers, which have no NaN.
     const INTEGER: bool;
+    /// The greatest value, infinity for floats: what sorts behind everything valid.
+    const GREATEST: Self;
 
     /// Returns the exact value.
     fn to_f64(self) -> f64;
@@ -28,6 +32,10 @@ pub trait Pixel: Copy + PartialEq + Default + Send + Sync + std::fmt::Debug + 's
     /// more at the least value; floats stay as they are (GDAL does the same).
     #[must_use]
     fn beside(self) -> Self;
+
+    /// Returns the mean of two samples, neither NaN: half up for integers.
+    #[must_use]
+    fn midway(self, other: Self) -> Self;
 
     /// Tells whether the sample is NaN.
     fn is_nan(self) -> bool;
@@ -92,6 +100,7 @@ macro_rules! integer_pixel {
         impl Pixel for $type {
             const KIND: SampleType = SampleType::$variant;
             const INTEGER: bool = true;
+            const GREATEST: Self = <$type>::MAX;
 
             #[inline]
             fn to_f64(self) -> f64 {
@@ -136,6 +145,17 @@ macro_rules! integer_pixel {
             }
 
             #[inline]
+            #[allow(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "the mean of two values lies between them"
+            )]
+            fn midway(self, other: Self) -> Self {
+                // A shift is a floor, so that -1.5 becomes -1.
+                ((i64::from(self) + i64::from(other) + 1) >> 1) as $type
+            }
+
+            #[inline]
             fn is_nan(self) -> bool {
                 false
             }
@@ -160,6 +180,7 @@ macro_rules! float_pixel {
         impl Pixel for $type {
             const KIND: SampleType = SampleType::$variant;
             const INTEGER: bool = false;
+            const GREATEST: Self = <$type>::INFINITY;
 
             #[inline]
             fn to_f64(self) -> f64 {
@@ -184,6 +205,11 @@ macro_rules! float_pixel {
 
             fn beside(self) -> Self {
                 self
+            }
+
+            #[inline]
+            fn midway(self, other: Self) -> Self {
+                <$type>::midpoint(self, other)
             }
 
             #[inline]
@@ -223,6 +249,14 @@ mod tests {
         assert_eq!(u8::nearest(900.0), 255);
         assert_eq!(i16::nearest(-2.5), -2);
         assert_eq!(i32::nearest(-3e12), i32::MIN);
+    }
+
+    #[test]
+    fn the_mean_of_two_is_half_up_and_never_overflows() {
+        assert_eq!(u8::midway(254, 255), 255);
+        assert_eq!(i16::midway(-2, -1), -1);
+        assert_eq!(i32::midway(i32::MIN, i32::MAX), 0);
+        assert!((f32::midway(1.0, 2.0) - 1.5).abs() < f32::EPSILON);
     }
 
     #[test]

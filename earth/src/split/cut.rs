@@ -91,6 +91,16 @@ pub struct Cut {
     pub counts: PixelCounts,
 }
 
+/// Returns rasters whose void pixels, given by what is valid, are filled, and the value chosen.
+pub(crate) fn settle_fill(bands: Vec<(Raster, Vec<bool>)>) -> (Vec<Raster>, Option<f64>) {
+    let warped = |(raster, valid): (Raster, Vec<bool>)| Warped {
+        in_footprint: raster.pixels(),
+        raster,
+        valid,
+    };
+    settle(bands.into_iter().map(warped).collect(), None)
+}
+
 /// What bands of one file have in common.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Kind {

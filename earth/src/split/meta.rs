@@ -155,6 +155,21 @@ impl SampleType {
         }
     }
 
+    /// Returns the type that holds the values of both.
+    #[must_use]
+    pub fn wider(self, other: Self) -> Self {
+        use SampleType::{F32, F64, I16, I32, U8, U16, U32};
+        match (self, other) {
+            (a, b) if a == b => a,
+            (U8, U16) | (U16, U8) => U16,
+            (U8, I16) | (I16, U8) => I16,
+            (U8 | U16, U32) | (U32, U8 | U16) => U32,
+            (U8 | U16 | I16, I32) | (I32, U8 | U16 | I16) | (U16, I16) | (I16, U16) => I32,
+            (U8 | U16 | I16, F32) | (F32, U8 | U16 | I16) => F32,
+            _ => F64,
+        }
+    }
+
     /// Tells whether samples are integers, which have no NaN.
     pub fn is_integer(self) -> bool {
         !matches!(self, Self::F32 | Self::F64)

@@ -1,4 +1,5 @@
-//! Bands brought together: resampling against rasterio, expressions against arithmetic.
+//! Bands brought together: resampling against rasterio, splicing against numpy, expressions against
+//! arithmetic.
 //!
 //! *Invariants*: a test without its oracle or its real imagery says so aloud.
 //!
@@ -14,3 +15,4 @@
 mod expressions;
 mod oracle;
 mod resample;
+mod splice;

@@ -1,0 +1,214 @@
+//! A split's files read and brought onto the grid of the composition.
+//!
+//! What a pixel sees is read from the class band that the split's cloud share was counted from,
+//! where the split holds it.
+//!
+//! *Invariants*: a band that is stored as the composition stores it, on its grid, is not touched;
+//! a valid pixel never becomes fill.
+//!
+//! *Not here*: what raw class values mean (`raster::cloud`).
+
+use std::collections::BTreeMap;
+
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+
+use super::bands::{Wanted, WantedBand};
+use super::{ComposeError, Resampling};
+use crate::dataset::meaning;
+use crate::grid::Grid;
+use crate::raster::cloud::meaning::SPECTRAL;
+use crate::raster::cloud::{Meaning, Sky};
+use crate::raster::pixel::{Pixel, is_fill};
+use crate::raster::reproject::Warped;
+use crate::raster::resample::{Alignment, Method, Source, resample_onto};
+use crate::raster::splice::{Band, Scene, ScenePlane};
+use crate::raster::{Raster, Samples, each_sample_type};
+use crate::split::codec;
+use crate::split::meta::{BandMeta, SampleType, SplitMeta};
+
+/// Bytes of a split's files by name.
+pub type SplitFiles<'a> = BTreeMap<&'a str, &'a [u8]>;
+
+/// Reads a split onto a grid.
+pub(super) fn read(
+    split: &SplitMeta,
+    files: &SplitFiles<'_>,
+    (wanted, (grid, resampling)): (&Wanted, (&Grid, Resampling)),
+) -> Result<Scene, ComposeError> {
+    let source = Given { split, files };
+    let size = (grid.width(), grid.height());
+    let plane = |band: &WantedBand| {
+        let found = split.bands.iter().find(|b| b.name == band.label.name);
+        found
+            .map(|meta| source.plane(meta, band, (size, resampling)))
+            .transpose()
+    };
+    let planes = wanted.bands.par_iter().map(plane);
+    let planes = planes.collect::<Result<_, _>>()?;
+    let mask = split.bands.iter().find(|b| is_mask(split, b));
+    let sky = mask.map(|meta| source.sky(meta, size)).transpose()?;
+    Ok(Scene { planes, sky })
+}
+
+/// Tells whether a band holds the classes that the split's clouds were counted from.
+pub(super) fn is_mask(split: &SplitMeta, band: &BandMeta) -> bool {
+    let found = meaning_of(split);
+    band.categorical && found.is_some_and(|m| !m.band.is_empty() && m.band == band.name)
+}
+
+/// Returns what the values of the mask mean that the split's clouds were counted from.
+fn meaning_of(split: &SplitMeta) -> Option<&'static Meaning> {
+    split.cloud_source.as_deref().and_then(meaning)
+}
+
+/// A split's metadata and files.
+struct Given<'a> {
+    split: &'a SplitMeta,
+    files: &'a SplitFiles<'a>,
+}
+
+impl Given<'_> {
+    fn raster(&self, band: &BandMeta) -> Result<Raster, ComposeError> {
+        let bytes = self.files.get(band.asset.as_str());
+        let bytes = bytes.ok_or_else(|| ComposeError::NoFile {
+            split: self.split.id.clone(),
+            file: band.asset.clone(),
+        })?;
+        let failed = |source| ComposeError::File {
+            split: self.split.id.clone(),
+            file: band.asset.clone(),
+            source,
+        };
+        let decoded = codec::decode(bytes, &[band.index as usize]).map_err(failed)?;
+        let nothing = || ComposeError::NoFile {
+            split: self.split.id.clone(),
+            file: band.asset.clone(),
+        };
+        decoded.into_iter().next().ok_or_else(nothing)
+    }
+
+    /// Returns a band on the grid, stored as the composition stores it.
+    fn plane(
+        &self,
+        meta: &BandMeta,
+        band: &WantedBand,
+        (size, resampling): ((u32, u32), Resampling),
+    ) -> Result<ScenePlane, ComposeError> {
+        let raster = self.raster(meta)?;
+        let raster = self.sized(meta, raster, (size, resampling))?;
+        Ok(stored_as(&band.plan, raster, meta))
+    }
+
+    /// Returns a raster in the shape of the grid.
+    fn sized(
+        &self,
+        meta: &BandMeta,
+        raster: Raster,
+        (size, resampling): ((u32, u32), Resampling),
+    ) -> Result<Raster, ComposeError> {
+        if (raster.width(), raster.height()) == size {
+            return Ok(raster);
+        }
+        let failed = |source| ComposeError::Resample {
+            split: self.split.id.clone(),
+            band: meta.name.clone(),
+            source,
+        };
+        let from = (raster.width(), raster.height());
+        let axes = Alignment::of_cell(from, size).map_err(|e| failed(e.into()))?;
+        let method = if meta.categorical {
+            resampling.0.for_classes(axes.ratio())
+        } else {
+            resampling.0
+        };
+        let source = Source {
+            raster: &raster,
+            fill: meta.fill,
+        };
+        let resampled = resample_onto(source, &axes, method);
+        resampled.map(|w: Warped| w.raster).map_err(failed)
+    }
+
+    /// Returns what each pixel of the grid sees.
+    fn sky(&self, meta: &BandMeta, size: (u32, u32)) -> Result<Vec<Sky>, ComposeError> {
+        let raster = self.raster(meta)?;
+        let raster = self.sized(meta, raster, (size, Resampling(Method::Nearest)))?;
+        let sees = meaning_of(self.split).map_or(SPECTRAL.sky, |m| m.sky);
+        Ok(each_sample_type!(raster.samples(), values => {
+            let fill = fill_of(values, meta.fill);
+            let sky = |value: &_| {
+                if is_fill(*value, fill) {
+                    Sky::Void
+                } else {
+                    sees(u32::nearest(value.to_f64()))
+                }
+            };
+            values.iter().map(sky).collect()
+        }))
+    }
+}
+
+fn fill_of<T: Pixel>(_values: &[T], fill: Option<f64>) -> Option<T> {
+    fill.and_then(T::exactly)
+}
+
+/// Brings digital numbers to the type, scale and offset of the composition.
+fn stored_as(band: &Band, raster: Raster, meta: &BandMeta) -> ScenePlane {
+    let same = |a: f64, b: f64| (a - b).abs() <= f64::EPSILON * a.abs().max(b.abs());
+    let physical = same(band.scale, meta.scale) && same(band.offset, meta.offset);
+    if band.sample == raster.sample_type() && physical {
+        return ScenePlane {
+            raster,
+            fill: meta.fill,
+        };
+    }
+    let number = |stored: f64| {
+        if physical {
+            stored
+        } else {
+            (stored * meta.scale + meta.offset - band.offset) / band.scale
+        }
+    };
+    let valid = raster.validity(meta.fill);
+    let (width, height) = (raster.width(), raster.height());
+    let values = raster.samples().to_f64();
+    let (samples, fill) = match band.sample {
+        SampleType::U8 => converted::<u8>(&values, &valid, number),
+        SampleType::U16 => converted::<u16>(&values, &valid, number),
+        SampleType::I16 => converted::<i16>(&values, &valid, number),
+        SampleType::U32 => converted::<u32>(&values, &valid, number),
+        SampleType::I32 => converted::<i32>(&values, &valid, number),
+        SampleType::F32 => converted::<f32>(&values, &valid, number),
+        SampleType::F64 => converted::<f64>(&values, &valid, number),
+    };
+    ScenePlane {
+        raster: Raster::counted(width, height, samples),
+        fill,
+    }
+}
+
+/// Converts valid numbers; the others become NaN, or 0 where there is none.
+fn converted<T: Pixel>(
+    values: &[f64],
+    valid: &[bool],
+    number: impl Fn(f64) -> f64,
+) -> (Samples, Option<f64>) {
+    let void = T::exactly(f64::NAN).unwrap_or_default();
+    let whole = valid.iter().all(|v| *v);
+    let convert = |(value, valid): (&f64, &bool)| {
+        let sample = T::nearest(number(*value));
+        match valid {
+            true if T::INTEGER && !whole && sample == void => beside_zero(sample),
+            true => sample,
+            false => void,
+        }
+    };
+    let samples = values.iter().zip(valid).map(convert).collect();
+    let fill = (T::INTEGER && !whole).then(|| void.to_f64());
+    (T::into_samples(samples), fill)
+}
+
+/// Returns the least number above what means "nothing".
+fn beside_zero<T: Pixel>(_zero: T) -> T {
+    T::nearest(1.0)
+}
