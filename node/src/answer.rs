@@ -19,6 +19,7 @@ use wire::fault::{Fault, FaultKind};
 
 use crate::cluster::core::Core;
 use crate::cluster::{catalog, gossip, join};
+use crate::compose;
 use crate::identity::NodeId;
 use crate::peer::{Piece, Request, Response, Share, Version, decode, encode};
 use crate::slots::SlotSet;
@@ -70,6 +71,7 @@ async fn answer_one(core: Arc<Core>, work: Arc<Semaphore>, question: Inbound) {
     let purpose = request.purpose();
     let permit = match request.lane() {
         Lane::Beat => None,
+        Lane::Work if request.waits() => None,
         Lane::Work => work.acquire_owned().await.ok(),
     };
     let response = encode(&answer(&core, &from, request).await);
@@ -132,6 +134,8 @@ async fn respond(core: &Arc<Core>, from: &NodeId, request: Request) -> Result<Re
             let runs = Arc::clone(&core.runs);
             Response::Cancelled(working(move || runs.cancel(&run)).await??)
         }
+        Request::Compose(job) => Response::Composed(compose::answer(core, from, job).await?),
+        Request::FetchComposed(piece) => Response::Bytes(compose::piece(core, from, piece)?),
     })
 }
 
@@ -186,7 +190,9 @@ async fn share(core: &Arc<Core>, slots: SlotSet) -> Result<Share, Fault> {
 }
 
 /// Runs what blocks, and is not about the store, on a thread that may.
-async fn working<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Fault> {
+pub(crate) async fn working<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Fault> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|_| Fault::new(FaultKind::Internal, "a working thread was lost"))
 }

@@ -25,11 +25,13 @@ use query::Query;
 use tokio::sync::mpsc;
 use wire::bundle::Kind;
 use wire::cluster::{ClusterView, Status, VerifyReport};
+use wire::compose::ComposeRequest;
 use wire::fault::{Fault, FaultKind};
 use wire::object::PutAck;
 use wire::run::{Plan, Run, RunCancelled, RunView, Runs as RunList};
 use wire::search::SearchLine;
 
+use crate::compose::{self, Outgoing};
 use crate::peer::{Request, Response};
 use crate::slots::SlotSet;
 use crate::store::{Object, ObjectKey, PutMode, Record};
@@ -95,6 +97,14 @@ impl Cluster {
     /// Starts a query; its lines follow, the end last.
     pub async fn search(&self, query: Query) -> Result<mpsc::Receiver<SearchLine>, Fault> {
         scatter::search(&self.core, query).await
+    }
+
+    /// Composes the splits of cells where they lie; messages follow, the end last.
+    pub(crate) async fn compose(
+        &self,
+        request: ComposeRequest,
+    ) -> Result<mpsc::Receiver<Outgoing>, Fault> {
+        compose::start(&self.core, request).await
     }
 
     /// Returns the record of an object, from whichever node has it.

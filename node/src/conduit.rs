@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 use wire::bundle::Kind;
 use wire::cluster::{ClusterView, NodeStatus, Status, VerifyReport};
 use wire::collection::{CollectionDeleted, Collections};
+use wire::compose::ComposeRequest;
 use wire::fault::{Fault, FaultKind};
 use wire::hit::{Hit, KnownSplits};
 use wire::ledger::Ledger;
@@ -27,6 +28,7 @@ use wire::params::{ModelsParams, SceneParams};
 use wire::search::{SearchEnd, SearchLine};
 
 use crate::cluster::Cluster;
+use crate::compose::Outgoing;
 use crate::models;
 use crate::runs::Runs;
 use crate::store::{Object, ObjectFile, ObjectKey, PutMode, Store};
@@ -88,6 +90,14 @@ impl Conduit {
 
     pub(crate) async fn search(&self, query: Query) -> Result<mpsc::Receiver<SearchLine>, Fault> {
         self.cluster.search(query).await
+    }
+
+    /// Composes the splits of cells where they lie.
+    pub(crate) async fn compose(
+        &self,
+        request: ComposeRequest,
+    ) -> Result<mpsc::Receiver<Outgoing>, Fault> {
+        self.cluster.compose(request).await
     }
 
     /// Returns all hits of a query; for those of which there are few.

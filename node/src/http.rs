@@ -7,6 +7,7 @@
 
 mod asset;
 mod collections;
+mod compose;
 mod models;
 mod native;
 mod object;
@@ -55,6 +56,7 @@ pub fn router(conduit: Conduit) -> Router {
         .route("/v1/verify", get(native::verify))
         .route("/v1/repair/rebuild-index", post(native::rebuild_index))
         .route("/v1/search", post(search::search))
+        .route("/v1/compose", post(compose::compose))
         .route("/v1/split", get(search::split))
         .route("/v1/split/asset", get(asset::split_asset))
         .route("/v1/splits/known", get(collections::known))

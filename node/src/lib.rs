@@ -21,6 +21,7 @@ pub mod store;
 
 pub mod answer;
 pub mod cluster;
+mod compose;
 pub mod identity;
 pub mod layout;
 pub mod membership;

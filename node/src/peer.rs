@@ -65,6 +65,10 @@ pub enum Request {
     Counts(Vec<String>),
     /// Cancel your jobs of a run. Answered with `Cancelled`.
     Cancel(String),
+    /// Compose a cell's splits; asked again until it is done. Answered with `Composed`.
+    Compose(ComposeJob),
+    /// Part of a file of what was composed. Answered with `Bytes`.
+    FetchComposed(ComposedPiece),
 }
 
 /// An answer.
@@ -106,6 +110,8 @@ pub enum Response {
     Counts(Vec<JobCounts>),
     /// Jobs that were waiting or running.
     Cancelled(u64),
+    /// What was composed, as JSON of `wire::compose::CellImage`; none while it is under way.
+    Composed(Option<String>),
 }
 
 /// What a node knows, without the content.
@@ -312,6 +318,28 @@ pub struct Planned {
     pub jobs: u64,
 }
 
+/// A composition to make.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ComposeJob {
+    /// Tells compositions for one asker apart.
+    pub number: u64,
+    /// `compose::Job` as JSON.
+    pub job: String,
+}
+
+/// Part of a file of what was composed; the last part of the last file ends it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ComposedPiece {
+    /// Which composition of the asker.
+    pub number: u64,
+    /// Which of its files.
+    pub file: u32,
+    /// First byte.
+    pub offset: u64,
+    /// Bytes, at most a chunk.
+    pub length: u32,
+}
+
 /// A `Fault` in postcard.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerFault {
@@ -391,6 +419,12 @@ impl Request {
         }
     }
 
+    /// Tells whether answering it waits for work that is bounded elsewhere, so that it takes no
+    /// place among those that work on the store.
+    pub fn waits(&self) -> bool {
+        matches!(self, Self::Compose(_))
+    }
+
     /// Returns what its bytes, and those of its answer, are counted as.
     pub fn purpose(&self) -> Purpose {
         match self {
@@ -405,7 +439,9 @@ impl Request {
             | Self::Plan(_)
             | Self::Jobs(_)
             | Self::Counts(_)
-            | Self::Cancel(_) => Purpose::Query,
+            | Self::Cancel(_)
+            | Self::Compose(_) => Purpose::Query,
+            Self::FetchComposed(_) => Purpose::Pixels,
             Self::Delete(_) => Purpose::Put,
         }
     }

@@ -11,6 +11,7 @@ pub mod model;
 pub mod page;
 pub mod pairs;
 pub mod predicate;
+pub mod recipe;
 pub mod route;
 pub mod row;
 pub mod share;

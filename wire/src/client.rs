@@ -19,11 +19,12 @@ use futures::StreamExt;
 use reqwest::Method;
 
 pub use address::Address;
-pub use stream::{ByteStream, SearchStream};
+pub use stream::{ByteStream, ComposeStream, SearchStream};
 
 use crate::bundle::Bundle;
 use crate::cluster::{ClusterView, Status, VerifyReport};
 use crate::collection::{CollectionDeleted, Collections};
+use crate::compose::ComposeRequest;
 use crate::fault::{Fault, FaultKind};
 use crate::hit::KnownSplits;
 use crate::ledger::Ledger;
@@ -121,6 +122,16 @@ impl Client {
         let request = self.request(Method::POST, "/v1/search").json(request);
         let response = self.send(request).await?;
         Ok(stream::search_lines(response, self.address.clone()).boxed())
+    }
+
+    /// Has splits composed where they lie; images arrive as they are made, the end last.
+    ///
+    /// The last message is always the end: a stream that stops before it yields a fault.
+    pub async fn compose(&self, request: &ComposeRequest) -> Result<ComposeStream, Fault> {
+        let patient = self.patient()?;
+        let request = patient.request(Method::POST, "/v1/compose").json(request);
+        let response = patient.send(request).await?;
+        Ok(stream::compositions(response, self.address.clone()).boxed())
     }
 
     /// Returns all that is known about a split.

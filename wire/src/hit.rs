@@ -45,6 +45,9 @@ pub struct Hit {
     /// Counts on the cloud mask's own grid, where a mask was delivered or derived.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask: Option<MaskCounts>,
+    /// Where the cloud mask came from, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cloud_source: Option<String>,
     /// Bands.
     pub bands: Vec<BandMeta>,
     /// Stored bytes of one replica.
@@ -149,6 +152,7 @@ impl Hit {
             pixels_in_footprint: meta.counts.in_footprint,
             pixels_valid: meta.counts.valid,
             mask: meta.counts.mask,
+            cloud_source: meta.cloud_source.clone(),
             bands: meta.bands.iter().map(without_histogram).collect(),
             bytes: files.iter().map(|f| f.bytes).sum(),
             owners,

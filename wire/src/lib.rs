@@ -8,6 +8,7 @@ pub mod bundle;
 pub mod client;
 pub mod cluster;
 pub mod collection;
+pub mod compose;
 pub mod event;
 pub mod fault;
 pub mod hit;

@@ -20,6 +20,7 @@ use wire::fault::{Fault, FaultKind};
 
 use super::file::ClusterFile;
 use crate::answer::{self, Transfers};
+use crate::compose::Compositions;
 use crate::identity::NodeId;
 use crate::layout::Layout;
 use crate::membership::Table;
@@ -94,6 +95,7 @@ pub(crate) struct Core {
     pub runs: Arc<Runs>,
     pub meters: Meters,
     pub transfers: Transfers,
+    pub compositions: Compositions,
     /// None without a network.
     pub link: Option<Link>,
     pub file: Option<Arc<ClusterFile>>,
@@ -249,6 +251,7 @@ impl Core {
             runs,
             meters: Meters::default(),
             transfers: Transfers::default(),
+            compositions: Compositions::default(),
             link,
             file,
             stop: CancellationToken::new(),

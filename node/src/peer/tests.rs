@@ -139,7 +139,25 @@ fn requests() -> Vec<(&'static str, Request)> {
         ("jobs", Request::Jobs("r".to_owned())),
         ("counts", Request::Counts(vec!["r".to_owned()])),
         ("cancel", Request::Cancel("r".to_owned())),
+        ("compose", compose()),
+        ("fetch_composed", fetch_composed()),
     ]
+}
+
+fn compose() -> Request {
+    Request::Compose(ComposeJob {
+        number: 300,
+        job: "{}".to_owned(),
+    })
+}
+
+fn fetch_composed() -> Request {
+    Request::FetchComposed(ComposedPiece {
+        number: 300,
+        file: 1,
+        offset: 4 << 20,
+        length: 4 << 20,
+    })
 }
 
 /// A message of each kind of answer.
@@ -187,6 +205,7 @@ fn responses() -> Vec<(&'static str, Response)> {
         ("jobs", Response::Jobs("[]".to_owned())),
         ("counts", Response::Counts(vec![JobCounts::default()])),
         ("cancelled", Response::Cancelled(3)),
+        ("composed", Response::Composed(Some("{}".to_owned()))),
     ]
 }
 
@@ -272,7 +291,7 @@ proptest! {
 
     #[test]
     fn a_damaged_message_is_read_or_refused(
-        which in 0..18_usize, at in any::<prop::sample::Index>(), byte in any::<u8>(),
+        which in 0..20_usize, at in any::<prop::sample::Index>(), byte in any::<u8>(),
     ) {
         let mut bytes = encode(&requests()[which].1);
         let at = at.index(bytes.len());

@@ -7,19 +7,22 @@
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures::Stream;
 use futures::stream::{self, BoxStream};
 use reqwest::Response;
 
 use super::address::Address;
 use super::failure::{cut_off, garbled, transport};
+use crate::compose::{ComposeHeader, ComposeMessage};
 use crate::fault::Fault;
 use crate::ndjson::LineReader;
 use crate::search::SearchLine;
 
 /// The lines of a search, `end` last.
 pub type SearchStream = BoxStream<'static, Result<SearchLine, Fault>>;
+/// The messages of a composition, the end last.
+pub type ComposeStream = BoxStream<'static, Result<ComposeMessage, Fault>>;
 /// The bytes of a file.
 pub type ByteStream = BoxStream<'static, Result<Bytes, Fault>>;
 
@@ -33,6 +36,51 @@ pub(super) fn body(
         let chunk = chunk.map_err(|e| transport(&e, &address))?;
         Ok(chunk.map(|bytes| (bytes, (response, address))))
     })
+}
+
+/// Compositions on their way.
+struct Messages {
+    response: Response,
+    address: Address,
+    buffer: BytesMut,
+    ended: bool,
+}
+
+/// Returns the messages of a composition as they arrive.
+pub(super) fn compositions(
+    response: Response,
+    address: Address,
+) -> impl Stream<Item = Result<ComposeMessage, Fault>> + Send {
+    let messages = Messages {
+        response,
+        address,
+        buffer: BytesMut::new(),
+        ended: false,
+    };
+    stream::try_unfold(messages, |mut messages| async move {
+        let message = messages.next().await?;
+        Ok(message.map(|message| (message, messages)))
+    })
+}
+
+impl Messages {
+    async fn next(&mut self) -> Result<Option<ComposeMessage>, Fault> {
+        if self.ended {
+            return Ok(None);
+        }
+        loop {
+            if let Some(message) = ComposeMessage::take(&mut self.buffer)? {
+                self.ended = matches!(message.header, ComposeHeader::End(_));
+                return Ok(Some(message));
+            }
+            let chunk = self.response.chunk().await;
+            let chunk = chunk.map_err(|e| transport(&e, &self.address))?;
+            let Some(chunk) = chunk else {
+                return Err(cut_off(&self.address, "its last message is missing"));
+            };
+            self.buffer.extend_from_slice(&chunk);
+        }
+    }
 }
 
 /// A search on its way.

@@ -98,6 +98,7 @@ pub(crate) fn hit() -> Hit {
         pixels_in_footprint: 900,
         pixels_valid: 800,
         mask: None,
+        cloud_source: None,
         bands: vec![band()],
         bytes: 4_096,
         owners: texts(&["12D3KooWa", "12D3KooWb"]),
