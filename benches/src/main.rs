@@ -5,6 +5,7 @@
 //!
 //! *Not here*: tests.
 
+mod compose;
 mod ingest;
 mod process;
 mod query;
@@ -30,6 +31,8 @@ enum Name {
     Startup,
     /// Pixels a second from JPEG 2000 to acknowledged splits, beside decoding alone
     Ingest,
+    /// Pixels a second into the median of twelve dates of a cell, beside rasterio and xarray
+    Compose,
     /// Milliseconds a query, embedded and over three nodes
     Query,
     /// Pixels a second from stored splits to 32-bit values, beside rasterio on the same files
@@ -81,6 +84,7 @@ fn run(args: Args) -> Result<()> {
         let rows = match name {
             Name::Startup => startup::run(&bench)?,
             Name::Ingest => ingest::run(&bench)?,
+            Name::Compose => compose::run(&bench)?,
             Name::Query => query::run(&bench)?,
             Name::Read => read::run(&bench)?,
             Name::Texture => texture::run(&bench)?,

@@ -9,10 +9,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod compose;
 mod selectors;
 mod verbs;
 mod wrangle;
 
+pub(crate) use compose::Compose;
 pub(crate) use selectors::{Selectors, instant, known_dataset};
 pub(crate) use verbs::{
     ClusterVerb, CollectionCreate, CollectionVerb, Get, Ingest, JobVerb, ModelPull, ModelVerb,
@@ -107,6 +109,8 @@ pub(crate) enum Verb {
     Search(SearchArgs),
     /// Download splits
     Get(Get),
+    /// Make one image of several splits of a place, where they lie
+    Compose(Compose),
     /// Train one model per cell, where its data lies
     Train(Train),
     /// Apply models to a scene

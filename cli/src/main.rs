@@ -6,6 +6,7 @@
 //! *Not here*: anything a node does (node); every verb is a client of one.
 
 mod args;
+mod compose;
 mod config;
 mod doctor;
 mod download;
@@ -114,6 +115,7 @@ async fn dispatch(session: &Session, verb: Verb) -> Done {
         Verb::Ingest(args) => ingest::run(session, args).await,
         Verb::Search(args) => search::run(session, args).await,
         Verb::Get(args) => get::run(session, args).await,
+        Verb::Compose(args) => compose::run(session, args).await,
         Verb::Train(args) => train::run(session, args).await,
         Verb::Predict(args) => predict::run(session, args).await,
         Verb::Status => status::run(session).await,

@@ -13,6 +13,7 @@
 )]
 
 mod bad_input;
+mod compose;
 mod embedded;
 mod harness;
 mod manners;

@@ -1,0 +1,273 @@
+//! `glebe compose`: one image of several splits of a place, made where they lie.
+//!
+//! *Invariants*: what was reached is said; a limit that is not reached still leaves the image, and
+//! ends with exit code 4; a mosaic larger than a named number of bytes is refused before any pixel
+//! is asked for.
+//!
+//! *Not here*: which splits and whose pixels (query, earth, node), bytes of formats (`export`).
+
+mod image;
+mod region;
+mod report;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use futures::StreamExt as _;
+use query::{Query, Range};
+use wire::client::ComposeStream;
+use wire::compose::{
+    CellImage, ComposeEnd, ComposeHeader, ComposeMessage, ComposePlan, ComposeRequest,
+};
+use wire::fault::{Fault, FaultKind};
+use wire::search::SearchEnd;
+
+use crate::Done;
+use crate::args::Compose;
+use crate::export::{Existing, Format};
+use crate::print::{Progress, Screen};
+use crate::search;
+use crate::session::Session;
+use image::Decoded;
+use region::Region;
+use report::Summary;
+
+/// Where images go.
+#[derive(Debug)]
+struct Target {
+    path: PathBuf,
+    /// All cells in one file; else a file a cell in the folder.
+    whole: bool,
+    format: Format,
+    existing: Existing,
+}
+
+pub(crate) async fn run(session: &Session, args: Compose) -> Done {
+    let request = request(&args)?;
+    let target = args.out.as_deref().map(|p| target(p, &args)).transpose()?;
+    let client = session.client().await?;
+    let mut messages = client.compose(&request).await?;
+    let ComposeHeader::Plan(plan) = next(&mut messages).await?.header else {
+        return Err(senseless());
+    };
+    let limits = (request.min_coverage, request.max_cloud);
+    let mut summary = Summary::new(&plan, request.rule, limits)?;
+    let end = match target {
+        Some(target) if !request.dry_run => {
+            let area = request.query.bbox.filter(|_| target.whole);
+            let writer = Writer::new(&plan, target, area.as_ref())?;
+            writer
+                .run(session, (&plan, &mut messages), &mut summary)
+                .await?
+        }
+        _ => {
+            report::plan(&session.screen, &plan);
+            end(&mut messages).await?
+        }
+    };
+    if !request.dry_run && !plan.cells.is_empty() {
+        summary.print(&session.screen, &end);
+    }
+    Ok(conclude(
+        &session.screen,
+        (&plan, &summary),
+        (&end, request.dry_run),
+    ))
+}
+
+/// Builds the request; the limits are taken out of the selectors.
+fn request(args: &Compose) -> Result<ComposeRequest, Fault> {
+    let selectors = args.selectors.query()?;
+    let query = Query {
+        cloud: Range {
+            min: selectors.cloud.min,
+            max: None,
+        },
+        coverage: Range {
+            min: None,
+            max: selectors.coverage.max,
+        },
+        ..selectors.clone()
+    };
+    if query == Query::default() {
+        return Err(Fault::new(FaultKind::Usage, "nothing to compose")
+            .because("no selector was given")
+            .try_("--dataset naip --geocode 9xjq8, or --bbox W,S,E,N"));
+    }
+    Ok(ComposeRequest {
+        query,
+        rule: args.rule,
+        min_coverage: selectors.coverage.min.unwrap_or(100.0),
+        max_cloud: selectors.cloud.max,
+        window_days: args.window,
+        bands: args.bands.clone(),
+        resolution_m: args.resolution,
+        resampling: args.resampling,
+        dry_run: args.dry_run,
+    })
+}
+
+/// A name with an extension is a file of all cells, another is a folder.
+fn target(path: &Path, args: &Compose) -> Result<Target, Fault> {
+    let of_name = Format::of(path);
+    let whole = of_name.is_some() && !path.is_dir();
+    if !whole && path.extension().is_some() && !path.is_dir() {
+        let what = format!("{} names no format", path.display());
+        return Err(Fault::new(FaultKind::Usage, what)
+            .because("a file's extension says its format; a folder has none")
+            .try_("-O FILE.tif, -O FILE.npz, or -O DIR"));
+    }
+    let format = match (args.format, of_name.filter(|_| whole)) {
+        (Some(asked), Some(named)) if asked != named => {
+            let what = format!("{} is no name for --format {asked:?}", path.display());
+            return Err(Fault::new(FaultKind::Usage, what.to_lowercase())
+                .try_("another name, or another --format"));
+        }
+        (asked, named) => asked.or(named).unwrap_or(Format::Cog),
+    };
+    Ok(Target {
+        path: path.to_owned(),
+        whole,
+        format,
+        existing: if args.overwrite {
+            Existing::Replace
+        } else {
+            Existing::Keep
+        },
+    })
+}
+
+async fn next(messages: &mut ComposeStream) -> Result<ComposeMessage, Fault> {
+    messages.next().await.unwrap_or_else(|| Err(senseless()))
+}
+
+/// Reads on to the end.
+async fn end(messages: &mut ComposeStream) -> Result<ComposeEnd, Fault> {
+    loop {
+        if let ComposeHeader::End(end) = next(messages).await?.header {
+            return Ok(end);
+        }
+    }
+}
+
+fn senseless() -> Fault {
+    Fault::new(FaultKind::Unreachable, "the node's answer makes no sense")
+        .because("messages came in another order than they must")
+        .try_("glebe --version on both sides")
+}
+
+/// Takes images in as they come.
+struct Writer {
+    target: Target,
+    /// The raster that all cells are placed in, for a file.
+    region: Option<Region>,
+}
+
+impl Writer {
+    fn new(
+        plan: &ComposePlan,
+        target: Target,
+        area: Option<&earth::extent::LonLatBox>,
+    ) -> Result<Self, Fault> {
+        let region = if target.whole && !plan.cells.is_empty() {
+            Some(Region::new(plan, area)?)
+        } else {
+            None
+        };
+        Ok(Self { target, region })
+    }
+
+    async fn run(
+        mut self,
+        session: &Session,
+        (plan, messages): (&ComposePlan, &mut ComposeStream),
+        summary: &mut Summary,
+    ) -> Result<ComposeEnd, Fault> {
+        let mut progress = Progress::new(&session.screen, plan.cells.len() as u64, "cells");
+        let mut done = 0;
+        let end = loop {
+            let message = next(messages).await?;
+            match message.header {
+                ComposeHeader::Cell(image) => {
+                    let files = message.files;
+                    tokio::task::block_in_place(|| self.take(*image, &files, summary))?;
+                    done += 1;
+                    progress.set(done, "");
+                }
+                ComposeHeader::End(end) => break end,
+                ComposeHeader::Plan(_) => return Err(senseless()),
+            }
+        };
+        progress.finish();
+        if let Some(region) = self.region.take().filter(|_| done > 0) {
+            summary.area(region.coverage());
+            let cubes = region.finish()?;
+            let written = image::write(&cubes, &self.target.path, &self.target)?;
+            summary.wrote(written);
+            let report = image::beside(&self.target.path, "json");
+            summary.write(&report, (self.target.existing, &end))?;
+        }
+        Ok(end)
+    }
+
+    /// Takes one cell's image in.
+    fn take(
+        &mut self,
+        image: CellImage,
+        files: &[bytes::Bytes],
+        summary: &mut Summary,
+    ) -> Result<(), Fault> {
+        let decoded = Decoded::of(&image, files)?;
+        if let Some(region) = &mut self.region {
+            region.place(&image, &decoded, |part| summary.scene_of(part))?;
+            summary.cell(image.report);
+            return Ok(());
+        }
+        let name = format!(
+            "{}.{}",
+            image.report.geocode,
+            self.target.format.extension()
+        );
+        let path = self.target.path.join(name);
+        let cubes = decoded.into_cubes(&image)?;
+        let written = image::write(&cubes, &path, &self.target)?;
+        let report = image::beside(&path, "json");
+        report::write_cell(&report, &image.report, self.target.existing)?;
+        summary.wrote(written);
+        summary.cell(image.report);
+        Ok(())
+    }
+}
+
+/// Says what is missing, and returns the exit code.
+fn conclude(
+    screen: &Screen,
+    (plan, summary): (&ComposePlan, &Summary),
+    (end, dry_run): (&ComposeEnd, bool),
+) -> ExitCode {
+    let found = SearchEnd {
+        hits: plan.cells.len() as u64,
+        complete: end.missing_slots.is_empty(),
+        missing_slots: end.missing_slots.clone(),
+        slots_asked: end.slots_asked,
+        empty: end.empty.clone(),
+        ..SearchEnd::default()
+    };
+    for failure in &end.failed {
+        let Fault { what, because, .. } = &failure.fault;
+        let why = because.join("; ");
+        crate::print::to_stderr(&format!("failed: {}: {what}", failure.geocode));
+        if !why.is_empty() {
+            crate::print::to_stderr(&format!("  because {why}"));
+        }
+    }
+    let code = search::conclude(screen, &found);
+    if code != ExitCode::SUCCESS || dry_run {
+        return code;
+    }
+    if end.reached && end.failed.is_empty() {
+        return ExitCode::SUCCESS;
+    }
+    summary.say_what_is_not_reached();
+    ExitCode::from(FaultKind::Partial.exit_code())
+}

@@ -1,0 +1,215 @@
+//! Images of neighbouring cells in one raster, as they come.
+//!
+//! *Invariants*: provenance names scenes, numbered over all cells by the plan, so that one scene
+//! has one number on both sides of a seam, whatever order cells come in.
+//!
+//! *Not here*: which pixel belongs to which cell (earth's `raster::region`).
+
+use earth::cube::{CubeBand, CubeTime};
+use earth::extent::LonLatBox;
+use earth::geocode::Geocode;
+use earth::grid::Grid;
+use earth::raster::region::{CellBand, Frame, Mosaic, MosaicError};
+use earth::raster::reproject::Kernel;
+use earth::raster::{Raster, Samples};
+use earth::split::compose::PROVENANCE;
+use earth::split::meta::{SampleType, SplitId};
+use wire::compose::{CellImage, ComposePlan, Provenance};
+use wire::fault::{Fault, FaultKind};
+
+use super::image::{Cubes, Decoded, cubes, time};
+use crate::print::bytes;
+
+/// Most bytes of a mosaic in memory: what a laptop holds beside everything else. Writing it takes
+/// about as much again.
+const REGION_BYTES_MAX: u64 = 4 << 30;
+
+/// Cells' images in one raster.
+#[derive(Debug)]
+pub(super) struct Region {
+    mosaic: Mosaic,
+    /// Names of the bands, provenance last.
+    names: Vec<String>,
+    /// What is known of each, from the first image that has it.
+    bands: Vec<Option<CubeBand>>,
+    time: Option<CubeTime>,
+}
+
+impl Region {
+    /// Plans the raster of all cells, or of an area.
+    pub(super) fn new(plan: &ComposePlan, area: Option<&LonLatBox>) -> Result<Self, Fault> {
+        let cells: Vec<Geocode> = { plan.cells.iter() }
+            .map(wire::compose::CellPlan::cell)
+            .collect::<Result<_, _>>()?;
+        check_disjoint(&cells)?;
+        let resolution = one_resolution(plan)?;
+        let grid = |cell: &Geocode| {
+            Grid::of(cell, resolution)
+                .map_err(|e| Fault::new(FaultKind::Usage, e.to_string()).try_("--resolution 10"))
+        };
+        let grids: Vec<Grid> = cells.iter().map(grid).collect::<Result<_, _>>()?;
+        let frame = Frame::of(&grids, area).map_err(|e| fault(&e))?;
+        let mut kinds: Vec<(String, SampleType)> = Vec::new();
+        for (name, kind) in plan.cells.iter().flat_map(|c| &c.bands) {
+            match kinds.iter_mut().find(|(known, _)| known == name) {
+                Some((_, known)) => *known = known.wider(*kind),
+                None => kinds.push((name.clone(), *kind)),
+            }
+        }
+        kinds.push((PROVENANCE.to_owned(), SampleType::U16));
+        let pixel: u64 = kinds.iter().map(|(_, k)| k.bytes() as u64 + 1).sum();
+        check_size(&frame, pixel)?;
+        let (names, samples): (Vec<_>, Vec<_>) = kinds.into_iter().unzip();
+        Ok(Self {
+            mosaic: Mosaic::new(frame, &samples),
+            bands: vec![None; names.len()],
+            names,
+            time: None,
+        })
+    }
+
+    /// Places one cell's image; `number` tells the number of a split's scene.
+    pub(super) fn place(
+        &mut self,
+        image: &CellImage,
+        decoded: &Decoded,
+        number: impl Fn(&SplitId) -> u16,
+    ) -> Result<(), Fault> {
+        let numbers: Vec<u16> = image.report.parts.iter().map(|p| number(&p.id)).collect();
+        let scenes = image.report.provenance == Provenance::Part;
+        let renumbered = decoded.bands.iter().find(|(b, _)| b.name == PROVENANCE);
+        let renumbered = renumbered
+            .filter(|_| scenes)
+            .map(|(_, r)| renumber(r, &numbers));
+        let mut placed = Vec::with_capacity(self.names.len());
+        for (name, known) in self.names.iter().zip(&mut self.bands) {
+            let found = decoded.bands.iter().find(|(b, _)| b.name == *name);
+            let Some((meta, raster)) = found else {
+                placed.push(None);
+                continue;
+            };
+            known.get_or_insert_with(|| CubeBand::from(meta));
+            let is_provenance = name == PROVENANCE;
+            placed.push(Some(CellBand {
+                raster: renumbered
+                    .as_ref()
+                    .filter(|_| is_provenance)
+                    .unwrap_or(raster),
+                fill: meta.fill,
+                kernel: if meta.categorical {
+                    Kernel::Nearest
+                } else {
+                    Kernel::Bilinear
+                },
+            }));
+        }
+        let newest = time(image);
+        if self.time.as_ref().is_none_or(|t| *t < newest) {
+            self.time = Some(newest);
+        }
+        let placing = self.mosaic.place(&decoded.grid, &placed);
+        placing.map_err(|e| fault(&e))
+    }
+
+    /// Returns valid / all pixels of the raster in percent, over bands that are no classes.
+    pub(super) fn coverage(&self) -> f64 {
+        let measured = |i: &usize| self.bands[*i].as_ref().is_some_and(|b| !b.categorical);
+        let bands = 0..self.bands.len();
+        if !bands.clone().any(|i| measured(&i)) {
+            return 100.0 * self.mosaic.coverage(bands);
+        }
+        100.0 * self.mosaic.coverage(bands.filter(measured))
+    }
+
+    /// Returns the image.
+    pub(super) fn finish(self) -> Result<Cubes, Fault> {
+        let georef = self.mosaic.frame().georef().clone();
+        let done = self.mosaic.finish().into_iter().zip(self.bands);
+        let bands = done.filter_map(|((raster, fill), band)| {
+            let band = CubeBand {
+                sample: raster.sample_type(),
+                fill,
+                ..band?
+            };
+            Some((band, raster))
+        });
+        let nothing = || Fault::new(FaultKind::Nothing, "no cell was composed");
+        cubes(&georef, bands.collect(), &self.time.ok_or_else(nothing)?)
+    }
+}
+
+/// Refuses cells that lie inside each other: pixels would be doubled.
+fn check_disjoint(cells: &[Geocode]) -> Result<(), Fault> {
+    let schemes = |a: &Geocode, b: &Geocode| a.scheme() == b.scheme();
+    for pair in cells.windows(2) {
+        if schemes(&pair[0], &pair[1]) && pair[0].contains(&pair[1]) {
+            let what = format!("cell {} lies inside {}", pair[1], pair[0]);
+            return Err(Fault::new(FaultKind::Usage, what)
+                .because("collections of several precisions match")
+                .try_("--collection NAME, or -O DIR for a file a cell"));
+        }
+    }
+    Ok(())
+}
+
+fn one_resolution(plan: &ComposePlan) -> Result<f64, Fault> {
+    let first = plan.cells.first().map_or(0.0, |c| c.resolution_m);
+    match plan
+        .cells
+        .iter()
+        .find(|c| (c.resolution_m - first).abs() > 1e-9)
+    {
+        None => Ok(first),
+        Some(other) => {
+            let (a, b) = (first.min(other.resolution_m), first.max(other.resolution_m));
+            Err(
+                Fault::new(FaultKind::Usage, "cells have several resolutions")
+                    .because(format!("some have {a} m, some {b} m"))
+                    .try_(format!("--resolution {a}")),
+            )
+        }
+    }
+}
+
+fn check_size(frame: &Frame, pixel_bytes: u64) -> Result<(), Fault> {
+    let size = frame.pixels().saturating_mul(pixel_bytes);
+    if size <= REGION_BYTES_MAX {
+        return Ok(());
+    }
+    let (width, height) = (frame.georef().width, frame.georef().height);
+    let what = format!("an image of {width} x {height} pixels is too large");
+    let limit = bytes(REGION_BYTES_MAX);
+    Err(Fault::new(FaultKind::Refused, what)
+        .because(format!("it takes {}; {limit} at most", bytes(size)))
+        .try_("a coarser --resolution, fewer --bands, a smaller --bbox, or -O DIR"))
+}
+
+/// Gives pixels the numbers of scenes in place of parts.
+fn renumber(raster: &Raster, numbers: &[u16]) -> Raster {
+    let Samples::U16(values) = raster.samples() else {
+        return raster.clone();
+    };
+    let number = |part: &u16| {
+        let place = usize::from(*part).checked_sub(1);
+        place.and_then(|p| numbers.get(p)).copied().unwrap_or(0)
+    };
+    let values = values.iter().map(number).collect();
+    Raster::new(raster.width(), raster.height(), Samples::U16(values))
+        .unwrap_or_else(|_| raster.clone())
+}
+
+fn fault(error: &MosaicError) -> Fault {
+    let (kind, step) = match error {
+        MosaicError::Empty => (FaultKind::Nothing, "glebe search"),
+        MosaicError::Schemes => (FaultKind::Usage, "--collection NAME"),
+        MosaicError::Antimeridian => (FaultKind::Usage, "two boxes, one on each side"),
+        MosaicError::TooLarge { .. } => (FaultKind::Refused, "a coarser --resolution, or -O DIR"),
+        MosaicError::Crs(_)
+        | MosaicError::Affine(_)
+        | MosaicError::Warp(_)
+        | MosaicError::Bands(..) => (FaultKind::Data, "-O DIR for a file a cell"),
+    };
+    Fault::new(kind, "the cells cannot be one image")
+        .because(error.to_string())
+        .try_(step)
+}
