@@ -7,6 +7,7 @@
 use std::path::PathBuf;
 
 use crate::ci::Extent;
+use crate::fuzz;
 use crate::setup::Depth;
 use crate::trouble::{Result, Trouble};
 
@@ -19,6 +20,8 @@ cargo xtask test [--nightly]        setup, format, build, lints, tidy, licences,
 cargo xtask demo [--scenes DIR]     the whole job on three nodes of this machine, with synthetic
                                     scenes or those of DIR
 cargo xtask bench NAME [--json F]   run one benchmark; F takes the rows as JSON
+cargo xtask fuzz [TARGET] [--seconds N]
+                                    feed readers of foreign bytes; all targets, 600 s each
 cargo xtask tidy                    layering, sizes, names and words of the source";
 
 /// One parsed command line.
@@ -42,6 +45,13 @@ pub(crate) enum Verb {
         /// Where its rows go as JSON.
         json: Option<PathBuf>,
     },
+    /// Fuzz targets.
+    Fuzz {
+        /// The one to run; all of them if absent.
+        target: Option<String>,
+        /// Seconds each.
+        seconds: u32,
+    },
     /// The checks of the source text.
     Tidy,
 }
@@ -63,6 +73,7 @@ pub(crate) fn parse(words: &[String]) -> Result<Verb> {
         ["bench", name, "--json", file] | ["bench", "--json", file, name] => {
             bench(name, Some(PathBuf::from(file)))
         }
+        ["fuzz", rest @ ..] => fuzzing(rest),
         ["tidy"] => Ok(Verb::Tidy),
         other => Err(unknown(&other.join(" "))),
     }
@@ -75,6 +86,22 @@ fn bench(name: &str, json: Option<PathBuf>) -> Result<Verb> {
     Ok(Verb::Bench {
         name: name.to_owned(),
         json,
+    })
+}
+
+fn fuzzing(words: &[&str]) -> Result<Verb> {
+    let wrong = || unknown(&format!("fuzz {}", words.join(" ")));
+    let (target, seconds) = match words {
+        [] => (None, None),
+        ["--seconds", n] => (None, Some(n)),
+        [target] if !target.starts_with('-') => (Some(*target), None),
+        [target, "--seconds", n] if !target.starts_with('-') => (Some(*target), Some(n)),
+        _ => return Err(wrong()),
+    };
+    let seconds = seconds.map_or(Ok(fuzz::SECONDS), |n| n.parse().map_err(|_| wrong()))?;
+    Ok(Verb::Fuzz {
+        target: target.map(str::to_owned),
+        seconds,
     })
 }
 
@@ -112,6 +139,12 @@ mod tests {
         };
         check("bench ingest --json rows.json", Some(&bench));
         check("bench --json rows.json ingest", Some(&bench));
+        let fuzz = |target: Option<&str>, seconds| Verb::Fuzz {
+            target: target.map(str::to_owned),
+            seconds,
+        };
+        check("fuzz", Some(&fuzz(None, super::fuzz::SECONDS)));
+        check("fuzz words --seconds 5", Some(&fuzz(Some("words"), 5)));
     }
 
     #[test]
@@ -120,6 +153,7 @@ mod tests {
         check("bench", None);
         check("bench --json", None);
         check("demo --scenes", None);
+        check("fuzz words --seconds soon", None);
         check("tset", None);
     }
 }

@@ -12,6 +12,7 @@ mod tally;
 use std::process::Command;
 
 use crate::command::{self, cargo};
+use crate::fuzz;
 use crate::say;
 use crate::setup::{self, Depth};
 use crate::tidy;
@@ -61,6 +62,9 @@ fn checks(workspace: &Workspace, extent: Extent, report: &mut Report) -> Result<
         let doc = ["test", "--doc", "--workspace", "--locked", "--quiet"];
         cargo_step(workspace, &doc, "cargo test --doc --workspace")
     });
+    if extent == Extent::Nightly {
+        report.step("fuzz", || fuzz::run(workspace, None, fuzz::SECONDS));
+    }
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask setup | demo | test | bench | tidy`.
+//! The project's own commands: `cargo xtask setup | demo | test | bench | fuzz | tidy`.
 //!
 //! *Invariants*: the crate builds with nothing but Rust and a linker, so that it can fetch all that
 //! the other crates need; it names no other crate of the workspace; every failure says what went
@@ -11,6 +11,7 @@ mod bench;
 mod ci;
 mod command;
 mod demo;
+mod fuzz;
 mod say;
 mod setup;
 mod tidy;
@@ -55,6 +56,7 @@ fn carry_out(verb: &Verb) -> Result<()> {
         Verb::Test(extent) => ci::test(&workspace, *extent),
         Verb::Demo { scenes } => demo::run(&workspace, scenes.as_deref()),
         Verb::Bench { name, json } => bench::run(&workspace, name, json.as_deref()),
+        Verb::Fuzz { target, seconds } => fuzz::run(&workspace, target.as_deref(), *seconds),
         Verb::Tidy => tidy::run(&workspace),
     }
 }

@@ -174,6 +174,11 @@ impl Node {
         self.child.wait().unwrap();
     }
 
+    /// Tells whether the process that was started still runs.
+    pub(crate) fn lives(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
     /// Ends the node with SIGTERM and returns whether it stopped cleanly.
     pub(crate) fn stop(&mut self) -> bool {
         let pid = self.child.id().to_string();

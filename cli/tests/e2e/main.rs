@@ -17,6 +17,7 @@ mod compose;
 mod embedded;
 mod harness;
 mod manners;
+mod mutants;
 mod outputs;
 mod real_imagery;
 mod resplit;

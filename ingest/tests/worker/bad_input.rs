@@ -12,7 +12,7 @@ use ingest::synth::world::Baseline;
 use crate::place::{add, copy, pack, products, real, t29unu, worker, world};
 
 /// Cuts a scene and checks that it fails as data errors do.
-fn check(scene: &Path, flags: &[&str], says: &str) {
+pub(crate) fn check(scene: &Path, flags: &[&str], says: &str) {
     let out = tempfile::tempdir().unwrap();
     let target = out.path().join("splits");
     let mut args = vec![

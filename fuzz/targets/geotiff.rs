@@ -1,0 +1,14 @@
+//! Fuzzes our own GeoTIFF reader.
+
+#![no_main]
+
+use earth::geotiff::GeoTiff;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    let Ok(file) = GeoTiff::open(data) else {
+        return;
+    };
+    for level in 0..file.levels() {
+        file.decode(data, &[0], level).map_or((), |_| ());
+    }
+});
