@@ -2,7 +2,8 @@
 //!
 //! *Invariants*: hits are read once; only what still waits for a partner is in memory.
 //!
-//! *Not here*: the pairing itself (`query::pairs`), printing (`search::pairs`), files (`get::pairs`).
+//! *Not here*: the pairing itself (`query::pairs`), printing (`search::pairs`), files
+//! (`get::pairs`).
 
 use std::sync::Arc;
 

@@ -24,3 +24,4 @@ mod resplit;
 mod resume;
 mod three_nodes;
 mod training;
+mod wrangle;

@@ -1,7 +1,7 @@
 //! Pixels of several rasters in one window: a cell with its surroundings.
 //!
-//! *Invariants*: pieces on the window's lattice are copied, bit for bit; others are resampled; where
-//! pieces overlap the first valid pixel stays; longitudes and Mercator eastings wrap.
+//! *Invariants*: pieces on the window's lattice are copied, bit for bit; others are resampled;
+//! where pieces overlap the first valid pixel stays; longitudes and Mercator eastings wrap.
 //!
 //! *Not here*: which pieces (cli), several dates (`splice`, `cube`).
 
