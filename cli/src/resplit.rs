@@ -113,9 +113,12 @@ async fn known(client: &Client, name: &str) -> Result<Collection, Fault> {
 async fn target(client: &Client, from: &Collection, args: &Resplit) -> Result<Collection, Fault> {
     let name = &args.into;
     if !is_name(name) || *name == from.name {
-        return Err(Fault::new(FaultKind::Usage, format!("--into '{name}' is no new name"))
-            .because("names have 1..=120 letters, digits, '-', '_', '.', and splits are never changed in place")
-            .try_(format!("--into {}-{}", from.name, args.precision)));
+        return Err(
+            Fault::new(FaultKind::Usage, format!("--into '{name}' is no new name"))
+                .because("names have 1..=120 letters, digits, '-', '_' and '.'")
+                .because("splits are never changed in place")
+                .try_(format!("--into {}-{}", from.name, args.precision)),
+        );
     }
     if args.precision == from.precision {
         return Err(Fault::new(

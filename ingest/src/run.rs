@@ -4,7 +4,8 @@
 //! nothing. What an interrupted ingest had stored is asked for and not cut again.
 //!
 //! *Invariants*: the exit code tells a scene that failed from a node that does not answer or
-//! refuses, and the ledger of a scene that failed keeps the reason; a scene is skipped only if its ledger says that these very bytes are done.
+//! refuses, and the ledger of a scene that failed keeps the reason; a scene is skipped only if its
+//! ledger says that these very bytes are done.
 //!
 //! *Not here*: other scenes (`supervise`), cutting (`cutting`), routing of puts (`put`),
 //! collections (`target`).

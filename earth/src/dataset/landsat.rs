@@ -4,9 +4,11 @@
 //! the same datasets with the bands of their own sensor, which `bands` gives.
 //!
 //! Sources: USGS, *Landsat Collection 2 Data Dictionary*; *Landsat 8-9 Level 2 Data Format Control
-//! Book* (LSDS-1328), section 3, and *Landsat Collection 1 Level 1 Quality Assessment Band* for bits; J. A. Barsi et al., "The Spectral
-//! Response of the Landsat-8 Operational Land Imager", Remote Sensing 6 (2014), for OLI's centres;
-//! middles of the declared passbands for the others.
+//! Book* (LSDS-1328), section 3, and *Landsat Collection 1 Level 1 Quality Assessment Band* for
+//! bits; J. A. Barsi et al., "The Spectral Response of the Landsat-8 Operational Land Imager",
+//! Remote Sensing 6 (2014), for OLI's centres; middles of the declared passbands for the others.
+//!
+//! *Invariants*: bands stand in the order of their numbers, with the centres of their sensor.
 //!
 //! *Not here*: reading products (ingest).
 

@@ -1,5 +1,7 @@
 //! NAIP aerial imagery.
 //!
+//! *Invariants*: band 4 is near infrared, whatever its colour tag says.
+//!
 //! *Not here*: file names and FGDC metadata (ingest).
 
 use super::{BandSpec, Dataset, band};

@@ -1,7 +1,7 @@
 //! Mergeable statistics of a band's valid pixels.
 //!
-//! *Invariants*: fill, NaN and infinities are never counted; merging parts gives what one pass over the whole
-//! gives, to about 1e-12 of the spread (Chan, Golub, LeVeque 1979).
+//! *Invariants*: fill, NaN and infinities are never counted; merging parts gives what one pass over
+//! the whole gives, to about 1e-12 of the spread (Chan, Golub, LeVeque 1979).
 //!
 //! *Not here*: how histograms are binned (`histogram`), statistics over several bands.
 

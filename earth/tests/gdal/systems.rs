@@ -229,11 +229,7 @@ fn a_ramp_in_any_system_comes_out_where_proj_says() {
                 assert!(worst < POSITION_ERROR_MAX, "{what}: {worst} pixels off");
                 seen += points;
             }
-            assert!(
-                seen > 40,
-                "{} at {place:?}: only {seen} points",
-                system.crs
-            );
+            assert!(seen > 40, "{} at {place:?}: only {seen} points", system.crs);
         }
     }
 }

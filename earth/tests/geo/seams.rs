@@ -89,7 +89,8 @@ proptest! {
         let grid = Grid::of(&cell, metres).unwrap();
         let [west, south, east, north] = grid.edges();
         let step = 1e-6 * (east - west).min(north - south);
-        let mut sides = vec![(column + 1, row, (east, south + (north - south) * along), (step, 0.0))];
+        let across = (east, south + (north - south) * along);
+        let mut sides = vec![(column + 1, row, across, (step, 0.0))];
         sides.push((column, row + 1, (west + (east - west) * along, south), (0.0, -step)));
         for (column, row, (x, y), (dx, dy)) in sides {
             let Some(next) = Geocode::at(scheme, precision, CellIndex { column, row }) else {

@@ -5,7 +5,8 @@
 //! *Invariants*: the item's id is the scene's name; every asset is a file on this machine, found
 //! from the item's own place; what flags say wins over the item, the item over the files.
 //!
-//! *Not here*: the form of items (`item`), bands of files (`super::geotiff`). Nothing is downloaded.
+//! *Not here*: the form of items (`item`), bands of files (`super::geotiff`). Nothing is
+//! downloaded.
 
 mod item;
 

@@ -51,7 +51,6 @@ fn scene_process(supervisor: &Child) -> Pid {
         let tasks = std::fs::read_dir(format!("/proc/{id}/task")).ok()?;
         let children = tasks
             .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("children")).ok());
-        let mut children = children;
         let id = children.find_map(|c| c.split_whitespace().next()?.parse().ok())?;
         Pid::from_raw(id)
     })

@@ -17,8 +17,10 @@ use crate::classic::{Numbers, Variable, write};
 use crate::place::{open, real};
 use crate::real_products::cut_some;
 
-const SLSTR: &str = "S3A_SL_1_RBT____20210930T220914_20210930T221214_20211002T102150_0180_077_043_5400_LN2_O_NT_004";
-const OLCI: &str = "S3A_OL_1_EFR____20211021T073827_20211021T074112_20211021T091357_0164_077_334_4320_LN1_O_NR_002";
+const SLSTR: &str = "S3A_SL_1_RBT____20210930T220914_\
+    20210930T221214_20211002T102150_0180_077_043_5400_LN2_O_NT_004";
+const OLCI: &str = "S3A_OL_1_EFR____20211021T073827_\
+    20211021T074112_20211021T091357_0164_077_334_4320_LN1_O_NR_002";
 
 /// Makes a folder with the real manifest of a product.
 fn folder(out: &Path, name: &str) -> Option<PathBuf> {

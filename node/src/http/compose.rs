@@ -1,6 +1,7 @@
 //! Composing splits of cells.
 //!
-//! *Invariants*: an image leaves as soon as it is there; a reader that stops reading stops the rest.
+//! *Invariants*: an image leaves as soon as it is there; a reader that stops reading stops the
+//! rest.
 //!
 //! *Not here*: who composes (`compose`).
 

@@ -58,6 +58,9 @@ const RUNTIMES: [&str; 4] = ["tokio", "async-std", "smol", "futures"];
 /// The benchmarks compare with peers, so they may name what they compare.
 const FREE_OF_HOMES: &str = "benches";
 
+/// The fuzz targets are a workspace of their own, built with other flags; nothing names them.
+const OWN_WORKSPACE: &str = "fuzz";
+
 /// Checks the manifests of all crates.
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -65,6 +68,9 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
         let Some(name) = text.path().strip_suffix("/Cargo.toml") else {
             continue;
         };
+        if name == OWN_WORKSPACE {
+            continue;
+        }
         match (layer(name), text.text().parse::<Table>()) {
             (None, _) => findings.push(Finding::new(text.path(), 0, "a crate without a layer")),
             (_, Err(error)) => findings.push(Finding::new(text.path(), 0, error.to_string())),

@@ -1,8 +1,9 @@
 //! How GDAL divides a target before it warps, and the scale it takes in each chunk.
 //!
-//! The scale decides how far the bilinear kernel reaches, so results equal GDAL's only if chunks
-//! do (of rasters with a map; a swath is one chunk at its mean scale). The rules are those of `GDALWarpOperation::{CollectChunkList, ComputeSourceWindow}` and
-//! `GDALWarpKernel::PerformWarp` of GDAL 3.6, for one band and the default memory limit.
+//! The scale decides how far the bilinear kernel reaches, so results equal GDAL's only if chunks do
+//! (of rasters with a map; a swath is one chunk at its mean scale). The rules are those of
+//! `GDALWarpOperation::{CollectChunkList, ComputeSourceWindow}` and `GDALWarpKernel::PerformWarp`
+//! of GDAL 3.6, for one band and the default memory limit.
 //!
 //! *Invariants*: chunks cover the target exactly once; a chunk off the source has no part in it.
 //!

@@ -184,7 +184,10 @@ mod tests {
             let centre = Vector::from_lon_lat(LonLat { lon, lat });
             let (east, north) = centre.tangents();
             let size = size.to_radians();
-            let corner = |x: f64, y: f64| centre.plus(1.0, &east.plus(x * size, &north, y * size), 1.0);
+            let corner = |x: f64, y: f64| {
+                let aside = east.plus(x * size, &north, y * size);
+                centre.plus(1.0, &aside, 1.0)
+            };
             let quad = Quad([
                 corner(-1.0, 1.0), corner(1.0, 1.0 + skew),
                 corner(-1.0 + skew, -1.0), corner(1.0, -1.0),

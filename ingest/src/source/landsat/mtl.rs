@@ -1,7 +1,7 @@
 //! What a product's metadata says: MTL.txt (ODL), MTL.json and MTL.xml hold the same groups.
 //!
-//! *Invariants*: values keep the group they stand in, since level 2 metadata repeats level 1's keys;
-//! a number that is none is an error, an absent one is `None`.
+//! *Invariants*: values keep the group they stand in, since level 2 metadata repeats level 1's
+//! keys; a number that is none is an error, an absent one is `None`.
 //!
 //! Source: USGS, *Landsat 8-9 Level 2 Data Format Control Book* (LSDS-1328), section 5.
 //!

@@ -4,8 +4,11 @@
 //! |---|---|---|
 //! | 2 | `SR_*` | surface reflectance: `REFLECTANCE_MULT`, `_ADD` (2.75e-5, −0.2) |
 //! | 2 | `ST_*` | temperature in kelvin: `TEMPERATURE_MULT`, `_ADD` (0.00341802, 149) |
-//! | 1 | reflective | top-of-atmosphere reflectance: `REFLECTANCE_MULT`, `_ADD`, both divided by the sine of `SUN_ELEVATION` at the scene's centre |
-//! | 1 | thermal, or reflective without a reflectance scale | radiance in W/(m² sr µm): `RADIANCE_MULT`, `_ADD` |
+//! | 1 | reflective | top-of-atmosphere reflectance: `REFLECTANCE_MULT`, `_ADD`, by the sun |
+//! | 1 | others | radiance in W/(m² sr µm): `RADIANCE_MULT`, `_ADD` |
+//!
+//! "By the sun": both are divided by the sine of `SUN_ELEVATION` at the scene's centre. "Others"
+//! are thermal bands, and reflective ones without a reflectance scale.
 //!
 //! *Invariants*: nothing is assumed of a single product; without metadata only the constants that
 //! hold for all products of a level and sensor are applied, and that is said.
