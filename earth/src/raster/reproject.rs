@@ -15,18 +15,19 @@ mod along;
 mod chunk;
 mod kernel;
 mod position;
+mod taps;
 
 pub use position::ERROR_MAX;
 
-use rayon::iter::{IndexedParallelIterator, ParallelIterator};
-use rayon::slice::ParallelSliceMut;
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 use crate::crs::CrsError;
 use crate::raster::georef::{Georef, PixelWindow};
 use crate::raster::pixel::Pixel;
 use crate::raster::reproject::chunk::{Chunk, chunks};
-use crate::raster::reproject::kernel::{Row, View};
+use crate::raster::reproject::kernel::{Row, View, inside};
 use crate::raster::reproject::position::{BLOCK, Positions};
+use crate::raster::reproject::taps::Taps;
 use crate::raster::swath::Place;
 use crate::raster::{Raster, each_sample_type};
 
@@ -142,32 +143,74 @@ impl Warp {
     /// # Errors
     /// Pixels that do not fill their window, or a window that lacks needed pixels.
     pub fn run(&self, band: &SourceBand<'_>) -> Result<Warped, WarpError> {
-        let (width, height) = (band.raster.width(), band.raster.height());
-        if (width, height) != (band.window.width, band.window.height) {
+        // One band goes in, one comes out.
+        let mut found = self.run_all(&[band.raster], band.window, band.fill)?;
+        Ok(found.swap_remove(0))
+    }
+
+    /// Reprojects bands that share a window and a fill value: positions and weights are found
+    /// once for all that have one sample type.
+    ///
+    /// # Errors
+    /// Pixels that do not fill their window, or a window that lacks needed pixels.
+    pub fn run_all(
+        &self,
+        rasters: &[&Raster],
+        window: PixelWindow,
+        fill: Option<f64>,
+    ) -> Result<Vec<Warped>, WarpError> {
+        for raster in rasters {
+            self.check(raster, window)?;
+        }
+        let Some(first) = rasters.first() else {
+            return Ok(Vec::new());
+        };
+        let kind = first.sample_type();
+        if rasters.iter().any(|r| r.sample_type() != kind) {
+            let alone = |raster: &&Raster| self.run_all(&[raster], window, fill);
+            let found = rasters.iter().map(alone).collect::<Result<Vec<_>, _>>()?;
+            return Ok(found.into_iter().flatten().collect());
+        }
+        Ok(each_sample_type!(first.samples(), values => {
+            let same = rasters.iter().filter_map(|r| of_like(values, r)).collect::<Vec<_>>();
+            self.run_typed(&same, window, fill)
+        }))
+    }
+
+    fn check(&self, raster: &Raster, window: PixelWindow) -> Result<(), WarpError> {
+        let (width, height) = (raster.width(), raster.height());
+        if (width, height) != (window.width, window.height) {
             return Err(WarpError::Shape {
                 width,
                 height,
-                window: band.window,
+                window,
             });
         }
-        if !holds(band.window, self.window) {
+        if !holds(window, self.window) {
             return Err(WarpError::Window {
-                given: band.window,
+                given: window,
                 needed: self.window,
             });
         }
-        Ok(each_sample_type!(band.raster.samples(), values => self.run_typed(values, band)))
+        Ok(())
     }
 
-    fn run_typed<T: Pixel>(&self, values: &[T], band: &SourceBand<'_>) -> Warped {
-        let fill = band.fill.and_then(T::exactly);
-        let view = View {
+    fn run_typed<T: Pixel>(
+        &self,
+        bands: &[&[T]],
+        window: PixelWindow,
+        fill: Option<f64>,
+    ) -> Vec<Warped> {
+        let bits = T::KIND.bytes() as u64 * 8 + u64::from(fill.is_some());
+        let fill = fill.and_then(T::exactly);
+        let full = self.positions.source();
+        let views = bands.iter().map(|values| View {
             values,
-            window: band.window,
-            full: self.positions.source(),
+            window,
+            full,
             fill,
-        };
-        let bits = T::KIND.bytes() as u64 * 8 + u64::from(band.fill.is_some());
+        });
+        let views: Vec<_> = views.collect();
         let chunks = match self.kernel {
             Kernel::Nearest => Vec::new(),
             Kernel::Bilinear => chunks(&self.positions, bits),
@@ -175,63 +218,110 @@ impl Warp {
         let target = self.target();
         let (columns, rows) = (target.width as usize, target.height as usize);
         let void = fill.or_else(|| T::exactly(f64::NAN)).unwrap_or_default();
-        let mut out = vec![void; columns * rows];
-        let mut valid = vec![false; columns * rows];
-        let strip = columns * BLOCK;
-        let in_footprint = out
-            .par_chunks_mut(strip)
-            .zip(valid.par_chunks_mut(strip))
+        let blank = || (vec![void; columns * rows], vec![false; columns * rows]);
+        let mut found: Vec<_> = bands.iter().map(|_| blank()).collect();
+        let in_footprint = strips_of(&mut found, columns * BLOCK)
+            .into_par_iter()
             .enumerate()
-            .map(|(number, (out, valid))| {
-                self.run_strip(&view, &chunks, (number * BLOCK, out, valid))
-            })
+            .map(|(number, parts)| self.run_strip(&views, &chunks, (number * BLOCK, parts)))
             .sum();
-        let samples = T::into_samples(out);
-        let raster = Raster {
-            width: target.width,
-            height: target.height,
-            samples,
-        };
-        Warped {
-            raster,
+        let warped = |(out, valid): (Vec<T>, Vec<bool>)| Warped {
+            raster: Raster::counted(target.width, target.height, T::into_samples(out)),
             valid,
             in_footprint,
-        }
+        };
+        found.into_iter().map(warped).collect()
     }
 
     /// Reprojects some rows, the first of which is given; returns how many pixels lie inside.
     fn run_strip<T: Pixel>(
         &self,
-        view: &View<'_, T>,
+        views: &[View<'_, T>],
         chunks: &[Chunk],
-        (first, out, valid): (usize, &mut [T], &mut [bool]),
+        (first, mut parts): (usize, Vec<Part<'_, T>>),
     ) -> u64 {
         let columns = self.target().width as usize;
         let strip = self.positions.strip(first);
         let (mut xs, mut ys) = (vec![0.0; columns], vec![0.0; columns]);
-        let mut inside = 0;
-        let rows = out
-            .chunks_exact_mut(columns)
-            .zip(valid.chunks_exact_mut(columns));
-        for (row, (out, valid)) in (first..).zip(rows) {
-            strip.row(row, &mut xs, &mut ys);
-            let mut row_of = Row {
+        let rows = parts
+            .first()
+            .map_or(0, |(out, _)| out.len() / columns.max(1));
+        let (mut taps, mut count) = (Taps::default(), 0);
+        for row in 0..rows {
+            strip.row(first + row, &mut xs, &mut ys);
+            let own = row * columns..(row + 1) * columns;
+            let rows_of = parts.iter_mut().map(|(out, valid)| Row {
                 xs: &xs,
                 ys: &ys,
-                out,
-                valid,
-            };
-            inside += match self.kernel {
-                Kernel::Nearest => view.nearest(&mut row_of),
+                out: &mut out[own.clone()],
+                valid: &mut valid[own.clone()],
+            });
+            let mut lines: Vec<_> = rows_of.collect();
+            count += match self.kernel {
+                Kernel::Nearest => nearest(views, &mut lines),
                 Kernel::Bilinear => chunks
                     .iter()
-                    .filter(|c| c.rows.contains(&row))
-                    .map(|c| view.bilinear(&mut row_of.part(&c.columns), c.scale))
+                    .filter(|c| c.rows.contains(&(first + row)))
+                    .map(|c| bilinear(views, &mut lines, (c, &mut taps)))
                     .sum(),
             };
         }
-        inside
+        count
     }
+}
+
+/// Some rows of one band: samples and validity.
+type Part<'a, T> = (&'a mut [T], &'a mut [bool]);
+
+/// Cuts all bands into strips of that many pixels: by strip, then by band.
+fn strips_of<T>(bands: &mut [(Vec<T>, Vec<bool>)], pixels: usize) -> Vec<Vec<Part<'_, T>>> {
+    let mut strips: Vec<Vec<Part<'_, T>>> = Vec::new();
+    for (out, valid) in bands {
+        let parts = out
+            .chunks_mut(pixels.max(1))
+            .zip(valid.chunks_mut(pixels.max(1)));
+        for (number, part) in parts.enumerate() {
+            match strips.get_mut(number) {
+                Some(strip) => strip.push(part),
+                None => strips.push(vec![part]),
+            }
+        }
+    }
+    strips
+}
+
+/// Takes the pixels under a row of positions from every band; returns how many lie inside.
+fn nearest<T: Pixel>(views: &[View<'_, T>], lines: &mut [Row<'_, T>]) -> u64 {
+    for (view, line) in views.iter().zip(&mut *lines) {
+        view.nearest(line);
+    }
+    let (Some(view), Some(line)) = (views.first(), lines.first()) else {
+        return 0;
+    };
+    let places = line.xs.iter().zip(line.ys);
+    places.filter(|(x, y)| inside(&view.full, **x, **y)).count() as u64
+}
+
+/// Interpolates the part of a row that lies in a chunk; returns how many pixels lie inside.
+fn bilinear<T: Pixel>(
+    views: &[View<'_, T>],
+    lines: &mut [Row<'_, T>],
+    (chunk, taps): (&Chunk, &mut Taps),
+) -> u64 {
+    let (Some(view), Some(line)) = (views.first(), lines.first_mut()) else {
+        return 0;
+    };
+    let part = line.part(&chunk.columns);
+    let count = taps.find((part.xs, part.ys), (view.window, view.full), chunk.scale);
+    for (view, line) in views.iter().zip(lines) {
+        taps.write(view, &mut line.part(&chunk.columns), chunk.scale);
+    }
+    count
+}
+
+/// Returns the samples of a raster if they have the type of `like`.
+fn of_like<'a, T: Pixel>(_like: &[T], raster: &'a Raster) -> Option<&'a [T]> {
+    T::of(raster.samples())
 }
 
 /// Tells whether one window lies inside another.

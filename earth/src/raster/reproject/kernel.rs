@@ -3,7 +3,8 @@
 //! *Invariants*: only valid source pixels have weight; weights of those are normalised; the
 //! pixel that the position falls on must be valid itself (GDAL's unified validity mask).
 //!
-//! *Not here*: positions (`position`), scales (`chunk`).
+//! *Not here*: positions (`position`), scales (`chunk`), rows of pixels that meet neither edge nor
+//! fill (`taps`).
 
 use std::ops::Range;
 
@@ -40,23 +41,6 @@ impl<T> Row<'_, T> {
             valid: &mut self.valid[columns.clone()],
         }
     }
-
-    /// Writes the value that `find` gives at each position; returns how many are inside.
-    fn write(&mut self, mut find: impl FnMut(f64, f64) -> Found<T>) -> u64 {
-        let mut inside = 0;
-        for (i, (x, y)) in self.xs.iter().zip(self.ys).enumerate() {
-            match find(*x, *y) {
-                Found::Outside => {}
-                Found::Fill => inside += 1,
-                Found::Value(value) => {
-                    inside += 1;
-                    self.out[i] = value;
-                    self.valid[i] = true;
-                }
-            }
-        }
-        inside
-    }
 }
 
 /// What lies at a position.
@@ -81,21 +65,31 @@ pub(super) struct View<'a, T> {
 
 impl<T: Pixel> View<'_, T> {
     /// Takes the pixel that each position falls on.
-    pub(super) fn nearest(&self, row: &mut Row<'_, T>) -> u64 {
-        row.write(|x, y| self.under(x, y))
+    pub(super) fn nearest(&self, row: &mut Row<'_, T>) {
+        for (i, (x, y)) in row.xs.iter().zip(row.ys).enumerate() {
+            if let Found::Value(value) = self.under(*x, *y) {
+                row.out[i] = value;
+                row.valid[i] = true;
+            }
+        }
     }
 
-    /// Interpolates at each position, at a scale of target pixels per source pixel.
-    pub(super) fn bilinear(&self, row: &mut Row<'_, T>, scale: (f64, f64)) -> u64 {
-        if scale.0 >= FOUR_SAMPLES && scale.1 >= FOUR_SAMPLES {
-            row.write(|x, y| match self.four_valid(x, y) {
-                Some(value) => Found::Value(self.store(value)),
-                None => self.gated(x, y, || self.four(x, y)),
-            })
+    /// Interpolates at one position, at a scale of target pixels per source pixel.
+    pub(super) fn bilinear_at(
+        &self,
+        (x, y): (f64, f64),
+        scale: (f64, f64),
+        weights: &mut Vec<f64>,
+    ) -> Option<T> {
+        let Found::Value(_) = self.under(x, y) else {
+            return None;
+        };
+        let value = if scale.0 >= FOUR_SAMPLES && scale.1 >= FOUR_SAMPLES {
+            self.four(x, y)
         } else {
-            let mut weights = Vec::new();
-            row.write(|x, y| self.gated(x, y, || self.wide((x, y), scale, &mut weights)))
-        }
+            self.wide((x, y), scale, weights)
+        };
+        value.map(|v| self.store(v))
     }
 
     /// Returns the pixel that a position falls on.
@@ -104,9 +98,7 @@ impl<T: Pixel> View<'_, T> {
         reason = "the position was found to lie inside the raster"
     )]
     fn under(&self, x: f64, y: f64) -> Found<T> {
-        let (width, height) = (f64::from(self.full.width), f64::from(self.full.height));
-        let inside = x >= 0.0 && y >= 0.0 && x + SLACK <= width && y + SLACK <= height;
-        if !inside {
+        if !inside(&self.full, x, y) {
             return Found::Outside;
         }
         let column = ((x + SLACK) as i64).min(i64::from(self.full.width) - 1);
@@ -114,16 +106,9 @@ impl<T: Pixel> View<'_, T> {
         self.valid_at(column, row).map_or(Found::Fill, Found::Value)
     }
 
-    /// Computes a value where the pixel under the position is valid.
-    fn gated(&self, x: f64, y: f64, value: impl FnOnce() -> Option<f64>) -> Found<T> {
-        match self.under(x, y) {
-            Found::Value(_) => value().map_or(Found::Fill, |v| Found::Value(self.store(v))),
-            nothing => nothing,
-        }
-    }
-
     /// Rounds a value to a sample that is not the fill value.
-    fn store(&self, value: f64) -> T {
+    #[inline]
+    pub(super) fn store(&self, value: f64) -> T {
         let sample = T::nearest(value);
         if self.fill == Some(sample) {
             sample.beside()
@@ -142,50 +127,6 @@ impl<T: Pixel> View<'_, T> {
         }
         let sample = *self.values.get(row * self.window.width as usize + column)?;
         (!is_fill(sample, self.fill)).then_some(sample)
-    }
-
-    /// Weighs the four nearest pixels where all are valid: `four`'s result for most pixels.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "negative positions were turned away, large ones have no pixels"
-    )]
-    #[inline]
-    fn four_valid(&self, x: f64, y: f64) -> Option<f64> {
-        let first_x = x - 0.5 - f64::from(self.window.column);
-        let first_y = y - 0.5 - f64::from(self.window.row);
-        if !(first_x >= 0.0 && first_y >= 0.0) {
-            return None;
-        }
-        let width = self.window.width as usize;
-        let (column, row) = (first_x as usize, first_y as usize);
-        if column + 1 >= width || row + 1 >= self.window.height as usize {
-            return None;
-        }
-        let at = row * width + column;
-        let upper: &[T; 2] = self.values.get(at..at + 2)?.try_into().ok()?;
-        let lower: &[T; 2] = self
-            .values
-            .get(at + width..at + width + 2)?
-            .try_into()
-            .ok()?;
-        if upper.iter().chain(lower).any(|s| is_fill(*s, self.fill)) {
-            return None;
-        }
-        let ((_, left), (_, above)) = (corner(x), corner(y));
-        let weights = [
-            left * above,
-            (1.0 - left) * above,
-            left * (1.0 - above),
-            (1.0 - left) * (1.0 - above),
-        ];
-        let values = [upper[0], upper[1], lower[0], lower[1]];
-        let sum: f64 = weights
-            .iter()
-            .zip(values)
-            .map(|(w, s)| w * s.to_f64())
-            .sum();
-        Some(sum / weights.iter().sum::<f64>())
     }
 
     /// Weighs the four nearest pixels (`GWKBilinearResample4Sample`).
@@ -232,6 +173,19 @@ impl<T: Pixel> View<'_, T> {
         }
         (weight >= WEIGHT_MIN).then(|| sum / weight)
     }
+}
+
+/// Tells whether a position lies in the whole raster.
+#[inline]
+pub(super) fn inside(full: &PixelWindow, x: f64, y: f64) -> bool {
+    let (width, height) = (f64::from(full.width), f64::from(full.height));
+    x >= 0.0 && y >= 0.0 && x + SLACK <= width && y + SLACK <= height
+}
+
+/// Returns the weight of a pixel by its distance from a triangle's centre.
+#[inline]
+pub(super) fn triangle_weight(distance: f64, scale: f64) -> f64 {
+    (1.0 - (distance * scale).abs()).max(0.0)
 }
 
 /// Returns the first of the two pixels around a position and its weight; before the first centre
@@ -281,6 +235,6 @@ impl Triangle {
     }
 
     fn weight(&self, pixel: usize) -> f64 {
-        (1.0 - ((pixel as f64 - self.centre) * self.scale).abs()).max(0.0)
+        triangle_weight(pixel as f64 - self.centre, self.scale)
     }
 }
