@@ -49,7 +49,7 @@ fn scene_process(supervisor: &Child) -> Pid {
     let id = supervisor.id();
     until(|| {
         let tasks = std::fs::read_dir(format!("/proc/{id}/task")).ok()?;
-        let children = tasks
+        let mut children = tasks
             .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("children")).ok());
         let id = children.find_map(|c| c.split_whitespace().next()?.parse().ok())?;
         Pid::from_raw(id)
