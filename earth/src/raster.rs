@@ -10,6 +10,7 @@ pub mod expression;
 pub mod georef;
 pub mod histogram;
 pub mod mosaic;
+pub mod parts;
 pub mod pixel;
 pub mod region;
 pub mod reproject;

@@ -1,37 +1,51 @@
 //! Cutting a whole scene, strip by strip, into encoded splits.
 //!
-//! *Invariants*: nothing is handed on before every band of every strip was read; memory holds one
-//! strip at a time; sums do not depend on what was cut before.
+//! While a strip is cut, the pieces that the next one needs are decoded; when every piece of the
+//! scene has been read, the splits that wait are handed on, and those still to be cut as they come.
+//!
+//! *Invariants*: no split is handed on before all of the scene was read; memory holds the pieces
+//! of two strips, or `PIECES_BYTES_MAX` of them; splits come in the order of strips; sums do not
+//! depend on what was cut before.
 //!
 //! *Not here*: where the splits go (`put`, `cut_scene`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 
 use earth::geocode::Geocode;
+use earth::split::codec::Encoded;
 use earth::split::collection::Collection;
 use earth::split::meta::{MaskCounts, PixelCounts};
 use rayon::prelude::*;
-use wire::fault::Fault;
+use wire::fault::{Fault, FaultKind};
 
 use crate::encode;
-use crate::plan::Plan;
+use crate::pieces::{Key, PIECES_BYTES_MAX, Pieces};
+use crate::plan::{CellPlan, Plan, Strip};
 use crate::source::Scene;
 use crate::spool::{Spool, Waiting};
-use crate::strip::{self, CellCut};
+use crate::strip::{CellCut, Held};
+
+/// Bytes of pixels from which cells are cut one after another, each by all threads: several at
+/// once would not fit into memory.
+const CELL_BYTES_ALONE: u64 = 32 << 20;
 
 /// A scene that was cut.
 #[derive(Debug)]
 pub struct CutScene {
-    /// The files of its splits.
-    pub spool: Spool,
     /// Its splits, in the order of strips.
     pub splits: Vec<Waiting>,
+    /// What was counted.
+    pub sums: CutSums,
+}
+
+/// What was counted over all cells of a scene.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct CutSums {
     /// Cells without a valid pixel.
     pub empty: u64,
     /// Sums over all cells cut, empty ones included.
     pub counts: PixelCounts,
-    /// Pixels written, classes included.
-    pub pixels: u64,
 }
 
 /// A strip that was cut: cells and pixels done.
@@ -43,31 +57,100 @@ pub struct Step {
     pub pixels: u64,
 }
 
-/// Cuts some cells of a scene; `each` hears of every strip.
+/// What is told while a scene is cut.
+#[derive(Debug)]
+pub enum Told {
+    /// A strip was cut.
+    Step(Step),
+    /// A split may be put: all of the scene was read.
+    Split(Waiting),
+}
+
+/// Hears what is told; ends the cutting by breaking off.
+pub type Teller<'a> = &'a mut dyn FnMut(Told) -> ControlFlow<()>;
+
+/// Cuts some cells of a scene and keeps the splits; `each` hears of every strip.
 pub fn cut(
     scene: &Scene,
     plan: &Plan,
-    (collection, cells): (&Collection, &[Geocode]),
+    target: (&Collection, &[Geocode]),
     each: &mut dyn FnMut(Step),
 ) -> Result<CutScene, Fault> {
-    let mut done = CutScene {
+    let mut splits = Vec::new();
+    let sums = stream(scene, plan, target, &mut |told| {
+        match told {
+            Told::Step(step) => each(step),
+            Told::Split(split) => splits.push(split),
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(CutScene { splits, sums })
+}
+
+/// Cuts some cells of a scene and tells of strips, and of splits once they may be put.
+pub fn stream(
+    scene: &Scene,
+    plan: &Plan,
+    (collection, cells): (&Collection, &[Geocode]),
+    tell: Teller<'_>,
+) -> Result<CutSums, Fault> {
+    let strips = plan.strips(cells)?;
+    let mut pieces = Pieces::new(scene)?;
+    let mut ahead = Ahead::new(scene, plan, &pieces, &strips);
+    pieces.hold(pieces.read(&ahead.next(&pieces, None))?);
+    let mut line = Line {
         spool: Spool::new()?,
-        splits: Vec::new(),
-        empty: 0,
-        counts: PixelCounts::default(),
-        pixels: 0,
+        back: Vec::new(),
+        sums: CutSums::default(),
     };
-    for cells in plan.strips(cells)? {
-        let found = strip::cut(scene, plan, &cells)?;
-        let step = Step {
-            cells: found.len() as u64,
-            pixels: found.iter().map(pixels).sum(),
+    for (number, strip) in strips.iter().enumerate() {
+        let next = ahead.next(&pieces, Some(number));
+        let held = Held {
+            scene,
+            plan,
+            pieces: &pieces,
         };
-        done.take(scene, collection, found)?;
-        done.pixels += step.pixels;
-        each(step);
+        let (read, done) = rayon::join(
+            || pieces.read(&next),
+            || cut_strip(held, collection, &strip.cells),
+        );
+        let (read, done) = (read?, done?);
+        ahead.past(&mut pieces, number);
+        pieces.hold(read);
+        line.take(done, ahead.all_read(), tell)?;
     }
-    Ok(done)
+    Ok(line.sums)
+}
+
+/// One cell, encoded unless it is empty.
+struct CellDone {
+    counts: PixelCounts,
+    pixels: u64,
+    split: Option<Encoded>,
+}
+
+fn cut_strip(
+    held: Held<'_>,
+    collection: &Collection,
+    cells: &[CellPlan],
+) -> Result<Vec<CellDone>, Fault> {
+    let one = |cell: &CellPlan| {
+        let cell = held.cut(cell)?;
+        let (counts, pixels) = (cell.measured.counts, pixels(&cell));
+        let full = cell.cut.has_pixels().then_some(cell);
+        let split = full.map(|cell| encode::split(held.scene, collection, cell));
+        Ok(CellDone {
+            counts,
+            pixels,
+            split: split.transpose()?,
+        })
+    };
+    let bytes = cells.iter().map(|c| c.bytes).max().unwrap_or(0);
+    if bytes > CELL_BYTES_ALONE {
+        cells.iter().map(one).collect()
+    } else {
+        cells.par_iter().with_max_len(1).map(one).collect()
+    }
 }
 
 fn pixels(cell: &CellCut) -> u64 {
@@ -77,27 +160,100 @@ fn pixels(cell: &CellCut) -> u64 {
         .sum()
 }
 
-impl CutScene {
-    fn take(
-        &mut self,
-        scene: &Scene,
-        collection: &Collection,
-        found: Vec<CellCut>,
-    ) -> Result<(), Fault> {
-        for cell in &found {
-            self.counts = add(self.counts, cell.measured.counts);
+/// Where splits wait until all of the scene was read.
+struct Line {
+    spool: Spool,
+    back: Vec<Waiting>,
+    sums: CutSums,
+}
+
+impl Line {
+    /// Takes the cells of a strip; tells of all that wait if the scene was read.
+    fn take(&mut self, done: Vec<CellDone>, all_read: bool, tell: Teller<'_>) -> Result<(), Fault> {
+        let step = Step {
+            cells: done.len() as u64,
+            pixels: done.iter().map(|c| c.pixels).sum(),
+        };
+        for cell in done {
+            self.sums.counts = add(self.sums.counts, cell.counts);
+            match cell.split {
+                Some(split) => self.back.push(self.spool.push(split.meta, split.files)?),
+                None => self.sums.empty += 1,
+            }
         }
-        let (full, empty): (Vec<_>, Vec<_>) = found.into_iter().partition(|c| c.cut.has_pixels());
-        self.empty += empty.len() as u64;
-        let encode = |cell| encode::split(scene, collection, cell);
-        let encoded = full
-            .into_par_iter()
-            .map(encode)
-            .collect::<Result<Vec<_>, Fault>>()?;
-        for split in encoded {
-            self.splits.push(self.spool.push(split.meta, split.files)?);
+        let ready = if all_read { self.back.len() } else { 0 };
+        let splits = self.back.drain(..ready).map(Told::Split);
+        for told in std::iter::once(Told::Step(step)).chain(splits) {
+            if tell(told).is_break() {
+                return Err(Fault::new(
+                    FaultKind::Internal,
+                    "the cutting was broken off",
+                ));
+            }
         }
         Ok(())
+    }
+}
+
+/// Which pieces are read when.
+struct Ahead {
+    /// What each strip needs.
+    needs: Vec<BTreeSet<Key>>,
+    /// The last strip that needs a piece.
+    last: BTreeMap<Key, usize>,
+    unread: BTreeSet<Key>,
+}
+
+impl Ahead {
+    fn new(scene: &Scene, plan: &Plan, pieces: &Pieces, strips: &[Strip]) -> Self {
+        let needs: Vec<_> = strips
+            .iter()
+            .map(|s| plan.needs(scene, pieces, s))
+            .collect();
+        let uses = |(number, keys): (usize, &BTreeSet<Key>)| {
+            keys.iter().map(move |k| (*k, number)).collect::<Vec<_>>()
+        };
+        let last: BTreeMap<_, _> = needs.iter().enumerate().flat_map(uses).collect();
+        let unread = last.keys().copied().collect();
+        Self {
+            needs,
+            last,
+            unread,
+        }
+    }
+
+    /// Returns what to read while a strip is cut (`None`: before the first): all that the next
+    /// strip needs, and of those after it as much as fits.
+    fn next(&mut self, pieces: &Pieces, now: Option<usize>) -> Vec<Key> {
+        let next = now.map_or(0, |n| n + 1);
+        let mut bytes = pieces.bytes_held();
+        let mut found = BTreeSet::new();
+        'strips: for (number, keys) in self.needs.iter().enumerate().skip(next) {
+            for key in keys.iter().filter(|k| !pieces.holds(k)) {
+                let more = bytes + pieces.bytes(key);
+                if number > next && more > PIECES_BYTES_MAX {
+                    break 'strips;
+                }
+                if found.insert(*key) {
+                    bytes = more;
+                    self.unread.remove(key);
+                }
+            }
+        }
+        found.into_iter().collect()
+    }
+
+    /// Drops what no later strip needs; past `PIECES_BYTES_MAX` also what the next one does not.
+    fn past(&self, pieces: &mut Pieces, now: usize) {
+        pieces.keep(|key| self.last.get(key).is_some_and(|last| *last > now));
+        if pieces.bytes_held() > PIECES_BYTES_MAX {
+            let next = self.needs.get(now + 1);
+            pieces.keep(|key| next.is_some_and(|keys| keys.contains(key)));
+        }
+    }
+
+    fn all_read(&self) -> bool {
+        self.unread.is_empty()
     }
 }
 

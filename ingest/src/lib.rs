@@ -13,6 +13,7 @@ pub mod events;
 pub mod failure;
 pub mod ledger;
 pub mod limits;
+pub mod pieces;
 pub mod plan;
 pub mod probe;
 pub mod put;

@@ -1,9 +1,11 @@
 //! What is cut from a scene: cells, groups of bands, and strips of cells that are read together.
 //!
-//! *Invariants*: every cell that the scene's rasters touch is in exactly one strip; the pixels a
-//! strip reads stay below `STRIP_BYTES_MAX` unless a single cell needs more.
+//! *Invariants*: every cell that the scene's rasters touch is in exactly one strip; the pixels of a
+//! strip stay below `STRIP_BYTES_MAX` unless a single cell has more.
 //!
-//! *Not here*: reading and reprojecting (`strip`), measuring (`measure`).
+//! *Not here*: reading (`pieces`), reprojecting (`strip`), measuring (`measure`).
+
+use std::collections::BTreeSet;
 
 use earth::geocode::{Geocode, Scheme, cover};
 use earth::grid::{Grid, ResolutionError};
@@ -11,12 +13,14 @@ use earth::raster::georef::{Georef, PixelWindow};
 use earth::raster::reproject::{Kernel, Warp};
 use earth::raster::swath::Place;
 use earth::split::meta::SampleType;
+use rayon::prelude::*;
 use wire::fault::{Fault, FaultKind};
 
+use crate::pieces::{Key, Pieces};
 use crate::source::{Layer, Mask, Scene, footprint, show};
 
-/// Greatest number of bytes that the bands of one group bring into memory at once. A row of
-/// geohash-5 cells across a full Sentinel-2 tile needs about 90 MiB at 10 m.
+/// Greatest number of bytes of all bands under the cells of one strip. A row of geohash-5 cells
+/// across a full Sentinel-2 tile has about 70 MiB.
 pub const STRIP_BYTES_MAX: u64 = 256 << 20;
 
 /// Bands that are read and reprojected together: one resolution, place, sample type and fill.
@@ -62,14 +66,31 @@ impl Group {
     }
 }
 
-/// Cells that lie side by side and are read together.
-pub type Strip = Vec<Geocode>;
+/// A cell and what it needs of the scene.
+#[derive(Debug, Clone)]
+pub struct CellPlan {
+    /// The cell.
+    pub cell: Geocode,
+    /// The window of each group, the mask's last; `None` where they do not touch.
+    pub windows: Vec<Option<PixelWindow>>,
+    /// Bytes of its pixels, all bands.
+    pub bytes: u64,
+}
+
+/// Cells that lie side by side and are cut together.
+#[derive(Debug)]
+pub struct Strip {
+    /// The cells, from west to east.
+    pub cells: Vec<CellPlan>,
+}
 
 /// What is cut from a scene.
 #[derive(Debug)]
 pub struct Plan {
     /// Groups of bands, finest first, classes after pixels of their resolution.
     pub groups: Vec<Group>,
+    /// The mask, where it is no band of a group.
+    pub mask: Option<Group>,
     /// All cells, in text order.
     pub cells: Vec<Geocode>,
 }
@@ -82,8 +103,14 @@ pub fn plan(scene: &Scene, scheme: Scheme, precision: u8) -> Result<Plan, Fault>
     };
     let area = footprint::outline(scene.layers.iter()).map_err(lost)?;
     let cells = cover::of_polygon(scheme, precision, &area).map_err(|e| lost(e.to_string()))?;
-    let groups = groups(&scene.layers);
-    Ok(Plan { groups, cells })
+    let mut plan = Plan {
+        groups: groups(&scene.layers),
+        mask: None,
+        cells,
+    };
+    let apart = scene.mask.iter().find(|m| m.stored_judge(scene).is_none());
+    plan.mask = apart.and_then(|m| Some(Group::of_mask(m, plan.finest(scene)?.resolution_m)));
+    Ok(plan)
 }
 
 /// Returns how a layer's pixels are found between pixel centres.
@@ -129,82 +156,74 @@ fn groups(layers: &[Layer]) -> Vec<Group> {
 }
 
 impl Plan {
+    /// Returns the group of the finest pixels.
+    pub fn finest(&self, scene: &Scene) -> Option<&Group> {
+        let pixels = |g: &&Group| {
+            g.layers
+                .first()
+                .is_some_and(|i| !scene.layers[*i].categorical)
+        };
+        self.groups.iter().find(pixels)
+    }
+
     /// Returns the strips of some of the plan's cells, from north to south and west to east.
     pub fn strips(&self, cells: &[Geocode]) -> Result<Vec<Strip>, Fault> {
         let mut cells = cells.to_vec();
         cells.sort_by_key(|c| (c.index().row, c.index().column));
+        let planned = cells.par_iter().map(|cell| self.cell(cell));
         let mut strips: Vec<Strip> = Vec::new();
-        let mut windows = Windows::none(&self.groups);
-        for cell in cells {
-            let own = Windows::of(&self.groups, &cell)?;
-            let both = windows.joined(&own);
-            let same_row = |s: &Strip| s.last().is_some_and(|l| l.index().row == cell.index().row);
-            match strips.last_mut().filter(|s| same_row(s)) {
-                Some(strip) if both.bytes(&self.groups) <= STRIP_BYTES_MAX => {
-                    strip.push(cell);
-                    windows = both;
-                }
+        let mut bytes = 0;
+        for cell in planned.collect::<Result<Vec<_>, Fault>>()? {
+            let row = |c: &CellPlan| c.cell.index().row;
+            let beside = |s: &&mut Strip| s.cells.last().is_some_and(|l| row(l) == row(&cell));
+            bytes += cell.bytes;
+            match strips.last_mut().filter(beside) {
+                Some(strip) if bytes <= STRIP_BYTES_MAX => strip.cells.push(cell),
                 _ => {
-                    strips.push(vec![cell]);
-                    windows = own;
+                    bytes = cell.bytes;
+                    strips.push(Strip { cells: vec![cell] });
                 }
             }
         }
         Ok(strips)
     }
-}
 
-/// The pixels that cells need of each group.
-struct Windows(Vec<Option<PixelWindow>>);
-
-impl Windows {
-    fn none(groups: &[Group]) -> Self {
-        Self(vec![None; groups.len()])
-    }
-
-    fn of(groups: &[Group], cell: &Geocode) -> Result<Self, Fault> {
+    /// Plans what a cell needs of each group.
+    fn cell(&self, cell: &Geocode) -> Result<CellPlan, Fault> {
         let window = |g: &Group| Ok(warp(g, cell, g.resolution_m)?.map(|w| w.window()));
-        groups
-            .iter()
-            .map(window)
-            .collect::<Result<_, Fault>>()
-            .map(Self)
-    }
-
-    fn joined(&self, other: &Self) -> Self {
-        Self(
-            self.0
-                .iter()
-                .zip(&other.0)
-                .map(|(a, b)| join(*a, *b))
-                .collect(),
-        )
-    }
-
-    /// Returns the bytes of the largest group: groups are read one after another.
-    fn bytes(&self, groups: &[Group]) -> u64 {
+        let groups = self.groups.iter().chain(&self.mask);
+        let windows = groups.map(window).collect::<Result<Vec<_>, Fault>>()?;
         let pixels = |w: &PixelWindow| u64::from(w.width) * u64::from(w.height);
-        let bytes = |(w, g): (&Option<PixelWindow>, &Group)| {
-            w.as_ref().map_or(0, pixels) * g.bytes_per_pixel()
-        };
-        self.0.iter().zip(groups).map(bytes).max().unwrap_or(0)
+        let bytes = self
+            .groups
+            .iter()
+            .zip(&windows)
+            .map(|(group, window)| window.as_ref().map_or(0, pixels) * group.bytes_per_pixel());
+        Ok(CellPlan {
+            cell: *cell,
+            bytes: bytes.sum(),
+            windows,
+        })
     }
-}
 
-/// Returns the smallest window that holds both.
-pub fn join(a: Option<PixelWindow>, b: Option<PixelWindow>) -> Option<PixelWindow> {
-    let (Some(a), Some(b)) = (a, b) else {
-        return a.or(b);
-    };
-    let (column, row) = (a.column.min(b.column), a.row.min(b.row));
-    let right = (a.column + a.width).max(b.column + b.width);
-    let bottom = (a.row + a.height).max(b.row + b.height);
-    Some(PixelWindow {
-        column,
-        row,
-        width: right - column,
-        height: bottom - row,
-    })
+    /// Returns the pieces that a strip needs.
+    pub fn needs(&self, scene: &Scene, pieces: &Pieces, strip: &Strip) -> BTreeSet<Key> {
+        let mut keys = BTreeSet::new();
+        for cell in &strip.cells {
+            for (group, window) in self.groups.iter().zip(&cell.windows) {
+                for (layer, window) in group.layers.iter().zip(std::iter::repeat(window)) {
+                    if let Some(window) = window {
+                        pieces.need(&scene.layers[*layer], *window, &mut keys);
+                    }
+                }
+            }
+            let own = cell.windows.get(self.groups.len()).copied().flatten();
+            if let (Some(mask), Some(window)) = (&scene.mask, own) {
+                pieces.need(&mask.layer, window, &mut keys);
+            }
+        }
+        keys
+    }
 }
 
 /// Returns the fixed grid of a cell.

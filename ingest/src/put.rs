@@ -8,21 +8,17 @@
 use std::collections::BTreeMap;
 
 use earth::split::placement::PlacementKey;
-use futures::{StreamExt, TryStreamExt, stream};
 use wire::bundle::{Bundle, Kind};
 use wire::client::{Client, ClientOptions};
 use wire::cluster::{ClusterView, NodeState};
-use wire::event::{Event, SplitStored};
+use wire::event::SplitStored;
 use wire::fault::{Fault, FaultKind};
 use wire::object::{PutAck, PutOutcome, PutParams};
 
-use crate::cutting::CutScene;
-use crate::events::Events;
-use crate::run::Stop;
-use crate::spool::{Spool, Waiting};
+use crate::spool::Waiting;
 
 /// Puts in flight: an fsync waits for the disk, and two cores fill it with four.
-const IN_FLIGHT_MAX: usize = 4;
+pub const IN_FLIGHT_MAX: usize = 4;
 
 /// Clients of all nodes, by slot owner.
 #[derive(Debug)]
@@ -78,31 +74,14 @@ impl Owners {
     }
 }
 
-/// Puts all splits of a scene and tells of each.
-pub async fn splits(
+/// Puts one split.
+pub async fn split(
     owners: &Owners,
-    scene: &CutScene,
-    overwrite: bool,
-    events: &mut Events,
-) -> Result<(), Stop> {
-    let put = |waiting| put_one(owners, &scene.spool, waiting, overwrite);
-    let mut acks = stream::iter(&scene.splits).map(put).buffered(IN_FLIGHT_MAX);
-    while let Some(stored) = acks.try_next().await? {
-        events.progress.bytes += stored.bytes;
-        events.tell(&Event::Split(stored))?;
-        events.tell_progress()?;
-    }
-    Ok(())
-}
-
-async fn put_one(
-    owners: &Owners,
-    spool: &Spool,
-    waiting: &Waiting,
+    waiting: Waiting,
     overwrite: bool,
 ) -> Result<SplitStored, Fault> {
     let meta = &waiting.meta;
-    let files = spool.read(waiting)?;
+    let files = waiting.read()?;
     let bundle = Bundle::new(
         Kind::Split,
         meta.id.to_string(),
@@ -115,7 +94,7 @@ async fn put_one(
             .try_("a greater --precision makes smaller splits")
     })?;
     let ack = owners.put(&bundle, overwrite).await?;
-    Ok(told(waiting, ack.outcome == PutOutcome::New))
+    Ok(told(&waiting, ack.outcome == PutOutcome::New))
 }
 
 /// Returns what is told of a split.

@@ -1,7 +1,7 @@
 //! One scene in, its splits acknowledged, its ledger written.
 //!
 //! A scene is read whole before its first split is put, so that a file that cannot be read stores
-//! nothing. What an interrupted ingest had stored is asked for and not cut again.
+//! nothing; what is still to be cut then is put as it comes. What an interrupted ingest had stored is asked for and not cut again.
 //!
 //! *Invariants*: the exit code tells a scene that failed from a node that does not answer or
 //! refuses, and the ledger of a scene that failed keeps the reason; a scene is skipped only if its
@@ -10,19 +10,23 @@
 //! *Not here*: other scenes (`supervise`), cutting (`cutting`), routing of puts (`put`),
 //! collections (`target`).
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use earth::geocode::Geocode;
 use earth::split::collection::Collection;
 use earth::split::meta::SplitId;
+use futures::StreamExt;
+use futures::stream::FuturesOrdered;
+use tokio::select;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use wire::client::{Client, ClientOptions};
-use wire::event::Event;
+use wire::event::{Event, SplitStored};
 use wire::fault::{Fault, FaultKind};
 
 use crate::args::RunArgs;
-use crate::cutting::{self, CutScene, Known, Step};
+use crate::cutting::{self, CutSums, Known, Step, Told};
 use crate::events::{Events, Unread};
 use crate::failure::{self, Spot};
 use crate::ledger::{self, Sums};
@@ -31,8 +35,8 @@ use crate::put::{self, Owners};
 use crate::source::{self, Given, Scene};
 use crate::target;
 
-/// Steps that may wait to be told: one a strip; the teller is faster than the cutter.
-const STEPS_WAITING_MAX: usize = 64;
+/// What may wait to be told: strips, and splits that are cut faster than they are put.
+const TOLD_WAITING_MAX: usize = 256;
 
 /// Why a run ends early.
 #[derive(Debug, thiserror::Error)]
@@ -217,17 +221,12 @@ impl Ingest<'_> {
         self.events.progress.cells += known.len() as u64;
         let all = job.plan.cells.len() as u64;
         let (job, cut) = self.cut(job, cells).await?;
-        if !job.exists {
-            let client = self.owners.conduit();
-            client.create_collection(&job.collection).await?;
-        }
-        put::splits(&self.owners, &cut, self.args.overwrite, self.events).await?;
         let mut sums = Sums {
             cells: all,
-            splits: cut.splits.len() as u64 + known.len() as u64,
-            empty: cut.empty,
-            bytes: cut.splits.iter().map(crate::spool::Waiting::bytes).sum(),
-            counts: cut.counts,
+            splits: cut.splits + known.len() as u64,
+            empty: cut.sums.empty,
+            bytes: cut.bytes,
+            counts: cut.sums.counts,
         };
         for (counts, bytes) in known.values() {
             sums.counts = cutting::add(sums.counts, *counts);
@@ -272,24 +271,69 @@ impl Ingest<'_> {
         .try_("--overwrite replaces them"))
     }
 
-    /// Cuts cells on blocking threads and tells how far it is.
-    async fn cut(&mut self, job: Job, cells: Vec<Geocode>) -> Result<(Job, CutScene), Stop> {
-        let (sender, mut steps) = mpsc::channel::<Step>(STEPS_WAITING_MAX);
+    /// Cuts cells on blocking threads, puts splits as they are handed on, tells how far it is.
+    async fn cut(&mut self, job: Job, cells: Vec<Geocode>) -> Result<(Job, Put), Stop> {
+        let mut collection = (!job.exists).then(|| job.collection.clone());
+        let (sender, mut told) = mpsc::channel::<Told>(TOLD_WAITING_MAX);
         let worker = spawn_blocking(move || {
             let target = (&job.collection, cells.as_slice());
-            let cut = cutting::cut(&job.scene, &job.plan, target, &mut |step| {
+            let sums = cutting::stream(&job.scene, &job.plan, target, &mut |told| {
                 // Nobody hears it if the run has ended; then the cut does not matter either.
-                sender.blocking_send(step).unwrap_or(());
+                match sender.blocking_send(told) {
+                    Ok(()) => ControlFlow::Continue(()),
+                    Err(_) => ControlFlow::Break(()),
+                }
             });
-            cut.map(|cut| (job, cut))
+            drop(sender);
+            sums.map(|sums| (job, sums))
         });
-        while let Some(step) = steps.recv().await {
-            self.events.progress.cells += step.cells;
-            self.events.progress.pixels += step.pixels;
-            self.events.tell_progress()?;
+        let (owners, events, overwrite) = (&self.owners, &mut *self.events, self.args.overwrite);
+        let mut done = Put::default();
+        let mut puts = FuturesOrdered::new();
+        let mut open = true;
+        while open || !puts.is_empty() {
+            select! {
+                next = told.recv(), if open && puts.len() < put::IN_FLIGHT_MAX => match next {
+                    None => open = false,
+                    Some(Told::Step(step)) => tell_step(events, step)?,
+                    Some(Told::Split(split)) => {
+                        if let Some(collection) = collection.take() {
+                            owners.conduit().create_collection(&collection).await?;
+                        }
+                        puts.push_back(put::split(owners, split, overwrite));
+                    }
+                },
+                Some(stored) = puts.next() => {
+                    let stored: SplitStored = stored?;
+                    done.splits += 1;
+                    done.bytes += stored.bytes;
+                    events.progress.bytes += stored.bytes;
+                    events.tell(&Event::Split(stored))?;
+                    events.tell_progress()?;
+                }
+            }
         }
-        Ok(worker.await.map_err(|e| panicked(&e))??)
+        drop(puts);
+        let (job, sums) = worker.await.map_err(|e| panicked(&e))??;
+        if let Some(collection) = collection {
+            owners.conduit().create_collection(&collection).await?;
+        }
+        Ok((job, Put { sums, ..done }))
     }
+}
+
+fn tell_step(events: &mut Events, step: Step) -> Result<(), Unread> {
+    events.progress.cells += step.cells;
+    events.progress.pixels += step.pixels;
+    events.tell_progress()
+}
+
+/// What was cut of a scene and put.
+#[derive(Debug, Default)]
+struct Put {
+    sums: CutSums,
+    splits: u64,
+    bytes: u64,
 }
 
 /// Runs work that decodes or hashes on a blocking thread.

@@ -174,6 +174,16 @@ pub struct Mask {
     pub layer: Layer,
 }
 
+impl Mask {
+    /// Returns the layer that is stored and judges clouds itself, on its own grid: it says where
+    /// there is no data.
+    pub fn stored_judge(&self, scene: &Scene) -> Option<usize> {
+        let stored = |l: &Layer| l.name == self.layer.name && l.categorical;
+        let at = scene.layers.iter().position(stored);
+        at.filter(|_| self.meaning.tells_void)
+    }
+}
+
 impl Scene {
     /// Returns the layers whose pixels are counted: all that are no classes.
     pub fn measured(&self) -> impl Iterator<Item = &Layer> {

@@ -9,8 +9,8 @@
 //! *Not here*: putting (`put`).
 
 use std::fs::File;
-use std::io::Write;
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use earth::split::meta::SplitMeta;
@@ -19,7 +19,7 @@ use wire::fault::{Fault, FaultKind};
 /// Splits that wait.
 #[derive(Debug)]
 pub struct Spool {
-    file: File,
+    file: Arc<File>,
     end: u64,
 }
 
@@ -28,6 +28,7 @@ pub struct Spool {
 pub struct Waiting {
     /// Its metadata.
     pub meta: SplitMeta,
+    spool: Arc<File>,
     /// Name, start and length of each file in the spool.
     files: Vec<(String, u64, usize)>,
 }
@@ -37,13 +38,27 @@ impl Waiting {
     pub fn bytes(&self) -> u64 {
         self.files.iter().map(|(_, _, length)| *length as u64).sum()
     }
+
+    /// Reads the files back.
+    pub fn read(&self) -> Result<Vec<(String, Bytes)>, Fault> {
+        let read = |(name, start, length): &(String, u64, usize)| {
+            let mut bytes = vec![0; *length];
+            let found = self.spool.read_exact_at(&mut bytes, *start);
+            found.map_err(|e| full(&e))?;
+            Ok((name.clone(), Bytes::from(bytes)))
+        };
+        self.files.iter().map(read).collect()
+    }
 }
 
 impl Spool {
     /// Opens an unnamed file in the system's folder for temporary files (`TMPDIR`).
     pub fn new() -> Result<Self, Fault> {
         let file = tempfile::tempfile().map_err(|e| full(&e))?;
-        Ok(Self { file, end: 0 })
+        Ok(Self {
+            file: Arc::new(file),
+            end: 0,
+        })
     }
 
     /// Appends a split's files.
@@ -54,26 +69,16 @@ impl Spool {
     ) -> Result<Waiting, Fault> {
         let mut waiting = Waiting {
             meta,
+            spool: Arc::clone(&self.file),
             files: Vec::with_capacity(files.len()),
         };
         for (name, bytes) in files {
-            self.file.write_all(&bytes).map_err(|e| full(&e))?;
+            let written = self.file.write_all_at(&bytes, self.end);
+            written.map_err(|e| full(&e))?;
             waiting.files.push((name, self.end, bytes.len()));
             self.end += bytes.len() as u64;
         }
         Ok(waiting)
-    }
-
-    /// Reads a split's files back.
-    pub fn read(&self, waiting: &Waiting) -> Result<Vec<(String, Bytes)>, Fault> {
-        let read = |(name, start, length): &(String, u64, usize)| {
-            let mut bytes = vec![0; *length];
-            self.file
-                .read_exact_at(&mut bytes, *start)
-                .map_err(|e| full(&e))?;
-            Ok((name.clone(), Bytes::from(bytes)))
-        };
-        waiting.files.iter().map(read).collect()
     }
 }
 
@@ -119,7 +124,7 @@ mod tests {
             .map(|n| spool.push(meta(), file(n)).unwrap())
             .collect();
         for (n, one) in (0..9_u8).zip(&waiting).rev() {
-            let back = spool.read(one).unwrap();
+            let back = one.read().unwrap();
             assert_eq!(
                 back,
                 [(

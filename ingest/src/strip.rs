@@ -1,9 +1,10 @@
-//! Reading a strip of a scene and reprojecting it onto the fixed grids of its cells.
+//! Cutting one cell of a strip: its windows of every band, on the fixed grids of the cell.
 //!
-//! *Invariants*: each band of a strip is read once; a band that cannot be read fails the scene;
-//! every cell gets every band, without a valid pixel where the scene does not reach.
+//! *Invariants*: every cell gets every band, without a valid pixel where the scene does not reach;
+//! what a cell becomes does not depend on the cells beside it.
 //!
-//! *Not here*: which cells make a strip (`plan`), what is counted (`earth::split::measure`).
+//! *Not here*: which cells make a strip (`plan`), reading (`pieces`), what is counted
+//! (`earth::split::measure`).
 
 use earth::dataset::says_what_was_observed;
 use earth::geocode::Geocode;
@@ -12,16 +13,16 @@ use earth::raster::classes::ClassName;
 use earth::raster::cloud::{CloudMask, Sky};
 use earth::raster::georef::PixelWindow;
 use earth::raster::pixel::Pixel;
-use earth::raster::reproject::{SourceBand, Warp, Warped};
-use earth::raster::veil::{settled, veiled};
+use earth::raster::reproject::Warped;
+use earth::raster::veil::settled;
 use earth::raster::{Raster, Samples};
 use earth::split::cut::{BandCut, BandLabel, Cut};
 use earth::split::measure::{Measured, measure};
 use earth::split::meta::SampleType;
-use rayon::prelude::*;
 use wire::fault::{Fault, FaultKind};
 
-use crate::plan::{Group, Plan, grid, join, same, warp};
+use crate::pieces::Pieces;
+use crate::plan::{CellPlan, Group, Plan, grid, same, warp};
 use crate::source::{Layer, Mask, Scene};
 
 /// One cell, cut and measured.
@@ -41,50 +42,105 @@ struct OnGrid {
     warped: Warped,
 }
 
-/// Reads, reprojects and measures one strip.
-pub fn cut(scene: &Scene, plan: &Plan, cells: &[Geocode]) -> Result<Vec<CellCut>, Fault> {
-    // By cell, then by layer.
-    let mut bands: Vec<Vec<Option<OnGrid>>> = Vec::new();
-    bands.resize_with(cells.len(), || scene.layers.iter().map(|_| None).collect());
-    for group in &plan.groups {
-        let layers: Vec<&Layer> = group.layers.iter().map(|i| &scene.layers[*i]).collect();
-        let found = cut_group(group, &layers, cells)?;
-        for (cell, found) in bands.iter_mut().zip(found) {
-            for (layer, band) in group.layers.iter().zip(found) {
-                cell[*layer] = Some(band);
-            }
-        }
-    }
-    let masks = match &scene.mask {
-        Some(mask) => cut_mask(scene, plan, mask, &bands, cells)?,
-        None => cells.iter().map(|_| None).collect(),
-    };
-    let cells = cells.par_iter().zip(bands).zip(masks);
-    Ok(cells
-        .map(|((cell, bands), mask)| measured(scene, *cell, bands, mask.as_ref()))
-        .collect())
+/// A scene with the pieces of it that are in memory.
+#[derive(Debug, Clone, Copy)]
+pub struct Held<'a> {
+    /// The scene.
+    pub scene: &'a Scene,
+    /// What is cut from it.
+    pub plan: &'a Plan,
+    /// Its pixels.
+    pub pieces: &'a Pieces,
 }
 
-fn measured(
-    scene: &Scene,
-    cell: Geocode,
-    bands: Vec<Option<OnGrid>>,
-    mask: Option<&CloudMask>,
-) -> CellCut {
-    let bands = scene.layers.iter().zip(bands);
-    let bands = bands.filter_map(|(layer, band)| {
-        let mut band = band?;
-        if let (Some(delivered), Some(sky)) = (&scene.mask, mask) {
-            only_observed(layer, &mut band.warped, (delivered, sky));
+impl Held<'_> {
+    /// Reprojects and measures one cell.
+    pub fn cut(&self, cell: &CellPlan) -> Result<CellCut, Fault> {
+        let mut bands: Vec<Option<OnGrid>> = self.scene.layers.iter().map(|_| None).collect();
+        for (group, window) in self.plan.groups.iter().zip(&cell.windows) {
+            let layers: Vec<&Layer> = group
+                .layers
+                .iter()
+                .map(|i| &self.scene.layers[*i])
+                .collect();
+            let found = self.bands(group, &layers, (&cell.cell, *window))?;
+            for (layer, band) in group.layers.iter().zip(found) {
+                bands[*layer] = Some(band);
+            }
         }
-        Some(labelled(layer, band))
-    });
-    let cut = Cut::assemble(bands.collect());
-    let measured = measure(&cut, mask);
-    CellCut {
-        cell,
-        cut,
-        measured,
+        let mask = match &self.scene.mask {
+            Some(mask) => self.mask(mask, &bands, cell)?,
+            None => None,
+        };
+        let labelled = self.scene.layers.iter().zip(bands);
+        let bands = labelled.filter_map(|(layer, band)| {
+            let mut band = band?;
+            if let (Some(delivered), Some(sky)) = (&self.scene.mask, &mask) {
+                only_observed(layer, &mut band.warped, (delivered, sky));
+            }
+            Some(label(layer, band))
+        });
+        let cut = Cut::assemble(bands.collect());
+        let measured = measure(&cut, mask.as_ref());
+        Ok(CellCut {
+            cell: cell.cell,
+            cut,
+            measured,
+        })
+    }
+
+    /// Reprojects a group's bands onto the grid of a cell.
+    fn bands(
+        &self,
+        group: &Group,
+        layers: &[&Layer],
+        (cell, window): (&Geocode, Option<PixelWindow>),
+    ) -> Result<Vec<OnGrid>, Fault> {
+        let grid = grid(cell, group.resolution_m)?;
+        let warp = warp(group, cell, group.resolution_m)?;
+        let warped = if let (Some(warp), Some(window)) = (warp, window) {
+            let read = |layer: &&Layer| self.pieces.window(layer, window);
+            let rasters = layers.iter().map(read).collect::<Result<Vec<_>, Fault>>()?;
+            let rasters: Vec<&Raster> = rasters.iter().collect();
+            let found = warp.run_all(&rasters, window, group.fill);
+            let settle = |band| settled(band, group.sample);
+            found.map_err(internal)?.into_iter().map(settle).collect()
+        } else {
+            let void = |_: &&Layer| void(&grid, group.sample, group.fill);
+            layers.iter().map(void).collect::<Result<Vec<_>, Fault>>()?
+        };
+        let on_grid = |warped| OnGrid {
+            grid: grid.clone(),
+            warped,
+        };
+        Ok(warped.into_iter().map(on_grid).collect())
+    }
+
+    /// Cuts the cloud mask.
+    ///
+    /// A stored mask that says itself where there is no data is judged on its own grid; others on
+    /// the grid of the finest pixels, whose validity says what was seen.
+    fn mask(
+        &self,
+        mask: &Mask,
+        bands: &[Option<OnGrid>],
+        cell: &CellPlan,
+    ) -> Result<Option<CloudMask>, Fault> {
+        if let Some(at) = mask.stored_judge(self.scene) {
+            let band = bands.get(at).and_then(Option::as_ref);
+            return Ok(band.map(|b| CloudMask::read(&b.warped, mask.meaning)));
+        }
+        let (Some(own), Some(finest)) = (&self.plan.mask, self.plan.finest(self.scene)) else {
+            return Ok(None);
+        };
+        let window = cell.windows.get(self.plan.groups.len()).copied().flatten();
+        let found = self.bands(own, &[&mask.layer], (&cell.cell, window))?;
+        let seen = finest.layers.first().and_then(|i| bands.get(*i)?.as_ref());
+        let (Some(band), Some(seen)) = (found.into_iter().next(), seen) else {
+            return Ok(None);
+        };
+        let read = CloudMask::read(&band.warped, mask.meaning);
+        Ok(Some(read.only(&seen.warped.valid)))
     }
 }
 
@@ -100,7 +156,7 @@ fn only_observed(layer: &Layer, band: &mut Warped, (delivered, sky): (&Mask, &Cl
     }
 }
 
-fn labelled(layer: &Layer, band: OnGrid) -> BandCut {
+fn label(layer: &Layer, band: OnGrid) -> BandCut {
     let label = BandLabel {
         name: layer.name.clone(),
         common: layer.common.clone(),
@@ -116,74 +172,6 @@ fn labelled(layer: &Layer, band: OnGrid) -> BandCut {
         grid: band.grid,
         warped: band.warped,
         fill: layer.fill,
-    }
-}
-
-/// Reads a group's bands once and reprojects them onto the grids of all cells.
-fn cut_group(
-    group: &Group,
-    layers: &[&Layer],
-    cells: &[Geocode],
-) -> Result<Vec<Vec<OnGrid>>, Fault> {
-    let warps = cells.iter().map(|c| warp(group, c, group.resolution_m));
-    let warps = warps.collect::<Result<Vec<_>, Fault>>()?;
-    let window = warps
-        .iter()
-        .flatten()
-        .map(|w| Some(w.window()))
-        .fold(None, join);
-    let read = |layer: &&Layer| window.map(|w| read(layer, w)).transpose();
-    let rasters = layers
-        .par_iter()
-        .map(read)
-        .collect::<Result<Vec<_>, Fault>>()?;
-    let source = Source {
-        group,
-        window,
-        rasters: &rasters,
-    };
-    cells
-        .par_iter()
-        .zip(&warps)
-        .map(|(cell, warp)| source.onto(cell, warp.as_ref()))
-        .collect()
-}
-
-/// Reads a window of a layer; pixels that a mask of its file calls void become so.
-fn read(layer: &Layer, window: PixelWindow) -> Result<Raster, Fault> {
-    let raster = layer.image.read(layer.band, window)?;
-    Ok(match layer.image.read_mask(layer.band, window)? {
-        Some(valid) => veiled(raster, &valid, layer.fill),
-        None => raster,
-    })
-}
-
-/// The pixels of a group's bands inside one window.
-struct Source<'a> {
-    group: &'a Group,
-    window: Option<PixelWindow>,
-    rasters: &'a [Option<Raster>],
-}
-
-impl Source<'_> {
-    fn onto(&self, cell: &Geocode, warp: Option<&Warp>) -> Result<Vec<OnGrid>, Fault> {
-        let band = |raster: &Option<Raster>| {
-            let grid = grid(cell, self.group.resolution_m)?;
-            let warped = match (warp, raster, self.window) {
-                (Some(warp), Some(raster), Some(window)) => {
-                    let fill = self.group.fill;
-                    let warped = warp.run(&SourceBand {
-                        raster,
-                        window,
-                        fill,
-                    });
-                    settled(warped.map_err(internal)?, self.group.sample)
-                }
-                _ => void(&grid, self.group.sample, self.group.fill)?,
-            };
-            Ok(OnGrid { grid, warped })
-        };
-        self.rasters.iter().map(band).collect()
     }
 }
 
@@ -210,38 +198,4 @@ fn void(grid: &Grid, sample: SampleType, fill: Option<f64>) -> Result<Warped, Fa
         valid: vec![false; n],
         in_footprint: 0,
     })
-}
-
-/// Cuts the cloud mask.
-///
-/// A stored mask that says itself where there is no data is judged on its own grid; others on the
-/// grid of the finest pixels, whose validity says what was seen.
-fn cut_mask(
-    scene: &Scene,
-    plan: &Plan,
-    mask: &Mask,
-    bands: &[Vec<Option<OnGrid>>],
-    cells: &[Geocode],
-) -> Result<Vec<Option<CloudMask>>, Fault> {
-    let stored = |l: &Layer| l.name == mask.layer.name && l.categorical;
-    let stored = scene.layers.iter().position(stored);
-    if let Some(at) = stored.filter(|_| mask.meaning.tells_void) {
-        let judge = |cell: &Vec<Option<OnGrid>>| {
-            let band = cell.get(at)?.as_ref()?;
-            Some(CloudMask::read(&band.warped, mask.meaning))
-        };
-        return Ok(bands.iter().map(judge).collect());
-    }
-    let pixels = |g: &&Group| !scene.layers[g.layers[0]].categorical;
-    let Some(finest) = plan.groups.iter().find(pixels) else {
-        return Ok(cells.iter().map(|_| None).collect());
-    };
-    let group = Group::of_mask(mask, finest.resolution_m);
-    let found = cut_group(&group, &[&mask.layer], cells)?;
-    let judge = |(band, cell): (Vec<OnGrid>, &Vec<Option<OnGrid>>)| {
-        let band = band.into_iter().next()?.warped;
-        let seen = &cell.get(finest.layers[0])?.as_ref()?.warped.valid;
-        Some(CloudMask::read(&band, mask.meaning).only(seen))
-    };
-    Ok(found.into_iter().zip(bands).map(judge).collect())
 }

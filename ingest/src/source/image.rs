@@ -8,10 +8,12 @@
 //! *Not here*: which files belong to a scene (the sources).
 
 mod format;
+mod handles;
 mod product;
+mod seen;
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use earth::crs::Crs;
 use earth::extent::LonLat;
@@ -21,15 +23,16 @@ use earth::raster::swath::{Place, Swath};
 use earth::raster::veil::holds;
 use earth::raster::{Raster, Samples};
 use earth::split::meta::SampleType;
+use gdal::Dataset;
 use gdal::errors::GdalError;
 use gdal::raster::{ColorInterpretation, GdalDataType, GdalType, RasterBand};
 use gdal::spatial_ref::SpatialRef;
-use gdal::{Dataset, DatasetOptions, GdalOpenFlags};
 use wire::fault::{Fault, FaultKind};
 
 pub use self::format::Format;
 pub(super) use self::format::alone;
-use super::footprint;
+use self::handles::Handles;
+use self::seen::Seen;
 use super::unpacked::Unpacked;
 
 /// Greatest side of a raster in pixels: a continent at 30 m; more is a hostile header.
@@ -44,21 +47,10 @@ const NOMINAL_RATIO: f64 = 1.25;
 /// A raster file that is open.
 pub struct Image {
     label: String,
-    place: Place,
-    resolution_m: f64,
-    bands: Vec<BandFacts>,
-    format: Format,
-    /// Always there but while the image is being dropped.
-    dataset: Mutex<Option<Dataset>>,
+    seen: Seen,
+    handles: Handles,
     /// Keeps the file in being that was unpacked for this image.
     unpacked: Option<Arc<Unpacked>>,
-}
-
-impl Drop for Image {
-    fn drop(&mut self) {
-        let _alone = self.format.alone();
-        drop(self.lock().take());
-    }
 }
 
 /// What a file says of one band.
@@ -82,7 +74,7 @@ impl std::fmt::Debug for Image {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Image")
             .field("label", &self.label)
-            .field("place", &self.place.whole())
+            .field("place", &self.seen.place.whole())
             .finish_non_exhaustive()
     }
 }
@@ -129,43 +121,13 @@ impl Image {
         (label, format): (&str, Format),
         place: &dyn Fn(&Dataset) -> Result<Place, Fault>,
     ) -> Result<Self, Fault> {
-        let drivers = [format.driver()];
-        let options = DatasetOptions {
-            open_flags: GdalOpenFlags::GDAL_OF_RASTER | GdalOpenFlags::GDAL_OF_READONLY,
-            allowed_drivers: Some(&drivers),
-            ..DatasetOptions::default()
-        };
-        let _alone = format.alone();
-        let dataset = Dataset::open_ex(path, options).map_err(|e| damaged(label, &e))?;
-        let (width, height) = dataset.raster_size();
-        let count = dataset.raster_count();
-        if width > SIDE_MAX || height > SIDE_MAX || count > BANDS_MAX || count == 0 {
-            let claim = format!("it claims {width} x {height} pixels in {count} bands");
-            let limit = format!("at most {SIDE_MAX} a side and {BANDS_MAX} bands are read");
-            return Err(Fault::new(FaultKind::Data, format!("'{label}' is refused"))
-                .because(claim)
-                .because(limit));
-        }
-        let bands = (1..=count)
-            .map(|b| facts(&dataset, b))
-            .collect::<Result<Vec<_>, _>>();
-        let bands = bands.map_err(|e| damaged(label, &e))?;
-        let place = place(&dataset)?;
-        let metres = match &place {
-            Place::Mapped(georef) => footprint::pixel_metres(georef),
-            Place::Swath(swath) => Ok(swath.pixel_metres()),
-        };
-        let resolution_m = metres.map_err(|reason| {
-            Fault::new(FaultKind::Data, format!("'{label}' cannot be placed")).because(reason)
-        })?;
-        let label = label.to_owned();
+        let handles = Handles::open(path, format).map_err(|e| damaged(label, &e))?;
+        let seen = handles.with(|dataset| Ok(Seen::of(dataset, label, place)));
+        let seen = seen.map_err(|e| damaged(label, &e))??;
         Ok(Self {
-            label,
-            place,
-            resolution_m,
-            bands,
-            format,
-            dataset: Mutex::new(Some(dataset)),
+            label: label.to_owned(),
+            seen,
+            handles,
             unpacked: None,
         })
     }
@@ -177,17 +139,17 @@ impl Image {
 
     /// Returns where the raster lies.
     pub fn georef(&self) -> &Place {
-        &self.place
+        &self.seen.place
     }
 
     /// Returns the ground size of a pixel at the raster's centre in metres, rounded to two digits.
     pub fn resolution_m(&self) -> f64 {
-        two_digits(self.resolution_m)
+        two_digits(self.seen.resolution_m)
     }
 
     /// Returns the declared resolution that the real pixel means, else the real one rounded.
     pub fn nominal_m(&self, declared: &[f64]) -> f64 {
-        let off = |d: &f64| (self.resolution_m / d).ln().abs();
+        let off = |d: &f64| (self.seen.resolution_m / d).ln().abs();
         let nearest = declared
             .iter()
             .filter(|d| **d > 0.0)
@@ -198,9 +160,14 @@ impl Image {
         }
     }
 
+    /// Returns the columns and rows of the blocks that the file is stored in.
+    pub fn block(&self) -> (u32, u32) {
+        self.seen.block
+    }
+
     /// Returns the number of bands.
     pub fn bands(&self) -> usize {
-        self.bands.len()
+        self.seen.bands.len()
     }
 
     /// Returns the description of a band, empty if it has none.
@@ -233,8 +200,8 @@ impl Image {
     /// Takes an alpha band for a band like any other, as of NAIP, whose fourth band is so tagged.
     #[must_use]
     pub fn without_alpha(mut self) -> Self {
-        let alpha = self.bands.iter().any(|b| b.shows == Shows::Alpha);
-        for band in self.bands.iter_mut().filter(|_| alpha) {
+        let alpha = self.seen.bands.iter().any(|b| b.shows == Shows::Alpha);
+        for band in self.seen.bands.iter_mut().filter(|_| alpha) {
             band.masked = false;
             band.shows = Shows::Values;
         }
@@ -274,38 +241,82 @@ impl Image {
 
     /// Reads a window of a band.
     pub fn read(&self, band: usize, window: PixelWindow) -> Result<Raster, Fault> {
+        // One band is asked for, one is answered.
+        Ok(self.read_bands(&[band], window)?.swap_remove(0))
+    }
+
+    /// Reads a window of some bands, one after another through one handle: files that keep the
+    /// bands of a pixel together are decoded once.
+    pub fn read_bands(&self, bands: &[usize], window: PixelWindow) -> Result<Vec<Raster>, Fault> {
         let pixels = u64::from(window.width) * u64::from(window.height);
         if pixels > WINDOW_PIXELS_MAX {
             let much = format!("it needs {pixels} pixels at once; at most {WINDOW_PIXELS_MAX}");
             return Err(
                 Fault::new(FaultKind::Data, format!("'{}' is too large", self.label))
                     .because(much)
-                    .try_("a greater --precision makes smaller cells"),
+                    .try_("gdal_translate -of COG writes a copy in small blocks"),
             );
         }
-        let samples = match self.sample_type(band)? {
-            SampleType::I16 if self.is_signed(band) => {
-                Samples::I16(signed(&self.read_typed::<u8>(band, window)?))
-            }
-            SampleType::U8 => Samples::U8(self.read_typed(band, window)?),
-            SampleType::U16 => Samples::U16(self.read_typed(band, window)?),
-            SampleType::I16 => Samples::I16(self.read_typed(band, window)?),
-            SampleType::U32 => Samples::U32(self.read_typed(band, window)?),
-            SampleType::I32 => Samples::I32(self.read_typed(band, window)?),
-            SampleType::F32 => Samples::F32(self.read_typed(band, window)?),
-            SampleType::F64 => Samples::F64(self.read_typed(band, window)?),
+        let types = bands.iter().map(|b| self.sample_type(*b));
+        let types = types.collect::<Result<Vec<_>, Fault>>()?;
+        let read = |dataset: &Dataset| {
+            let bands = bands.iter().zip(types);
+            let read = |(band, kind): (&usize, SampleType)| {
+                let from = dataset.rasterband(*band)?;
+                self.samples(&from, (*band, kind), window)
+            };
+            bands.map(read).collect::<Result<Vec<_>, GdalError>>()
         };
-        Raster::new(window.width, window.height, samples).map_err(|e| {
-            Fault::new(FaultKind::Data, format!("'{}' cannot be read", self.label))
-                .because(e.to_string())
+        let samples = self
+            .handles
+            .with(read)
+            .map_err(|e| damaged(&self.label, &e))?;
+        let raster = |samples| {
+            Raster::new(window.width, window.height, samples).map_err(|e| {
+                Fault::new(FaultKind::Data, format!("'{}' cannot be read", self.label))
+                    .because(e.to_string())
+            })
+        };
+        samples.into_iter().map(raster).collect()
+    }
+
+    fn samples(
+        &self,
+        from: &RasterBand<'_>,
+        (band, kind): (usize, SampleType),
+        window: PixelWindow,
+    ) -> Result<Samples, GdalError> {
+        Ok(match kind {
+            SampleType::I16 if self.is_signed(band) => {
+                Samples::I16(signed(&self.values::<u8>(from, band, window)?))
+            }
+            SampleType::U8 => Samples::U8(self.values(from, band, window)?),
+            SampleType::U16 => Samples::U16(self.values(from, band, window)?),
+            SampleType::I16 => Samples::I16(self.values(from, band, window)?),
+            SampleType::U32 => Samples::U32(self.values(from, band, window)?),
+            SampleType::I32 => Samples::I32(self.values(from, band, window)?),
+            SampleType::F32 => Samples::F32(self.values(from, band, window)?),
+            SampleType::F64 => Samples::F64(self.values(from, band, window)?),
         })
+    }
+
+    fn values<T: GdalType + Pixel>(
+        &self,
+        from: &RasterBand<'_>,
+        band: usize,
+        window: PixelWindow,
+    ) -> Result<Vec<T>, GdalError> {
+        let (offset, size) = corner_and_size(window);
+        let buffer = from.read_as::<T>(offset, size, size, None)?;
+        let mut values = buffer.into_shape_and_vec().1;
+        self.void_outside(band, &mut values);
+        Ok(values)
     }
 
     /// Returns which pixels of a window hold something, where a mask or alpha band says so.
     pub fn read_mask(&self, band: usize, window: PixelWindow) -> Result<Option<Vec<bool>>, Fault> {
         // GDAL takes an alpha band for a mask only behind one band or three.
-        let alpha = (1..=self.bands()).find(|b| self.shows(*b) == Shows::Alpha);
-        if let Some(alpha) = alpha.filter(|a| *a != band) {
+        if let Some(alpha) = self.alpha().filter(|a| *a != band) {
             let opaque = self.read(alpha, window)?.samples().to_f64();
             return Ok(Some(opaque.into_iter().map(|a| a.abs() > 0.0).collect()));
         }
@@ -313,51 +324,34 @@ impl Image {
             return Ok(None);
         }
         let (offset, size) = corner_and_size(window);
-        let _alone = self.format.alone();
-        let dataset = self.lock();
-        let mask = |b: &RasterBand<'_>| b.open_mask_band()?.read_as::<u8>(offset, size, size, None);
-        let band = self.opened(dataset.as_ref())?.rasterband(band);
-        let buffer = band.and_then(|b| mask(&b));
-        let buffer = buffer.map_err(|e| damaged(&self.label, &e))?;
+        let read = |dataset: &Dataset| {
+            let band = dataset.rasterband(band)?;
+            band.open_mask_band()?
+                .read_as::<u8>(offset, size, size, None)
+        };
+        let buffer = self
+            .handles
+            .with(read)
+            .map_err(|e| damaged(&self.label, &e))?;
         let opaque = buffer.into_shape_and_vec().1;
         Ok(Some(opaque.into_iter().map(|alpha| alpha != 0).collect()))
+    }
+
+    /// Tells whether a mask or alpha band says which pixels hold something.
+    pub fn is_masked(&self, band: usize) -> bool {
+        self.facts(band).is_some_and(|f| f.masked) || self.alpha().is_some_and(|a| a != band)
+    }
+
+    fn alpha(&self) -> Option<usize> {
+        (1..=self.bands()).find(|b| self.shows(*b) == Shows::Alpha)
     }
 
     fn is_signed(&self, band: usize) -> bool {
         self.facts(band).is_some_and(|f| f.signed)
     }
 
-    fn read_typed<T: GdalType + Pixel>(
-        &self,
-        band: usize,
-        window: PixelWindow,
-    ) -> Result<Vec<T>, Fault> {
-        let (offset, size) = corner_and_size(window);
-        let _alone = self.format.alone();
-        let dataset = self.lock();
-        let read = |b: RasterBand<'_>| b.read_as::<T>(offset, size, size, None);
-        let buffer = self
-            .opened(dataset.as_ref())?
-            .rasterband(band)
-            .and_then(read);
-        let buffer = buffer.map_err(|e| damaged(&self.label, &e))?;
-        let mut values = buffer.into_shape_and_vec().1;
-        self.void_outside(band, &mut values);
-        Ok(values)
-    }
-
-    fn opened<'a>(&self, dataset: Option<&'a Dataset>) -> Result<&'a Dataset, Fault> {
-        let closed = || Fault::new(FaultKind::Internal, format!("'{}' is closed", self.label));
-        dataset.ok_or_else(closed)
-    }
-
     fn facts(&self, band: usize) -> Option<&BandFacts> {
-        band.checked_sub(1).and_then(|i| self.bands.get(i))
-    }
-
-    /// A thread that panicked while reading left the dataset as it was.
-    fn lock(&self) -> MutexGuard<'_, Option<Dataset>> {
-        self.dataset.lock().unwrap_or_else(PoisonError::into_inner)
+        band.checked_sub(1).and_then(|i| self.seen.bands.get(i))
     }
 }
 

@@ -47,6 +47,11 @@ impl Format {
         }
     }
 
+    /// Tells whether several threads may read one file through handles of their own.
+    pub(super) fn reads_side_by_side(self) -> bool {
+        matches!(self, Self::Jp2 | Self::Tiff | Self::Hfa)
+    }
+
     /// Waits until no other thread is in the format's library, where that is not thread-safe.
     pub(super) fn alone(self) -> Option<MutexGuard<'static, ()>> {
         matches!(self, Self::NetCdf | Self::Hdf4).then(alone)

@@ -34,7 +34,7 @@ impl Image {
     /// Declares which values of a band are not "nothing"; all others come back as `fill`.
     #[must_use]
     pub fn valid_within(mut self, band: usize, (low, high): (f64, f64), fill: f64) -> Self {
-        if let Some(facts) = band.checked_sub(1).and_then(|i| self.bands.get_mut(i)) {
+        if let Some(facts) = band.checked_sub(1).and_then(|i| self.seen.bands.get_mut(i)) {
             facts.valid = Some((low, high));
             facts.fill = Some(fill);
         }
@@ -50,10 +50,8 @@ impl Image {
 
     /// Returns what the file says of itself, as `NAME=VALUE`.
     pub fn attributes(&self) -> Vec<String> {
-        let _alone = self.format.alone();
-        let dataset = self.lock();
-        let lines = dataset.as_ref().and_then(|d| d.metadata_domain(""));
-        lines.unwrap_or_default()
+        let lines = self.handles.with(|dataset| Ok(dataset.metadata_domain("")));
+        lines.ok().flatten().unwrap_or_default()
     }
 
     /// Writes the fill value over all others that mean "nothing" too.
