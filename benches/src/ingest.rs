@@ -1,74 +1,103 @@
-//! Ingest: from Sentinel-2 JPEG 2000 to acknowledged splits, beside decoding the same files once.
+//! Ingest: from delivered files to acknowledged splits, beside rasterio cutting the same cells.
 //!
-//! *Invariants*: pixels are the source's, each band once at the resolution it is stored.
+//! Ours computes coverage, cloud, statistics, texture and checksums, and fsyncs; the peer writes
+//! the same pixels and nothing else. Beside both stands what the files cost at least: decoding
+//! every band once (JPEG 2000), or decoding and compressing without reprojection (GeoTIFF).
 //!
-//! *Not here*: peers that also cut (a later benchmark).
+//! *Invariants*: ours and the peers take turns on the same files and cells, two processes or
+//! threads each; figures are seconds of whole processes.
+//!
+//! *Not here*: scenes and cells (`case`), the peers themselves (`peers/ingest.py`).
 
-use std::path::{Path, PathBuf};
+mod case;
+
+use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
-use crate::process::{Bench, output, seconds};
+use crate::process::{Bench, seconds};
 use crate::row::Row;
+use case::Case;
 
 /// Runs of each, in turn.
 const RUNS: usize = 5;
-/// Side of the scene in 10 m pixels.
-const SCENE_PX: u32 = 2200;
+
+/// Threads and processes on either side: the machine that bars are set for has two cores.
+pub(crate) const JOBS: usize = 2;
 
 pub(crate) fn run(bench: &Bench) -> Result<Vec<Row>> {
-    let world = bench.world(1, 1, SCENE_PX)?;
-    let files = decoded_once(&bench.scratch.path().join(&world))?;
-    let megapixels: f64 = files.iter().map(|f| megapixels(f)).sum::<Result<f64>>()?;
-    let (mut ours, mut decode) = (Vec::new(), Vec::new());
-    for i in 0..RUNS {
-        let data = format!("ingest{i}");
-        let taken = seconds(&mut bench.glebe(&["ingest", &world, "--data", &data]))?;
-        ours.push(megapixels / taken);
-        let mut peer = 0.0;
-        for file in &files {
-            peer += seconds(Command::new("gdalinfo").arg("-checksum").arg(file))?;
-        }
-        decode.push(megapixels / peer);
+    let mut rows = Vec::new();
+    for case in Case::all(bench)? {
+        rows.extend(compare(bench, &case)?);
     }
-    let name = "gdalinfo -checksum, one process a file";
+    Ok(rows)
+}
+
+/// Runs one case; ratios are the peer's seconds / ours: above 1 we are quicker.
+fn compare(bench: &Bench, case: &Case) -> Result<Vec<Row>> {
+    let least = if case.jpeg2000 {
+        "decode"
+    } else {
+        "recompress"
+    };
+    let (mut ours, mut one, mut peer, mut floor) = (vec![], vec![], vec![], vec![]);
+    for run in 0..RUNS {
+        ours.push(ingest(bench, case, (run, JOBS))?);
+        peer.push(python(bench, case, "cut")?);
+        floor.push(python(bench, case, least)?);
+        one.push(ingest(bench, case, (run, 1))?);
+    }
+    let what = |text: &str| format!("{}: {text}", case.name);
+    let rate = case.megapixels / Row::new("", "", ours.clone()).value;
+    let stored = Row::new(
+        &what("stored / delivered"),
+        "ratio",
+        vec![case.amplification],
+    );
     Ok(vec![
-        Row::new("ingest, geohash 5, embedded", "Mpx/s", ours).beside(name, decode),
+        Row::new(&what("ingest"), "s", ours.clone()).quicker_than("rasterio WarpedVRT", peer),
+        Row::new(&what("ingest"), "s", ours.clone()).quicker_than(least, floor),
+        Row::new(&what("ingest, 2 threads"), "s", ours).quicker_than("1 thread, 1 core", one),
+        Row::new(&what("ingest"), "Mpx/s", vec![rate]),
+        stored,
     ])
 }
 
-/// Returns each band's file at its finest resolution.
-fn decoded_once(world: &Path) -> Result<Vec<PathBuf>> {
-    let mut open = vec![world.to_path_buf()];
-    let mut best = std::collections::BTreeMap::new();
-    while let Some(next) = open.pop() {
-        for entry in std::fs::read_dir(next)? {
-            let path = entry?.path();
-            let name = path
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
-            let resolution = [("_10m.jp2", 10), ("_20m.jp2", 20), ("_60m.jp2", 60)];
-            let end = resolution.iter().find(|(end, _)| name.ends_with(end));
-            if path.is_dir() {
-                open.push(path);
-            } else if let Some((end, metres)) = end {
-                let band = name.trim_end_matches(end).to_owned();
-                let entry = best.entry(band).or_insert((*metres, path.clone()));
-                if *metres < entry.0 {
-                    *entry = (*metres, path);
-                }
-            }
-        }
-    }
-    Ok(best.into_values().map(|(_, path)| path).collect())
+/// Seconds of one ingest into an empty store, worker and node on as many cores as jobs.
+fn ingest(bench: &Bench, case: &Case, (run, jobs): (usize, usize)) -> Result<f64> {
+    let data = format!("data-{run}-{jobs}");
+    let threads = jobs.to_string();
+    let mut command = bench.glebe(&["ingest", &case.path, "--data", &data, "--jobs", &threads]);
+    command.args(&case.flags);
+    let taken = seconds(&mut on_cores(&command, jobs))?;
+    std::fs::remove_dir_all(bench.scratch.path().join(data))?;
+    Ok(taken)
 }
 
-fn megapixels(file: &Path) -> Result<f64> {
-    let text = output(Command::new("gdalinfo").arg("-json").arg(file))?;
-    let info: serde_json::Value = serde_json::from_str(&text)?;
-    let side = |i: usize| info["size"][i].as_f64().context("no size");
-    Ok(side(0)? * side(1)? / 1e6)
+/// The same command, held to the first cores.
+fn on_cores(command: &Command, cores: usize) -> Command {
+    let mut held = Command::new("taskset");
+    held.arg("-c").arg(format!("0-{}", cores - 1));
+    held.arg(command.get_program()).args(command.get_args());
+    if let Some(folder) = command.get_current_dir() {
+        held.current_dir(folder);
+    }
+    for (name, _) in command.get_envs().filter(|(_, value)| value.is_none()) {
+        held.env_remove(name);
+    }
+    held
+}
+
+fn python(bench: &Bench, case: &Case, mode: &str) -> Result<f64> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/ingest.py");
+    let out = bench.scratch.path().join("peer");
+    let mut command = bench.python();
+    command.arg(script).arg(mode).arg(&case.plan);
+    let taken = seconds(&mut on_cores(&command, JOBS))?;
+    std::fs::remove_dir_all(out).or_else(|e| match e.kind() {
+        std::io::ErrorKind::NotFound => Ok(()),
+        _ => Err(e),
+    })?;
+    Ok(taken)
 }

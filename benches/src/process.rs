@@ -4,7 +4,7 @@
 //!
 //! *Not here*: what is measured.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -50,6 +50,14 @@ impl Bench {
         ] {
             command.env_remove(name);
         }
+        command
+    }
+
+    /// The interpreter that the peers run in (`cargo xtask setup` makes it).
+    pub(crate) fn python(&self) -> Command {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.deps/python/bin/python");
+        let mut command = Command::new(root);
+        command.current_dir(self.scratch.path());
         command
     }
 

@@ -1,6 +1,7 @@
 //! One figure and the report of all.
 //!
-//! *Invariants*: JSON is `{"name","machine","rows":[…]}`; ratios are ours / peer of one run.
+//! *Invariants*: JSON is `{"name","machine","rows":[…]}`; ratios are of one run: ours / peer, or
+//! peer / ours where seconds are compared (`quicker_than`).
 //!
 //! *Not here*: how a figure is measured.
 
@@ -33,7 +34,7 @@ pub(crate) struct Peer {
     pub(crate) name: String,
     /// Median.
     pub(crate) value: f64,
-    /// Ours / peer's.
+    /// Ours / peer's; of times the peer's / ours.
     pub(crate) ratio: f64,
 }
 
@@ -73,6 +74,17 @@ impl Row {
     }
 }
 
+impl Row {
+    /// Sets the peer; values are times, so the ratio is the peer's / ours: above 1 we are quicker.
+    pub(crate) fn quicker_than(self, name: &str, values: Vec<f64>) -> Self {
+        let mut row = self.beside(name, values);
+        if let Some(peer) = &mut row.peer {
+            peer.ratio = peer.value / row.value;
+        }
+        row
+    }
+}
+
 impl Report {
     /// Starts a report.
     pub(crate) fn new(name: &str) -> Self {
@@ -98,7 +110,7 @@ impl Report {
         for row in &self.rows {
             let [least, most] = row.range;
             let (what, value, unit) = (&row.what, row.value, &row.unit);
-            let mut text = format!("{what:<46} {value:>10.2} {unit:<10} ({least:.2}..{most:.2})");
+            let mut text = format!("{what:<58} {value:>10.2} {unit:<10} ({least:.2}..{most:.2})");
             if let Some(peer) = &row.peer {
                 let (name, value, ratio) = (&peer.name, peer.value, peer.ratio);
                 text += &format!("  {name}: {value:.2}  ratio {ratio:.2}");

@@ -44,12 +44,12 @@ pub fn run(args: &CutArgs) -> Result<Done, Fault> {
     let cut = cutting::cut(&scene, &plan, (&collection, &plan.cells), &mut |_| {})?;
     for split in &cut.splits {
         let folder = args.out.join(split.meta.id.as_str().replace('/', "+"));
-        write(&folder, &split.read()?)?;
+        write(&folder, &cut.spool.read(split)?)?;
     }
     Ok(Done {
         scene: scene.name,
         splits: cut.splits.len() as u64,
-        empty: cut.sums.empty,
+        empty: cut.empty,
     })
 }
 

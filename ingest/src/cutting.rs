@@ -33,10 +33,14 @@ const CELL_BYTES_ALONE: u64 = 32 << 20;
 /// A scene that was cut.
 #[derive(Debug)]
 pub struct CutScene {
+    /// The files of its splits.
+    pub spool: Spool,
     /// Its splits, in the order of strips.
     pub splits: Vec<Waiting>,
-    /// What was counted.
-    pub sums: CutSums,
+    /// Cells without a valid pixel.
+    pub empty: u64,
+    /// Sums over all cells cut, empty ones included.
+    pub counts: PixelCounts,
 }
 
 /// What was counted over all cells of a scene.
@@ -63,7 +67,7 @@ pub enum Told {
     /// A strip was cut.
     Step(Step),
     /// A split may be put: all of the scene was read.
-    Split(Waiting),
+    Split(Box<Waiting>),
 }
 
 /// Hears what is told; ends the cutting by breaking off.
@@ -76,15 +80,25 @@ pub fn cut(
     target: (&Collection, &[Geocode]),
     each: &mut dyn FnMut(Step),
 ) -> Result<CutScene, Fault> {
-    let mut splits = Vec::new();
-    let sums = stream(scene, plan, target, &mut |told| {
-        match told {
-            Told::Step(step) => each(step),
-            Told::Split(split) => splits.push(split),
-        }
-        ControlFlow::Continue(())
-    })?;
-    Ok(CutScene { splits, sums })
+    let (mut spool, mut splits) = (Spool::new()?, Vec::new());
+    let sums = stream(
+        scene,
+        plan,
+        target,
+        (&mut spool, &mut |told| {
+            match told {
+                Told::Step(step) => each(step),
+                Told::Split(split) => splits.push(*split),
+            }
+            ControlFlow::Continue(())
+        }),
+    )?;
+    Ok(CutScene {
+        spool,
+        splits,
+        empty: sums.empty,
+        counts: sums.counts,
+    })
 }
 
 /// Cuts some cells of a scene and tells of strips, and of splits once they may be put.
@@ -92,14 +106,14 @@ pub fn stream(
     scene: &Scene,
     plan: &Plan,
     (collection, cells): (&Collection, &[Geocode]),
-    tell: Teller<'_>,
+    (spool, tell): (&mut Spool, Teller<'_>),
 ) -> Result<CutSums, Fault> {
     let strips = plan.strips(cells)?;
     let mut pieces = Pieces::new(scene)?;
     let mut ahead = Ahead::new(scene, plan, &pieces, &strips);
     pieces.hold(pieces.read(&ahead.next(&pieces, None))?);
     let mut line = Line {
-        spool: Spool::new()?,
+        spool,
         back: Vec::new(),
         sums: CutSums::default(),
     };
@@ -161,13 +175,13 @@ fn pixels(cell: &CellCut) -> u64 {
 }
 
 /// Where splits wait until all of the scene was read.
-struct Line {
-    spool: Spool,
+struct Line<'a> {
+    spool: &'a mut Spool,
     back: Vec<Waiting>,
     sums: CutSums,
 }
 
-impl Line {
+impl Line<'_> {
     /// Takes the cells of a strip; tells of all that wait if the scene was read.
     fn take(&mut self, done: Vec<CellDone>, all_read: bool, tell: Teller<'_>) -> Result<(), Fault> {
         let step = Step {
@@ -182,7 +196,10 @@ impl Line {
             }
         }
         let ready = if all_read { self.back.len() } else { 0 };
-        let splits = self.back.drain(..ready).map(Told::Split);
+        let splits = self
+            .back
+            .drain(..ready)
+            .map(|split| Told::Split(Box::new(split)));
         for told in std::iter::once(Told::Step(step)).chain(splits) {
             if tell(told).is_break() {
                 return Err(Fault::new(

@@ -19,9 +19,9 @@ pub const CPU_SECONDS_MAX: u64 = 3600;
 /// Greatest file the process writes: a spool of one full tile stays below 2 GiB.
 pub const FILE_BYTES_MAX: u64 = 16 << 30;
 
-/// GDAL's block cache in megabytes: one row of JPEG 2000 tiles of all 13 bands (about 120 MB at
-/// 1,024 rows), twice, so that the row two strips meet in is decoded once.
-const GDAL_CACHE_MB: &str = "256";
+/// GDAL's block cache in megabytes: blocks are read once, in pieces that are kept elsewhere
+/// (`pieces`), so it holds what is being read: all bands of a piece on each core.
+const GDAL_CACHE_MB: &str = "64";
 
 /// GDAL settings, each with its reason.
 const GDAL_SETTINGS: &[(&str, &str)] = &[

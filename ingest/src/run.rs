@@ -33,6 +33,7 @@ use crate::ledger::{self, Sums};
 use crate::plan::{self, Plan};
 use crate::put::{self, Owners};
 use crate::source::{self, Given, Scene};
+use crate::spool::Spool;
 use crate::target;
 
 /// What may wait to be told: strips, and splits that are cut faster than they are put.
@@ -277,14 +278,15 @@ impl Ingest<'_> {
         let (sender, mut told) = mpsc::channel::<Told>(TOLD_WAITING_MAX);
         let worker = spawn_blocking(move || {
             let target = (&job.collection, cells.as_slice());
-            let sums = cutting::stream(&job.scene, &job.plan, target, &mut |told| {
+            let mut spool = Spool::new()?;
+            let mut tell = |told| {
                 // Nobody hears it if the run has ended; then the cut does not matter either.
                 match sender.blocking_send(told) {
                     Ok(()) => ControlFlow::Continue(()),
                     Err(_) => ControlFlow::Break(()),
                 }
-            });
-            drop(sender);
+            };
+            let sums = cutting::stream(&job.scene, &job.plan, target, (&mut spool, &mut tell));
             sums.map(|sums| (job, sums))
         });
         let (owners, events, overwrite) = (&self.owners, &mut *self.events, self.args.overwrite);
@@ -300,7 +302,7 @@ impl Ingest<'_> {
                         if let Some(collection) = collection.take() {
                             owners.conduit().create_collection(&collection).await?;
                         }
-                        puts.push_back(put::split(owners, split, overwrite));
+                        puts.push_back(put::split(owners, *split, overwrite));
                     }
                 },
                 Some(stored) = puts.next() => {

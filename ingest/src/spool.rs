@@ -80,6 +80,11 @@ impl Spool {
         }
         Ok(waiting)
     }
+
+    /// Reads a split's files back.
+    pub fn read(&self, waiting: &Waiting) -> Result<Vec<(String, Bytes)>, Fault> {
+        waiting.read()
+    }
 }
 
 fn full(error: &std::io::Error) -> Fault {

@@ -149,8 +149,7 @@ fn cloud_and_coverage_of_a_real_scene_are_its_own() {
     }
     let cover = cloudy / weight;
     assert!((cover - 59.769_726).abs() < 1.0, "cloud cover {cover}");
-    let missing =
-        100.0 * (1.0 - cut.sums.counts.valid as f64 / cut.sums.counts.in_footprint as f64);
+    let missing = 100.0 * (1.0 - cut.counts.valid as f64 / cut.counts.in_footprint as f64);
     assert!((missing - 40.419_397).abs() < 1.0, "no-data {missing}");
     eprintln!("T29UNU: cloud {cover:.2} % (59.77), no-data {missing:.2} % (40.42)");
     let bands = cut.splits[0].meta.bands.iter().map(|b| b.name.as_str());

@@ -25,7 +25,7 @@ const WIDE_MAX: usize = 4;
 pub(super) struct Taps {
     firsts: Vec<u32>,
     weights: Vec<[[f64; WIDE_MAX]; 2]>,
-    side: usize,
+    side: u32,
 }
 
 impl Taps {
@@ -55,7 +55,7 @@ impl Taps {
     /// Returns the index of the first sample; `APART` unless all samples are in the window.
     fn place(&self, across: &Tap, down: &Tap, window: PixelWindow) -> u32 {
         let fits = |tap: &Tap, length: u32| {
-            tap.first >= 0 && tap.first + self.side as i64 <= i64::from(length)
+            tap.first >= 0 && tap.first + i64::from(self.side) <= i64::from(length)
         };
         if self.side == 0 || !fits(across, window.width) || !fits(down, window.height) {
             return APART;
@@ -138,14 +138,14 @@ fn sum<T: Pixel, const N: usize>(
 }
 
 /// Returns how many samples along an axis a kernel takes; 0 where it takes too many.
-fn side(scale: (f64, f64)) -> usize {
+fn side(scale: (f64, f64)) -> u32 {
     if scale.0 >= FOUR_SAMPLES && scale.1 >= FOUR_SAMPLES {
         return 2;
     }
     let reach = 1.0 / scale.0.min(scale.1).min(1.0);
     match reach {
         r if r <= 1.5 => 3,
-        r if r <= 2.0 => WIDE_MAX,
+        r if r <= 2.0 => 4,
         _ => 0,
     }
 }
@@ -163,8 +163,8 @@ impl Tap {
         clippy::cast_possible_truncation,
         reason = "a cast that saturates or gives 0 for NaN; NaN is turned away first"
     )]
-    fn of(centre: f64, scale: f64, side: usize) -> Self {
-        if !(centre >= 0.0) {
+    fn of(centre: f64, scale: f64, side: u32) -> Self {
+        if centre.is_nan() || centre < 0.0 {
             return Self {
                 first: -1,
                 weights: [0.0; WIDE_MAX],
@@ -182,8 +182,8 @@ impl Tap {
         let first = (centre - 1.0 / scale + 1.0).floor() as i64;
         let mut weights = [0.0; WIDE_MAX];
         let mut total = 0.0;
-        for (place, weight) in weights.iter_mut().enumerate().take(side) {
-            *weight = triangle_weight((first + place as i64) as f64 - centre, scale);
+        for (weight, place) in weights.iter_mut().zip(0..side) {
+            *weight = triangle_weight(first as f64 + f64::from(place) - centre, scale);
             total += *weight;
         }
         for weight in &mut weights {
