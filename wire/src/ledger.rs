@@ -41,6 +41,13 @@ pub struct Ledger {
     pub notes: Vec<String>,
 }
 
+impl Ledger {
+    /// Returns stored bytes of one replica / delivered bytes; `None` where nothing was delivered.
+    pub fn amplification(&self) -> Option<f64> {
+        (self.source_bytes > 0).then(|| self.bytes as f64 / self.source_bytes as f64)
+    }
+}
+
 /// How a scene's ingest ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

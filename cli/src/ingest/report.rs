@@ -97,12 +97,13 @@ impl Report {
     fn scene(&mut self, ledger: &Ledger, seconds: f64) {
         let cloud = ledger.counts.cloud();
         let text = format!(
-            "{}  {} splits  cloud {}  coverage {:.1} %  {}  {seconds:.1} s{}",
+            "{}  {} splits  cloud {}  coverage {:.1} %  {}{}  {seconds:.1} s{}",
             ledger.scene,
             count(ledger.splits),
             cloud.map_or_else(|| "?".to_owned(), |c| format!("{:.1} %", c * 100.0)),
             ledger.counts.coverage() * 100.0,
             bytes(ledger.bytes),
+            amplified(ledger.amplification()),
             missing(ledger),
         );
         self.progress.note(&self.screen, &text);
@@ -140,12 +141,13 @@ impl Report {
             "stored"
         };
         let summary = format!(
-            "{} scenes, {} new splits in {} geocodes, {} {verb}; {} splits and {} scenes were \
+            "{} scenes, {} new splits in {} geocodes, {} {verb}{}; {} splits and {} scenes were \
              already there; {} scenes failed",
             self.ledgers.len(),
             count(self.splits_new),
             count(self.cells.len() as u64),
             bytes(self.bytes_new),
+            amplified(self.amplification()),
             count(self.splits_there),
             self.skipped,
             self.failed.len(),
@@ -178,8 +180,21 @@ impl Report {
             "splits_new": self.splits_new,
             "splits_there": self.splits_there,
             "bytes_new": self.bytes_new,
+            "stored_per_delivered": self.amplification(),
         }));
     }
+
+    /// Returns stored / delivered bytes of all scenes that are done, one replica.
+    fn amplification(&self) -> Option<f64> {
+        let sum = |bytes: fn(&Ledger) -> u64| self.ledgers.iter().map(bytes).sum::<u64>();
+        let delivered = sum(|l| l.source_bytes);
+        (delivered > 0).then(|| sum(|l| l.bytes) as f64 / delivered as f64)
+    }
+}
+
+/// Says how many times the delivered bytes are stored.
+fn amplified(ratio: Option<f64>) -> String {
+    ratio.map_or_else(String::new, |r| format!(" ({r:.2} x delivered)"))
 }
 
 fn missing(ledger: &Ledger) -> String {
