@@ -9,7 +9,7 @@
 //!
 //! *Not here*: scenes and cells (`case`), the peers themselves (`peers/ingest.py`).
 
-mod case;
+pub(crate) mod case;
 
 use std::path::Path;
 use std::process::Command;
@@ -65,7 +65,7 @@ fn compare(bench: &Bench, case: &Case) -> Result<Vec<Row>> {
 }
 
 /// Seconds of one ingest into an empty store, worker and node on as many cores as jobs.
-fn ingest(bench: &Bench, case: &Case, (run, jobs): (usize, usize)) -> Result<f64> {
+pub(crate) fn ingest(bench: &Bench, case: &Case, (run, jobs): (usize, usize)) -> Result<f64> {
     let data = format!("data-{run}-{jobs}");
     let threads = jobs.to_string();
     let mut command = bench.glebe(&["ingest", &case.path, "--data", &data, "--jobs", &threads]);
@@ -89,7 +89,8 @@ fn on_cores(command: &Command, cores: usize) -> Command {
     held
 }
 
-fn python(bench: &Bench, case: &Case, mode: &str) -> Result<f64> {
+/// Seconds of a peer.
+pub(crate) fn python(bench: &Bench, case: &Case, mode: &str) -> Result<f64> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/ingest.py");
     let out = bench.scratch.path().join("peer");
     let mut command = bench.python();

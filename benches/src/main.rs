@@ -7,6 +7,7 @@
 
 mod compose;
 mod ingest;
+mod partition;
 mod process;
 mod query;
 mod read;
@@ -29,10 +30,12 @@ use row::Report;
 enum Name {
     /// Start-up of `glebe --version` and of an embedded search
     Startup,
-    /// Pixels a second from JPEG 2000 to acknowledged splits, beside decoding alone
+    /// Seconds from delivered files to acknowledged splits, beside rasterio and decoding alone
     Ingest,
     /// Pixels a second into the median of twelve dates of a cell, beside rasterio and xarray
     Compose,
+    /// Seconds to partition four datasets at three precisions each
+    Partition,
     /// Milliseconds a query, embedded and over three nodes
     Query,
     /// Pixels a second from stored splits to 32-bit values, beside rasterio on the same files
@@ -85,6 +88,7 @@ fn run(args: Args) -> Result<()> {
             Name::Startup => startup::run(&bench)?,
             Name::Ingest => ingest::run(&bench)?,
             Name::Compose => compose::run(&bench)?,
+            Name::Partition => partition::run(&bench)?,
             Name::Query => query::run(&bench)?,
             Name::Read => read::run(&bench)?,
             Name::Texture => texture::run(&bench)?,

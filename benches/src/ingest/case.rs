@@ -21,14 +21,23 @@ const SENTINEL2_PX: u32 = 4392;
 /// A whole tile.
 const SENTINEL2_PX_FULL: u32 = 10_980;
 
-/// GeoTIFF cases: look, side in pixels, metres a pixel, precision.
+/// GeoTIFF cases: scene, side in pixels, precision.
 ///
 /// Precisions keep cells at a few hundred pixels a side or more, as 5 does for Sentinel-2.
-const GEOTIFFS: &[(&str, u32, f64, u8)] = &[
-    ("landsat", 4000, 30.0, 4),
-    ("naip", 6000, 1.0, 5),
-    ("modis", 2400, 500.0, 3),
+const GEOTIFFS: &[(Scene, u32, u8)] = &[
+    (Scene::Tiff("landsat", 30.0), 4000, 4),
+    (Scene::Tiff("naip", 1.0), 6000, 5),
+    (Scene::Tiff("modis", 500.0), 2400, 3),
 ];
+
+/// What a scene looks like.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Scene {
+    /// A synthetic Level-2A product.
+    Sentinel2,
+    /// A GeoTIFF with the looks of a sensor, and its nominal resolution in metres.
+    Tiff(&'static str, f64),
+}
 
 /// ZSTD level and tile side of both sides (`earth::geotiff`).
 const LEVEL: u32 = 3;
@@ -42,6 +51,7 @@ pub(crate) struct Case {
     pub(crate) path: String,
     pub(crate) flags: Vec<String>,
     pub(crate) jpeg2000: bool,
+    pub(crate) cells: usize,
     /// Pixels of all bands, each at the resolution it is stored.
     pub(crate) megapixels: f64,
     /// Stored bytes / delivered bytes.
@@ -85,44 +95,29 @@ impl Case {
         } else {
             SENTINEL2_PX
         };
-        let mut cases = vec![Self::sentinel2(bench, size)?];
-        for (look, size, metres, precision) in GEOTIFFS {
-            cases.push(Self::geotiff(bench, (look, *size), (*metres, *precision))?);
+        let mut cases = vec![Self::of(bench, Scene::Sentinel2, (size, 5))?];
+        for (scene, size, precision) in GEOTIFFS {
+            cases.push(Self::of(bench, *scene, (*size, *precision))?);
         }
         Ok(cases)
     }
 
-    fn sentinel2(bench: &Bench, size: u32) -> Result<Self> {
-        let world = bench.world(1, 1, size)?;
-        let groups = sentinel2_groups(&bench.scratch.path().join(&world))?;
-        let name = format!("Sentinel-2 L2A JP2, {size} px, geohash 5");
-        Self::new(bench, (name, world), (groups, 5))
-    }
-
-    fn geotiff(
-        bench: &Bench,
-        (look, size): (&str, u32),
-        (m, precision): (f64, u8),
-    ) -> Result<Self> {
-        let file = scene(bench, look, size)?;
-        let info = info(&bench.scratch.path().join(&file))?;
-        let count = info["bands"].as_array().map_or(0, Vec::len);
-        let path = bench.scratch.path().join(&file);
-        let band = |index| Band {
-            path: path.clone(),
-            index,
+    /// Makes a scene of a size in pixels, to be cut at a precision.
+    pub(crate) fn of(bench: &Bench, scene: Scene, (size, precision): (u32, u8)) -> Result<Self> {
+        let (path, groups, look) = match scene {
+            Scene::Sentinel2 => {
+                let world = bench.world(1, 1, size)?;
+                let groups = sentinel2_groups(&bench.scratch.path().join(&world))?;
+                (world, groups, "Sentinel-2 L2A JP2".to_owned())
+            }
+            Scene::Tiff(look, metres) => {
+                let file = tiff(bench, look, size)?;
+                let group = tiff_group(&bench.scratch.path().join(&file), look, metres)?;
+                (file, vec![group], format!("{look}-like GeoTIFF"))
+            }
         };
-        let group = Group {
-            name: format!("r{m}.tif"),
-            resampling: "bilinear",
-            fill: info["bands"][0]["noDataValue"].as_f64(),
-            crs: "EPSG:4326",
-            bands: (1..=count).map(band).collect(),
-            cells: Vec::new(),
-            resolution_m: m,
-        };
-        let name = format!("{look}-like GeoTIFF, {size} px, geohash {precision}");
-        Self::new(bench, (name, file), (vec![group], precision))
+        let name = format!("{look}, {size} px, geohash {precision}");
+        Self::new(bench, (name, path), (groups, precision))
     }
 
     /// Ingests once to learn the cells, and writes the peers' plan.
@@ -164,6 +159,7 @@ impl Case {
             path: path.clone(),
             flags,
             jpeg2000: Path::new(&path).extension().is_none(),
+            cells: cells.len(),
             megapixels,
             amplification: stored / delivered.values().sum::<u64>() as f64,
             plan,
@@ -184,7 +180,7 @@ impl Group {
 }
 
 /// Makes a synthetic GeoTIFF and returns its name in the scratch folder.
-pub(crate) fn scene(bench: &Bench, look: &str, size: u32) -> Result<String> {
+fn tiff(bench: &Bench, look: &str, size: u32) -> Result<String> {
     let file = format!("{look}-{size}.tif");
     let path = bench.scratch.path().join(&file);
     if !path.exists() {
@@ -198,6 +194,29 @@ pub(crate) fn scene(bench: &Bench, look: &str, size: u32) -> Result<String> {
         seconds(&mut command)?;
     }
     Ok(file)
+}
+
+/// Returns the one group of a GeoTIFF.
+fn tiff_group(path: &Path, look: &str, metres: f64) -> Result<Group> {
+    let info = info(path)?;
+    let count = info["bands"].as_array().map_or(0, Vec::len);
+    let band = |index| Band {
+        path: path.to_owned(),
+        index,
+    };
+    Ok(Group {
+        name: format!("r{metres}.tif"),
+        resampling: if look == "nlcd" {
+            "nearest"
+        } else {
+            "bilinear"
+        },
+        fill: info["bands"][0]["noDataValue"].as_f64(),
+        crs: "EPSG:4326",
+        bands: (1..=count).map(band).collect(),
+        cells: Vec::new(),
+        resolution_m: metres,
+    })
 }
 
 /// Returns the groups of a Sentinel-2 product: each band at its finest resolution.
