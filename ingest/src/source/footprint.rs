@@ -55,8 +55,28 @@ fn ring(georef: &Georef) -> Result<Vec<[f64; 2]>, String> {
         let turns = ((before - lon) / 360.0).round();
         ring.push([lon + 360.0 * turns, lat]);
     }
-    ring.extend(ring.first().copied());
+    let (Some(first), Some(last)) = (ring.first().copied(), ring.last().copied()) else {
+        return Ok(ring);
+    };
+    if (first[0] - last[0]).abs() > 180.0 {
+        return Ok(around_a_pole(&ring));
+    }
+    ring.push(first);
     Ok(ring)
+}
+
+/// Returns all that lies poleward of a ring that goes once around a pole, and the parallel that
+/// the ring nowhere passes: cells that the raster does not reach are found empty.
+fn around_a_pole(ring: &[[f64; 2]]) -> Vec<[f64; 2]> {
+    let lats = || ring.iter().map(|p| p[1]);
+    let north = lats().sum::<f64>() > 0.0;
+    let (edge, pole) = if north {
+        (lats().fold(90.0, f64::min), 90.0)
+    } else {
+        (lats().fold(-90.0, f64::max), -90.0)
+    };
+    let sides = [[-180.0, edge], [180.0, edge], [180.0, pole], [-180.0, pole]];
+    sides.into_iter().chain([sides[0]]).collect()
 }
 
 /// Returns points along the edges of a raster, on the ground of its own system.

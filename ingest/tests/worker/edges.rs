@@ -24,8 +24,12 @@ use ingest::source::{self, Given, Scene};
 const SIDE: u32 = 300;
 /// Digital numbers per source pixel along a row: an error of 0.05 pixels is 5.
 const STEEP: f64 = 100.0;
-/// Largest error of a position in source pixels.
-const POSITION_ERROR_MAX: f64 = 0.05;
+/// Largest error of a position in source pixels. On a grid much finer than the source it is 0.05
+/// (`earth/tests/gdal/systems.rs`); at the source's own resolution the kernel is widened as GDAL
+/// widens it, and its weights lean by some hundredths of a pixel.
+const POSITION_ERROR_MAX: f64 = 0.1;
+/// Pixels from the rim within which a widened kernel finds neighbours on one side only.
+const RIM: f64 = 3.5;
 
 /// A source: system, western and northern edge, pixel.
 struct Ramp {
@@ -79,8 +83,9 @@ impl Ramp {
         to
     }
 
-    /// Returns the values that belong at some positions of a grid.
-    fn wanted(&self, grid: &Grid, at: &[(u32, u32)]) -> Vec<f64> {
+    /// Returns the values that belong at some positions of a grid; `None` within three pixels of
+    /// the source's rim, where means are one-sided.
+    fn wanted(&self, grid: &Grid, at: &[(u32, u32)]) -> Vec<Option<f64>> {
         let points = at.iter().map(|(c, r)| grid.centre_of(*c, *r));
         let lines: Vec<String> = points.map(|(x, y)| format!("{x:.15} {y:.15}")).collect();
         let from = grid.crs().to_string();
@@ -90,7 +95,9 @@ impl Ramp {
             let mut words = line.split(' ').map(|w| w.parse::<f64>().unwrap());
             let (x, y) = (words.next().unwrap(), words.next().unwrap());
             let (column, row) = ((x - self.west) / self.pixel, (self.north - y) / self.pixel);
-            STEEP * column + 7.0 * (row - 0.5)
+            let inner = RIM..f64::from(SIDE) - RIM;
+            (inner.contains(&column) && inner.contains(&row))
+                .then_some(STEEP * column + 7.0 * (row - 0.5))
         };
         text.lines().map(value).collect()
     }
@@ -159,9 +166,7 @@ fn check(ramp: &Ramp, scheme: Scheme, precision: u8) -> Seen {
         for row in (0..grid.height()).step_by(31) {
             for column in (0..grid.width()).step_by(37) {
                 let value = raster.get(column, row).unwrap();
-                // Three pixels from the rim means are one-sided.
-                let inner = STEEP * 3.0..STEEP * (f64::from(SIDE) - 3.0);
-                if !value.is_nan() && inner.contains(&value) {
+                if !value.is_nan() {
                     at.push((column, row));
                     found.push(value);
                 }
@@ -169,12 +174,16 @@ fn check(ramp: &Ramp, scheme: Scheme, precision: u8) -> Seen {
         }
         let wanted = ramp.wanted(&grid, &at);
         for ((place, a), b) in at.iter().zip(&found).zip(&wanted) {
+            let Some(b) = b else {
+                continue;
+            };
             let error = (a - b).abs() / STEEP;
-            let rim = *b < 3.5 * STEEP || *b > STEEP * (f64::from(SIDE) - 3.5);
-            let what = format!("{cell} {place:?}: {a}, by PROJ {b}");
-            assert!(rim || error < POSITION_ERROR_MAX + 0.1, "{what}");
+            looked += 1;
+            assert!(
+                error < POSITION_ERROR_MAX,
+                "{cell} {place:?}: {a}, by PROJ {b}"
+            );
         }
-        looked += at.len();
     }
     assert!(looked > 50, "{looked} pixels looked at");
     seen
@@ -321,7 +330,7 @@ fn quad_tiles_refuse_a_scene_past_the_end_of_mercator() {
 }
 
 #[test]
-fn a_scene_around_the_pole_is_cut_or_refused_with_the_reason() {
+fn a_scene_around_the_pole_is_cut() {
     if !has_gdal() {
         return;
     }
@@ -333,17 +342,15 @@ fn a_scene_around_the_pole_is_cut_or_refused_with_the_reason() {
         pixel: 250.0,
     };
     let scene = open(&ramp.write(folder.path()));
-    match plan::plan(&scene, Scheme::Geohash, 3) {
-        Ok(plan) => {
-            let lons: BTreeSet<i32> = plan.cells.iter().map(lon_of).collect();
-            assert!(
-                lons.len() > 100,
-                "{} of 256 columns around the pole",
-                lons.len()
-            );
-        }
-        Err(fault) => assert!(format!("{fault:?}").contains("pole"), "{fault:?}"),
-    }
+    let (plan, done) = cut(&scene, Scheme::Geohash, 3);
+    let lons: BTreeSet<i32> = plan.cells.iter().map(lon_of).collect();
+    assert!(lons.len() > 100, "{} of 256 columns", lons.len());
+    let cut: BTreeSet<i32> = done
+        .splits
+        .iter()
+        .map(|w| lon_of(&w.meta.geocode))
+        .collect();
+    assert!(cut.len() > 100, "{} of 256 columns hold pixels", cut.len());
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "degrees")]

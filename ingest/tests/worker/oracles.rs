@@ -15,6 +15,8 @@ use crate::real_products::cut_some;
 
 /// Half a point of a hundred.
 const POINTS: f64 = 0.5;
+/// Five pixels more, in percent.
+const EDGE: f64 = 500.0;
 
 #[test]
 fn coverage_and_classes_of_every_product_are_those_of_the_oracle() {
@@ -58,8 +60,14 @@ fn check(name: &str, facts: &serde_json::Map<String, Value>) {
         .sum();
     let slack = POINTS + 200.0 / told_valid as f64;
     let near = |what: &str, a: f64, b: f64| {
+        // Nearest neighbours of a few hundred pixels: a class may gain or lose some at its edges.
+        let more = if what.starts_with("class") {
+            EDGE / told_valid as f64
+        } else {
+            0.0
+        };
         assert!(
-            (a - b).abs() <= slack,
+            (a - b).abs() <= slack + more,
             "{name}: {what} {a:.2} %, by the oracle {b:.2} %"
         );
     };
