@@ -21,7 +21,7 @@ use wire::fault::{Fault, FaultKind};
 
 use crate::encode;
 use crate::pieces::{Key, PIECES_BYTES_MAX, Pieces};
-use crate::plan::{CellPlan, Plan, Strip};
+use crate::plan::{CellPlan, Plan};
 use crate::source::Scene;
 use crate::spool::{Spool, Waiting};
 use crate::strip::{CellCut, Held};
@@ -73,6 +73,22 @@ pub enum Told {
 /// Hears what is told; ends the cutting by breaking off.
 pub type Teller<'a> = &'a mut dyn FnMut(Told) -> ControlFlow<()>;
 
+/// Where splits go.
+pub struct Sink<'a> {
+    /// Where their files wait.
+    pub spool: &'a mut Spool,
+    /// Who hears of them.
+    pub tell: Teller<'a>,
+    /// Bytes of pieces that are read ahead: `PIECES_BYTES_MAX`, unless a test wants less.
+    pub ahead_max: u64,
+}
+
+impl std::fmt::Debug for Sink<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sink").finish_non_exhaustive()
+    }
+}
+
 /// Cuts some cells of a scene and keeps the splits; `each` hears of every strip.
 pub fn cut(
     scene: &Scene,
@@ -81,18 +97,19 @@ pub fn cut(
     each: &mut dyn FnMut(Step),
 ) -> Result<CutScene, Fault> {
     let (mut spool, mut splits) = (Spool::new()?, Vec::new());
-    let sums = stream(
-        scene,
-        plan,
-        target,
-        (&mut spool, &mut |told| {
-            match told {
-                Told::Step(step) => each(step),
-                Told::Split(split) => splits.push(*split),
-            }
-            ControlFlow::Continue(())
-        }),
-    )?;
+    let mut tell = |told| {
+        match told {
+            Told::Step(step) => each(step),
+            Told::Split(split) => splits.push(*split),
+        }
+        ControlFlow::Continue(())
+    };
+    let sink = Sink {
+        spool: &mut spool,
+        tell: &mut tell,
+        ahead_max: PIECES_BYTES_MAX,
+    };
+    let sums = stream(scene, plan, target, sink)?;
     Ok(CutScene {
         spool,
         splits,
@@ -106,14 +123,15 @@ pub fn stream(
     scene: &Scene,
     plan: &Plan,
     (collection, cells): (&Collection, &[Geocode]),
-    (spool, tell): (&mut Spool, Teller<'_>),
+    sink: Sink<'_>,
 ) -> Result<CutSums, Fault> {
     let strips = plan.strips(cells)?;
     let mut pieces = Pieces::new(scene)?;
-    let mut ahead = Ahead::new(scene, plan, &pieces, &strips);
+    let needs = strips.iter().map(|s| plan.needs(scene, &pieces, s));
+    let mut ahead = Ahead::new(needs.collect(), sink.ahead_max);
     pieces.hold(pieces.read(&ahead.next(&pieces, None))?);
     let mut line = Line {
-        spool,
+        spool: sink.spool,
         back: Vec::new(),
         sums: CutSums::default(),
     };
@@ -131,7 +149,7 @@ pub fn stream(
         let (read, done) = (read?, done?);
         ahead.past(&mut pieces, number);
         pieces.hold(read);
-        line.take(done, ahead.all_read(), tell)?;
+        line.take(done, ahead.all_read(), sink.tell)?;
     }
     Ok(line.sums)
 }
@@ -219,14 +237,12 @@ struct Ahead {
     /// The last strip that needs a piece.
     last: BTreeMap<Key, usize>,
     unread: BTreeSet<Key>,
+    /// Bytes in memory up to which pieces are read before the next strip needs them.
+    most: u64,
 }
 
 impl Ahead {
-    fn new(scene: &Scene, plan: &Plan, pieces: &Pieces, strips: &[Strip]) -> Self {
-        let needs: Vec<_> = strips
-            .iter()
-            .map(|s| plan.needs(scene, pieces, s))
-            .collect();
+    fn new(needs: Vec<BTreeSet<Key>>, most: u64) -> Self {
         let uses = |(number, keys): (usize, &BTreeSet<Key>)| {
             keys.iter().map(move |k| (*k, number)).collect::<Vec<_>>()
         };
@@ -236,6 +252,7 @@ impl Ahead {
             needs,
             last,
             unread,
+            most,
         }
     }
 
@@ -248,7 +265,7 @@ impl Ahead {
         'strips: for (number, keys) in self.needs.iter().enumerate().skip(next) {
             for key in keys.iter().filter(|k| !pieces.holds(k)) {
                 let more = bytes + pieces.bytes(key);
-                if number > next && more > PIECES_BYTES_MAX {
+                if number > next && more > self.most {
                     break 'strips;
                 }
                 if found.insert(*key) {
@@ -260,10 +277,10 @@ impl Ahead {
         found.into_iter().collect()
     }
 
-    /// Drops what no later strip needs; past `PIECES_BYTES_MAX` also what the next one does not.
+    /// Drops what no later strip needs; if that is not enough also what the next one does not.
     fn past(&self, pieces: &mut Pieces, now: usize) {
         pieces.keep(|key| self.last.get(key).is_some_and(|last| *last > now));
-        if pieces.bytes_held() > PIECES_BYTES_MAX {
+        if pieces.bytes_held() > self.most {
             let next = self.needs.get(now + 1);
             pieces.keep(|key| next.is_some_and(|keys| keys.contains(key)));
         }

@@ -26,10 +26,11 @@ use wire::event::{Event, SplitStored};
 use wire::fault::{Fault, FaultKind};
 
 use crate::args::RunArgs;
-use crate::cutting::{self, CutSums, Known, Step, Told};
+use crate::cutting::{self, CutSums, Known, Sink, Step, Told};
 use crate::events::{Events, Unread};
 use crate::failure::{self, Spot};
 use crate::ledger::{self, Sums};
+use crate::pieces::PIECES_BYTES_MAX;
 use crate::plan::{self, Plan};
 use crate::put::{self, Owners};
 use crate::source::{self, Given, Scene};
@@ -286,7 +287,12 @@ impl Ingest<'_> {
                     Err(_) => ControlFlow::Break(()),
                 }
             };
-            let sums = cutting::stream(&job.scene, &job.plan, target, (&mut spool, &mut tell));
+            let sink = Sink {
+                spool: &mut spool,
+                tell: &mut tell,
+                ahead_max: PIECES_BYTES_MAX,
+            };
+            let sums = cutting::stream(&job.scene, &job.plan, target, sink);
             sums.map(|sums| (job, sums))
         });
         let (owners, events, overwrite) = (&self.owners, &mut *self.events, self.args.overwrite);
