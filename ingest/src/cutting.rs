@@ -125,13 +125,18 @@ pub fn stream(
     (collection, cells): (&Collection, &[Geocode]),
     sink: Sink<'_>,
 ) -> Result<CutSums, Fault> {
+    let Sink {
+        spool,
+        tell,
+        ahead_max,
+    } = sink;
     let strips = plan.strips(cells)?;
     let mut pieces = Pieces::new(scene)?;
     let needs = strips.iter().map(|s| plan.needs(scene, &pieces, s));
-    let mut ahead = Ahead::new(needs.collect(), sink.ahead_max);
+    let mut ahead = Ahead::new(needs.collect(), ahead_max);
     pieces.hold(pieces.read(&ahead.next(&pieces, None))?);
     let mut line = Line {
-        spool: sink.spool,
+        spool,
         back: Vec::new(),
         sums: CutSums::default(),
     };
@@ -149,7 +154,7 @@ pub fn stream(
         let (read, done) = (read?, done?);
         ahead.past(&mut pieces, number);
         pieces.hold(read);
-        line.take(done, ahead.all_read(), sink.tell)?;
+        line.take(done, ahead.all_read(), tell)?;
     }
     Ok(line.sums)
 }

@@ -1,7 +1,8 @@
 //! One scene in, its splits acknowledged, its ledger written.
 //!
 //! A scene is read whole before its first split is put, so that a file that cannot be read stores
-//! nothing; what is still to be cut then is put as it comes. What an interrupted ingest had stored is asked for and not cut again.
+//! nothing; what is still to be cut then is put as it comes. What an interrupted ingest had stored
+//! is asked for and not cut again.
 //!
 //! *Invariants*: the exit code tells a scene that failed from a node that does not answer or
 //! refuses, and the ledger of a scene that failed keeps the reason; a scene is skipped only if its

@@ -195,12 +195,11 @@ fn area(raster: &earth::raster::Raster, grid: &Grid, ramp: &Ramp) -> f64 {
     let transform = grid.transform();
     let middle = grid.edges();
     let middle = f64::midpoint(middle[1], middle[3]);
-    let metres = match grid.crs().is_geographic() {
-        true => (111_319.49 * middle.to_radians().cos(), 111_412.0),
-        false => {
-            let lat = (middle / 6_378_137.0).sinh().atan();
-            (lat.cos(), lat.cos())
-        }
+    let metres = if grid.crs().is_geographic() {
+        (111_319.49 * middle.to_radians().cos(), 111_412.0)
+    } else {
+        let lat = (middle / 6_378_137.0).sinh().atan();
+        (lat.cos(), lat.cos())
     };
     let ground = transform.pixel_width * metres.0 * transform.pixel_height * metres.1;
     valid as f64 * ground / ramp.pixel.powi(2)
