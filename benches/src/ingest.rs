@@ -16,7 +16,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::process::{Bench, seconds};
+use crate::process::{Bench, runs, seconds};
 use crate::row::Row;
 use case::Case;
 
@@ -42,7 +42,7 @@ fn compare(bench: &Bench, case: &Case) -> Result<Vec<Row>> {
         "recompress"
     };
     let (mut ours, mut one, mut peer, mut floor) = (vec![], vec![], vec![], vec![]);
-    for run in 0..RUNS {
+    for run in 0..runs(RUNS) {
         ours.push(ingest(bench, case, (run, JOBS))?);
         peer.push(python(bench, case, "cut")?);
         floor.push(python(bench, case, least)?);

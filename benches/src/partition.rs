@@ -8,7 +8,7 @@ use anyhow::Result;
 
 use crate::ingest::case::{Case, Scene};
 use crate::ingest::{JOBS, ingest, python};
-use crate::process::Bench;
+use crate::process::{Bench, runs};
 use crate::row::Row;
 
 /// Runs of each, in turn.
@@ -29,7 +29,7 @@ pub(crate) fn run(bench: &Bench) -> Result<Vec<Row>> {
         for precision in precisions {
             let case = Case::of(bench, *scene, (*size, *precision))?;
             let (mut ours, mut peer) = (Vec::new(), Vec::new());
-            for run in 0..RUNS {
+            for run in 0..runs(RUNS) {
                 ours.push(ingest(bench, &case, (run, JOBS))?);
                 peer.push(python(bench, &case, "cut")?);
             }

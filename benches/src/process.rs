@@ -82,6 +82,13 @@ impl Bench {
     }
 }
 
+/// Returns how often each is run: as asked by `GLEBE_BENCH_RUNS`, else the usual number.
+pub(crate) fn runs(usual: usize) -> usize {
+    let asked = std::env::var("GLEBE_BENCH_RUNS").ok();
+    let asked = asked.and_then(|runs| runs.parse().ok());
+    asked.filter(|runs| *runs > 0).unwrap_or(usual)
+}
+
 /// Runs a command to its end, its output thrown away; returns seconds.
 #[allow(clippy::disallowed_methods, reason = "a benchmark measures wall time")]
 pub(crate) fn seconds(command: &mut Command) -> Result<f64> {

@@ -269,7 +269,7 @@ impl Runs {
 }
 
 impl Inner {
-    fn save(&self, key: &JobKey) -> Result<(), Fault> {
+    fn save(&mut self, key: &JobKey) -> Result<(), Fault> {
         match self.book.job(key) {
             Some(job) => self.keep.job(key, job).map_err(|e| kept(&e)),
             None => Ok(()),

@@ -4,10 +4,16 @@
 //!
 //! *Not here*: resampling between grids (`raster::resample`).
 
+use rayon::iter::{IndexedParallelIterator, ParallelIterator};
+use rayon::slice::ParallelSliceMut;
+
 use crate::geotiff::{Image, TILE_MAX};
 use crate::raster::pixel::{Pixel, is_fill};
 use crate::raster::reproject::Kernel;
 use crate::raster::{Raster, each_sample_type};
+
+/// Rows that are worth a thread's while.
+const ROWS_MIN: usize = 64;
 
 /// Returns the overviews of all bands, finest first.
 pub(super) fn overviews(image: &Image<'_>) -> Vec<Vec<Raster>> {
@@ -46,19 +52,21 @@ fn exactly_like<T: Pixel>(_values: &[T], fill: f64) -> Option<T> {
 fn half_of<T: Pixel>(
     values: &[T],
     (width, height): (usize, usize),
-    merge: impl Fn(&[T]) -> T,
+    merge: impl Fn(&[T]) -> T + Sync,
 ) -> Vec<T> {
-    let mut out = Vec::with_capacity(width.div_ceil(2) * height.div_ceil(2));
-    for row in (0..height).step_by(2) {
-        let upper = &values[row * width..(row + 1) * width];
+    let across = width.div_ceil(2);
+    let mut out = vec![T::default(); across * height.div_ceil(2)];
+    let rows = out.par_chunks_mut(across.max(1)).with_min_len(ROWS_MIN);
+    rows.enumerate().for_each(|(row, out)| {
+        let upper = &values[2 * row * width..(2 * row + 1) * width];
         let lower = values
-            .get((row + 1) * width..(row + 2) * width)
+            .get((2 * row + 1) * width..(2 * row + 2) * width)
             .unwrap_or(upper);
-        for (a, b) in upper.chunks(2).zip(lower.chunks(2)) {
-            let four = [a[0], a[a.len() - 1], b[0], b[b.len() - 1]];
-            out.push(merge(&four));
+        let blocks = upper.chunks(2).zip(lower.chunks(2));
+        for (out, (a, b)) in out.iter_mut().zip(blocks) {
+            *out = merge(&[a[0], a[a.len() - 1], b[0], b[b.len() - 1]]);
         }
-    }
+    });
     out
 }
 

@@ -141,20 +141,21 @@ fn limit(numbers: Numbers, joined: u8, counts: &[(i32, u64)]) -> usize {
 fn of_pixels<T: Pixel>(values: &[T], fill: Option<f64>) -> Option<Histogram> {
     let numbers = Numbers::of::<T>();
     let fill = fill.and_then(T::exactly);
-    let bins = || {
+    let finite = || {
         let valid = values.iter().filter(|s| !is_fill(**s, fill));
-        let finite = valid.map(|s| s.to_f64()).filter(|v| v.is_finite());
-        finite.map(move |v| numbers.bin(v))
+        valid.map(|s| s.to_f64()).filter(|v| v.is_finite())
     };
-    let (least, greatest) =
-        bins().fold((i32::MAX, i32::MIN), |(a, b), bin| (a.min(bin), b.max(bin)));
-    let width = usize::try_from(i64::from(greatest) - i64::from(least) + 1).ok()?;
-    if least > greatest {
+    let ends = (f64::INFINITY, f64::NEG_INFINITY);
+    let (low, high) = finite().fold(ends, |(a, b), value| (value.min(a), value.max(b)));
+    if low > high {
         return None;
     }
+    // Bins ascend with values.
+    let (least, greatest) = (numbers.bin(low), numbers.bin(high));
+    let width = usize::try_from(i64::from(greatest) - i64::from(least) + 1).ok()?;
     let mut dense = vec![0_u64; width];
-    for bin in bins() {
-        dense[bin.abs_diff(least) as usize] += 1;
+    for value in finite() {
+        dense[numbers.bin(value).abs_diff(least) as usize] += 1;
     }
     let counts = (least..).zip(dense).filter(|(_, count)| *count > 0);
     let exact = Histogram {

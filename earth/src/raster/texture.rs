@@ -11,6 +11,9 @@
 
 mod tally;
 
+use rayon::iter::{IndexedParallelIterator, ParallelIterator};
+use rayon::slice::{ParallelSlice, ParallelSliceMut};
+
 use crate::raster::texture::tally::{Offset, Tally};
 
 /// Values per image: six properties at three distances.
@@ -39,6 +42,9 @@ const ANGLES: [f64; 4] = [
 
 const PROPERTIES: usize = 6;
 
+/// Pixels from which offsets are counted side by side: below, many images are.
+const SIDE_BY_SIDE_MIN: usize = 1 << 20;
+
 /// A grey image of which some pixels may be void.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grey {
@@ -52,8 +58,7 @@ impl Grey {
     /// Builds an image from rows of `width` levels; `None` is fill. Levels past the last whole
     /// row are left out.
     pub fn new(width: usize, levels: impl IntoIterator<Item = Option<u8>>) -> Self {
-        let level = |l: Option<u8>| l.map_or((0, u8::MAX), |l| (l, 0));
-        let (mut levels, mut voids): (Vec<u8>, Vec<u8>) = levels.into_iter().map(level).unzip();
+        let (mut levels, mut voids): (Vec<u8>, Vec<u8>) = levels.into_iter().map(place).unzip();
         let rows = levels.len().checked_div(width).unwrap_or(0);
         levels.truncate(rows * width);
         voids.truncate(rows * width);
@@ -63,14 +68,51 @@ impl Grey {
             voids,
         }
     }
+
+    /// Builds an image of a width and height whose rows are written in any order.
+    pub fn by_row(
+        (width, height): (usize, usize),
+        write: impl Fn(usize, GreyRow<'_>) + Sync,
+    ) -> Self {
+        let mut levels = vec![0; width * height];
+        let mut voids = vec![u8::MAX; width * height];
+        let rows = levels.par_chunks_mut(width.max(1));
+        rows.zip(voids.par_chunks_mut(width.max(1)))
+            .enumerate()
+            .for_each(|(row, (levels, voids))| write(row, GreyRow { levels, voids }));
+        Self {
+            width,
+            levels,
+            voids,
+        }
+    }
+}
+
+/// A row of a grey image to be written.
+#[derive(Debug)]
+pub struct GreyRow<'a> {
+    levels: &'a mut [u8],
+    voids: &'a mut [u8],
+}
+
+impl GreyRow<'_> {
+    /// Writes a row of levels; `None` is fill.
+    pub fn write(self, row: impl Iterator<Item = Option<u8>>) {
+        for ((level, void), value) in self.levels.iter_mut().zip(self.voids).zip(row) {
+            (*level, *void) = place(value);
+        }
+    }
+}
+
+/// Returns the level and what `voids` holds of a pixel.
+fn place(level: Option<u8>) -> (u8, u8) {
+    level.map_or((0, u8::MAX), |level| (level, 0))
 }
 
 /// Returns the 18 values, property by property as in `TEXTURE_PROPERTIES`, each at distances
 /// 1, 2, 3; `None` where some distance and angle has no pair of valid pixels.
 pub fn texture(image: &Grey) -> Option<[f64; TEXTURE_VALUES]> {
-    let mut tally = Tally::of(image)?;
-    let mut known: Vec<(Offset, [f64; PROPERTIES])> = Vec::new();
-    let mut values = [0.0; TEXTURE_VALUES];
+    let (mut offsets, mut uses): (Vec<Offset>, Vec<(usize, usize)>) = (Vec::new(), Vec::new());
     for (d, distance) in DISTANCES.iter().enumerate() {
         for angle in ANGLES {
             let (sin, cos) = angle.sin_cos();
@@ -79,18 +121,35 @@ pub fn texture(image: &Grey) -> Option<[f64; TEXTURE_VALUES]> {
                 down: step(sin * distance).unsigned_abs(),
                 across: step(cos * distance),
             };
-            let found = known.iter().find(|(o, _)| *o == offset).map(|(_, p)| *p);
-            let found = match found {
-                Some(found) => found,
-                None => tally.properties(offset)?,
-            };
-            known.push((offset, found));
-            for (p, value) in found.iter().enumerate() {
-                values[p * DISTANCES.len() + d] += value / ANGLES.len() as f64;
+            let known = offsets.iter().position(|o| *o == offset);
+            uses.push((d, known.unwrap_or(offsets.len())));
+            if known.is_none() {
+                offsets.push(offset);
             }
         }
     }
+    let found = properties(image, &offsets)?;
+    let mut values = [0.0; TEXTURE_VALUES];
+    for (d, offset) in uses {
+        for (p, value) in found[offset].iter().enumerate() {
+            values[p * DISTANCES.len() + d] += value / ANGLES.len() as f64;
+        }
+    }
     Some(values)
+}
+
+/// Returns the properties at each offset; of large images several are counted at a time.
+fn properties(image: &Grey, offsets: &[Offset]) -> Option<Vec<[f64; PROPERTIES]>> {
+    let count = |offsets: &[Offset]| {
+        let mut tally = Tally::of(image)?;
+        offsets.iter().map(|o| tally.properties(*o)).collect()
+    };
+    if image.levels.len() < SIDE_BY_SIDE_MIN {
+        return count(offsets);
+    }
+    let found = offsets.par_chunks(1).map(count);
+    let found: Option<Vec<Vec<_>>> = found.collect();
+    found.map(|all| all.concat())
 }
 
 /// Rounds an offset half to even, as C's `rint` and scikit-image do; offsets are at most 3.

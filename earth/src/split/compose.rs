@@ -19,6 +19,8 @@ mod scene;
 pub use outcome::{Composed, Part};
 pub use scene::SplitFiles;
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::geocode::Geocode;
@@ -177,11 +179,26 @@ pub struct Composition {
     wish: Wish,
     cell: Geocode,
     dataset: String,
-    grid: Grid,
-    wanted: Wanted,
-    plan: Plan,
+    reader: Arc<Reader>,
     state: State,
     progress: Progress,
+}
+
+/// Reads splits onto the grid of a composition; several may be read at a time.
+#[derive(Debug)]
+pub struct Reader {
+    grid: Grid,
+    resampling: Resampling,
+    wanted: Wanted,
+    plan: Plan,
+}
+
+/// A split that was read.
+#[derive(Debug)]
+pub struct Read {
+    scene: Scene,
+    /// Pixels that a measured band of it shows.
+    shown: Vec<bool>,
 }
 
 /// What there is of the image.
@@ -237,17 +254,15 @@ impl Composition {
             cell: first.geocode,
             dataset: first.dataset.clone(),
             progress: Progress::new(plan.pixels()),
+            reader: Arc::new(Reader {
+                grid,
+                resampling: wish.resampling,
+                wanted,
+                plan,
+            }),
             wish,
-            grid,
-            wanted,
-            plan,
             state,
         })
-    }
-
-    /// Returns the files of a split that are read.
-    pub fn files(&self, split: &SplitMeta) -> Vec<String> {
-        self.wanted.files(split)
     }
 
     /// Returns the bytes of decoded pixels that are held at a time, for so many splits.
@@ -257,43 +272,51 @@ impl Composition {
         } else {
             splits
         };
-        held_bytes(&self.plan, scenes + 1)
+        held_bytes(&self.reader.plan, scenes + 1)
     }
 
     /// Returns the grid that the image lies on.
     pub fn grid(&self) -> &Grid {
-        &self.grid
+        &self.reader.grid
     }
 
     /// Returns the nominal resolution of the image in metres.
     pub fn resolution_m(&self) -> f64 {
-        let finest = || self.wanted.finest_m();
+        let finest = || self.reader.wanted.finest_m();
         self.wish.resolution_m.unwrap_or_else(finest)
     }
 
     /// Returns names and sample types of the image's bands, without provenance.
     pub fn bands(&self) -> Vec<(String, crate::split::meta::SampleType)> {
-        let visible = self.wanted.visible();
+        let visible = self.reader.wanted.visible();
         visible
             .map(|b| (b.label.name.clone(), b.plan.sample))
             .collect()
     }
 
+    /// Returns what reads splits for it.
+    pub fn reader(&self) -> Arc<Reader> {
+        Arc::clone(&self.reader)
+    }
+
+    /// Tells whether all splits are held until the end, whatever they show.
+    pub fn takes_all(&self) -> bool {
+        matches!(self.state, State::Waiting(_))
+    }
+
     /// Adds the next split.
     ///
     /// # Errors
-    /// Files that are missing or cannot be read.
-    pub fn add(&mut self, split: &SplitMeta, files: &SplitFiles<'_>) -> Result<(), ComposeError> {
-        let onto = (&self.grid, self.wish.resampling);
-        let scene = scene::read(split, files, (&self.wanted, onto))?;
+    /// A split that was read for another composition.
+    pub fn add(&mut self, split: &SplitMeta, read: Read) -> Result<(), ComposeError> {
         match &mut self.state {
             State::Growing(image) => {
-                image.add(&scene)?;
-                self.progress.grown(split, &self.plan, image);
+                image.add(&read.scene)?;
+                self.progress.grown(split, &self.reader.plan, image);
             }
             State::Waiting(scenes) => {
-                self.progress.joined(split, &self.plan, &scene);
-                scenes.push(scene);
+                self.progress.joined(split, &read.shown);
+                scenes.push(read.scene);
             }
         }
         Ok(())
@@ -304,7 +327,7 @@ impl Composition {
     pub fn is_enough(&self) -> bool {
         match &self.state {
             State::Growing(image) => {
-                let measure = self.progress.measure_overlay(&self.plan, image);
+                let measure = self.progress.measure_overlay(&self.reader.plan, image);
                 measure.reaches(&self.wish.limits)
             }
             State::Waiting(_) => false,
@@ -318,16 +341,34 @@ impl Composition {
     pub fn finish(self) -> Result<Composed, ComposeError> {
         let spliced = match self.state {
             State::Growing(image) => image.finish(),
-            State::Waiting(scenes) => splice::combine(&self.plan, &scenes, self.wish.rule)?,
+            State::Waiting(scenes) => splice::combine(&self.reader.plan, &scenes, self.wish.rule)?,
         };
         let about = outcome::About {
             wish: &self.wish,
             cell: self.cell,
             dataset: &self.dataset,
-            grid: &self.grid,
-            wanted: &self.wanted,
+            grid: &self.reader.grid,
+            wanted: &self.reader.wanted,
         };
-        self.progress.finish(&about, &self.plan, spliced)
+        self.progress.finish(&about, &self.reader.plan, spliced)
+    }
+}
+
+impl Reader {
+    /// Returns the files of a split that are read.
+    pub fn files(&self, split: &SplitMeta) -> Vec<String> {
+        self.wanted.files(split)
+    }
+
+    /// Reads a split.
+    ///
+    /// # Errors
+    /// Files that are missing or cannot be read.
+    pub fn read(&self, split: &SplitMeta, files: &SplitFiles<'_>) -> Result<Read, ComposeError> {
+        let onto = (&self.grid, self.resampling);
+        let scene = scene::read(split, files, (&self.wanted, onto))?;
+        let shown = scene::shown(&scene, &self.plan, is_measured);
+        Ok(Read { scene, shown })
     }
 }
 

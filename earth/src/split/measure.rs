@@ -4,11 +4,13 @@
 //!
 //! *Not here*: delivered cloud masks (ingest cuts them, `raster::cloud` reads them).
 
+use rayon::iter::{IntoParallelIterator, IntoParallelRefMutIterator, ParallelIterator};
+
 use crate::raster::cloud::CloudMask;
 use crate::raster::cloud::spectral::{Reflectances, spectral_mask};
 use crate::raster::pixel::Pixel;
 use crate::raster::texture::{Grey, texture};
-use crate::raster::{Raster, classes};
+use crate::raster::{Raster, classes, each_sample_type};
 use crate::split::cut::Cut;
 use crate::split::meta::{BandMeta, BandStats, PixelCounts, SampleType};
 
@@ -32,38 +34,36 @@ pub struct Measured {
 /// blue are calibrated.
 pub fn measure(cut: &Cut, delivered: Option<&CloudMask>) -> Measured {
     let mut bands = cut.bands.clone();
-    for meta in &mut bands {
-        let asset = cut.assets.iter().find(|a| a.name == meta.asset);
-        let raster = asset.and_then(|a| a.rasters.get(meta.index as usize));
-        let Some(samples) = raster.map(Raster::samples) else {
-            continue;
-        };
-        if meta.categorical {
-            meta.stats = BandStats::moments(samples, meta.fill);
-            meta.classes = classes::count(samples, meta.fill);
-        } else {
-            meta.stats = BandStats::of(samples, meta.fill);
-        }
-    }
-    let computed = if delivered.is_none() {
-        spectral(cut)
-    } else {
-        None
-    };
+    let count = || bands.par_iter_mut().for_each(|meta| statistics(cut, meta));
+    let judge = || delivered.is_none().then(|| spectral(cut)).flatten();
+    let feel = || grey(cut).and_then(|grey| texture(&grey));
+    let ((), (computed, texture)) = rayon::join(count, || rayon::join(judge, feel));
     let mask = delivered.or(computed.as_ref());
     let counts = PixelCounts {
         mask: mask.map(CloudMask::counts),
         ..cut.counts
     };
     let cloud_source = mask.map(|m| m.meaning().name.to_owned());
-    let texture = grey(cut)
-        .and_then(|g| texture(&g))
-        .map(|values| values.to_vec());
     Measured {
         bands,
         counts,
         cloud_source,
-        texture,
+        texture: texture.map(|values| values.to_vec()),
+    }
+}
+
+/// Counts the values of a band.
+fn statistics(cut: &Cut, meta: &mut BandMeta) {
+    let asset = cut.assets.iter().find(|a| a.name == meta.asset);
+    let raster = asset.and_then(|a| a.rasters.get(meta.index as usize));
+    let Some(samples) = raster.map(Raster::samples) else {
+        return;
+    };
+    if meta.categorical {
+        meta.stats = BandStats::moments(samples, meta.fill);
+        meta.classes = classes::count(samples, meta.fill);
+    } else {
+        meta.stats = BandStats::of(samples, meta.fill);
     }
 }
 
@@ -104,6 +104,16 @@ impl<'a> Physical<'a> {
         Some(stored * self.meta.scale + self.meta.offset)
     }
 
+    /// Adds the physical values of a row of another grid of the same cell, and notes fill.
+    fn add_row(&self, row: usize, height: usize, line: &mut Line) {
+        let (own_width, own_height) = self.size();
+        let start = (2 * row + 1) * own_height / (2 * height) * own_width;
+        let valid = &self.valid[start..start + own_width];
+        each_sample_type!(self.raster.samples(), values => {
+            line.add(&values[start..start + own_width], valid, self.meta);
+        });
+    }
+
     fn size(&self) -> (usize, usize) {
         (self.raster.width() as usize, self.raster.height() as usize)
     }
@@ -121,6 +131,7 @@ fn spectral(cut: &Cut) -> Option<CloudMask> {
     let size = green.size();
     let at = |band: &Option<Physical<'_>>, place| band.as_ref().and_then(|b| b.at(place, size));
     let pixels = (0..size.0 * size.1)
+        .into_par_iter()
         .map(|i| (i % size.0, i / size.0))
         .map(|place| Reflectances {
             blue: blue.at(place, size),
@@ -151,15 +162,45 @@ fn grey(cut: &Cut) -> Option<Grey> {
     }
     let full = if bytes { 255.0 } else { GREY_REFLECTANCE_MAX };
     let (width, height) = finest.size();
-    let level = |i: usize| {
-        let place = (i % width, i / width);
-        let sum = visible
-            .iter()
-            .map(|b| b.at(place, (width, height)))
-            .sum::<Option<f64>>()?;
-        Some(to_level(sum / visible.len() as f64 / full))
-    };
-    Some(Grey::new(width, (0..width * height).map(level)))
+    Some(Grey::by_row((width, height), |row, out| {
+        let mut line = Line {
+            sums: vec![0.0; width],
+            void: vec![false; width],
+        };
+        for band in &visible {
+            band.add_row(row, height, &mut line);
+        }
+        let mean = |sum: f64| to_level(sum / visible.len() as f64 / full);
+        let sums = line.sums.into_iter().zip(line.void);
+        out.write(sums.map(|(sum, void)| (!void).then(|| mean(sum))));
+    }))
+}
+
+/// A row of sums of bands.
+struct Line {
+    sums: Vec<f64>,
+    /// Where some band has no value.
+    void: Vec<bool>,
+}
+
+impl Line {
+    /// Adds a row of stored numbers, as often as the line is longer.
+    fn add<T: Pixel>(&mut self, values: &[T], valid: &[bool], meta: &BandMeta) {
+        let width = self.sums.len();
+        let sums = self.sums.iter_mut().zip(&mut self.void);
+        if values.len() == width {
+            for ((sum, void), (value, valid)) in sums.zip(values.iter().zip(valid)) {
+                *sum += value.to_f64() * meta.scale + meta.offset;
+                *void |= !valid;
+            }
+            return;
+        }
+        for (column, (sum, void)) in sums.enumerate() {
+            let own = (2 * column + 1) * values.len() / (2 * width);
+            *sum += values[own].to_f64() * meta.scale + meta.offset;
+            *void |= !valid[own];
+        }
+    }
 }
 
 /// Returns the grey level of a share of full brightness, rounded and clamped.

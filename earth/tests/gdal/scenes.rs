@@ -10,6 +10,7 @@ use earth::raster::georef::{Affine, Georef};
 use earth::raster::pixel::Pixel;
 use earth::raster::reproject::Kernel;
 use earth::raster::{Raster, Samples};
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use crate::programs::{has_gdal, samples};
 use crate::reproject::{Cell, Source, check};
@@ -103,7 +104,7 @@ fn clouds_judged_by_reflectance_are_mostly_those_of_the_scene_classes() {
         let number = f64::from(bands[band][i]);
         (number > 0.0).then_some((number - 1000.0) / 10_000.0)
     };
-    let mask = spectral_mask((0..classes.len()).map(|i| Reflectances {
+    let mask = spectral_mask((0..classes.len()).into_par_iter().map(|i| Reflectances {
         blue: value(0, i),
         green: value(1, i),
         red: value(2, i),
@@ -140,7 +141,7 @@ fn clear_and_clouded_dates_of_one_place_are_told_apart() {
         let raster = Samples::U16(values);
         let pixels = raster.len() / 13;
         let value = |band: usize, i: usize| raster.get(band * pixels + i).map(|v| v / 10_000.0);
-        let mask = spectral_mask((0..pixels).map(|i| Reflectances {
+        let mask = spectral_mask((0..pixels).into_par_iter().map(|i| Reflectances {
             blue: value(1, i),
             green: value(2, i),
             red: value(3, i),

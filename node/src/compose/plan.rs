@@ -84,7 +84,7 @@ fn cell(hits: &[&Hit], wish: &Wish, recipe: &Recipe) -> Result<CellJob, Fault> {
     let composition = Composition::new(wish.clone(), &ordered).map_err(|e| fault(&e))?;
     let bytes = order.iter().zip(&ordered).take(selection.expected);
     let bytes = bytes.map(|(hit, meta)| {
-        let files = composition.files(meta);
+        let files = composition.reader().files(meta);
         files
             .iter()
             .filter_map(|f| hit.assets.get(f))

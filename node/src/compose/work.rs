@@ -6,14 +6,15 @@
 //!
 //! *Not here*: asking for them (`ask`).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use earth::split::codec;
-use earth::split::compose::{Composed, Composition, SplitFiles};
+use earth::split::compose::{Composed, Composition, Read, Reader};
 use earth::split::meta::SplitMeta;
+use futures::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 use wire::bundle::Kind;
@@ -37,6 +38,8 @@ const UNDER_WAY_MAX: usize = 256;
 const MEBIBYTES_MAX: u32 = 2_560;
 /// Mebibytes of images on their way through this node to its users.
 const TRANSIT_MEBIBYTES_MAX: u32 = 1 << 10;
+/// Splits that are read at a time where all are needed: some wait for the disk, some for a core.
+const READ_AT_ONCE: usize = 4;
 /// How long a question waits for the end of a composition before it is put again.
 const WAIT: Duration = Duration::from_secs(5);
 /// How long an image waits for being fetched: longer than an asker waits between two questions.
@@ -199,22 +202,24 @@ async fn compose(core: Arc<Core>, job: String) -> Done {
     })?;
     let splits = metas(&core, &job).await?;
     let mut composition = Composition::new(job.wish.clone(), &splits).map_err(|e| fault(&e))?;
-    let files = largest(&splits);
+    let at_once = if composition.takes_all() {
+        READ_AT_ONCE
+    } else {
+        1
+    };
+    let files = largest(&splits).saturating_mul(at_once as u64);
     let held = composition.held_bytes(splits.len()).saturating_add(files);
     let mut memory = core.compositions.memory(mebibytes(held)).await;
-    for split in splits {
-        let files = read(&core, &composition, &split).await?;
-        composition = working(move || {
-            let by_name = |(name, bytes): &'_ (String, Bytes)| (name.clone(), bytes.clone());
-            let files: BTreeMap<String, Bytes> = files.iter().map(by_name).collect();
-            let files: SplitFiles<'_> = files
-                .iter()
-                .map(|(n, b)| (n.as_str(), b.as_ref()))
-                .collect();
-            composition.add(&split, &files).map(|()| composition)
-        })
-        .await?
-        .map_err(|e| fault(&e))?;
+    let reader = composition.reader();
+    let reading = splits
+        .into_iter()
+        .map(|split| read(&core, Arc::clone(&reader), split));
+    let mut reading = futures::stream::iter(reading).buffered(at_once);
+    while let Some(read) = reading.next().await {
+        let (split, read) = read?;
+        composition = working(move || composition.add(&split, read).map(|()| composition))
+            .await?
+            .map_err(|e| fault(&e))?;
         if composition.is_enough() {
             break;
         }
@@ -273,19 +278,24 @@ fn largest(splits: &[SplitMeta]) -> u64 {
     splits.iter().map(size).max().unwrap_or(0)
 }
 
-/// Reads the files of a split that are needed, from here or else from who holds them.
+/// Reads a split: the files that are needed, from here or else from who holds them.
 async fn read(
     core: &Arc<Core>,
-    composition: &Composition,
-    split: &SplitMeta,
-) -> Result<Vec<(String, Bytes)>, Fault> {
+    reader: Arc<Reader>,
+    split: SplitMeta,
+) -> Result<(SplitMeta, Read), Fault> {
     let key = ObjectKey::new(Kind::Split, split.id.as_str());
-    let mut files = Vec::new();
-    for name in composition.files(split) {
+    let mut files: Vec<(String, Bytes)> = Vec::new();
+    for name in reader.files(&split) {
         let bytes = scatter::fetch(core, &key, &name).await?;
         files.push((name, bytes));
     }
-    Ok(files)
+    working(move || {
+        let by_name = files.iter().map(|(n, b)| (n.as_str(), b.as_ref()));
+        let read = reader.read(&split, &by_name.collect());
+        read.map(|read| (split, read)).map_err(|e| fault(&e))
+    })
+    .await?
 }
 
 /// Writes the image's files and says what was reached.

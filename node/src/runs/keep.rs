@@ -4,8 +4,9 @@
 //! table "jobs"  key "RUN/GEOCODE"  value  u32 LE CRC-32 of what follows, then the job as JSON
 //! table "runs"  key "RUN"          value  u32 LE CRC-32 of what follows, then the run as JSON
 //! ```
-//! *Invariants*: a record that does not check is dropped with a warning, never believed: a job
-//! whose model is published is known by the model, any other is done again.
+//! *Invariants*: no file is made before there is a run to write down, so that a node that never
+//! trained opens and closes none; a record that does not check is dropped with a warning, never
+//! believed: a job whose model is published is known by the model, any other is done again.
 //!
 //! *Not here*: what jobs are (`book`).
 
@@ -35,32 +36,42 @@ pub struct KeepError {
 #[derive(Debug)]
 pub struct Keep {
     path: PathBuf,
-    db: Database,
+    /// None until there is something to keep.
+    db: Option<Database>,
 }
 
 impl Keep {
-    /// Opens or makes the file; one that cannot be opened is set aside and begun anew.
+    /// Opens the file if there is one.
     pub fn open(path: &Path) -> Result<Self, KeepError> {
+        let mut keep = Self {
+            path: path.to_path_buf(),
+            db: None,
+        };
+        if path.exists() {
+            keep.db = Some(keep.create()?);
+        }
+        Ok(keep)
+    }
+
+    /// Opens or makes the file; one that cannot be opened is set aside and begun anew.
+    fn create(&self) -> Result<Database, KeepError> {
+        let path = &self.path;
         let db = Database::create(path).or_else(|error| {
             tracing::warn!(%error, "the book of jobs is damaged and begun anew");
             let aside = path.with_extension("damaged");
             std::fs::rename(path, aside).map_err(redb::StorageError::Io)?;
             Database::create(path)
         });
-        let fault = |source| KeepError {
-            path: path.to_path_buf(),
-            source,
-        };
-        Ok(Self {
-            path: path.to_path_buf(),
-            db: db.map_err(|e| fault(e.into()))?,
-        })
+        db.map_err(|e| self.fault(e.into()))
     }
 
     /// Reads all that checks.
     pub fn load(&self) -> Result<(Book, BTreeMap<String, Run>), KeepError> {
-        let jobs = self.read::<Job>(JOBS).map_err(|e| self.fault(e))?;
         let mut book = Book::default();
+        let Some(db) = &self.db else {
+            return Ok((book, BTreeMap::new()));
+        };
+        let jobs = read::<Job>(db, JOBS).map_err(|e| self.fault(e))?;
         for (key, job) in jobs {
             if let Some((run, geocode)) = key.split_once('/') {
                 let key = JobKey {
@@ -70,30 +81,35 @@ impl Keep {
                 book.restore(key, job);
             }
         }
-        let runs = self.read::<Run>(RUNS).map_err(|e| self.fault(e))?;
+        let runs = read::<Run>(db, RUNS).map_err(|e| self.fault(e))?;
         Ok((book, runs.into_iter().collect()))
     }
 
     /// Writes one job's state, durably.
-    pub fn job(&self, key: &JobKey, job: &Job) -> Result<(), KeepError> {
+    pub fn job(&mut self, key: &JobKey, job: &Job) -> Result<(), KeepError> {
         let name = format!("{}/{}", key.run, key.geocode);
         self.write(JOBS, [(name, sealed(job))])
     }
 
     /// Writes a run with its jobs, durably and at once.
-    pub fn run(&self, run: &Run, jobs: &[(JobKey, Job)]) -> Result<(), KeepError> {
+    pub fn run(&mut self, run: &Run, jobs: &[(JobKey, Job)]) -> Result<(), KeepError> {
         let named = |k: &JobKey| format!("{}/{}", k.run, k.geocode);
         self.write(JOBS, jobs.iter().map(|(k, j)| (named(k), sealed(j))))?;
         self.write(RUNS, [(run.name.clone(), sealed(run))])
     }
 
     fn write(
-        &self,
+        &mut self,
         table: TableDefinition<&str, &[u8]>,
         rows: impl IntoIterator<Item = (String, Vec<u8>)>,
     ) -> Result<(), KeepError> {
+        let db = match self.db.take() {
+            Some(db) => db,
+            None => self.create()?,
+        };
+        let db = self.db.insert(db);
         let all = || -> Result<(), redb::Error> {
-            let transaction = self.db.begin_write()?;
+            let transaction = db.begin_write()?;
             {
                 let mut table = transaction.open_table(table)?;
                 for (key, value) in rows {
@@ -106,34 +122,34 @@ impl Keep {
         all().map_err(|e| self.fault(e))
     }
 
-    fn read<T: DeserializeOwned>(
-        &self,
-        table: TableDefinition<&str, &[u8]>,
-    ) -> Result<Vec<(String, T)>, redb::Error> {
-        let transaction = self.db.begin_read()?;
-        let table = match transaction.open_table(table) {
-            Ok(table) => table,
-            Err(redb::TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
-            Err(e) => return Err(e.into()),
-        };
-        let mut rows = Vec::new();
-        for row in table.iter()? {
-            let (key, value) = row?;
-            if let Some(found) = opened(value.value()) {
-                rows.push((key.value().to_owned(), found));
-            } else {
-                tracing::warn!(key = key.value(), "a record of the book does not check");
-            }
-        }
-        Ok(rows)
-    }
-
     fn fault(&self, source: redb::Error) -> KeepError {
         KeepError {
             path: self.path.clone(),
             source,
         }
     }
+}
+
+fn read<T: DeserializeOwned>(
+    db: &Database,
+    table: TableDefinition<&str, &[u8]>,
+) -> Result<Vec<(String, T)>, redb::Error> {
+    let transaction = db.begin_read()?;
+    let table = match transaction.open_table(table) {
+        Ok(table) => table,
+        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+        Err(e) => return Err(e.into()),
+    };
+    let mut rows = Vec::new();
+    for row in table.iter()? {
+        let (key, value) = row?;
+        if let Some(found) = opened(value.value()) {
+            rows.push((key.value().to_owned(), found));
+        } else {
+            tracing::warn!(key = key.value(), "a record of the book does not check");
+        }
+    }
+    Ok(rows)
 }
 
 /// Returns the checksum and the value as JSON; our own types always are JSON.

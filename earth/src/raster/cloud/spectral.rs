@@ -10,6 +10,8 @@
 //!
 //! *Not here*: delivered masks (`cloud`); a trained masker.
 
+use rayon::iter::ParallelIterator;
+
 use crate::raster::cloud::meaning::SPECTRAL;
 use crate::raster::cloud::{CloudMask, Sky};
 
@@ -98,7 +100,7 @@ fn ratio(a: f64, b: f64) -> f64 {
 }
 
 /// Returns the mask of pixels in order.
-pub fn spectral_mask(pixels: impl Iterator<Item = Reflectances>) -> CloudMask {
+pub fn spectral_mask(pixels: impl ParallelIterator<Item = Reflectances>) -> CloudMask {
     let sky = |pixel: Reflectances| match likelihood(&pixel) {
         None => Sky::Void,
         Some(share) if share >= LIKELIHOOD_MIN => Sky::Cloud,

@@ -15,7 +15,7 @@ use crate::grid::Grid;
 use crate::raster::cloud::Sky;
 use crate::raster::pixel::Pixel;
 use crate::raster::reproject::Warped;
-use crate::raster::splice::{Overlay, Plan, Plane, Scene, Spliced};
+use crate::raster::splice::{Overlay, Plan, Plane, Spliced};
 use crate::raster::{Raster, Samples};
 use crate::split::cut::{BandCut, BandLabel, Cut};
 use crate::split::meta::{META_VERSION, MaskCounts, SplitId, SplitMeta};
@@ -108,15 +108,10 @@ impl Progress {
         self.note(split, coverage(plan, image.planes()));
     }
 
-    /// Notes a split that waits to be combined.
-    pub(super) fn joined(&mut self, split: &SplitMeta, plan: &Plan, scene: &Scene) {
-        let planes = scene.planes.iter().zip(&plan.bands);
-        for (plane, _) in planes.filter(|(_, band)| is_measured(band.role)) {
-            let Some(plane) = plane else { continue };
-            let valid = plane.raster.validity(plane.fill);
-            let seen = self.shown.iter_mut().zip(valid);
-            seen.for_each(|(shown, valid)| *shown |= valid);
-        }
+    /// Notes a split that waits to be combined, and the pixels that it shows.
+    pub(super) fn joined(&mut self, split: &SplitMeta, shows: &[bool]) {
+        let seen = self.shown.iter_mut().zip(shows);
+        seen.for_each(|(shown, shows)| *shown |= shows);
         let shown = self.shown.iter().filter(|s| **s).count();
         self.note(split, shown as f64 / self.shown.len().max(1) as f64);
     }

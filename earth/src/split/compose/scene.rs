@@ -21,7 +21,7 @@ use crate::raster::cloud::{Meaning, Sky};
 use crate::raster::pixel::{Pixel, is_fill};
 use crate::raster::reproject::Warped;
 use crate::raster::resample::{Alignment, Method, Source, resample_onto};
-use crate::raster::splice::{Band, Scene, ScenePlane};
+use crate::raster::splice::{Band, Plan, Role, Scene, ScenePlane};
 use crate::raster::{Raster, Samples, each_sample_type};
 use crate::split::codec;
 use crate::split::meta::{BandMeta, SampleType, SplitMeta};
@@ -48,6 +48,20 @@ pub(super) fn read(
     let mask = split.bands.iter().find(|b| is_mask(split, b));
     let sky = mask.map(|meta| source.sky(meta, size)).transpose()?;
     Ok(Scene { planes, sky })
+}
+
+/// Returns which pixels any band of those roles shows.
+pub(super) fn shown(scene: &Scene, plan: &Plan, counts: impl Fn(Role) -> bool) -> Vec<bool> {
+    let mut shown = vec![false; plan.pixels()];
+    let planes = scene.planes.iter().zip(&plan.bands);
+    for (plane, _) in planes.filter(|(_, band)| counts(band.role)) {
+        let Some(plane) = plane else { continue };
+        let valid = plane.raster.validity(plane.fill);
+        for (shown, valid) in shown.iter_mut().zip(valid) {
+            *shown |= valid;
+        }
+    }
+    shown
 }
 
 /// Tells whether a band holds the classes that the split's clouds were counted from.

@@ -123,14 +123,15 @@ fn compose(wish: Wish, splits: &[Encoded]) -> Result<Composed, ComposeError> {
     let metas: Vec<SplitMeta> = splits.iter().map(|s| s.meta.clone()).collect();
     let mut composition = Composition::new(wish, &metas)?;
     for split in splits {
-        let wanted = composition.files(&split.meta);
+        let wanted = composition.reader().files(&split.meta);
         let files: SplitFiles<'_> = split
             .files
             .iter()
             .filter(|(name, _)| wanted.contains(name))
             .map(|(name, bytes)| (name.as_str(), bytes.as_slice()))
             .collect();
-        composition.add(&split.meta, &files)?;
+        let read = composition.reader().read(&split.meta, &files)?;
+        composition.add(&split.meta, read)?;
         if composition.is_enough() {
             break;
         }

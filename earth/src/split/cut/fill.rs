@@ -4,6 +4,10 @@
 //!
 //! *Not here*: fill values that products declare: those are kept.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rayon::iter::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
+
 use crate::raster::pixel::Pixel;
 use crate::raster::reproject::Warped;
 use crate::raster::{Raster, Samples, each_sample_type};
@@ -18,7 +22,7 @@ pub(super) fn settle(bands: Vec<Warped>, declared: Option<f64>) -> (Vec<Raster>,
         return (bands.into_iter().map(|b| b.raster).collect(), declared);
     }
     if let Some(fill) = unused(&bands) {
-        let filled = bands.into_iter().map(|b| put_fill(b, fill)).collect();
+        let filled = bands.into_par_iter().map(|b| put_fill(b, fill)).collect();
         return (filled, Some(fill));
     }
     settle(bands.into_iter().map(widen).collect(), None)
@@ -31,25 +35,35 @@ fn unused(bands: &[Warped]) -> Option<f64> {
     let pixels: u64 = bands.iter().map(|b| b.raster.pixels()).sum();
     // Among one more candidates than there are pixels one must be free.
     let candidates = (pixels + 1).min(high.abs_diff(low) + 1);
-    let mut used = vec![false; usize::try_from(candidates).ok()?];
-    let mut zero = false;
-    for band in bands {
+    let mut used = Vec::new();
+    used.resize_with(usize::try_from(candidates).ok()?, AtomicBool::default);
+    let zero = AtomicBool::new(false);
+    bands.par_iter().for_each(|band| {
         each_sample_type!(band.raster.samples(), values => {
             for (sample, _) in values.iter().zip(&band.valid).filter(|(_, valid)| **valid) {
                 let value = whole(sample.to_f64());
-                zero |= value == 0;
+                if value == 0 {
+                    note(&zero);
+                }
                 let place = usize::try_from(high.abs_diff(value)).ok();
-                if let Some(seen) = place.and_then(|p| used.get_mut(p)) {
-                    *seen = true;
+                if let Some(seen) = place.and_then(|p| used.get(p)) {
+                    note(seen);
                 }
             }
         });
-    }
-    if !zero {
+    });
+    if !zero.into_inner() {
         return Some(0.0);
     }
-    let free = used.iter().position(|seen| !seen)?;
+    let free = used.into_iter().position(|seen| !seen.into_inner())?;
     Some(high as f64 - free as f64)
+}
+
+/// Sets a flag; one that is set already is only read, which all threads can do at once.
+fn note(flag: &AtomicBool) {
+    if !flag.load(Ordering::Relaxed) {
+        flag.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Returns the value of an integer sample.
