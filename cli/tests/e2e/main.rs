@@ -14,6 +14,7 @@
 
 mod bad_input;
 mod compose;
+mod corrupt;
 mod embedded;
 mod harness;
 mod manners;

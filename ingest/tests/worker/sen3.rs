@@ -14,7 +14,7 @@ use ingest::plan;
 use ingest::source::{self, Given, Scene};
 
 use crate::classic::{Numbers, Variable, write};
-use crate::place::{open, real};
+use crate::place::{open, pack, real};
 use crate::real_products::cut_some;
 
 const SLSTR: &str = "S3A_SL_1_RBT____20210930T220914_\
@@ -231,6 +231,33 @@ fn a_slstr_folder_across_the_antimeridian_is_cut_into_nine_channels_that_obey_th
     assert!(
         (filled - 1.0).abs() < 0.1,
         "{filled} of the filled pixels are judged"
+    );
+}
+
+#[test]
+fn a_zipped_folder_is_the_scene_of_the_folder() {
+    let out = tempfile::tempdir().unwrap();
+    let Some(folder) = slstr(out.path()) else {
+        return;
+    };
+    let zip = out.path().join("renamed.zip");
+    pack(&folder, &zip);
+    let (plain, packed) = (open(&folder), open(&zip));
+    assert_eq!((&packed.name, packed.dataset), (&plain.name, plain.dataset));
+    assert_eq!(packed.delivered.hash, plain.delivered.hash);
+    assert_eq!(source::named(&zip), source::named(&folder));
+    let (a, b) = (cut_some(&plain, 4, |_| 1), cut_some(&packed, 4, |_| 1));
+    assert_eq!((a.counts, a.splits.len()), (b.counts, b.splits.len()));
+    assert!(check(&packed, |name| name[1..].parse().unwrap()) > 110_000);
+    // A file of it that is cut short is missed before the netCDF library fills it with zeros.
+    let whole = std::fs::read(folder.join("S3_radiance_an.nc")).unwrap();
+    let band = folder.join("S3_radiance_an.nc");
+    std::fs::write(&band, &whole[..whole.len() - 2000]).unwrap();
+    let fault = source::open(&folder, &Given::default()).unwrap_err();
+    assert!(fault.what.contains("S3_radiance_an.nc"), "{fault:?}");
+    assert!(
+        fault.because[0].contains("cut short") && fault.try_.is_some(),
+        "{fault:?}"
     );
 }
 
