@@ -15,7 +15,7 @@ pub mod product;
 mod quality;
 mod scaling;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -48,7 +48,7 @@ impl Source for Landsat {
 
     fn claims(&self, path: &Path) -> bool {
         if path.is_dir() {
-            return products_in(path).is_some_and(|p| p.len() == 1);
+            return is_product(path);
         }
         file_of(path).is_some() || is_packed(path)
     }
@@ -162,15 +162,19 @@ fn last(name: &str) -> &str {
     name.rsplit('/').next().unwrap_or(name)
 }
 
-/// Returns the products whose files lie directly in a folder, by name.
-fn products_in(folder: &Path) -> Option<BTreeMap<String, Product>> {
-    let mut found = BTreeMap::new();
-    for entry in std::fs::read_dir(folder).ok()?.flatten() {
-        if let Some((product, _)) = entry.file_name().to_str().and_then(member) {
-            found.insert(product.name.clone(), product);
-        }
+/// Tells whether a folder is one product: by its name, else by holding nothing else. Among other
+/// files a product is found by its first one, and they are found as well.
+fn is_product(folder: &Path) -> bool {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return false;
+    };
+    let (mut products, mut others) = (BTreeSet::new(), false);
+    for entry in entries.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        products.extend(member(&name).map(|(product, _)| product.name));
+        others |= !name.starts_with('.') && parse(&name).is_none();
     }
-    Some(found)
+    products.len() == 1 && (!others || by_name(folder).is_some())
 }
 
 /// Tells whether no other file of the product comes before this one: metadata, then bands.
@@ -206,11 +210,8 @@ struct Members {
 fn members(path: &Path) -> Result<Members, Fault> {
     if is_packed(path) {
         let (package, folder) = Package::archive(path, |file| member(file).is_some())?;
-        let whole = [stem_of(path), Some(folder)]
-            .into_iter()
-            .flatten()
-            .collect();
-        return of_package(path, package, whole);
+        let whole = [stem_of(path), Some(folder)].into_iter().flatten();
+        return of_package(path, package, &whole.collect::<Vec<String>>());
     }
     let folder = if path.is_dir() {
         path.to_owned()

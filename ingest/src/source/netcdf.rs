@@ -18,7 +18,7 @@ use gdal::raster::{GdalDataType, GdalType, RasterBand};
 use gdal::{Dataset, DatasetOptions, GdalOpenFlags, Metadata};
 use wire::fault::{Fault, FaultKind};
 
-use super::image::{alone, damaged};
+use super::image::{alone, gdal_words};
 use super::whole;
 
 /// Greatest array of angles: a full OLCI frame has 20 million positions.
@@ -139,6 +139,14 @@ fn whole<T: GdalType + Copy>(
 ) -> Result<Vec<T>, GdalError> {
     let buffer = band.read_as::<T>((0, 0), size, size, None)?;
     Ok(buffer.into_shape_and_vec().1)
+}
+
+/// Says that a file is as long as it should be and cannot be read all the same.
+fn damaged(label: &str, error: &GdalError) -> Fault {
+    let silent = || "its length is right, but what its header points to is damaged".to_owned();
+    Fault::new(FaultKind::Data, format!("'{label}' cannot be decoded"))
+        .because(gdal_words(error).unwrap_or_else(silent))
+        .try_("download it again; ncdump -h shows how far it can be read")
 }
 
 fn open(path: &Path, label: &str) -> Result<Dataset, Fault> {

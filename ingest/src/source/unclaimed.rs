@@ -46,15 +46,21 @@ impl Source for Unclaimed {
                 .because("a .tar.gz is read if its name is that of a Landsat product")
                 .try_("unpack it and ingest the folder"));
         }
-        let shown: Vec<String> = names.iter().take(SHOWN_MAX).map(|n| shown(n)).collect();
-        let more = if names.len() > SHOWN_MAX { ", …" } else { "" };
         Err(fault
             .because(LOOKED_FOR)
-            .because(match names.len() {
-                0 => "it holds no files".to_owned(),
-                n => format!("it holds {n} files: {}{more}", shown.join(", ")),
-            })
+            .because(held(&names))
             .try_("unpack it; other rasters are read once gdal_translate wrote GeoTIFFs of them"))
+    }
+}
+
+/// Says what an archive holds: some names, and how many there are.
+fn held(names: &[String]) -> String {
+    let shown: Vec<String> = names.iter().take(SHOWN_MAX).map(|n| shown(n)).collect();
+    let shown = shown.join(", ");
+    match names.len() {
+        0 => "it holds no files".to_owned(),
+        n if n <= SHOWN_MAX => format!("it holds {shown}"),
+        n => format!("it holds {n} files: {shown}, …"),
     }
 }
 

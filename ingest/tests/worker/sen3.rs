@@ -312,6 +312,32 @@ fn an_olci_folder_lacks_what_is_not_there_and_its_radiances_are_no_reflectances(
 }
 
 #[test]
+fn an_olci_folder_of_level_2_over_water_has_reflectances_that_judge_no_clouds() {
+    let out = tempfile::tempdir().unwrap();
+    let Some(folder) = folder(out.path(), OLCI) else {
+        return;
+    };
+    let manifest = folder.join("xfdumanifest.xml");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    std::fs::write(&manifest, text.replace(">OL_1_EFR___<", ">OL_2_WFR___<")).unwrap();
+    positions(
+        &folder.join("geo_coordinates.nc"),
+        300.0,
+        ("latitude", "longitude"),
+    );
+    for number in [4, 6, 16] {
+        let variable = format!("Oa{number:02}_reflectance");
+        band(&folder, 300.0, (&variable, f64::from(number)), (0.02, 0.0));
+    }
+    let scene = open(&folder);
+    assert_eq!(scene.dataset.name, "sentinel-3-olci-l2-water");
+    assert_eq!((scene.measured().count(), scene.missing.len()), (3, 13));
+    let pixels = check(&scene, |name| name[2..].parse().unwrap());
+    assert!(pixels > 50_000, "{pixels} pixels obey the law");
+    assert!(cut_some(&scene, 4, |_| 1).counts.mask.is_none());
+}
+
+#[test]
 fn folders_that_are_not_whole_are_refused_with_the_reason() {
     let out = tempfile::tempdir().unwrap();
     let Some(folder) = slstr(out.path()) else {

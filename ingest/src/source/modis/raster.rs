@@ -215,7 +215,7 @@ fn packed(path: &Path) -> Result<(Package, String), Fault> {
             let what = format!("which scene of {} is meant is unknown", show(&file));
             let last = count.saturating_sub(1);
             Err(Fault::new(FaultKind::Data, what)
-                .because(format!("it holds {count}"))
+                .because(format!("it holds {count} scenes"))
                 .try_(format!("{}#0 to #{last} are its scenes", file.display())))
         }
     }

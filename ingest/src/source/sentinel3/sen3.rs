@@ -82,6 +82,26 @@ const KINDS: &[Kind] = &[
         flags: None,
     },
     Kind {
+        name: "OL_2_WFR",
+        dataset: "sentinel-3-olci-l2-water",
+        grids: &[Grid {
+            geodetic: OLCI,
+            resolution_m: 300.0,
+            bands: (OLCI_BANDS, "_reflectance"),
+        }],
+        flags: None,
+    },
+    Kind {
+        name: "OL_2_WRR",
+        dataset: "sentinel-3-olci-l2-water",
+        grids: &[Grid {
+            geodetic: OLCI,
+            resolution_m: 1200.0,
+            bands: (OLCI_BANDS, "_reflectance"),
+        }],
+        flags: None,
+    },
+    Kind {
         name: "SL_1_RBT",
         dataset: "sentinel-3-slstr",
         grids: &[
