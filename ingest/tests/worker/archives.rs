@@ -150,7 +150,7 @@ fn every_raster_of_an_archive_is_a_scene_with_its_own_side_car() {
     }
     let zip = out.path().join("two.zip");
     pack_files(&zip, &files);
-    let found = find::scenes(&[zip.clone()], &Given::default());
+    let found = find::scenes(std::slice::from_ref(&zip), &Given::default());
     let found: Vec<PathBuf> = found.into_iter().map(Result::unwrap).collect();
     assert_eq!(
         found,

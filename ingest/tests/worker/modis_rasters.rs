@@ -91,7 +91,7 @@ fn an_archive_of_dates_is_a_scene_a_date_with_physical_numbers() {
     let Some(archive) = real("modis_series_lecco/NDVI.zip") else {
         return;
     };
-    let found = find::scenes(&[archive.clone()], &Given::default());
+    let found = find::scenes(std::slice::from_ref(&archive), &Given::default());
     let found: Vec<PathBuf> = found.into_iter().map(Result::unwrap).collect();
     assert_eq!(found.len(), 23);
     let mut days = Vec::new();
