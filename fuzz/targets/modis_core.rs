@@ -1,4 +1,4 @@
-//! Fuzzes what MODIS granules say: attributes with core metadata in ODL, HDF4's directory, names
+//! Fuzzes what MODIS files say: attributes with core metadata in ODL, HDF4's directory, names
 //! of single-band rasters.
 
 #![no_main]

@@ -19,8 +19,8 @@ pub(crate) struct Workspace {
 }
 
 impl Workspace {
-    /// Finds the clone that `cargo xtask` runs in, else the one this program was built from, and the
-    /// user's cache folder.
+    /// Finds the clone that `cargo xtask` runs in, else the one this program was built from, and
+    /// the user's cache folder.
     pub(crate) fn find() -> Result<Self> {
         // A clone that was copied with its target folder keeps a program built elsewhere.
         let runs_in = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);

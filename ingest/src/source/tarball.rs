@@ -1,7 +1,8 @@
 //! Tar archives, as USGS delivers Landsat: where each file lies, or all of them unpacked.
 //!
-//! *Invariants*: as for zip archives (`archive`): a listed name can only name something inside; only
-//! plain files are listed; sizes and counts are within limits; a file that is cut short is an error.
+//! *Invariants*: as for zip archives (`archive`): a listed name can only name something inside;
+//! only plain files are listed; sizes and counts are within limits; a file that is cut short is an
+//! error.
 //!
 //! *Not here*: which product lies inside (`package`).
 

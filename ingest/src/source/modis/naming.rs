@@ -1,9 +1,9 @@
 //! Names of single-band rasters of MODIS land products, as programs write them.
 //!
 //! ```text
-//! MYD13A1.A2020153.h30v10.006.2020170024036_NDVI_B01.TIF     granule and field (archives in clouds)
-//! MOD13Q1.061__250m_16_days_NDVI_doy2020001_aid0001.tif      AppEEARS
-//! MOD13A1_NDVI_2016_001.tif                                  MODIStsp
+//! MYD13A1.A2020153.h30v10.006.2020170024036_NDVI_B01.TIF    granule and field: archives in clouds
+//! MOD13Q1.061__250m_16_days_NDVI_doy2020001_aid0001.tif     AppEEARS
+//! MOD13A1_NDVI_2016_001.tif                                 MODIStsp
 //! ```
 //!
 //! *Invariants*: a name that does not fit is none of these; the field is one of the product's, or

@@ -1,4 +1,5 @@
-//! SEN3 folders, unpacked if they come in an archive: a manifest and a netCDF file for each band, for the positions and for the flags.
+//! SEN3 folders, unpacked if they come in an archive: a manifest and a netCDF file for each band,
+//! for the positions and for the flags.
 //!
 //! *Invariants*: as for all sources; what the manifest says of type and time holds.
 //!
