@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use wire::client::Client;
 use wire::fault::{Fault, FaultKind};
 use wire::model::{ModelView, Models};
-use wire::params::{ModelFileParams, ModelsParams};
+use wire::params::{DeleteModelsParams, ModelFileParams, ModelsParams};
 
 use crate::Done;
 use crate::args::{ModelPull, ModelVerb, Place};
@@ -31,7 +31,42 @@ pub(crate) async fn run(session: &Session, verb: ModelVerb) -> Done {
             Ok(ExitCode::SUCCESS)
         }
         ModelVerb::Pull(args) => pull(session, &client, &args).await,
+        ModelVerb::Delete { model, dry_run } => delete(session, &client, &model, dry_run).await,
     }
+}
+
+/// Deletes one model, or all of a run; asks first where somebody can answer.
+async fn delete(session: &Session, client: &Client, text: &str, dry_run: bool) -> Done {
+    let (run, geocode) = match text.split_once('/') {
+        Some((run, geocode)) => (run, Some(geocode.to_ascii_lowercase())),
+        None => (text, None),
+    };
+    let mut params = DeleteModelsParams {
+        run: run.to_owned(),
+        geocode,
+        dry_run: true,
+    };
+    let would = client.delete_models(&params).await?;
+    let what = format!(
+        "{} models of {text}, {} a replica",
+        would.models,
+        bytes(would.bytes)
+    );
+    if dry_run {
+        if session.screen.is_json() {
+            session.screen.json(&would);
+        }
+        session.screen.note(format!("would delete {what}"));
+        return Ok(ExitCode::SUCCESS);
+    }
+    session.screen.confirm(&format!("delete {what}"))?;
+    params.dry_run = false;
+    let deleted = client.delete_models(&params).await?;
+    if session.screen.is_json() {
+        session.screen.json(&deleted);
+    }
+    session.screen.note(format!("deleted {what}"));
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Returns the parameters that select models of a run at a place.

@@ -10,11 +10,12 @@ use std::process::ExitCode;
 use earth::geocode::Scheme;
 use earth::split::collection::{Collection, is_name};
 use earth::split::placement::PlacementRule;
+use wire::client::Client;
 use wire::fault::{Fault, FaultKind};
 
 use crate::Done;
 use crate::args::{ClusterVerb, CollectionCreate, CollectionVerb, NodeVerb};
-use crate::print::{Align, Table, line};
+use crate::print::{Align, Table, bytes, line};
 use crate::session::Session;
 
 /// Default precision of a geohash collection: cells of about 4.9 km (S001 §III).
@@ -53,6 +54,10 @@ pub(crate) async fn node(session: &Session, verb: NodeVerb) -> Done {
             session.screen.json(found.ok_or_else(none)?);
             Ok(ExitCode::SUCCESS)
         }
+        NodeVerb::Repair {
+            rebuild_index: false,
+            node,
+        } => repair(session, &client, node.as_deref()).await,
         NodeVerb::Repair { .. } => {
             let rebuilt = client.rebuild_index().await?;
             let objects = rebuilt.objects;
@@ -67,6 +72,60 @@ pub(crate) async fn node(session: &Session, verb: NodeVerb) -> Done {
             Err(rebuilt.left_out.into_iter().fold(fault, Fault::because))
         }
     }
+}
+
+async fn repair(session: &Session, client: &Client, node: Option<&str>) -> Done {
+    let report = client.repair(node).await?;
+    if session.screen.is_json() {
+        session.screen.json(&report);
+    } else {
+        for left in &report.left {
+            line(left);
+        }
+        session.screen.note(format!(
+            "{} objects read and hashed ({}), {} healed, {} pulled, {} cannot be healed{}",
+            report.checked,
+            bytes(report.bytes),
+            report.healed,
+            report.pulled,
+            report.left.len(),
+            if report.complete {
+                ""
+            } else {
+                "; not every other owner could be compared with"
+            },
+        ));
+    }
+    let code = match (report.left.is_empty(), report.complete) {
+        (false, _) => FaultKind::Data.exit_code(),
+        (true, false) => FaultKind::Partial.exit_code(),
+        (true, true) => 0,
+    };
+    Ok(ExitCode::from(code))
+}
+
+/// Deletes a collection; asks first where somebody can answer.
+async fn delete(session: &Session, client: &Client, name: &str, dry_run: bool) -> Done {
+    let would = client.delete_collection(name, true).await?;
+    let what = format!(
+        "collection {name}: {} splits, {} a replica",
+        would.splits,
+        bytes(would.bytes)
+    );
+    if dry_run {
+        if session.screen.is_json() {
+            session.screen.json(&would);
+        }
+        session.screen.note(format!("would delete {what}"));
+        return Ok(ExitCode::SUCCESS);
+    }
+    session.screen.confirm(&format!("delete {what}"))?;
+    let deleted = client.delete_collection(name, false).await?;
+    if session.screen.is_json() {
+        session.screen.json(&deleted);
+    }
+    session.screen.note(format!("deleted {what}"));
+    Ok(ExitCode::SUCCESS)
 }
 
 pub(crate) async fn collection(session: &Session, verb: CollectionVerb) -> Done {
@@ -105,6 +164,9 @@ pub(crate) async fn collection(session: &Session, verb: CollectionVerb) -> Done 
         }
         CollectionVerb::Scenes { name, failed } => {
             return crate::scenes::run(session, name.as_deref(), failed).await;
+        }
+        CollectionVerb::Delete { name, dry_run } => {
+            return delete(session, &client, &name, dry_run).await;
         }
         CollectionVerb::Resplit(args) => return crate::resplit::run(session, args).await,
         CollectionVerb::Create(args) => {

@@ -10,7 +10,7 @@ mod table;
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use wire::fault::Fault;
+use wire::fault::{Fault, FaultKind};
 
 use crate::args::{Color, Global, Output};
 use crate::config::Settings;
@@ -25,6 +25,7 @@ pub(crate) struct Screen {
     quiet: bool,
     verbose: u8,
     progress: bool,
+    yes: bool,
 }
 
 impl Screen {
@@ -34,6 +35,7 @@ impl Screen {
             quiet: global.quiet,
             verbose: global.verbose,
             progress: !global.no_progress && !global.quiet,
+            yes: global.yes,
         }
     }
 
@@ -59,6 +61,21 @@ impl Screen {
     /// Returns the number of times `--verbose` was given.
     pub(crate) fn verbosity(&self) -> u8 {
         self.verbose
+    }
+
+    /// Asks before something is done that cannot be undone; where nobody can answer, or with
+    /// `--yes`, it is done.
+    pub(crate) fn confirm(&self, what: &str) -> Result<(), Fault> {
+        if self.yes || !std::io::stdin().is_terminal() {
+            return Ok(());
+        }
+        to_stderr(&format!("{what}? This cannot be undone. [y/N]"));
+        let mut answer = String::new();
+        let read = std::io::stdin().read_line(&mut answer);
+        if read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes") {
+            return Ok(());
+        }
+        Err(Fault::new(FaultKind::Refused, "nothing was done").because("it was not confirmed"))
     }
 
     /// Writes one value as JSON: pretty for `json`, one line for `ndjson`.

@@ -5,7 +5,9 @@
 //! *Not here*: the node (node).
 
 use std::process::ExitCode;
+use std::time::Duration;
 
+use node::upkeep::Pace;
 use tokio::signal::unix::{SignalKind, signal};
 use wire::fault::{Fault, FaultKind};
 
@@ -27,6 +29,7 @@ pub(crate) async fn run(session: &Session, args: Up) -> Done {
         token_file: args.token_file,
         replicas: args.replicas,
         host_label: args.host_label,
+        upkeep: upkeep(args.repair_every, args.scrub_rate),
         workers: args.workers.unwrap_or(WORKERS),
     };
     let failed = |e: std::io::Error| {
@@ -47,6 +50,18 @@ pub(crate) async fn run(session: &Session, args: Up) -> Done {
     session.screen.note("stopping");
     running.shutdown().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Returns how the node keeps its replicas whole and alike.
+fn upkeep(every: Option<u32>, scrub: Option<u32>) -> Pace {
+    let pace = Pace::default();
+    let seconds = |s: u32| Duration::from_secs(s.into());
+    let bytes = |mebibytes: u32| u64::from(mebibytes) << 20;
+    Pace {
+        every: every.map_or(pace.every, seconds),
+        scrub_bytes_per_second: scrub.map_or(pace.scrub_bytes_per_second, bytes),
+        ..pace
+    }
 }
 
 /// Logs to stderr: warnings, more with `-v`; `GLEBE_LOG` overrides.

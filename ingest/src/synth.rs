@@ -112,7 +112,6 @@ fn write_region(
             shot,
             painting: &painting,
             baseline: world.request.baseline,
-            level: world.request.level,
             size: world.request.size,
         };
         let written = product.write(out)?;

@@ -25,6 +25,7 @@ use crate::peer::{Piece, Request, Response, Share, Version, decode, encode};
 use crate::slots::SlotSet;
 use crate::store::{ObjectKey, Store, StoreError};
 use crate::swarm::{CHUNK_BYTES_MAX, Inbound, Lane};
+use crate::upkeep;
 
 pub(crate) use transfer::Transfers;
 
@@ -108,7 +109,7 @@ async fn respond(core: &Arc<Core>, from: &NodeId, request: Request) -> Result<Re
             Response::Done
         }
         Request::Describe(_, key) => {
-            let record = core.blocking(move |store| store.record(&key)).await?;
+            let record = core.blocking(move |store| store.known(&key)).await?;
             Response::Described(record.map(Box::new))
         }
         Request::Fetch(piece) => Response::Bytes(fetch(core, piece).await?),
@@ -122,11 +123,15 @@ async fn respond(core: &Arc<Core>, from: &NodeId, request: Request) -> Result<Re
         Request::Search(search) => Response::Hits(listing::hits(core, search).await?),
         Request::Emptiness(question) => Response::Empty(listing::emptiness(core, question).await?),
         Request::Status(slots) => Response::Status(Box::new(share(core, slots).await?)),
-        Request::Delete(key) => {
-            let deleted = core.blocking(move |store| store.delete(&key)).await?;
+        Request::Forget(gone) => {
+            core.blocking(move |store| forget(store, &gone)).await?;
             catalog::changed(core).await?;
-            Response::Deleted(deleted)
+            Response::Done
         }
+        Request::Compare(comparison) => {
+            Response::Compared(upkeep::answer(core, from, comparison).await?)
+        }
+        Request::Repair(number) => Response::Repaired(upkeep::repaired(core, number).await?),
         Request::Plan(request) => Response::Planned(jobs::plan(core, request).await?),
         Request::Jobs(run) => Response::Jobs(jobs::jobs(core, run).await?),
         Request::Counts(names) => Response::Counts(jobs::counts(core, names).await?),
@@ -155,17 +160,16 @@ async fn versions(core: &Core, keys: Vec<ObjectKey>) -> Result<Vec<Option<Versio
             "too many objects in one question",
         ));
     }
-    core.blocking(move |store| keys.iter().map(|key| version(store, key)).collect())
+    core.blocking(move |store| keys.iter().map(|key| store.version(key)).collect())
         .await
 }
 
-/// Returns which content of an object the store holds.
-pub(crate) fn version(store: &Store, key: &ObjectKey) -> Result<Option<Version>, StoreError> {
-    let record = store.record(key)?;
-    Ok(record.map(|r| Version {
-        revision: r.revision,
-        hash: r.hash,
-    }))
+/// Forgets tombstones, if they are these still.
+fn forget(store: &Store, gone: &[(ObjectKey, Version)]) -> Result<(), StoreError> {
+    for (key, version) in gone.iter().filter(|(_, version)| version.is_tombstone()) {
+        store.forget(key, *version)?;
+    }
+    Ok(())
 }
 
 async fn fetch(core: &Core, piece: Piece) -> Result<Vec<u8>, Fault> {

@@ -20,11 +20,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use earth::split::placement::Slot;
+use futures::StreamExt;
 use jiff::Timestamp;
 use query::Query;
 use tokio::sync::mpsc;
 use wire::bundle::Kind;
-use wire::cluster::{ClusterView, Status, VerifyReport};
+use wire::cluster::{BytesByPurpose, ClusterView, RepairReport, Status, VerifyReport};
 use wire::compose::ComposeRequest;
 use wire::fault::{Fault, FaultKind};
 use wire::object::PutAck;
@@ -32,10 +33,9 @@ use wire::run::{Plan, Run, RunCancelled, RunView, Runs as RunList};
 use wire::search::SearchLine;
 
 use crate::compose::{self, Outgoing};
-use crate::peer::{Request, Response};
 use crate::slots::SlotSet;
 use crate::store::{Object, ObjectKey, PutMode, Record};
-use crate::{replicate, scatter};
+use crate::{replicate, scatter, upkeep};
 use core::Core;
 
 pub use file::ClusterFileError;
@@ -43,8 +43,8 @@ pub use start::{ClusterConfig, Join};
 
 /// How long a join token is good unless told otherwise: long enough to carry it to a rack.
 pub const TOKEN_LIFETIME: Duration = Duration::from_hours(24);
-/// Longest that a node may take to forget an object.
-const DELETE_LIMIT: Duration = Duration::from_secs(10);
+/// Deletions under way at once: they share fsyncs.
+const DELETE_AT_ONCE: usize = 32;
 
 /// All nodes of the cluster, as one of them reaches them.
 #[derive(Debug, Clone)]
@@ -78,6 +78,11 @@ impl Cluster {
     pub fn owners(&self, slot: Slot) -> Vec<String> {
         let layout = self.core.look(|view| Arc::clone(view.ring.read()));
         layout.owners(slot).map(ToString::to_string).collect()
+    }
+
+    /// Returns what this node has sent since its start.
+    pub fn meters(&self) -> BytesByPurpose {
+        self.core.meters.read()
     }
 
     /// Returns the slots of which this node is the first owner that may answer.
@@ -130,30 +135,25 @@ impl Cluster {
         }
     }
 
-    /// Forgets objects on every node; refused unless all can be told, for one that was not would
-    /// bring them back. Returns how many there were.
+    /// Deletes objects; acknowledged like puts, also while a node is down. Returns how many there
+    /// were.
     pub async fn delete(&self, keys: &[ObjectKey]) -> Result<u64, Fault> {
-        let core = &self.core;
-        let mut nodes = core.look(core::View::others);
-        let away = |node: &&crate::identity::NodeId| core.look(|v| !v.table.may_answer(node));
-        if let Some(node) = nodes.iter().find(away) {
-            return Err(Fault::new(FaultKind::Refused, "nothing was deleted")
-                .because(format!("node {node} is down and would bring it back"))
-                .try_("glebe status, then the same command again once the node is back"));
-        }
-        nodes.push(core.me.clone());
+        let keys: Vec<ObjectKey> = keys.to_vec();
+        let deletions = keys.into_iter().map(|key| {
+            let core = Arc::clone(&self.core);
+            async move { replicate::delete(&core, &key).await }
+        });
+        let mut deletions = futures::stream::iter(deletions).buffer_unordered(DELETE_AT_ONCE);
         let mut deleted = 0;
-        for key in keys {
-            let asks = nodes
-                .iter()
-                .map(|node| core.ask(node, Request::Delete(key.clone()), DELETE_LIMIT));
-            let mut was_there = false;
-            for answer in futures::future::join_all(asks).await {
-                was_there |= answer? == Response::Deleted(true);
-            }
-            deleted += u64::from(was_there);
+        while let Some(was_there) = deletions.next().await {
+            deleted += u64::from(was_there?);
         }
         Ok(deleted)
+    }
+
+    /// Has a node check and heal all that it holds; `None` if it is none of this cluster.
+    pub async fn repair(&self, node: &str) -> Result<Option<RepairReport>, Fault> {
+        upkeep::repair(&self.core, node).await
     }
 
     /// Plans a run where its data lies; unless it is a dry run, keeps it and starts its jobs.

@@ -5,6 +5,8 @@
 //!
 //! *Not here*: HTTP (`http`), how other nodes are reached (`cluster`).
 
+mod deletion;
+mod repair;
 mod training;
 
 use std::sync::Arc;
@@ -17,13 +19,13 @@ use query::Query;
 use tokio::sync::mpsc;
 use wire::bundle::Kind;
 use wire::cluster::{ClusterView, NodeStatus, Status, VerifyReport};
-use wire::collection::{CollectionDeleted, Collections};
+use wire::collection::Collections;
 use wire::compose::ComposeRequest;
 use wire::fault::{Fault, FaultKind};
 use wire::hit::{Hit, KnownSplits};
 use wire::ledger::Ledger;
 use wire::model::Models;
-use wire::object::{PutAck, PutOutcome, PutParams, Rebuilt};
+use wire::object::{PutAck, PutOutcome, PutParams};
 use wire::params::{ModelsParams, SceneParams};
 use wire::search::{SearchEnd, SearchLine};
 
@@ -76,16 +78,6 @@ impl Conduit {
 
     pub(crate) async fn verify(&self) -> VerifyReport {
         self.cluster.verify().await
-    }
-
-    /// Remakes this node's records from its files.
-    pub(crate) async fn rebuild_index(&self) -> Result<Rebuilt, Fault> {
-        let store = Arc::clone(&self.store);
-        let done = blocking(move || store.rebuild_index()).await??;
-        Ok(Rebuilt {
-            objects: done.objects,
-            left_out: done.left_out,
-        })
     }
 
     pub(crate) async fn search(&self, query: Query) -> Result<mpsc::Receiver<SearchLine>, Fault> {
@@ -188,43 +180,6 @@ impl Conduit {
     async fn collection(&self, key: &ObjectKey) -> Result<Option<Collection>, Fault> {
         let record = self.cluster.record(key).await?;
         record.map(|r| r.read().map_err(|e| wrong(&e))).transpose()
-    }
-
-    /// Deletes a collection with its splits and ledgers.
-    pub(crate) async fn delete_collection(
-        &self,
-        name: &str,
-        dry_run: bool,
-    ) -> Result<CollectionDeleted, Fault> {
-        let key = ObjectKey::new(Kind::Collection, name);
-        if self.collection(&key).await?.is_none() {
-            return Err(missing(&key));
-        }
-        let query = Query {
-            collections: vec![name.to_owned()],
-            ..Query::default()
-        };
-        let (hits, end) = self.hits(query).await?;
-        let deleted = CollectionDeleted {
-            splits: hits.len() as u64,
-            bytes: hits.iter().map(|h| h.bytes).sum(),
-            dry_run,
-        };
-        if dry_run {
-            return Ok(deleted);
-        }
-        if !end.complete {
-            let what = format!("not all nodes that hold {name} answer");
-            return Err(Fault::new(FaultKind::Partial, what).try_("glebe status"));
-        }
-        let split = |hit: &Hit| ObjectKey::new(Kind::Split, hit.id.as_str());
-        let mut keys: Vec<ObjectKey> = hits.iter().map(split).collect();
-        let ledgers = self.ledgers(Some(name)).await?;
-        let ledger = |l: &Ledger| ObjectKey::new(Kind::Ledger, format!("{name}/{}", l.scene));
-        keys.extend(ledgers.iter().map(ledger));
-        keys.push(key);
-        self.cluster.delete(&keys).await?;
-        Ok(deleted)
     }
 
     pub(crate) async fn ledger(&self, scene: &SceneParams) -> Result<Ledger, Fault> {

@@ -6,6 +6,8 @@
 
 use std::path::PathBuf;
 
+use crate::upkeep::Pace;
+
 /// How a node is to run: what `glebe up` is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -23,6 +25,8 @@ pub struct Config {
     pub replicas: Option<u8>,
     /// Names the machine, so that replicas land on distinct ones.
     pub host_label: Option<String>,
+    /// How it keeps its replicas whole and alike.
+    pub upkeep: Pace,
     /// Training workers at once.
     pub workers: u16,
 }

@@ -195,6 +195,7 @@ async fn cluster_config(config: &Config, dir: &Path, http: &str) -> Result<Clust
         replicas: config.replicas,
         join: join(config)?,
         pace: ClusterConfig::PACE,
+        upkeep: config.upkeep,
     })
 }
 

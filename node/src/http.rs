@@ -30,8 +30,8 @@ pub use serve::{Bound, bind_tcp, bind_unix, serve};
 /// Greatest JSON body: a query with a detailed polygon takes some hundred kilobytes.
 const JSON_BYTES_MAX: usize = 8 << 20;
 /// Mebibytes of objects taken in at a time, for each is held in memory until it is on its owners:
-/// one of the greatest, or dozens of the usual ones.
-pub(crate) const PUT_MEBIBYTES_MAX: u32 = 1 << 10;
+/// one of the greatest alone, or hundreds of the usual ones.
+pub(crate) const PUT_MEBIBYTES_MAX: u32 = 256;
 
 /// What every handler needs.
 #[derive(Clone)]
@@ -54,6 +54,7 @@ pub fn router(conduit: Conduit) -> Router {
         .route("/v1/cluster", get(native::cluster))
         .route("/v1/status", get(native::status))
         .route("/v1/verify", get(native::verify))
+        .route("/v1/repair", post(native::repair))
         .route("/v1/repair/rebuild-index", post(native::rebuild_index))
         .route("/v1/search", post(search::search))
         .route("/v1/compose", post(compose::compose))
@@ -73,7 +74,7 @@ pub fn router(conduit: Conduit) -> Router {
         .route("/v1/lease", post(runs::lease))
         .route("/v1/lease/renew", post(runs::renew))
         .route("/v1/lease/fail", post(runs::fail))
-        .route("/v1/models", get(models::list))
+        .route("/v1/models", get(models::list).delete(models::remove))
         .route("/v1/model/file", get(asset::model_file))
         .layer(DefaultBodyLimit::max(JSON_BYTES_MAX))
         .route(

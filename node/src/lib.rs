@@ -34,5 +34,6 @@ pub mod scatter;
 pub mod swarm;
 pub mod sync;
 pub mod token;
+pub mod upkeep;
 
 pub use query::slots;

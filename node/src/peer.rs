@@ -6,6 +6,9 @@
 //!
 //! *Not here*: how messages travel (`swarm`), what is answered (`answer`).
 
+mod compare;
+mod speaks;
+
 use std::fmt;
 
 use earth::split::placement::PlacementKey;
@@ -22,9 +25,13 @@ use crate::layout::{ChangeSet, Stamp};
 use crate::membership::{Age, Beat};
 use crate::meters::Purpose;
 use crate::slots::SlotSet;
-use crate::store::{ContentHash, Held, ObjectKey, Record};
+use crate::store::{Held, ObjectKey, Record};
 use crate::swarm::Lane;
 use crate::token::{Claim, ClusterId, ClusterSecret};
+
+pub use crate::store::Version;
+pub use compare::{Comparison, Difference};
+pub use speaks::Speaks;
 
 /// A question to a member.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -55,8 +62,8 @@ pub enum Request {
     Records(Listing),
     /// What do you hold, and how are you? Answered with `Status`.
     Status(SlotSet),
-    /// Forget an object. Answered with `Deleted`.
-    Delete(ObjectKey),
+    /// Forget tombstones that every owner has, if they are these still. Answered with `Done`.
+    Forget(Vec<(ObjectKey, Version)>),
     /// Plan a run's jobs from your own splits in these slots. Answered with `Planned`.
     Plan(PlanRequest),
     /// Your jobs of a run. Answered with `Jobs`.
@@ -69,6 +76,10 @@ pub enum Request {
     Compose(ComposeJob),
     /// Part of a file of what was composed. Answered with `Bytes`.
     FetchComposed(ComposedPiece),
+    /// Where do replicas differ? Answered with `Compared`.
+    Compare(Comparison),
+    /// Check and heal all that you hold; asked again until it is done. Answered with `Repaired`.
+    Repair(u64),
 }
 
 /// An answer.
@@ -100,8 +111,8 @@ pub enum Response {
     Records(RecordPage),
     /// The answerer's share.
     Status(Box<Share>),
-    /// Whether the object had been there.
-    Deleted(bool),
+    /// Differences found by a comparison, with the number of the span asked about.
+    Compared(Vec<(u32, Difference)>),
     /// What was planned.
     Planned(Planned),
     /// Jobs, as JSON of a list of `wire::run::JobView`.
@@ -112,6 +123,8 @@ pub enum Response {
     Cancelled(u64),
     /// What was composed, as JSON of `wire::compose::CellImage`; none while it is under way.
     Composed(Option<String>),
+    /// What a repair did, as JSON of `wire::cluster::RepairReport`; none while it is under way.
+    Repaired(Option<String>),
 }
 
 /// What a node knows, without the content.
@@ -162,23 +175,6 @@ pub struct Head {
     pub revision: Option<u32>,
     /// Whether the receiver stands in for an owner and must be asked for the slot from now on.
     pub standin: bool,
-}
-
-/// Which content of an object is held; the greater is the newer, of equal revisions the one with
-/// the lesser hash stays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Version {
-    /// 1, and one more with every overwrite.
-    pub revision: u32,
-    /// Hash of its files.
-    pub hash: ContentHash,
-}
-
-impl Version {
-    /// Tells whether a holder of this version lacks nothing of the other.
-    pub fn covers(&self, other: &Self) -> bool {
-        (self.revision, other.hash) >= (other.revision, self.hash)
-    }
 }
 
 /// What keeping did.
@@ -362,6 +358,8 @@ pub struct JoinRequest {
     pub host: Option<String>,
     /// Replicas it was told to expect, if any.
     pub replicas: Option<u8>,
+    /// The versions that it speaks.
+    pub speaks: Speaks,
 }
 
 /// What a member answers to it.
@@ -422,7 +420,7 @@ impl Request {
     /// Tells whether answering it waits for work that is bounded elsewhere, so that it takes no
     /// place among those that work on the store.
     pub fn waits(&self) -> bool {
-        matches!(self, Self::Compose(_))
+        matches!(self, Self::Compose(_) | Self::Repair(_))
     }
 
     /// Returns what its bytes, and those of its answer, are counted as.
@@ -442,7 +440,7 @@ impl Request {
             | Self::Cancel(_)
             | Self::Compose(_) => Purpose::Query,
             Self::FetchComposed(_) => Purpose::Pixels,
-            Self::Delete(_) => Purpose::Put,
+            Self::Forget(_) | Self::Compare(_) | Self::Repair(_) => Purpose::Repair,
         }
     }
 }

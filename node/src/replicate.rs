@@ -10,6 +10,7 @@
 //!
 //! *Not here*: handing over to owners that were away (`sync`).
 
+pub(crate) mod budget;
 mod quorum;
 pub(crate) mod send;
 
@@ -22,13 +23,14 @@ use wire::bundle::Kind;
 use wire::fault::{Fault, FaultKind};
 use wire::object::{PutAck, PutOutcome};
 
-use crate::cluster::core::{AskError, Core};
+use crate::cluster::core::{AskError, Core, View};
 use crate::identity::NodeId;
 use crate::layout::Layout;
 use crate::meters::Purpose;
 use crate::peer::{Request, Response, Stored, Version};
+use crate::scatter;
 use crate::slots::SlotSet;
-use crate::store::{ContentHash, Object, PutMode};
+use crate::store::{ContentHash, Object, ObjectKey, PutMode};
 
 /// Longest that an owner may take to say what it holds.
 const VERSIONS_LIMIT: Duration = Duration::from_secs(5);
@@ -55,23 +57,24 @@ pub(crate) async fn put(core: &Arc<Core>, object: Object, mode: PutMode) -> Resu
         .check()
         .map_err(|e| Fault::new(FaultKind::Data, e.to_string()))?;
     let writes = core.writes();
-    let purpose = match object.key.kind {
-        Kind::Model => Purpose::Model,
-        _ => Purpose::Put,
-    };
-    let mut putting = Putting {
-        core,
-        hash: ContentHash::of(&object.entries()),
-        object: Arc::new(object),
-        layouts: writes.layouts.clone(),
-        purpose,
-        holders: BTreeSet::new(),
-        standins: BTreeSet::new(),
-        failed: BTreeMap::new(),
-    };
+    let mut putting = Putting::new(core, object, writes.layouts.clone());
     let outcome = putting.run(mode).await?;
     drop(writes);
     Ok(putting.acknowledge(outcome))
+}
+
+/// Puts a tombstone in the place of an object; as good as a put that is acknowledged. Returns
+/// whether there was something to delete.
+pub(crate) async fn delete(core: &Arc<Core>, key: &ObjectKey) -> Result<bool, Fault> {
+    let Some(known) = scatter::known(core, key).await? else {
+        return Ok(false);
+    };
+    let was_there = !known.is_tombstone();
+    let tombstone = Object::tombstone(known.key, known.placement_key);
+    let writes = core.writes();
+    let mut putting = Putting::new(core, tombstone, writes.layouts.clone());
+    putting.run(PutMode::Overwrite).await?;
+    Ok(was_there)
 }
 
 /// Returns what a node's versions of an object add up to: the one that stays.
@@ -79,16 +82,36 @@ pub(crate) fn winner(versions: impl Iterator<Item = Version>) -> Option<Version>
     versions.reduce(|a, b| if a.covers(&b) { a } else { b })
 }
 
-impl Putting<'_> {
+impl<'a> Putting<'a> {
+    fn new(core: &'a Arc<Core>, object: Object, layouts: Vec<Arc<Layout>>) -> Self {
+        let purpose = match object.key.kind {
+            Kind::Model => Purpose::Model,
+            _ => Purpose::Put,
+        };
+        Self {
+            core,
+            hash: ContentHash::of(&object.entries()),
+            object: Arc::new(object),
+            layouts,
+            purpose,
+            holders: BTreeSet::new(),
+            standins: BTreeSet::new(),
+            failed: BTreeMap::new(),
+        }
+    }
+
     async fn run(&mut self, mode: PutMode) -> Result<PutOutcome, Fault> {
         let owners = self.owners();
         let held = self.versions(&owners).await;
-        let there = winner(held.values().flatten().copied());
+        let elsewhere = self.elsewhere(&owners).await;
+        let there = winner(held.values().copied().chain(elsewhere).flatten());
+        let next = |there: Version| there.revision.saturating_add(1);
         let revision = match there {
             Some(there) if there.hash == self.hash => Some(there.revision),
-            Some(there) if mode == PutMode::Overwrite => Some(there.revision.saturating_add(1)),
+            Some(there) if mode == PutMode::Overwrite || there.is_tombstone() => Some(next(there)),
             Some(_) => return Ok(self.keep(&held)),
-            None => None,
+            // A tombstone of what nobody holds any more: the first of all revisions.
+            None => self.object.is_tombstone().then_some(1),
         };
         let lacks = |node: &&NodeId| match held.get(*node) {
             Some(Some(version)) => version.hash != self.hash || Some(version.revision) != revision,
@@ -158,6 +181,23 @@ impl Putting<'_> {
             }
         }
         held
+    }
+
+    /// Asks those that hold what owners may lack; who does not answer is asked by queries, too.
+    async fn elsewhere(&self, owners: &[NodeId]) -> Vec<Option<Version>> {
+        let slot = self.object.slot();
+        let marked = self.core.look(View::unconfirmed);
+        let others = marked.into_iter().filter(|(node, slots)| {
+            slots.contains(slot) && !owners.contains(node) && *node != self.core.me
+        });
+        let ask = |(node, _): (NodeId, SlotSet)| async move {
+            let request = Request::Versions(self.purpose, vec![self.object.key.clone()]);
+            match self.core.ask(&node, request, VERSIONS_LIMIT).await {
+                Ok(Response::Versions(versions)) => versions.into_iter().next().flatten(),
+                _ => None,
+            }
+        };
+        join_all(others.map(ask)).await
     }
 
     /// Sends the object to nodes; `false` if other content turned out to be there and stays.

@@ -7,6 +7,7 @@
 
 pub(crate) mod coverage;
 mod find;
+mod fresh;
 mod search;
 
 use std::future::Future;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use tokio::time::timeout;
 use wire::bundle::Kind;
 
 use crate::cluster::core::{AskError, Core};
@@ -25,7 +27,7 @@ use crate::slots::SlotSet;
 use crate::store::{Held, ObjectKey, Record};
 use coverage::{Coverage, Holders};
 
-pub(crate) use find::{fetch, fetch_from, record};
+pub(crate) use find::{fetch, fetch_from, known, record};
 pub(crate) use search::search;
 
 /// Longest that a page may take; a node that takes longer is replaced.
@@ -42,7 +44,7 @@ pub(crate) struct Gathered<T> {
     pub missing: SlotSet,
 }
 
-/// Asks the owners of slots, and others in place of those that fail.
+/// Asks the owners of slots, and others in place of those that fail or are slow.
 pub(crate) async fn gather<T, F>(
     mut coverage: Coverage,
     ask: impl Fn(NodeId, SlotSet) -> F,
@@ -54,11 +56,19 @@ where
     let mut answers = Vec::new();
     loop {
         for (node, slots) in coverage.assign() {
-            asked.push(ask(node, slots));
+            let patience = coverage.patience(&node);
+            let answer = ask(node.clone(), slots);
+            asked.push(async move {
+                match patience {
+                    Some(patience) => timeout(patience, answer).await.map_err(|_| node),
+                    None => Ok(answer.await),
+                }
+            });
         }
         match asked.next().await {
-            Some(Ok(answer)) => answers.push(answer),
-            Some(Err(error)) => {
+            Some(Err(slow)) => coverage.slow(&slow),
+            Some(Ok(Ok(answer))) => answers.push(answer),
+            Some(Ok(Err(error))) => {
                 tracing::warn!(%error, "a node did not answer");
                 coverage.fail(error.node());
             }
@@ -86,6 +96,7 @@ pub(crate) async fn records(core: &Arc<Core>, kind: Kind, slots: SlotSet) -> Gat
     let newest_first = |r: &Record| (r.key.id.clone(), std::cmp::Reverse(r.revision), r.hash);
     records.sort_by_cached_key(newest_first);
     records.dedup_by(|a, b| a.key == b.key);
+    records.retain(|record| !record.is_tombstone());
     Gathered {
         answers: records,
         missing: gathered.missing,

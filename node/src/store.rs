@@ -6,10 +6,16 @@
 //!
 //! *Not here*: other nodes (`cluster`), what a predicate means (query). Every method blocks.
 
+mod audit;
+#[cfg(test)]
+mod crash;
+mod disk;
 mod error;
 mod files;
 mod find;
+mod index;
 mod keys;
+mod note;
 pub mod object;
 mod rebuild;
 pub mod record;
@@ -17,8 +23,10 @@ mod records;
 mod rows;
 mod settle;
 mod split_file;
+mod sums;
+mod tree;
 
-use std::fs;
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -31,14 +39,18 @@ use wire::bundle::Kind;
 use wire::hit::FileEntry;
 use wire::object::PutOutcome;
 
+pub use audit::Harm;
 pub use error::StoreError;
 pub use find::FoundPage;
 pub use object::{ContentHash, Object, ObjectError, ObjectFile, ObjectKey};
 pub use rebuild::Rebuild;
-pub use record::{Held, Record};
+pub use record::{Held, Record, Version};
+pub use sums::{Span, Sum, place};
+pub use tree::Compared;
 
+use disk::{Disk, OsDisk};
 use files::{Files, Staged};
-use find::Finder;
+use index::{Index, unwound};
 use records::Records;
 
 use crate::slots::SlotSet;
@@ -61,19 +73,14 @@ pub struct Store {
     locks: Vec<Mutex<()>>,
     /// Read by every write, written while the index is remade.
     gate: RwLock<()>,
-}
-
-/// The index: records on disk and rows in memory.
-#[derive(Debug)]
-struct Index {
-    records: Arc<Records>,
-    finder: Finder,
+    /// What is on the disk and in no record because it is not whole, with the reason.
+    left_out: Mutex<BTreeMap<ObjectKey, String>>,
 }
 
 /// What a put does where the id is held with other content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PutMode {
-    /// What was there first stays.
+    /// What was there first stays, unless it was deleted.
     Keep,
     /// The new content is the next revision.
     Overwrite,
@@ -122,14 +129,19 @@ impl Store {
 
     /// As `open`, leaving another number of bytes of the disk free.
     pub fn open_with_reserve(dir: &Path, reserve_bytes: u64) -> Result<Self, StoreError> {
-        let files = Files::open(dir, reserve_bytes)?;
-        let index = if index_path(dir).exists() {
+        Self::open_on(Arc::new(OsDisk), dir, reserve_bytes)
+    }
+
+    /// As `open_with_reserve`, on a disk.
+    fn open_on(disk: Arc<dyn Disk>, dir: &Path, reserve_bytes: u64) -> Result<Self, StoreError> {
+        let files = Files::open(disk, dir, reserve_bytes)?;
+        let (index, done) = if files.disk.is_there(&index_path(dir)) {
             match open_settled(dir, &files) {
                 Err(error) if error.is_damage() => {
                     tracing::warn!(%error, "the index is remade from the files");
                     remake_settled(dir, &files)?
                 }
-                opened => opened?,
+                opened => (opened?, Rebuild::default()),
             }
         } else {
             // A new store, or one whose index was lost: the files tell which.
@@ -141,6 +153,7 @@ impl Store {
             index: RwLock::new(Arc::new(index)),
             locks: (0..LOCKS).map(|_| Mutex::new(())).collect(),
             gate: RwLock::new(()),
+            left_out: Mutex::new(done.left_out.into_iter().collect()),
         })
     }
 
@@ -172,14 +185,23 @@ impl Store {
         self.files.check_space(record.bytes())?;
         let staged = self.files.stage(object, &record)?;
         let replaced = self.files.place(staged, &record)?;
-        if let Err(error) = index.insert(&record) {
+        if let Err(error) = index.insert(old.as_ref(), &record) {
             // The start settles what the disk holds against what the index holds.
             std::mem::forget(replaced);
             return Err(error);
         }
+        if matches!(mode, PutMode::Heal(_)) {
+            self.files.quarantine(&replaced, &record.key);
+        }
         drop(replaced);
+        self.whole_again(&record.key);
         self.leave_old_slot(old.as_ref(), &record)?;
         Ok(put(PutOutcome::New, &record))
+    }
+
+    fn whole_again(&self, key: &ObjectKey) {
+        let mut left = self.left_out.lock().unwrap_or_else(PoisonError::into_inner);
+        left.remove(key);
     }
 
     /// Removes the folder of an earlier revision that was placed elsewhere.
@@ -193,22 +215,37 @@ impl Store {
         }
     }
 
-    /// Forgets an object and removes its files; `false` if it was not there.
+    /// Forgets an object and removes its files; `false` if it was not there. Other replicas bring
+    /// it back: what users delete, a tombstone takes the place of.
     pub fn delete(&self, key: &ObjectKey) -> Result<bool, StoreError> {
+        self.drop_if(key, |_| true)
+    }
+
+    /// Forgets an object if that version is what is held.
+    pub fn forget(&self, key: &ObjectKey, version: Version) -> Result<bool, StoreError> {
+        self.drop_if(key, |record| record.version() == version)
+    }
+
+    fn drop_if(&self, key: &ObjectKey, fits: impl Fn(&Record) -> bool) -> Result<bool, StoreError> {
         let _gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
         let _lock = self.lock(key);
         let index = self.index();
-        let Some(record) = index.records.get(key)? else {
+        let Some(record) = index.records.get(key)?.filter(fits) else {
             return Ok(false);
         };
         let away: Staged = self.files.announce_removal(key, record.slot())?;
-        index.remove(key)?;
+        index.remove(&record)?;
         self.files.take_away(&away, key, record.slot())?;
         Ok(true)
     }
 
     /// Returns the record of an object.
     pub fn record(&self, key: &ObjectKey) -> Result<Option<Record>, StoreError> {
+        Ok(self.known(key)?.filter(|record| !record.is_tombstone()))
+    }
+
+    /// Returns what is known of an object: its record, or its tombstone.
+    pub fn known(&self, key: &ObjectKey) -> Result<Option<Record>, StoreError> {
         self.trusted(|index| index.records.get(key))
     }
 
@@ -237,9 +274,11 @@ impl Store {
         })
     }
 
-    /// Returns an object with all its files, verified against its record.
+    /// Returns an object with all its files, verified against its record; of a deleted one its
+    /// tombstone.
     pub fn object(&self, key: &ObjectKey) -> Result<(Record, Object), StoreError> {
-        let record = self.held_record(key)?;
+        let record = self.known(key)?;
+        let record = record.ok_or_else(|| StoreError::Missing { key: key.clone() })?;
         let mut files = Vec::with_capacity(record.files.len());
         for entry in &record.files {
             files.push(ObjectFile {
@@ -260,12 +299,13 @@ impl Store {
         self.object(key).map(|(record, _)| record.hash)
     }
 
-    /// Returns what is held of a kind in some slots, by slot and id.
+    /// Returns what is held of a kind in some slots, tombstones too, by slot and id.
     pub fn list(&self, kind: Kind, slots: &SlotSet) -> Result<Vec<Held>, StoreError> {
         self.trusted(|index| index.records.held(kind, slots))
     }
 
-    /// Returns the records of a kind in some slots, by id; for kinds of which there are few.
+    /// Returns the records of a kind in some slots, tombstones too, by id; for kinds of which there
+    /// are few.
     pub fn records_of(&self, kind: Kind, slots: &SlotSet) -> Result<Vec<Record>, StoreError> {
         self.trusted(|index| index.records.all(kind, slots))
     }
@@ -278,7 +318,8 @@ impl Store {
             let records = index.records.splits(ids)?;
             let hits = found.rows.into_iter().zip(records);
             // One that is gone was deleted between row and record.
-            let hits = hits.filter_map(|(place, record)| Some((place, record?)));
+            let there = |record: &Record| !record.is_tombstone();
+            let hits = hits.filter_map(|(place, record)| Some((place, record.filter(there)?)));
             Ok(FoundPage {
                 hits: hits.collect(),
                 next: found.next,
@@ -297,7 +338,8 @@ impl Store {
     pub fn stats(&self, slots: &SlotSet) -> Result<Stats, StoreError> {
         let mut stats = Stats::default();
         for kind in files::KINDS {
-            for held in self.list(kind, &SlotSet::all())? {
+            let held = self.list(kind, &SlotSet::all())?;
+            for held in held.into_iter().filter(|held| !held.is_tombstone()) {
                 stats.objects += 1;
                 stats.bytes += held.bytes;
                 match kind {
@@ -317,9 +359,16 @@ impl Store {
     pub fn rebuild_index(&self) -> Result<Rebuild, StoreError> {
         let _gate = self.gate.write().unwrap_or_else(PoisonError::into_inner);
         let (index, done) = remake(&self.dir, &self.files)?;
+        let mut left = self.left_out.lock().unwrap_or_else(PoisonError::into_inner);
+        *left = done.left_out.iter().cloned().collect();
         let mut current = self.index.write().unwrap_or_else(PoisonError::into_inner);
         *current = Arc::new(index);
         Ok(done)
+    }
+
+    /// Returns how often puts were committed: less often than puts, where they share commits.
+    pub fn commits(&self) -> u64 {
+        self.index().commits()
     }
 
     /// Returns the folder that holds an object's files.
@@ -329,7 +378,7 @@ impl Store {
 
     /// Asks the index; if that turns out damaged, remakes it and asks once more.
     fn trusted<T>(&self, ask: impl Fn(&Index) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        match ask(&self.index()) {
+        match unwound(|| ask(&self.index())) {
             Err(error) if error.is_damage() => {
                 tracing::warn!(%error, "the index is remade from the files");
                 self.rebuild_index()?;
@@ -345,12 +394,19 @@ impl Store {
     }
 
     fn held_record(&self, key: &ObjectKey) -> Result<Record, StoreError> {
-        let record = self.record(key)?;
-        record.ok_or_else(|| StoreError::Missing { key: key.clone() })
+        match self.record(key)? {
+            Some(record) => Ok(record),
+            None if self.is_left_out(key) => Err(StoreError::Corrupt {
+                key: key.clone(),
+                name: object::OBJECT_FILE.to_owned(),
+            }),
+            None => Err(StoreError::Missing { key: key.clone() }),
+        }
     }
 
     fn read_verified(&self, record: &Record, entry: &FileEntry) -> Result<Bytes, StoreError> {
-        let bytes = fs::read(self.folder(record).join(&entry.name)).unwrap_or_default();
+        let path = self.folder(record).join(&entry.name);
+        let bytes = self.files.disk.read(&path).unwrap_or_default();
         let right = bytes.len() as u64 == entry.bytes
             && blake3::hash(&bytes).to_hex().as_str() == entry.blake3;
         if right {
@@ -371,35 +427,6 @@ impl Store {
     }
 }
 
-impl Index {
-    fn open(path: &Path) -> Result<Self, StoreError> {
-        let records = Arc::new(Records::open(path)?);
-        let finder = Finder::open(&records)?;
-        Ok(Self { records, finder })
-    }
-
-    /// Keeps one record; its split is found once it is committed.
-    fn insert(&self, record: &Record) -> Result<(), StoreError> {
-        let id = &record.key.id;
-        let is_split = record.key.kind == Kind::Split;
-        if is_split {
-            self.finder.dismiss(&self.records, id)?;
-        }
-        self.records.insert(std::slice::from_ref(record))?;
-        if is_split {
-            self.finder.admit_committed(&self.records, id)?;
-        }
-        Ok(())
-    }
-
-    fn remove(&self, key: &ObjectKey) -> Result<(), StoreError> {
-        if key.kind == Kind::Split {
-            self.finder.dismiss(&self.records, &key.id)?;
-        }
-        self.records.remove(key)
-    }
-}
-
 /// Decides whether to write, and as which revision.
 fn next_revision(old: Option<&Record>, new: &Record, mode: PutMode) -> Option<u32> {
     let wins = |old: &Record, revision: u32| {
@@ -417,6 +444,7 @@ fn next_revision(old: Option<&Record>, new: &Record, mode: PutMode) -> Option<u3
         (Some(old), PutMode::Overwrite) if old.hash != new.hash => {
             Some(old.revision.saturating_add(1))
         }
+        (Some(old), PutMode::Keep) if old.is_tombstone() => Some(old.revision.saturating_add(1)),
         (Some(_), PutMode::Overwrite | PutMode::Keep) => None,
     }
 }
@@ -435,15 +463,15 @@ fn index_path(dir: &Path) -> PathBuf {
 }
 
 fn open_settled(dir: &Path, files: &Files) -> Result<Index, StoreError> {
-    let index = Index::open(&index_path(dir))?;
+    let index = Index::open(files.disk.as_ref(), &index_path(dir))?;
     settle::settle(files, &index.records)?;
     Ok(index)
 }
 
-fn remake_settled(dir: &Path, files: &Files) -> Result<Index, StoreError> {
-    let index = remake(dir, files)?.0;
+fn remake_settled(dir: &Path, files: &Files) -> Result<(Index, Rebuild), StoreError> {
+    let (index, done) = remake(dir, files)?;
     settle::settle(files, &index.records)?;
-    Ok(index)
+    Ok((index, done))
 }
 
 /// Makes a new index from the files and puts it in the place of the old one.
@@ -451,15 +479,11 @@ fn remake(dir: &Path, files: &Files) -> Result<(Index, Rebuild), StoreError> {
     let fresh = dir.join("index.redb.new");
     let path = index_path(dir);
     let swap = || StoreError::io("replace the index");
-    if fresh.exists() {
-        fs::remove_file(&fresh).map_err(swap())?;
-    }
-    let records = Arc::new(Records::open(&fresh)?);
+    files.disk.remove(&fresh).map_err(swap())?;
+    let records = Arc::new(Records::open(files.disk.as_ref(), &fresh)?);
     let done = rebuild::fill(files, &records)?;
-    let finder = Finder::open(&records)?;
-    fs::rename(&fresh, &path).map_err(swap())?;
-    fs::File::open(dir)
-        .and_then(|d| d.sync_all())
-        .map_err(swap())?;
-    Ok((Index { records, finder }, done))
+    let index = Index::over(records)?;
+    files.disk.rename(&fresh, &path).map_err(swap())?;
+    files.disk.sync_folder(dir).map_err(swap())?;
+    Ok((index, done))
 }

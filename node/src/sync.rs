@@ -21,6 +21,8 @@ use std::time::Duration;
 
 use earth::split::placement::Slot;
 
+pub(crate) use pull::pull_one;
+
 use crate::cluster::core::{Core, View};
 use crate::layout::{Layout, Stamp};
 use crate::slots::SlotSet;

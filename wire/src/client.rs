@@ -22,16 +22,17 @@ pub use address::Address;
 pub use stream::{ByteStream, ComposeStream, SearchStream};
 
 use crate::bundle::Bundle;
-use crate::cluster::{ClusterView, Status, VerifyReport};
+use crate::cluster::{ClusterView, RepairReport, Status, VerifyReport};
 use crate::collection::{CollectionDeleted, Collections};
 use crate::compose::ComposeRequest;
 use crate::fault::{Fault, FaultKind};
 use crate::hit::KnownSplits;
 use crate::ledger::Ledger;
-use crate::model::Models;
+use crate::model::{Models, ModelsDeleted};
 use crate::object::{PutAck, PutParams, Rebuilt};
 use crate::params::{
-    AssetParams, DryRun, LedgersParams, ModelFileParams, ModelsParams, SceneParams, SplitParams,
+    AssetParams, DeleteModelsParams, DryRun, LedgersParams, ModelFileParams, ModelsParams,
+    RepairParams, SceneParams, SplitParams,
 };
 use crate::run::{
     Failure, LeaseAnswer, LeaseRequest, Plan, Renew, Run, RunCancelled, RunView, Runs,
@@ -261,6 +262,22 @@ impl Client {
     pub async fn model_file(&self, file: &ModelFileParams) -> Result<ByteStream, Fault> {
         let response = self.send(self.get("/v1/model/file").query(file)).await?;
         Ok(stream::body(response, self.address.clone()).boxed())
+    }
+
+    /// Deletes one model, or all of a run; in a dry run says what that would delete.
+    pub async fn delete_models(&self, params: &DeleteModelsParams) -> Result<ModelsDeleted, Fault> {
+        self.json(self.request(Method::DELETE, "/v1/models").query(params))
+            .await
+    }
+
+    /// Has a node read all that it holds and heal what is harmed or lacking.
+    pub async fn repair(&self, node: Option<&str>) -> Result<RepairReport, Fault> {
+        let patient = self.patient()?;
+        let params = RepairParams {
+            node: node.map(str::to_owned),
+        };
+        let request = patient.request(Method::POST, "/v1/repair").query(&params);
+        patient.json(request).await
     }
 
     /// Remakes the node's records from its files alone.

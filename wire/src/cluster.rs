@@ -116,6 +116,25 @@ pub struct NodeStatus {
     pub sent: BytesByPurpose,
 }
 
+/// `POST /v1/repair`: what a node found and healed among all that it holds.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RepairReport {
+    /// The node.
+    pub node: String,
+    /// Objects read and hashed.
+    pub checked: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Objects that were corrupt or gone, and were brought back from another replica.
+    pub healed: u64,
+    /// Objects that other owners had newer, and that were pulled.
+    pub pulled: u64,
+    /// What could not be healed, one line each.
+    pub left: Vec<String>,
+    /// Every other owner was compared with.
+    pub complete: bool,
+}
+
 /// `GET /v1/verify`: every object on its owners with the right bytes, or not.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct VerifyReport {

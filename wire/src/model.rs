@@ -57,6 +57,17 @@ pub struct ModelView {
     pub files: Vec<FileEntry>,
 }
 
+/// `DELETE /v1/models` answer: what was or would be deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ModelsDeleted {
+    /// Models.
+    pub models: u64,
+    /// Bytes of one replica of each.
+    pub bytes: u64,
+    /// Nothing was deleted: this is what would be.
+    pub dry_run: bool,
+}
+
 /// `GET /v1/models`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Models {

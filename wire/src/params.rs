@@ -67,6 +67,27 @@ pub struct ModelsParams {
     pub lat: Option<f64>,
 }
 
+/// `DELETE /v1/models?run=&geocode=&dry_run=`: one model, or all of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct DeleteModelsParams {
+    /// Run name.
+    pub run: String,
+    /// Geocode text; all of the run if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub geocode: Option<String>,
+    /// Say what would be deleted, and delete nothing.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// `POST /v1/repair?node=`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RepairParams {
+    /// The node's id, or its beginning or end; the node asked if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+}
+
 /// `GET /v1/model/file?run=&geocode=&name=`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelFileParams {

@@ -50,6 +50,12 @@ pub(crate) struct Up {
     /// Names the machine, so that replicas land on distinct ones
     #[arg(long, value_name = "H")]
     pub(crate) host_label: Option<String>,
+    /// Seconds between two comparisons with other owners [default: 600]
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub(crate) repair_every: Option<u32>,
+    /// Mebibytes a second read to check what is stored [default: 16]
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) scrub_rate: Option<u32>,
     /// Training workers this node runs at once [default: 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=256))]
     pub(crate) workers: Option<u16>,
@@ -58,8 +64,7 @@ pub(crate) struct Up {
 /// `glebe ingest`.
 #[derive(Debug, Args)]
 pub(crate) struct Ingest {
-    /// Scenes: products of Sentinel-2 and -3, Landsat, MODIS, NAIP, NLCD as folders, files or
-    /// archives (.zip, .tar, .tar.gz); GeoTIFFs, pictures, STAC items; or folders of all these
+    /// Scenes: SAFE folders or zips, MODIS .hdf, NLCD .img, GeoTIFFs, pictures, or folders of them
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
     /// Collection to put them in [default: the dataset's name]
@@ -253,12 +258,6 @@ pub(crate) struct Synth {
     /// Side of a scene in 10 m pixels
     #[arg(long, value_name = "PX")]
     pub(crate) size: Option<u32>,
-    /// Processing baseline: before 04.00 numbers carry no offset
-    #[arg(long, value_name = "NN.NN", value_parser = ["02.14", "03.01", "04.00", "05.00"])]
-    pub(crate) baseline: Option<String>,
-    /// Processing level: 1C has 13 bands and no cloud mask
-    #[arg(long, value_name = "LEVEL", value_parser = ["1C", "2A"])]
-    pub(crate) level: Option<String>,
     /// Folder to write into
     #[arg(short = 'O', long, value_name = "DIR")]
     pub(crate) out: PathBuf,
@@ -274,10 +273,12 @@ pub(crate) enum NodeVerb {
         /// Its id, or the beginning of it
         id: String,
     },
-    /// Mend this node's own store
+    /// Read all that a node holds, heal what is corrupt or gone, pull what other owners have newer
     Repair {
-        /// Remake every record of the index from the files alone
-        #[arg(long, required = true)]
+        /// Its id, or the beginning or end of it [default: the node asked]
+        node: Option<String>,
+        /// Remake every record of the index of the node asked, from its files alone
+        #[arg(long, conflicts_with = "node")]
         rebuild_index: bool,
     },
 }
@@ -293,6 +294,14 @@ pub(crate) enum CollectionVerb {
     Show {
         /// Its name
         name: String,
+    },
+    /// Delete one with all its splits and ledgers, on every node, also while one is down
+    Delete {
+        /// Its name
+        name: String,
+        /// Say what would be deleted, and delete nothing
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Bring a collection's splits to deeper or larger cells, without its scenes
     Resplit(Resplit),
@@ -396,6 +405,14 @@ pub(crate) enum ModelVerb {
     },
     /// Download a model folder
     Pull(ModelPull),
+    /// Delete one model, or all of a run
+    Delete {
+        /// RUN/GEOCODE, or RUN
+        model: String,
+        /// Say what would be deleted, and delete nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 /// `glebe model pull`.

@@ -1,8 +1,7 @@
 //! Scenes below the paths a user named.
 //!
 //! *Invariants*: sorted by path; a path that is a scene is not searched for others; what a user
-//! named and nobody reads is an error, what merely lies in a folder is not; a list or folder that
-//! cannot be read hides none of its neighbours.
+//! named and nobody reads is an error, what merely lies in a folder is not.
 //!
 //! *Not here*: opening them (`super::open`).
 
@@ -37,10 +36,7 @@ pub fn scenes(paths: &[PathBuf], given: &Given) -> Vec<Found> {
 
 fn search(path: &Path, given: &Given, depth: usize, found: &mut Vec<Found>) -> Result<(), Fault> {
     if let Some(source) = SOURCES.iter().find(|s| s.claims(path)) {
-        match source.scenes(path) {
-            Ok(scenes) => found.extend(scenes.into_iter().map(Ok)),
-            Err(fault) => found.push(Err((path.to_owned(), fault))),
-        }
+        found.extend(source.scenes(path)?.into_iter().map(Ok));
         return Ok(());
     }
     if !path.is_dir() {
@@ -72,12 +68,8 @@ fn search(path: &Path, given: &Given, depth: usize, found: &mut Vec<Found>) -> R
         let source = SOURCES.iter().find(|s| s.claims(&child));
         let scene = source.is_some_and(|s| s.offers(&child, given)) && !is_mask;
         let folder = child.is_dir() && !child.is_symlink();
-        if !(scene || folder) {
-            continue;
-        }
-        match search(&child, given, depth - 1, found) {
-            Err(fault) if found.len() < SCENES_MAX => found.push(Err((child, fault))),
-            ended => ended?,
+        if scene || folder {
+            search(&child, given, depth - 1, found)?;
         }
     }
     Ok(())

@@ -42,6 +42,11 @@ pub(super) fn held(store: &Store, listing: &Listing) -> Result<Listed, StoreErro
         ..Listed::default()
     };
     items.truncate(ITEMS_MAX);
+    if listing.verify && listing.after.is_none() {
+        let left = store.left_out().into_iter();
+        let of_kind = left.filter(|(key, _)| key.kind == listing.kind);
+        listed.corrupt.extend(of_kind);
+    }
     let mut hashed = 0;
     for held in items {
         if hashed > VERIFIED_BYTES_MAX {
@@ -155,11 +160,12 @@ pub(super) async fn emptiness(core: &Arc<Core>, question: Question) -> Result<St
 /// Counts what is held; jobs and bytes sent are not the store's.
 pub(super) fn share(store: &Store, slots: &SlotSet) -> Result<Share, StoreError> {
     let stats = store.stats(slots)?;
+    let there = |held: &&Held| !held.is_tombstone();
     Ok(Share {
         splits: stats.splits,
         splits_in_slots: stats.splits_in_slots,
         models: stats.models,
-        models_in_slots: store.list(Kind::Model, slots)?.len() as u64,
+        models_in_slots: store.list(Kind::Model, slots)?.iter().filter(there).count() as u64,
         bytes: stats.bytes,
         ..Share::default()
     })

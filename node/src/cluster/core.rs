@@ -26,11 +26,13 @@ use crate::layout::Layout;
 use crate::membership::Table;
 use crate::meters::Meters;
 use crate::peer::{Request, Response, decode, encode};
+use crate::replicate::budget::Sending;
 use crate::ring::{Report, Ring};
 use crate::runs::Runs;
 use crate::slots::SlotSet;
 use crate::store::{Store, StoreError};
-use crate::swarm::{Link, LinkError};
+use crate::swarm::{Lane, Link, LinkError};
+use crate::upkeep::Upkeep;
 
 /// Why a node did not answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -73,6 +75,8 @@ pub(crate) struct View {
     /// Counts marks; each slot has the count of its latest.
     marks: u64,
     marked: BTreeMap<Slot, u64>,
+    /// How long others took to answer the least of questions, smoothed.
+    pub distances: BTreeMap<NodeId, Duration>,
 }
 
 /// A stretch of time in which the layouts did not change.
@@ -96,6 +100,9 @@ pub(crate) struct Core {
     pub meters: Meters,
     pub transfers: Transfers,
     pub compositions: Compositions,
+    pub upkeep: Upkeep,
+    /// Bytes of objects on their way to others.
+    pub sending: Sending,
     /// None without a network.
     pub link: Option<Link>,
     pub file: Option<Arc<ClusterFile>>,
@@ -116,6 +123,7 @@ impl View {
             older: Vec::new(),
             marks: 0,
             marked: BTreeMap::new(),
+            distances: BTreeMap::new(),
         }
     }
 
@@ -164,6 +172,12 @@ impl View {
                 false
             }
         }
+    }
+
+    /// Notes how long a node took to answer one of the least of questions.
+    pub(crate) fn measured(&mut self, node: &NodeId, took: Duration) {
+        let known = self.distances.entry(node.clone()).or_insert(took);
+        *known = (*known * 7 + took) / 8;
     }
 
     /// Counts up the own beat and says what holds now.
@@ -252,6 +266,8 @@ impl Core {
             meters: Meters::default(),
             transfers: Transfers::default(),
             compositions: Compositions::default(),
+            upkeep: Upkeep::default(),
+            sending: Sending::default(),
             link,
             file,
             stop: CancellationToken::new(),
@@ -341,19 +357,41 @@ impl Core {
         let address = address.ok_or(failed(LinkError::Unreachable))?;
         let frame = encode(request);
         self.meters.sent(request.purpose(), frame.len());
-        match link
-            .ask((node, address), frame, request.lane(), limit)
-            .await
-        {
+        let began = self.now();
+        let asked = link.ask((node, address), frame, request.lane(), limit);
+        let answer = match request.lane() {
+            Lane::Beat => asked.await,
+            // Once a node is known to be down, nobody waits for its deadline.
+            Lane::Work => tokio::select! {
+                answer = asked => answer,
+                () = self.until_down(node) => Err(LinkError::Unreachable),
+            },
+        };
+        match answer {
             Ok(frame) => {
                 let now = self.now();
-                self.quietly(|view| view.table.answered(node, now));
+                self.quietly(|view| {
+                    view.table.answered(node, now);
+                    if request.lane() == Lane::Beat {
+                        view.measured(node, now.saturating_sub(began));
+                    }
+                });
                 let node = node.clone();
                 decode(&frame).map_err(|_| AskError::Senseless { node })
             }
             Err(error) => {
                 self.change(|view, _| view.table.failed(node));
                 Err(failed(error))
+            }
+        }
+    }
+
+    /// Waits until a node is down.
+    async fn until_down(&self, node: &NodeId) {
+        let mut changes = self.changes();
+        while self.look(|view| view.table.may_answer(node)) {
+            if changes.changed().await.is_err() {
+                return std::future::pending().await;
             }
         }
     }

@@ -118,7 +118,10 @@ pub(crate) fn read(data: &Path) -> Result<Option<ClusterRecord>, ClusterFileErro
         Ok(record) if record.format == FORMAT => Ok(Some(record)),
         Ok(record) => Err(ClusterFileError::Damaged {
             path,
-            reason: format!("format {} is not {FORMAT}", record.format),
+            reason: format!(
+                "format {} is not {FORMAT}, which this glebe reads; run the one that wrote it",
+                record.format
+            ),
         }),
         Err(error) => Err(ClusterFileError::Damaged {
             path,

@@ -46,10 +46,18 @@ pub(crate) async fn run(core: Arc<Core>, pace: Duration) {
             _ = rounds.tick() => {}
         }
         let now = core.now();
-        let suspects = core.quietly(|view| {
+        let (suspects, lost) = core.quietly(|view| {
             view.beat();
-            view.table.tick(now)
+            let before = view.table.peers_in(NodeState::Down).count();
+            let suspects = view.table.tick(now);
+            (
+                suspects,
+                view.table.peers_in(NodeState::Down).count() > before,
+            )
         });
+        if lost {
+            core.wake();
+        }
         for node in partners(&core, round) {
             let core = Arc::clone(&core);
             let stop = core.stop.clone();

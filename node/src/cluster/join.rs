@@ -22,7 +22,7 @@ use crate::identity::NodeId;
 use crate::layout::What;
 use crate::membership::{Age, Beat};
 use crate::meters::Purpose;
-use crate::peer::{JoinAnswer, JoinRequest, Welcome, decode, encode};
+use crate::peer::{JoinAnswer, JoinRequest, Speaks, Welcome, decode, encode};
 use crate::slots::SlotSet;
 use crate::swarm::{Link, LinkError};
 use crate::token::{Ends, Token, TokenError};
@@ -69,6 +69,7 @@ pub(crate) async fn join(
         http: newcomer.http,
         host: newcomer.host,
         replicas: newcomer.replicas,
+        speaks: Speaks::OURS,
     };
     let answer = link.join(&reached, encode(&request), JOIN_LIMIT).await;
     link.part(&reached).await;
@@ -119,6 +120,7 @@ async fn admit(core: &Arc<Core>, from: &NodeId, request: JoinRequest) -> Result<
         .secret
         .admit(file.cluster, &request.claim, ends, Timestamp::now());
     let proof = admitted.map_err(refusal)?;
+    check_version(request.speaks)?;
     let replicas = core.look(|view| view.ring.newest().replicas());
     if let Some(expected) = request.replicas.filter(|r| *r != replicas) {
         let what = format!("the cluster keeps {replicas} replicas, not {expected}");
@@ -140,6 +142,19 @@ async fn admit(core: &Arc<Core>, from: &NodeId, request: JoinRequest) -> Result<
         reading: view.ring.read().version(),
         beats: view.table.beats().cloned().collect(),
     }))
+}
+
+/// Refuses a newcomer with whom the members could not speak.
+fn check_version(theirs: Speaks) -> Result<(), Fault> {
+    let ours = Speaks::OURS;
+    if ours.agree(theirs).is_some() {
+        return Ok(());
+    }
+    Err(Fault::new(
+        FaultKind::Refused,
+        format!("the cluster speaks {ours} of the protocol between nodes, this node {theirs}"),
+    )
+    .try_("run the same version of glebe on all nodes"))
 }
 
 /// Makes the node a member of the newest layout, unless it is one.
@@ -174,4 +189,22 @@ fn refusal(error: TokenError) -> Fault {
     Fault::new(FaultKind::Refused, "the node was not let in")
         .because(error.to_string())
         .try_(TOKEN_ADVICE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_of_another_version_is_told_what_is_spoken_here() {
+        assert_eq!(check_version(Speaks::OURS), Ok(()));
+        let theirs = postcard::from_bytes(&[2, 3]).unwrap();
+        let fault = check_version(theirs).unwrap_err();
+        assert_eq!(fault.kind, FaultKind::Refused);
+        assert!(fault.what.contains("speaks version 1"), "{fault:?}");
+        assert!(
+            fault.what.contains("this node versions 2 to 3"),
+            "{fault:?}"
+        );
+    }
 }

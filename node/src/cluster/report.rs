@@ -174,20 +174,16 @@ pub(super) async fn verify(core: &Arc<Core>) -> VerifyReport {
             continue;
         };
         answered.insert(node.clone());
-        report.replicas_checked += holding.items.len() as u64;
         for (key, what) in holding.corrupt {
             problem(&mut report, format!("{key} on {node}: {what}"));
         }
         for item in holding.items {
-            let version = Version {
-                revision: item.revision,
-                hash: item.hash,
-            };
+            let version = item.version();
+            report.replicas_checked += u64::from(!item.is_tombstone());
             let replicas = objects.entry((item.slot, item.key)).or_default();
             replicas.insert(node.clone(), version);
         }
     }
-    report.objects = objects.len() as u64;
     for ((slot, key), replicas) in &objects {
         judge(&mut report, &layout, (*slot, key), (replicas, &answered));
     }
@@ -202,6 +198,10 @@ fn judge(
     (replicas, answered): (&Replicas, &BTreeSet<NodeId>),
 ) {
     let newest = crate::replicate::winner(replicas.values().copied());
+    if newest.is_some_and(|newest| newest.is_tombstone()) {
+        return judge_deleted(report, key, replicas);
+    }
+    report.objects += 1;
     for owner in layout.owners(slot).filter(|o| answered.contains(*o)) {
         match replicas.get(owner) {
             None => problem(report, format!("{key} is not on its owner {owner}")),
@@ -213,6 +213,14 @@ fn judge(
             }
             Some(_) => {}
         }
+    }
+}
+
+/// Notes who still holds what was deleted.
+fn judge_deleted(report: &mut VerifyReport, key: &ObjectKey, replicas: &Replicas) {
+    let holding = replicas.iter().filter(|(_, held)| !held.is_tombstone());
+    for (node, _) in holding {
+        problem(report, format!("{key} was deleted and is still on {node}"));
     }
 }
 

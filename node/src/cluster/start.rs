@@ -28,6 +28,7 @@ use crate::store::Store;
 use crate::swarm::{self, Link, ListenError, Listening};
 use crate::sync;
 use crate::token::{ClusterId, ClusterSecret, Token};
+use crate::upkeep;
 
 /// Replicas of a cluster that was not told how many (DESIGN §5).
 const REPLICAS_DEFAULT: u8 = 3;
@@ -53,6 +54,8 @@ pub struct ClusterConfig {
     pub join: Option<Join>,
     /// Time between its beats.
     pub pace: Duration,
+    /// How it keeps its replicas whole and alike.
+    pub upkeep: upkeep::Pace,
 }
 
 /// A cluster to join.
@@ -129,6 +132,8 @@ impl Cluster {
             .spawn(gossip::run(Arc::clone(&core), config.pace));
         core.tasks.spawn(gossip::keep(Arc::clone(&core)));
         core.tasks.spawn(sync::run(Arc::clone(&core)));
+        core.tasks
+            .spawn(upkeep::run(Arc::clone(&core), config.upkeep));
         let cluster = Self { core, p2p };
         if !cluster.settled(SETTLE_LIMIT).await {
             tracing::warn!("serving while slots are still being handed over");

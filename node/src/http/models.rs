@@ -5,8 +5,8 @@
 //! *Not here*: their files (`asset`).
 
 use axum::extract::State;
-use wire::model::Models;
-use wire::params::ModelsParams;
+use wire::model::{Models, ModelsDeleted};
+use wire::params::{DeleteModelsParams, ModelsParams};
 
 use super::App;
 use super::reply::{Answer, Asked, json};
@@ -16,4 +16,11 @@ pub(super) async fn list(
     Asked(params): Asked<ModelsParams>,
 ) -> Answer<Models> {
     json(app.conduit.models(&params).await)
+}
+
+pub(super) async fn remove(
+    State(app): State<App>,
+    Asked(params): Asked<DeleteModelsParams>,
+) -> Answer<ModelsDeleted> {
+    json(app.conduit.delete_models(&params).await)
 }

@@ -7,12 +7,13 @@
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
-use wire::cluster::{ClusterView, NodeStatus, Status, VerifyReport};
+use wire::cluster::{ClusterView, NodeStatus, RepairReport, Status, VerifyReport};
 use wire::fault::{Fault, FaultKind};
 use wire::object::Rebuilt;
+use wire::params::RepairParams;
 
 use super::App;
-use super::reply::{Answer, Failed, json};
+use super::reply::{Answer, Asked, Failed, json};
 
 /// Prometheus's text format.
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -36,6 +37,13 @@ pub(super) async fn status(State(app): State<App>) -> Answer<Status> {
 
 pub(super) async fn verify(State(app): State<App>) -> Answer<VerifyReport> {
     json(Ok(app.conduit.verify().await))
+}
+
+pub(super) async fn repair(
+    State(app): State<App>,
+    Asked(params): Asked<RepairParams>,
+) -> Answer<RepairReport> {
+    json(app.conduit.repair(params.node.as_deref()).await)
 }
 
 pub(super) async fn rebuild_index(State(app): State<App>) -> Answer<Rebuilt> {

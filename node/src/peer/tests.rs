@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::identity::to_hex;
 use crate::layout::{Member, What};
-use crate::store::ContentHash;
+use crate::store::{ContentHash, Span};
 
 /// One line a message: its name and its bytes in hexadecimal digits.
 const GOLDEN: &str = include_str!("../../tests/golden/peer.txt");
@@ -134,13 +134,15 @@ fn requests() -> Vec<(&'static str, Request)> {
         ("emptiness", Request::Emptiness(question())),
         ("records", Request::Records(listing())),
         ("status", Request::Status(SlotSet::none())),
-        ("delete", Request::Delete(key())),
+        ("forget", Request::Forget(vec![(key(), version())])),
         ("plan", Request::Plan(plan)),
         ("jobs", Request::Jobs("r".to_owned())),
         ("counts", Request::Counts(vec!["r".to_owned()])),
         ("cancel", Request::Cancel("r".to_owned())),
         ("compose", compose()),
         ("fetch_composed", fetch_composed()),
+        ("compare", compare()),
+        ("repair", Request::Repair(300)),
     ]
 }
 
@@ -149,6 +151,25 @@ fn compose() -> Request {
         number: 300,
         job: "{}".to_owned(),
     })
+}
+
+fn compare() -> Request {
+    Request::Compare(Comparison {
+        layout: beat().known,
+        spans: vec![Span::all()],
+    })
+}
+
+fn differences() -> Vec<(u32, Difference)> {
+    let held = Held {
+        slot: earth::split::placement::Slot::new(300).unwrap(),
+        key: key(),
+        hash: version().hash,
+        revision: 1,
+        bytes: 300,
+    };
+    let within = Difference::Within(vec![Span::all()]);
+    vec![(0, within), (300, Difference::Items(vec![held]))]
 }
 
 fn fetch_composed() -> Request {
@@ -194,7 +215,7 @@ fn responses() -> Vec<(&'static str, Response)> {
         ("empty", Response::Empty("{}".to_owned())),
         ("records", Response::Records(RecordPage::default())),
         ("status", Response::Status(Box::default())),
-        ("deleted", Response::Deleted(true)),
+        ("compared", Response::Compared(differences())),
         (
             "planned",
             Response::Planned(Planned {
@@ -206,6 +227,7 @@ fn responses() -> Vec<(&'static str, Response)> {
         ("counts", Response::Counts(vec![JobCounts::default()])),
         ("cancelled", Response::Cancelled(3)),
         ("composed", Response::Composed(Some("{}".to_owned()))),
+        ("repaired", Response::Repaired(Some("{}".to_owned()))),
     ]
 }
 
@@ -220,6 +242,7 @@ fn join_request() -> JoinRequest {
         http: "http://h:2".to_owned(),
         host: None,
         replicas: Some(3),
+        speaks: Speaks::OURS,
     }
 }
 
@@ -291,7 +314,7 @@ proptest! {
 
     #[test]
     fn a_damaged_message_is_read_or_refused(
-        which in 0..20_usize, at in any::<prop::sample::Index>(), byte in any::<u8>(),
+        which in 0..22_usize, at in any::<prop::sample::Index>(), byte in any::<u8>(),
     ) {
         let mut bytes = encode(&requests()[which].1);
         let at = at.index(bytes.len());

@@ -1,10 +1,12 @@
 //! Sends one object to one node, in chunks.
 //!
-//! *Invariants*: one chunk is under way at a time; each has a deadline; the node's own copy goes to
+//! *Invariants*: one chunk is under way at a time, and is copied only when the budget of its
+//! receiver has room for it (`budget`); each has a deadline; the node's own copy goes to
 //! its store without a message.
 //!
 //! *Not here*: putting the parts together (`answer::transfer`).
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -42,9 +44,12 @@ pub(crate) async fn send(
     if *node == core.me {
         return keep_here(core, shipment).await;
     }
+    let budget = core.sending.of(node);
     let transfer = NEXT_TRANSFER.fetch_add(1, Ordering::Relaxed);
     let mut head = Some(head(shipment));
-    for bytes in chunks(&shipment.object) {
+    for range in chunks(&shipment.object) {
+        let _share = budget.take(range.len()).await;
+        let bytes = slice(&shipment.object, range);
         let part = Part {
             transfer,
             head: head.take(),
@@ -84,13 +89,13 @@ fn head(shipment: &Shipment) -> Head {
 }
 
 /// Cuts the files' bytes, one after the other, into chunks; at least one.
-fn chunks(object: &Object) -> impl Iterator<Item = Vec<u8>> {
+fn chunks(object: &Object) -> impl Iterator<Item = Range<usize>> {
     let total: usize = object.files.iter().map(|f| f.bytes.len()).sum();
     let starts = (0..total.max(1)).step_by(CHUNK_BYTES_MAX);
-    starts.map(move |start| slice(object, start, (start + CHUNK_BYTES_MAX).min(total)))
+    starts.map(move |start| start..(start + CHUNK_BYTES_MAX).min(total))
 }
 
-fn slice(object: &Object, start: usize, end: usize) -> Vec<u8> {
+fn slice(object: &Object, Range { start, end }: Range<usize>) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(end - start);
     let mut at = 0;
     for file in &object.files {

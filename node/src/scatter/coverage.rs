@@ -10,6 +10,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use earth::split::placement::Slot;
 use wire::cluster::NodeState;
@@ -18,6 +19,10 @@ use crate::cluster::core::View;
 use crate::identity::NodeId;
 use crate::layout::Layout;
 use crate::slots::SlotSet;
+
+/// How long a page may take before another owner is asked, too: far above what a page takes, and
+/// such that a stopped node costs a query less than a second.
+const HEDGE_AFTER: Duration = Duration::from_millis(500);
 
 /// What is asked of whom.
 pub(crate) type Assignment = BTreeMap<NodeId, SlotSet>;
@@ -29,6 +34,8 @@ pub(crate) struct Holders {
     pub layout: Arc<Layout>,
     pub states: BTreeMap<NodeId, NodeState>,
     pub unconfirmed: BTreeMap<NodeId, SlotSet>,
+    /// How long others take to answer the least of questions.
+    pub distances: BTreeMap<NodeId, Duration>,
 }
 
 impl Holders {
@@ -45,6 +52,7 @@ impl Holders {
             me,
             layout: Arc::clone(view.ring.read()),
             unconfirmed: view.unconfirmed(),
+            distances: view.distances.clone(),
         }
     }
 }
@@ -56,6 +64,8 @@ pub(crate) struct Coverage {
     slots: SlotSet,
     /// The layout's members in its order, then others that must be asked besides owners.
     holders: Vec<Holder>,
+    /// Nobody is replaced for being slow.
+    patient: bool,
     /// Places, in `holders`, of those that must be asked for some slots besides owners.
     extras: Vec<usize>,
 }
@@ -70,8 +80,12 @@ struct Holder {
     /// Slots for which it must be asked whoever owns them.
     extra: SlotSet,
     asked: SlotSet,
+    /// It took longer than a question should; others are asked first.
+    slow: bool,
     /// Number of slots asked.
     load: u64,
+    /// How long it takes to answer the least of questions.
+    distance: Duration,
     failed: bool,
 }
 
@@ -84,9 +98,11 @@ impl Holder {
         !self.failed && self.asked.contains(slot)
     }
 
-    /// Orders owners: this node itself, then who is up, then who is asked for least.
-    fn cost(&self) -> (bool, bool, u64) {
-        (!self.me, self.state != NodeState::Up, self.load)
+    /// Orders owners: who is not slow, this node itself, then who is up, then who is asked for least, then who
+    /// answers soonest.
+    fn cost(&self) -> (bool, bool, bool, u64, Duration) {
+        let away = self.state != NodeState::Up;
+        (self.slow, !self.me, away, self.load, self.distance)
     }
 }
 
@@ -105,7 +121,9 @@ impl Coverage {
                 .cloned()
                 .unwrap_or_else(SlotSet::none),
             asked: SlotSet::none(),
+            slow: false,
             load: 0,
+            distance: known.distances.get(node).copied().unwrap_or_default(),
             failed: false,
             node: node.clone(),
         };
@@ -113,6 +131,7 @@ impl Coverage {
         let extras = (0..holders.len()).filter(|i| !holders[*i].extra.is_empty());
         Self {
             extras: extras.collect(),
+            patient: false,
             holders,
             slots,
             layout,
@@ -159,6 +178,47 @@ impl Coverage {
         if let Some(holder) = self.holders.iter_mut().find(|h| h.node == *node) {
             holder.failed = true;
         }
+    }
+
+    /// Notes that a node takes long; `assign` then says who can instead, or asks it again if nobody
+    /// else can.
+    pub(crate) fn slow(&mut self, node: &NodeId) {
+        if let Some(holder) = self.holders.iter_mut().find(|h| h.node == *node) {
+            holder.slow = true;
+            holder.asked = SlotSet::none();
+        }
+    }
+
+    /// Returns how long a node may take before others are asked in its place; none if it must be
+    /// waited for.
+    pub(crate) fn patience(&self, node: &NodeId) -> Option<Duration> {
+        let holder = self.holders.iter().find(|h| h.node == *node)?;
+        let awaited = self.patient || holder.me || holder.slow || !holder.extra.is_empty();
+        (!awaited).then_some(HEDGE_AFTER)
+    }
+
+    /// Has every node be waited for: what is asked takes long by itself.
+    pub(crate) fn patient(mut self) -> Self {
+        self.patient = true;
+        self
+    }
+
+    /// Lets a node be asked again for all that it was asked.
+    pub(crate) fn ask_again(&mut self, node: &NodeId) {
+        if let Some(holder) = self.holders.iter_mut().find(|h| h.node == *node) {
+            holder.asked = SlotSet::none();
+        }
+    }
+
+    /// Returns the other nodes that may know better what became of objects in these slots.
+    pub(crate) fn rivals(&self, node: &NodeId, slots: &SlotSet) -> Vec<NodeId> {
+        let extras = self.extras.iter().map(|i| &self.holders[*i]);
+        let meets = |holder: &&Holder| {
+            let mut both = holder.extra.clone();
+            both.intersect(slots);
+            holder.node != *node && holder.can_answer() && !both.is_empty()
+        };
+        extras.filter(meets).map(|h| h.node.clone()).collect()
     }
 
     /// Returns the slots that are not answered for.
@@ -249,6 +309,7 @@ mod tests {
             layout: Arc::new(changes.layout()),
             states: (0..nodes).map(|i| (node(i), NodeState::Up)).collect(),
             unconfirmed: BTreeMap::new(),
+            distances: BTreeMap::new(),
         }
     }
 
@@ -293,6 +354,25 @@ mod tests {
         assert_eq!((shares.len(), total), (4, 16_384));
         assert!(shares.values().all(|s| s.len() > 1_000), "{shares:?}");
         assert!(coverage.assign().is_empty());
+    }
+
+    #[test]
+    fn another_owner_is_asked_for_a_slow_one_and_the_slow_one_again_if_nobody_else_is_left() {
+        let (slot, slots) = one_slot();
+        let holders = holders(3, 2);
+        let owners: Vec<NodeId> = holders.layout.owners(slot).cloned().collect();
+        let mut coverage = Coverage::new(holders, slots);
+        let first = coverage.assign().into_keys().next().unwrap();
+        coverage.slow(&first);
+        let second = coverage.assign().into_keys().next().unwrap();
+        assert!(first != second && owners.contains(&first) && owners.contains(&second));
+        coverage.fail(&second);
+        assert_eq!(
+            coverage.assign().into_keys().collect::<Vec<_>>(),
+            std::slice::from_ref(&first)
+        );
+        assert_eq!(coverage.patience(&first), None);
+        assert!(coverage.missing().is_empty());
     }
 
     #[test]

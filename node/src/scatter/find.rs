@@ -30,18 +30,22 @@ type Found = (NodeId, Record);
 
 /// Returns the record of an object; `None` if no node has it, an error if that is not known.
 pub(crate) async fn record(core: &Arc<Core>, key: &ObjectKey) -> Result<Option<Record>, Fault> {
+    let known = known(core, key).await?;
+    Ok(known.filter(|record| !record.is_tombstone()))
+}
+
+/// Returns what is known of an object, its tombstone too.
+pub(crate) async fn known(core: &Arc<Core>, key: &ObjectKey) -> Result<Option<Record>, Fault> {
     let mut coverage = cover(core, slots_of(core, key).await);
     let found = holders(core, key, &mut coverage, Purpose::Query).await?;
     Ok(found.into_iter().next().map(|(_, record)| record))
 }
 
-/// Returns one file of an object.
+/// Returns one file of an object, from this node or else from whichever is near and has it.
 pub(crate) async fn fetch(core: &Arc<Core>, key: &ObjectKey, name: &str) -> Result<Bytes, Fault> {
-    let (own, file) = (key.clone(), name.to_owned());
-    match core.blocking(move |store| store.file(&own, &file)).await {
-        Ok(bytes) => return Ok(bytes),
-        Err(fault) if fault.kind == FaultKind::Nothing => {}
-        Err(fault) => tracing::warn!(%fault, object = %key, "the own replica cannot be read"),
+    let own = fetch_own(core, key, name).await?;
+    if let Some(bytes) = own {
+        return Ok(bytes);
     }
     let purpose = match key.kind {
         Kind::Split => Purpose::Pixels,
@@ -50,22 +54,99 @@ pub(crate) async fn fetch(core: &Arc<Core>, key: &ObjectKey, name: &str) -> Resu
     };
     let nothing = |what: String| Fault::new(FaultKind::Nothing, what);
     let mut last = nothing(format!("there is no {key}"));
-    let mut coverage = cover(core, slots_of(core, key).await).without(&core.me);
+    let mut coverage = cover(core, slots_of(core, key).await);
+    let mut download: Option<Download<'_>> = None;
     loop {
         let found = match holders(core, key, &mut coverage, purpose).await {
             Ok(found) if !found.is_empty() => found,
             Err(fault) if last.kind == FaultKind::Nothing => return Err(fault),
             _ => return Err(last),
         };
-        for (node, record) in found {
-            last = match record.file(name) {
-                Some(entry) => match fetch_from(core, &node, (key, entry), purpose).await {
-                    Ok(bytes) => return Ok(bytes),
-                    Err(fault) => fault,
-                },
-                None => nothing(format!("{key} has no file '{name}'")),
-            };
+        if found[0].1.is_tombstone() {
+            return Err(nothing(format!("there is no {key}")));
         }
+        for (node, record) in found {
+            let Some(entry) = record.file(name) else {
+                last = nothing(format!("{key} has no file '{name}'"));
+                continue;
+            };
+            let same = download.take().filter(|d| d.entry == *entry);
+            let mut going = same.unwrap_or_else(|| Download::new(key, entry.clone(), purpose));
+            last = match going.take_from(core, &node).await {
+                Ok(()) => return Ok(going.bytes.into()),
+                Err(fault) => fault,
+            };
+            download = Some(going);
+        }
+    }
+}
+
+/// Returns a file from this node's own store, if it has it and nobody may know better.
+async fn fetch_own(core: &Arc<Core>, key: &ObjectKey, name: &str) -> Result<Option<Bytes>, Fault> {
+    let own = key.clone();
+    let record = core.blocking(move |store| store.record(&own)).await?;
+    let slot = record.as_ref().map(Record::slot);
+    let doubted = |slot| {
+        core.look(|view| {
+            let unconfirmed = view.unconfirmed();
+            let mut others = unconfirmed.iter().filter(|(node, _)| **node != core.me);
+            others.any(|(_, slots)| slots.contains(slot))
+        })
+    };
+    if slot.is_some_and(doubted) {
+        return Ok(None);
+    }
+    let (own, file) = (key.clone(), name.to_owned());
+    match core.blocking(move |store| store.file(&own, &file)).await {
+        Ok(bytes) => return Ok(Some(bytes)),
+        Err(fault) if fault.kind == FaultKind::Nothing => {}
+        Err(fault) => {
+            tracing::warn!(%fault, object = %key, "the own replica cannot be read");
+            core.upkeep.suspect(key.clone());
+        }
+    }
+    Ok(None)
+}
+
+/// A file on its way: what has arrived is kept when its sender dies, and another goes on.
+struct Download<'a> {
+    key: &'a ObjectKey,
+    entry: FileEntry,
+    purpose: Purpose,
+    bytes: Vec<u8>,
+}
+
+impl<'a> Download<'a> {
+    fn new(key: &'a ObjectKey, entry: FileEntry, purpose: Purpose) -> Self {
+        Self {
+            key,
+            entry,
+            purpose,
+            bytes: Vec::new(),
+        }
+    }
+
+    /// Reads from a node what is missing yet, and checks the whole.
+    async fn take_from(&mut self, core: &Arc<Core>, node: &NodeId) -> Result<(), Fault> {
+        while (self.bytes.len() as u64) < self.entry.bytes {
+            let piece = Piece {
+                key: self.key.clone(),
+                file: self.entry.name.clone(),
+                offset: self.bytes.len() as u64,
+                length: u32::try_from(CHUNK_BYTES_MAX).unwrap_or(u32::MAX),
+                purpose: self.purpose,
+            };
+            match core.ask(node, Request::Fetch(piece), PAGE_LIMIT).await? {
+                Response::Bytes(part) if !part.is_empty() => self.bytes.extend(part),
+                _ => return Err(AskError::senseless(node).into()),
+            }
+        }
+        if blake3::hash(&self.bytes).to_hex().as_str() == self.entry.blake3 {
+            return Ok(());
+        }
+        self.bytes.clear();
+        let what = format!("node {node} sent other bytes of {} than were put", self.key);
+        Err(Fault::new(FaultKind::Data, what).try_("glebe cluster verify"))
     }
 }
 
@@ -76,25 +157,9 @@ pub(crate) async fn fetch_from(
     (key, entry): (&ObjectKey, &FileEntry),
     purpose: Purpose,
 ) -> Result<Bytes, Fault> {
-    let mut bytes: Vec<u8> = Vec::new();
-    while (bytes.len() as u64) < entry.bytes {
-        let piece = Piece {
-            key: key.clone(),
-            file: entry.name.clone(),
-            offset: bytes.len() as u64,
-            length: u32::try_from(CHUNK_BYTES_MAX).unwrap_or(u32::MAX),
-            purpose,
-        };
-        match core.ask(node, Request::Fetch(piece), PAGE_LIMIT).await? {
-            Response::Bytes(part) if !part.is_empty() => bytes.extend(part),
-            _ => return Err(AskError::senseless(node).into()),
-        }
-    }
-    if blake3::hash(&bytes).to_hex().as_str() != entry.blake3 {
-        let what = format!("node {node} sent other bytes of {key} than were put");
-        return Err(Fault::new(FaultKind::Data, what).try_("glebe cluster verify"));
-    }
-    Ok(bytes.into())
+    let mut download = Download::new(key, entry.clone(), purpose);
+    download.take_from(core, node).await?;
+    Ok(download.bytes.into())
 }
 
 /// Asks for an object those that were not asked before; returns who holds it, newest first.
@@ -116,7 +181,9 @@ async fn holders(
     for (node, _) in &found {
         coverage.fail(node);
     }
-    found.sort_by_key(|(node, r)| (std::cmp::Reverse(r.revision), r.hash, *node != core.me));
+    let far = core.look(|view| view.distances.clone());
+    let far = |node: &NodeId| (*node != core.me, far.get(node).copied().unwrap_or_default());
+    found.sort_by_key(|(node, r)| (std::cmp::Reverse(r.revision), r.hash, far(node)));
     Ok(found)
 }
 

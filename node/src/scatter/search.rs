@@ -24,11 +24,12 @@ use wire::fault::{Fault, FaultKind};
 use wire::search::{Asked, EmptyReason, SearchEnd, SearchLine};
 
 use super::coverage::Coverage;
-use super::{PAGE_LIMIT, cover, gather};
+use super::{PAGE_LIMIT, cover, fresh, gather};
 use crate::cluster::core::{AskError, Core};
 use crate::identity::NodeId;
 use crate::peer::{Hits, Question, Request, Response, Search};
 use crate::slots::SlotSet;
+use crate::swarm::LinkError;
 
 /// Hits in a page: a megabyte of splits with thirteen bands.
 const PAGE_ROWS: u64 = 256;
@@ -159,10 +160,12 @@ impl Searching {
             after,
             rows_max: u32::try_from(self.limit.min(PAGE_ROWS)).unwrap_or(u32::MAX),
         });
+        let rivals = self.coverage.rivals(node, slots);
+        let limit = self.coverage.patience(node).unwrap_or(PAGE_LIMIT);
         let (core, node) = (Arc::clone(&self.core), node.clone());
         self.answers.push(Box::pin(async move {
-            let answer = match core.ask(&node, request, PAGE_LIMIT).await {
-                Ok(Response::Hits(hits)) => Ok(hits),
+            let answer = match core.ask(&node, request, limit).await {
+                Ok(Response::Hits(hits)) => fresh::only(&core, (&node, hits), &rivals).await,
                 Ok(_) => Err(AskError::senseless(&node)),
                 Err(error) => Err(error),
             };
@@ -191,9 +194,23 @@ impl Searching {
             }
             Err(error) => {
                 tracing::warn!(%error, "a node did not answer a query");
+                let failed = error.node().clone();
+                let is_slow = matches!(
+                    error,
+                    AskError::Link {
+                        error: LinkError::Timeout,
+                        ..
+                    }
+                );
                 asked.error = Some(Fault::from(error).what);
                 self.merge.end(source);
-                self.coverage.fail(&node);
+                if is_slow && failed == node && self.coverage.patience(&node).is_some() {
+                    self.coverage.slow(&node);
+                } else {
+                    // One that may know better did not say: the page is asked for again elsewhere.
+                    self.coverage.fail(&failed);
+                    self.coverage.ask_again(&node);
+                }
                 self.ask_more();
             }
         }

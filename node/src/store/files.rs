@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! DIR/objects/KIND/SLOT/ID/FILE…    SLOT four hex digits, ID with '/' as '+'
+//! DIR/ballast                       laid by for a start on a full disk, once space gets scarce
+//! DIR/quarantine/N-KIND-ID/FILE…    what a healed object's folder held before
 //! DIR/tmp/N  DIR/tmp/N.intent       staged, or on the way out; settled and emptied at start
 //! ```
 //! *Invariants*: a folder below `objects` is whole: files and folder are fsynced before the rename
@@ -10,18 +12,18 @@
 //!
 //! *Not here*: what the folders mean (`records`), who may write at the same time (`store`).
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use earth::split::placement::{PlacementKey, Slot};
-use rustix::fs::{CWD, RenameFlags};
+use earth::split::placement::Slot;
 use serde::{Deserialize, Serialize};
 use wire::bundle::Kind;
-use wire::hit::FileEntry;
 
+use super::disk::Disk;
 use super::error::StoreError;
+use super::note;
 use super::object::{ContentHash, OBJECT_FILE, Object, ObjectKey};
 use super::record::Record;
 
@@ -34,33 +36,25 @@ pub(super) const KINDS: [Kind; 5] = [
     Kind::Collection,
 ];
 
-/// Version of `object.json`.
-const OBJECT_VERSION: u32 = 1;
+/// Bytes laid by: what a start writes, the index's journal, `cluster.json` and the book of jobs,
+/// with room to spare.
+const BALLAST_BYTES: usize = 8 << 20;
+/// Damaged folders kept aside: enough to see what a disk does, too few to fill it.
+const QUARANTINE_MAX: usize = 64;
 
 /// The folders of one store.
 #[derive(Debug)]
 pub(super) struct Files {
+    pub disk: Arc<dyn Disk>,
     objects: PathBuf,
     tmp: PathBuf,
+    quarantine: PathBuf,
+    ballast: PathBuf,
     /// Bytes of the disk that puts leave free, so that the index can always be written.
     reserve_bytes: u64,
     next: AtomicU64,
-}
-
-/// `object.json`: what an object's own files do not say.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct ObjectNote {
-    /// Version of this structure.
-    pub format: u32,
-    /// Kind and id.
-    #[serde(flatten)]
-    pub key: ObjectKey,
-    /// What is hashed to place it.
-    pub placement_key: PlacementKey,
-    /// See `Record::revision`.
-    pub revision: u32,
-    /// Its files, sorted by name.
-    pub files: Vec<FileEntry>,
+    /// Held while the folder of a slot is made.
+    making: Mutex<()>,
 }
 
 /// What a rename is about to do, written beside it.
@@ -78,31 +72,46 @@ pub(super) struct Intent {
 /// A whole, fsynced folder that is not visible yet; dropped, it is removed.
 #[derive(Debug)]
 pub(super) struct Staged {
+    disk: Arc<dyn Disk>,
     folder: PathBuf,
     intent: PathBuf,
 }
 
 impl Files {
     /// Opens the folders below `dir`, making those that are missing.
-    pub(super) fn open(dir: &Path, reserve_bytes: u64) -> Result<Self, StoreError> {
+    pub(super) fn open(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        reserve_bytes: u64,
+    ) -> Result<Self, StoreError> {
         let files = Self {
+            disk,
             objects: dir.join("objects"),
             tmp: dir.join("tmp"),
+            quarantine: dir.join("quarantine"),
+            ballast: dir.join("ballast"),
             reserve_bytes,
             next: AtomicU64::new(0),
+            making: Mutex::new(()),
         };
         let make = StoreError::io("make the store's folders");
         files.make_folders(dir).map_err(make)?;
+        files.keep_ballast(files.disk.free(&files.tmp).unwrap_or(u64::MAX));
         Ok(files)
     }
 
     fn make_folders(&self, dir: &Path) -> io::Result<()> {
-        fs::create_dir_all(&self.tmp)?;
+        self.disk.make_folder(&self.tmp)?;
         for kind in KINDS {
-            fs::create_dir_all(self.objects.join(kind.word()))?;
+            self.disk.make_folder(&self.objects.join(kind.word()))?;
         }
-        sync_folder(&self.objects)?;
-        sync_folder(dir)
+        self.disk.sync_folder(&self.objects)?;
+        self.disk.sync_folder(dir)?;
+        // The store's own folder may be new, too.
+        match dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            Some(parent) => self.disk.sync_folder(parent),
+            None => self.disk.sync_folder(Path::new(".")),
+        }
     }
 
     /// Returns the folder of an object.
@@ -115,11 +124,30 @@ impl Files {
         self.objects.join(kind.word()).join(slot)
     }
 
+    /// Lays by, where space gets scarce, what a start needs; gives it up where it is needed now.
+    fn keep_ballast(&self, free: u64) {
+        if self.reserve_bytes == 0 {
+            return;
+        }
+        let kept = if free < BALLAST_BYTES as u64 {
+            self.disk.remove(&self.ballast)
+        } else if free < self.reserve_bytes.saturating_mul(4) && !self.disk.is_there(&self.ballast)
+        {
+            self.disk
+                .write_synced(&self.ballast, &vec![0; BALLAST_BYTES])
+        } else {
+            Ok(())
+        };
+        if let Err(error) = kept {
+            tracing::warn!(%error, "nothing could be laid by for a start on a full disk");
+        }
+    }
+
     /// Refuses what would leave less than the reserve.
     pub(super) fn check_space(&self, needed: u64) -> Result<(), StoreError> {
-        let stat = rustix::fs::statvfs(&self.tmp)
-            .map_err(|e| StoreError::io("ask for free space")(e.into()))?;
-        let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+        let free = self.disk.free(&self.tmp);
+        let free = free.map_err(StoreError::io("ask for free space"))?;
+        self.keep_ballast(free);
         if free < needed.saturating_add(self.reserve_bytes) {
             return Err(StoreError::NoSpace { needed });
         }
@@ -130,14 +158,16 @@ impl Files {
     pub(super) fn stage(&self, object: &Object, record: &Record) -> Result<Staged, StoreError> {
         let staged = self.new_stage();
         let write = || -> io::Result<()> {
-            fs::create_dir(&staged.folder)?;
+            self.disk.make_folder(&staged.folder)?;
             for file in &object.files {
-                write_synced(&staged.folder.join(&file.name), &file.bytes)?;
+                let path = staged.folder.join(&file.name);
+                self.disk.write_synced(&path, &file.bytes)?;
             }
-            if let Some(note) = note(record)? {
-                write_synced(&staged.folder.join(OBJECT_FILE), &note)?;
+            if let Some(note) = note::of(record)? {
+                let path = staged.folder.join(OBJECT_FILE);
+                self.disk.write_synced(&path, &note)?;
             }
-            sync_folder(&staged.folder)
+            self.disk.sync_folder(&staged.folder)
         };
         match write().map_err(StoreError::io("write an object")) {
             Err(StoreError::NoSpace { .. }) => Err(StoreError::NoSpace {
@@ -153,25 +183,36 @@ impl Files {
     pub(super) fn place(&self, staged: Staged, record: &Record) -> Result<Staged, StoreError> {
         let slot = record.slot();
         let place = || -> io::Result<()> {
-            staged.write_intent(&record.key, slot, Some(record.hash))?;
-            let parent = self.slot_folder(record.key.kind, slot);
-            if !parent.exists() {
-                fs::create_dir_all(&parent)?;
-                sync_folder(&self.objects.join(record.key.kind.word()))?;
-            }
+            let intent = Staged::intent_of(&record.key, slot, Some(record.hash))?;
+            let parent = self.make_slot_folder(record.key.kind, slot)?;
             let target = self.folder(&record.key, slot);
             // Nobody else renames here, so what does not exist now will not in between; exchanging
             // is asked for only where it must be, for not every file system can.
-            if target.exists() {
-                let exchange = RenameFlags::EXCHANGE;
-                rustix::fs::renameat_with(CWD, &staged.folder, CWD, &target, exchange)?;
+            if self.disk.is_there(&target) {
+                // Where this brings back what was acknowledged before, it must survive a power cut.
+                self.disk.write_synced(&staged.intent, &intent)?;
+                self.disk.sync_folder(&self.tmp)?;
+                self.disk.exchange(&staged.folder, &target)?;
             } else {
-                fs::rename(&staged.folder, &target)?;
+                // What it would undo is whole, only not acknowledged.
+                self.disk.write(&staged.intent, &intent)?;
+                self.disk.rename(&staged.folder, &target)?;
             }
-            sync_folder(&parent)
+            self.disk.sync_folder(&parent)
         };
         place().map_err(StoreError::io("make an object visible"))?;
         Ok(staged)
+    }
+
+    /// Makes a slot's folder; when it returns, that is there after a power cut, whoever made it.
+    fn make_slot_folder(&self, kind: Kind, slot: Slot) -> io::Result<PathBuf> {
+        let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        let folder = self.slot_folder(kind, slot);
+        if !self.disk.is_there(&folder) {
+            self.disk.make_folder(&folder)?;
+            self.disk.sync_folder(&self.objects.join(kind.word()))?;
+        }
+        Ok(folder)
     }
 
     /// Writes down that an object is about to be removed; `Files::take_away` then removes it.
@@ -181,8 +222,8 @@ impl Files {
         slot: Slot,
     ) -> Result<Staged, StoreError> {
         let staged = self.new_stage();
-        staged
-            .write_intent(key, slot, None)
+        Staged::intent_of(key, slot, None)
+            .and_then(|intent| self.disk.write(&staged.intent, &intent))
             .map_err(StoreError::io("announce a removal"))?;
         Ok(staged)
     }
@@ -195,17 +236,47 @@ impl Files {
         slot: Slot,
     ) -> Result<(), StoreError> {
         let folder = self.folder(key, slot);
-        if !folder.exists() {
+        if !self.disk.is_there(&folder) {
             return Ok(());
         }
-        fs::rename(&folder, &staged.folder)
-            .and_then(|()| sync_folder(&self.slot_folder(key.kind, slot)))
+        let parent = self.slot_folder(key.kind, slot);
+        self.disk
+            .rename(&folder, &staged.folder)
+            .and_then(|()| self.disk.sync_folder(&parent))
             .map_err(StoreError::io("remove an object"))
+    }
+
+    /// Keeps what a healed object's folder held aside, for whoever wants to know what happened to
+    /// it; the oldest go.
+    pub(super) fn quarantine(&self, replaced: &Staged, key: &ObjectKey) {
+        let keep = || -> io::Result<()> {
+            self.disk.make_folder(&self.quarantine)?;
+            let mut kept = self.folders(&self.quarantine)?;
+            let number = |folder: &PathBuf| {
+                let name = folder.file_name().and_then(|n| n.to_str());
+                name.and_then(|n| n.split_once('-')?.0.parse::<u64>().ok())
+            };
+            kept.sort_by_key(number);
+            let next = kept.last().and_then(number).map_or(0, |n| n + 1);
+            let surplus = (kept.len() + 1).saturating_sub(QUARANTINE_MAX);
+            for oldest in kept.iter().take(surplus) {
+                self.disk.remove(oldest)?;
+            }
+            let name = format!("{next}-{}-{}", key.kind.word(), folder_name(&key.id));
+            let aside = self.quarantine.join(name);
+            self.disk.rename(&replaced.folder, &aside)
+        };
+        if self.disk.is_there(&replaced.folder)
+            && let Err(error) = keep()
+        {
+            tracing::warn!(%key, %error, "a damaged replica could not be kept aside");
+        }
     }
 
     fn new_stage(&self) -> Staged {
         let n = self.next.fetch_add(1, Ordering::Relaxed);
         Staged {
+            disk: Arc::clone(&self.disk),
             folder: self.tmp.join(n.to_string()),
             intent: self.tmp.join(format!("{n}.intent")),
         }
@@ -215,13 +286,13 @@ impl Files {
     pub(super) fn intents(&self) -> Result<Vec<(Intent, PathBuf)>, StoreError> {
         let read = || -> io::Result<Vec<(Intent, PathBuf)>> {
             let mut intents = Vec::new();
-            for entry in fs::read_dir(&self.tmp)? {
-                let path = entry?.path();
+            for entry in self.disk.entries(&self.tmp)? {
+                let path = self.tmp.join(entry.name);
                 if path.extension().is_none_or(|e| e != "intent") {
                     continue;
                 }
                 // One that was cut off was cut off before its rename: nothing to undo.
-                if let Ok(intent) = serde_json::from_slice(&fs::read(&path)?) {
+                if let Ok(intent) = serde_json::from_slice(&self.disk.read(&path)?) {
                     intents.push((intent, path.with_extension("")));
                 }
             }
@@ -234,8 +305,9 @@ impl Files {
     pub(super) fn undo(&self, intent: &Intent, staged: &Path) -> Result<(), StoreError> {
         self.discard(intent)?;
         let parent = self.slot_folder(intent.key.kind, intent.slot);
-        fs::rename(staged, self.folder(&intent.key, intent.slot))
-            .and_then(|()| sync_folder(&parent))
+        self.disk
+            .rename(staged, &self.folder(&intent.key, intent.slot))
+            .and_then(|()| self.disk.sync_folder(&parent))
             .map_err(StoreError::io("undo what was interrupted"))
     }
 
@@ -243,9 +315,9 @@ impl Files {
     pub(super) fn discard(&self, intent: &Intent) -> Result<(), StoreError> {
         let parent = self.slot_folder(intent.key.kind, intent.slot);
         let discard = || -> io::Result<()> {
-            remove(&self.folder(&intent.key, intent.slot))?;
-            if parent.exists() {
-                sync_folder(&parent)
+            self.disk.remove(&self.folder(&intent.key, intent.slot))?;
+            if self.disk.is_there(&parent) {
+                self.disk.sync_folder(&parent)
             } else {
                 Ok(())
             }
@@ -256,8 +328,8 @@ impl Files {
     /// Removes everything below `tmp`.
     pub(super) fn clear_tmp(&self) -> Result<(), StoreError> {
         let clear = || -> io::Result<()> {
-            for entry in fs::read_dir(&self.tmp)? {
-                remove(&entry?.path())?;
+            for entry in self.disk.entries(&self.tmp)? {
+                self.disk.remove(&self.tmp.join(entry.name))?;
             }
             Ok(())
         };
@@ -269,11 +341,11 @@ impl Files {
         let walk = || -> io::Result<Vec<(ObjectKey, Slot, PathBuf)>> {
             let mut found = Vec::new();
             for kind in KINDS {
-                for slot_folder in folders(&self.objects.join(kind.word()))? {
+                for slot_folder in self.folders(&self.objects.join(kind.word()))? {
                     let Some(slot) = slot_of(&slot_folder) else {
                         continue;
                     };
-                    for folder in folders(&slot_folder)? {
+                    for folder in self.folders(&slot_folder)? {
                         if let Some(id) = id_of(&folder) {
                             found.push((ObjectKey { kind, id }, slot, folder));
                         }
@@ -284,26 +356,25 @@ impl Files {
         };
         walk().map_err(StoreError::io("list the objects"))
     }
+
+    fn folders(&self, parent: &Path) -> io::Result<Vec<PathBuf>> {
+        let entries = self.disk.entries(parent)?.into_iter();
+        let folders = entries.filter(|entry| entry.is_folder);
+        Ok(folders.map(|entry| parent.join(entry.name)).collect())
+    }
 }
 
 impl Staged {
-    /// The intent need not survive a power cut: what it would undo is whole, only not acknowledged.
-    fn write_intent(
-        &self,
-        key: &ObjectKey,
-        slot: Slot,
-        hash: Option<ContentHash>,
-    ) -> io::Result<()> {
+    fn intent_of(key: &ObjectKey, slot: Slot, hash: Option<ContentHash>) -> io::Result<Vec<u8>> {
         let key = key.clone();
-        let bytes = serde_json::to_vec(&Intent { key, slot, hash })?;
-        fs::write(&self.intent, bytes)
+        Ok(serde_json::to_vec(&Intent { key, slot, hash })?)
     }
 }
 
 impl Drop for Staged {
     fn drop(&mut self) {
         for path in [&self.folder, &self.intent] {
-            if let Err(error) = remove(path) {
+            if let Err(error) = self.disk.remove(path) {
                 tracing::warn!(%error, "an unfinished write stays until the next start");
             }
         }
@@ -324,90 +395,15 @@ fn slot_of(folder: &Path) -> Option<Slot> {
     u16::from_str_radix(name, 16).ok().and_then(Slot::new)
 }
 
-fn folders(parent: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(parent)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            found.push(entry.path());
-        }
-    }
-    found.sort();
-    Ok(found)
-}
-
-/// A first revision of a split says everything in its own GeoTIFFs.
-fn note(record: &Record) -> io::Result<Option<Vec<u8>>> {
-    if record.key.kind == Kind::Split && record.revision == 1 {
-        return Ok(None);
-    }
-    let note = ObjectNote {
-        format: OBJECT_VERSION,
-        key: record.key.clone(),
-        placement_key: record.placement_key.clone(),
-        revision: record.revision,
-        files: record.files.clone(),
-    };
-    Ok(Some(serde_json::to_vec(&note)?))
-}
-
-fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create_new(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
-}
-
-fn sync_folder(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::symlink_metadata(path) {
-        Ok(found) if found.is_dir() => fs::remove_dir_all(path),
-        Ok(_) => fs::remove_file(path),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
-    use super::super::object::ObjectFile;
+    use super::super::disk::OsDisk;
     use super::*;
-
-    fn run() -> Object {
-        let text = r#"{"name":"r","recipe":"ndvi-cnn","query":{},"seed":1}"#;
-        Object {
-            key: ObjectKey::new(Kind::Run, "r"),
-            placement_key: PlacementKey::named("run", "r"),
-            files: vec![ObjectFile {
-                name: "run.json".to_owned(),
-                bytes: Bytes::from(text),
-            }],
-        }
-    }
-
-    #[test]
-    fn object_json_stays_what_it_is() {
-        let record = Record::describe(&run(), 2).unwrap();
-        let note = String::from_utf8(note(&record).unwrap().unwrap()).unwrap();
-        assert_eq!(
-            note,
-            concat!(
-                r#"{"format":1,"kind":"run","id":"r","placement_key":"run:r","revision":2,"#,
-                r#""files":[{"name":"run.json","bytes":52,"blake3":""#,
-                "371dbc7a476940b1d19365fd2b4158f79a927005146103849c6d3dd1d917cfe3",
-                r#""}]}"#
-            )
-        );
-    }
 
     #[test]
     fn folders_are_named_by_kind_slot_and_id() {
         let dir = tempfile::tempdir().unwrap();
-        let files = Files::open(dir.path(), 0).unwrap();
+        let files = Files::open(Arc::new(OsDisk), dir.path(), 0).unwrap();
         let key = ObjectKey::new(Kind::Split, "c/s~9xj5k");
         let slot = Slot::new(0x0a7f).unwrap();
         let folder = files.folder(&key, slot);

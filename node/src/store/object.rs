@@ -37,7 +37,7 @@ pub struct ObjectFile {
     pub bytes: Bytes,
 }
 
-/// Something to keep: key, placement and files.
+/// Something to keep: key, placement and files; without files, the tombstone of what was deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Object {
     /// Its name.
@@ -50,7 +50,8 @@ pub struct Object {
 
 /// BLAKE3 over the lines `HASH  NAME\n` of an object's files, sorted by name.
 ///
-/// It is what `b3sum * | b3sum` prints inside the folder.
+/// It is what `b3sum * | b3sum` prints inside the folder. Of no files, a tombstone's, it is zero:
+/// the least there is, so that of equal revisions the deletion stays.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ContentHash([u8; 32]);
 
@@ -123,6 +124,20 @@ impl fmt::Display for ObjectKey {
 }
 
 impl Object {
+    /// Returns what takes the place of a deleted object.
+    pub fn tombstone(key: ObjectKey, placement_key: PlacementKey) -> Self {
+        Self {
+            key,
+            placement_key,
+            files: Vec::new(),
+        }
+    }
+
+    /// Tells whether it says that the object was deleted.
+    pub fn is_tombstone(&self) -> bool {
+        self.files.is_empty()
+    }
+
     /// Returns the slot it is placed in.
     pub fn slot(&self) -> Slot {
         self.placement_key.slot()
@@ -144,7 +159,7 @@ impl Object {
         entries
     }
 
-    /// Checks key, file names and file count.
+    /// Checks key, file names and file count; a tombstone is nothing that a user may put.
     pub fn check(&self) -> Result<(), ObjectError> {
         self.key.check()?;
         let found = self.files.len();
@@ -165,9 +180,15 @@ impl Object {
 }
 
 impl ContentHash {
+    /// The hash of a tombstone.
+    pub const NOTHING: Self = Self([0; 32]);
+
     /// Hashes an object's files, sorted by name.
     pub fn of(entries: &[FileEntry]) -> Self {
         let mut sorted: Vec<&FileEntry> = entries.iter().collect();
+        if sorted.is_empty() {
+            return Self::NOTHING;
+        }
         sorted.sort_by(|a, b| a.name.cmp(&b.name));
         let mut hasher = blake3::Hasher::new();
         for entry in sorted {

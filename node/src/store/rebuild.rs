@@ -5,7 +5,6 @@
 //!
 //! *Not here*: putting the new index in the place of the old one (`store`).
 
-use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -13,8 +12,10 @@ use bytes::Bytes;
 use earth::split::placement::{PlacementKey, Slot};
 use wire::bundle::Kind;
 
+use super::disk::Disk;
 use super::error::StoreError;
-use super::files::{Files, ObjectNote};
+use super::files::Files;
+use super::note::ObjectNote;
 use super::object::{OBJECT_FILE, Object, ObjectFile, ObjectKey};
 use super::record::Record;
 use super::records::Records;
@@ -28,7 +29,7 @@ pub struct Rebuild {
     /// Objects recorded.
     pub objects: u64,
     /// Folders left out because they are not whole, with the reason.
-    pub left_out: Vec<String>,
+    pub left_out: Vec<(ObjectKey, String)>,
 }
 
 /// Fills an empty index.
@@ -36,11 +37,11 @@ pub(super) fn fill(files: &Files, records: &Records) -> Result<Rebuild, StoreErr
     let mut done = Rebuild::default();
     let mut batch = Vec::new();
     for (key, slot, folder) in files.walk()? {
-        match read(&key, slot, &folder) {
+        match read(files.disk.as_ref(), &key, (slot, &folder)) {
             Ok(record) => batch.push(record),
             Err(reason) => {
                 tracing::warn!(%key, reason, "an object is left out of the index");
-                done.left_out.push(format!("{key}: {reason}"));
+                done.left_out.push((key, reason));
             }
         }
         if batch.len() == BATCH {
@@ -54,9 +55,9 @@ pub(super) fn fill(files: &Files, records: &Records) -> Result<Rebuild, StoreErr
 }
 
 /// Describes the object in a folder; an error says why it is not whole.
-fn read(key: &ObjectKey, slot: Slot, folder: &Path) -> Result<Record, String> {
-    let files = read_files(folder).map_err(|e| e.to_string())?;
-    let note = read_note(folder)?;
+fn read(disk: &dyn Disk, key: &ObjectKey, (slot, folder): (Slot, &Path)) -> Result<Record, String> {
+    let files = read_files(disk, folder).map_err(|e| e.to_string())?;
+    let note = read_note(disk, folder)?;
     let revision = note.as_ref().map_or(1, |n| n.revision);
     let placement_key = match &note {
         Some(note) => note.placement_key.clone(),
@@ -78,12 +79,10 @@ fn read(key: &ObjectKey, slot: Slot, folder: &Path) -> Result<Record, String> {
     Ok(record)
 }
 
-fn read_note(folder: &Path) -> Result<Option<ObjectNote>, String> {
+fn read_note(disk: &dyn Disk, folder: &Path) -> Result<Option<ObjectNote>, String> {
     let wrong = |e: &dyn std::fmt::Display| format!("{OBJECT_FILE}: {e}");
-    match fs::read(folder.join(OBJECT_FILE)) {
-        Ok(bytes) => serde_json::from_slice(&bytes)
-            .map_err(|e| wrong(&e))
-            .map(Some),
+    match disk.read(&folder.join(OBJECT_FILE)) {
+        Ok(bytes) => ObjectNote::read(&bytes).map_err(|e| wrong(&e)).map(Some),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(wrong(&error)),
     }
@@ -97,16 +96,14 @@ fn placement_of(key: &ObjectKey, files: &[ObjectFile]) -> Result<PlacementKey, S
     Ok(meta.placement_key)
 }
 
-fn read_files(folder: &Path) -> io::Result<Vec<ObjectFile>> {
+fn read_files(disk: &dyn Disk, folder: &Path) -> io::Result<Vec<ObjectFile>> {
     let mut files = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
+    for entry in disk.entries(folder)? {
+        let name = entry.name;
         if name != OBJECT_FILE {
-            let bytes = Bytes::from(fs::read(entry.path())?);
+            let bytes = Bytes::from(disk.read(&folder.join(&name))?);
             files.push(ObjectFile { name, bytes });
         }
     }
-    files.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(files)
 }

@@ -30,6 +30,16 @@ pub struct Record {
     pub document: String,
 }
 
+/// Which content of an object is held; the greater is the newer, of equal revisions the one with
+/// the lesser hash stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Version {
+    /// 1, and one more with every overwrite and deletion.
+    pub revision: u32,
+    /// Hash of its files.
+    pub hash: ContentHash,
+}
+
 /// What comparing replicas needs to know of an object.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Held {
@@ -45,9 +55,48 @@ pub struct Held {
     pub bytes: u64,
 }
 
+impl Held {
+    /// Tells whether it says that the object was deleted.
+    pub fn is_tombstone(&self) -> bool {
+        self.hash == ContentHash::NOTHING
+    }
+
+    /// Returns what is compared.
+    pub fn version(&self) -> Version {
+        Version {
+            revision: self.revision,
+            hash: self.hash,
+        }
+    }
+}
+
+impl Version {
+    /// Tells whether a holder of this version lacks nothing of the other.
+    pub fn covers(&self, other: &Self) -> bool {
+        (self.revision, other.hash) >= (other.revision, self.hash)
+    }
+
+    /// Tells whether it says that the object was deleted.
+    pub fn is_tombstone(&self) -> bool {
+        self.hash == ContentHash::NOTHING
+    }
+}
+
 impl Record {
-    /// Describes an object by its own files.
+    /// Returns what is compared.
+    pub fn version(&self) -> Version {
+        Version {
+            revision: self.revision,
+            hash: self.hash,
+        }
+    }
+
+    /// Describes an object by its own files; a tombstone has none.
     pub fn describe(object: &Object, revision: u32) -> Result<Self, ObjectError> {
+        if object.is_tombstone() {
+            object.key.check()?;
+            return Ok(Self::tombstone(object, revision));
+        }
         object.check()?;
         let files = object.entries();
         Ok(Self {
@@ -58,6 +107,22 @@ impl Record {
             revision,
             document: document(object)?,
         })
+    }
+
+    fn tombstone(object: &Object, revision: u32) -> Self {
+        Self {
+            key: object.key.clone(),
+            placement_key: object.placement_key.clone(),
+            files: Vec::new(),
+            hash: ContentHash::NOTHING,
+            revision,
+            document: String::new(),
+        }
+    }
+
+    /// Tells whether it says that the object was deleted.
+    pub fn is_tombstone(&self) -> bool {
+        self.hash == ContentHash::NOTHING
     }
 
     /// Returns the slot.

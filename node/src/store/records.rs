@@ -12,10 +12,12 @@
 
 use std::path::Path;
 
+use earth::split::placement::Slot;
 use redb::{Database, ReadTransaction, ReadableTable, ReadableTableMetadata, TableDefinition};
 use redb::{ReadableDatabase, WriteTransaction};
 use wire::bundle::Kind;
 
+use super::disk::Disk;
 use super::error::{StoreError, index};
 use super::keys::{held_body, held_key, kind_byte, read_held, record_key, seal, unseal};
 use super::object::ObjectKey;
@@ -43,11 +45,11 @@ pub(super) struct Records {
 
 impl Records {
     /// Opens the tables, or makes them where there is no file.
-    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
+    pub(super) fn open(disk: &dyn Disk, path: &Path) -> Result<Self, StoreError> {
         let mut builder = Database::builder();
         builder.set_cache_size(CACHE_BYTES);
-        let fresh = !path.exists();
-        let db = builder.create(path).map_err(index)?;
+        let fresh = !disk.is_there(path);
+        let db = disk.database(path, &builder).map_err(index)?;
         let records = Self { db };
         if fresh {
             records.write(|txn| {
@@ -157,6 +159,23 @@ impl Records {
         Ok(found)
     }
 
+    /// Returns what is held of a kind in one slot, by id.
+    pub(super) fn held_in(&self, kind: Kind, slot: Slot) -> Result<Vec<Held>, StoreError> {
+        let txn = self.read()?;
+        let table = txn.open_table(HELD).map_err(index)?;
+        let first = slot_start(kind, slot.number());
+        let last = slot_start(kind, slot.number() + 1);
+        let mut found = Vec::new();
+        let range = table.range(first.as_slice()..last.as_slice());
+        for entry in range.map_err(index)? {
+            let (key, value) = entry.map_err(index)?;
+            let body = unseal("held", key.value(), value.value())?;
+            let held = read_held(kind, key.value(), body);
+            found.push(held.ok_or(StoreError::Damaged { table: "held" })?);
+        }
+        Ok(found)
+    }
+
     /// Returns all records of a kind in some slots, by id.
     pub(super) fn all(&self, kind: Kind, slots: &SlotSet) -> Result<Vec<Record>, StoreError> {
         let txn = self.read()?;
@@ -197,7 +216,7 @@ fn keep(txn: &WriteTransaction, record: &Record) -> Result<(), StoreError> {
     table
         .insert(key.as_slice(), value.as_slice())
         .map_err(index)?;
-    if record.key.kind == Kind::Split {
+    if record.key.kind == Kind::Split && !record.is_tombstone() {
         super::rows::insert(txn, record)?;
     }
     Ok(())
@@ -212,7 +231,7 @@ fn forget(txn: &WriteTransaction, key: &ObjectKey) -> Result<(), StoreError> {
     let mut held = txn.open_table(HELD).map_err(index)?;
     held.remove(held_key(old.slot(), key).as_slice())
         .map_err(index)?;
-    if key.kind == Kind::Split {
+    if key.kind == Kind::Split && !old.is_tombstone() {
         super::rows::remove(txn, &old)?;
     }
     Ok(())
@@ -233,12 +252,30 @@ fn decode(key: &[u8], value: &[u8]) -> Result<Record, StoreError> {
     postcard::from_bytes(body).map_err(|_| damaged())
 }
 
+/// Counts the objects of a kind, without tombstones.
 fn count(
     table: &impl ReadableTable<&'static [u8], &'static [u8]>,
     kind: Kind,
 ) -> Result<u64, StoreError> {
-    let entries = table.range(of_kind(kind)).map_err(index)?;
-    Ok(entries.count() as u64)
+    let mut count = 0;
+    for entry in table.range(of_kind(kind)).map_err(index)? {
+        let (key, value) = entry.map_err(index)?;
+        let held = read_held(
+            kind,
+            key.value(),
+            unseal("held", key.value(), value.value())?,
+        );
+        let held = held.ok_or(StoreError::Damaged { table: "held" })?;
+        count += u64::from(!held.is_tombstone());
+    }
+    Ok(count)
+}
+
+/// Returns where the entries of a slot begin.
+fn slot_start(kind: Kind, slot: u16) -> Vec<u8> {
+    let mut key = vec![kind_byte(kind)];
+    key.extend_from_slice(&slot.to_be_bytes());
+    key
 }
 
 /// Returns the range of keys of a kind.

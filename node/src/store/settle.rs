@@ -5,7 +5,6 @@
 //!
 //! *Not here*: how intents are written (`files`).
 
-use std::fs;
 use std::path::Path;
 
 use super::error::StoreError;
@@ -25,7 +24,7 @@ pub(super) fn settle(files: &Files, records: &Records) -> Result<(), StoreError>
         match record {
             Some(record) if record.slot() == intent.slot => {
                 let expected = Some(record.hash);
-                if hash_of(&folder) != expected && hash_of(&staged) == expected {
+                if hash_of(files, &folder) != expected && hash_of(files, &staged) == expected {
                     files.undo(&intent, &staged)?;
                 }
             }
@@ -38,14 +37,12 @@ pub(super) fn settle(files: &Files, records: &Records) -> Result<(), StoreError>
 }
 
 /// Returns the content hash of a folder, `None` if there is none to read.
-fn hash_of(folder: &Path) -> Option<ContentHash> {
+fn hash_of(files: &Files, folder: &Path) -> Option<ContentHash> {
     let mut entries = Vec::new();
-    for entry in fs::read_dir(folder).ok()? {
-        let entry = entry.ok()?;
-        let name = entry.file_name().to_str()?.to_owned();
-        if name != OBJECT_FILE {
-            let bytes = fs::read(entry.path()).ok()?;
-            entries.push(super::object::entry(&name, &bytes));
+    for entry in files.disk.entries(folder).ok()? {
+        if entry.name != OBJECT_FILE {
+            let bytes = files.disk.read(&folder.join(&entry.name)).ok()?;
+            entries.push(super::object::entry(&entry.name, &bytes));
         }
     }
     Some(ContentHash::of(&entries))

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use earth::split::placement::Slot;
-use wire::fault::Fault;
+use wire::fault::{Fault, FaultKind};
 
 use super::{KINDS, pull};
 use crate::answer::VERSIONS_MAX;
@@ -24,6 +24,9 @@ use crate::store::{Held, StoreError};
 
 /// Longest that an owner may take to compare some thousand objects.
 const COMPARE_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long an owner that refuses an object is left alone: space is not freed within seconds.
+const REFUSED_REST: Duration = Duration::from_secs(10);
 
 /// Slots that can be handed over now, with the owners of each.
 struct Round {
@@ -53,7 +56,11 @@ pub(super) async fn run(core: &Arc<Core>) {
     }
     let mut open = BTreeSet::new();
     for (owner, items) in to {
-        open.extend(offer(core, &owner, &items).await);
+        if core.upkeep.rests(&owner, core.now()) {
+            open.extend(items.iter().map(|item| item.slot));
+        } else {
+            open.extend(offer(core, &owner, &items).await);
+        }
     }
     let done = round.owners.keys().filter(|slot| !open.contains(*slot));
     let done: SlotSet = done.copied().collect();
@@ -96,6 +103,10 @@ async fn offer(core: &Arc<Core>, owner: &NodeId, items: &[&Held]) -> BTreeSet<Sl
                     if let Err(fault) = even_out(core, owner, item, theirs).await {
                         tracing::warn!(%fault, object = %item.key, "could not hand over");
                         open.insert(item.slot);
+                        if fault.kind == FaultKind::Refused {
+                            // Its disk is full, say: the rest would fare no better now.
+                            core.upkeep.rest(owner, core.now() + REFUSED_REST);
+                        }
                     }
                 }
             }
@@ -128,10 +139,7 @@ async fn even_out(
     item: &Held,
     theirs: Option<Version>,
 ) -> Result<(), Fault> {
-    let mine = Version {
-        revision: item.revision,
-        hash: item.hash,
-    };
+    let mine = item.version();
     match theirs {
         Some(theirs) if theirs == mine => Ok(()),
         Some(theirs) if theirs.covers(&mine) => {

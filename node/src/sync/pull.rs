@@ -11,7 +11,7 @@ use futures::{StreamExt, stream};
 use wire::fault::{Fault, FaultKind};
 
 use super::KINDS;
-use crate::answer::{transfer, version};
+use crate::answer::transfer;
 use crate::cluster::core::{AskError, Core};
 use crate::identity::NodeId;
 use crate::meters::Purpose;
@@ -26,7 +26,7 @@ const AT_ONCE: usize = 8;
 /// Pulls everything in these slots, from the owners read from and whoever must be asked besides.
 pub(super) async fn pull(core: &Arc<Core>, slots: &SlotSet) -> Result<(), Fault> {
     for kind in KINDS {
-        let coverage = cover(core, slots.clone()).without(&core.me);
+        let coverage = cover(core, slots.clone()).without(&core.me).patient();
         let gathered = gather(coverage, |node, slots| async move {
             let listing = listing(kind, slots, Purpose::Repair);
             let held = held(core, &node, listing).await?;
@@ -51,7 +51,7 @@ fn newest(answers: Vec<(NodeId, Vec<Held>)>) -> BTreeMap<ObjectKey, (NodeId, Hel
     for (node, items) in answers {
         for item in items {
             let known = newest.get(&item.key);
-            if known.is_none_or(|(_, known)| !of(known).covers(&of(&item))) {
+            if known.is_none_or(|(_, known)| !known.version().covers(&item.version())) {
                 newest.insert(item.key.clone(), (node.clone(), item));
             }
         }
@@ -59,20 +59,13 @@ fn newest(answers: Vec<(NodeId, Vec<Held>)>) -> BTreeMap<ObjectKey, (NodeId, Hel
     newest
 }
 
-fn of(held: &Held) -> Version {
-    Version {
-        revision: held.revision,
-        hash: held.hash,
-    }
-}
-
 async fn pull_items(
     core: &Arc<Core>,
     items: BTreeMap<ObjectKey, (NodeId, Held)>,
 ) -> Result<(), Fault> {
-    let pulls = items
-        .into_iter()
-        .map(|(key, (node, held))| async move { pull_one(core, &node, &key, of(&held)).await });
+    let pulls = items.into_iter().map(|(key, (node, held))| async move {
+        pull_one(core, &node, &key, held.version()).await
+    });
     let mut pulls = stream::iter(pulls).buffer_unordered(AT_ONCE);
     while let Some(pulled) = pulls.next().await {
         pulled?;
@@ -81,14 +74,14 @@ async fn pull_items(
 }
 
 /// Pulls one object, unless what is held here covers it.
-pub(super) async fn pull_one(
+pub(crate) async fn pull_one(
     core: &Arc<Core>,
     node: &NodeId,
     key: &ObjectKey,
     theirs: Version,
 ) -> Result<(), Fault> {
     let name = key.clone();
-    let mine = core.blocking(move |store| version(store, &name)).await?;
+    let mine = core.blocking(move |store| store.version(&name)).await?;
     if mine.is_some_and(|mine| mine.covers(&theirs)) {
         return Ok(());
     }

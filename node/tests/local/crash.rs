@@ -131,7 +131,7 @@ fn check(dir: &Path, last: u64) {
     }
     let listing = store.list(Kind::Model, &SlotSet::all()).unwrap();
     let done = store.rebuild_index().unwrap();
-    assert_eq!(done.left_out, Vec::<String>::new());
+    assert_eq!(done.left_out, []);
     let again = store.list(Kind::Model, &SlotSet::all()).unwrap();
     assert_eq!(again, listing, "no folder is visible that has no record");
 }

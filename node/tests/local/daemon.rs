@@ -21,6 +21,7 @@ fn config(data: &Path) -> Config {
         token_file: None,
         replicas: Some(1),
         host_label: None,
+        upkeep: node::upkeep::Pace::default(),
         workers: 0,
     }
 }

@@ -8,6 +8,7 @@
 
 mod crash;
 mod daemon;
+mod damage;
 mod embedded;
 mod find;
 mod fixture;

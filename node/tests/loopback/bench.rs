@@ -13,6 +13,7 @@ use node::cluster::{Cluster, ClusterConfig, Join, TOKEN_LIFETIME, join_token};
 use node::identity::Identity;
 use node::runs::Runs;
 use node::store::{Object, ObjectFile, ObjectKey, PutMode, Store};
+use node::upkeep::Pace;
 use query::Query;
 use tempfile::TempDir;
 use tokio::time::Instant;
@@ -26,9 +27,17 @@ use crate::fixture::{COLLECTION, Small, split};
 /// Longest that anything in these tests may take: far more than it does.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
 
+/// Upkeep at the pace of a test.
+pub(crate) const UPKEEP: Pace = Pace {
+    every: Duration::from_millis(500),
+    scrub_bytes_per_second: 1 << 30,
+    buried_after: Duration::ZERO,
+};
+
 /// A node with its folder, which outlives it.
 pub(crate) struct Node {
     pub(crate) cluster: Cluster,
+    pub(crate) store: Arc<Store>,
     pub(crate) dir: Arc<TempDir>,
 }
 
@@ -48,6 +57,16 @@ pub(crate) async fn open_at(
     replicas: Option<u8>,
     join: Option<Join>,
 ) -> Result<Node, Fault> {
+    open_paced(dir, listen, (replicas, join), UPKEEP.every).await
+}
+
+/// Opens a node that compares its replicas at that interval.
+async fn open_paced(
+    dir: Arc<TempDir>,
+    listen: SocketAddr,
+    (replicas, join): (Option<u8>, Option<Join>),
+    every: Duration,
+) -> Result<Node, Fault> {
     let store = Arc::new(Store::open(dir.path()).unwrap());
     let id = Identity::open(dir.path()).unwrap().node();
     let runs = Arc::new(Runs::open(dir.path(), id.as_str()).unwrap());
@@ -60,9 +79,15 @@ pub(crate) async fn open_at(
         replicas,
         join,
         pace: Duration::from_millis(50),
+        upkeep: Pace { every, ..UPKEEP },
     };
-    let cluster = Cluster::start((store, runs), config, CancellationToken::new()).await?;
-    Ok(Node { cluster, dir })
+    let cluster =
+        Cluster::start((Arc::clone(&store), runs), config, CancellationToken::new()).await?;
+    Ok(Node {
+        cluster,
+        store,
+        dir,
+    })
 }
 
 pub(crate) fn folder() -> Arc<TempDir> {
@@ -82,10 +107,24 @@ pub(crate) fn ticket(to: &Node) -> Join {
 
 /// Starts a cluster of that many nodes.
 pub(crate) async fn cluster(nodes: usize, replicas: u8) -> Vec<Node> {
-    let mut all = vec![open(folder(), Some(replicas), None).await.unwrap()];
+    paced(nodes, replicas, UPKEEP.every).await
+}
+
+/// Starts a cluster of one node, one replica, in a folder.
+pub(crate) async fn cluster_below(dir: Arc<TempDir>) -> Node {
+    let node = open(dir, Some(1), None).await.unwrap();
+    assert!(node.cluster.settled(SOON).await);
+    node
+}
+
+/// Starts a cluster whose nodes compare their replicas at that interval.
+pub(crate) async fn paced(nodes: usize, replicas: u8, every: Duration) -> Vec<Node> {
+    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    let founder = open_paced(folder(), any, (Some(replicas), None), every).await;
+    let mut all = vec![founder.unwrap()];
     while all.len() < nodes {
-        let join = ticket(&all[0]);
-        all.push(open(folder(), None, Some(join)).await.unwrap());
+        let join = (None, Some(ticket(&all[0])));
+        all.push(open_paced(folder(), any, join, every).await.unwrap());
     }
     for node in &all {
         assert!(node.cluster.settled(SOON).await);

@@ -8,10 +8,13 @@
 )]
 
 mod bench;
+mod delete;
 #[path = "../local/fixture.rs"]
 #[allow(dead_code, reason = "the fixture serves two test binaries")]
 mod fixture;
+mod full;
 mod grow;
 mod lose;
 mod refuse;
+mod repair;
 mod three;

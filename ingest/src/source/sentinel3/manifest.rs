@@ -17,7 +17,7 @@ pub(super) const MANIFEST: &str = "xfdumanifest.xml";
 
 /// Why a manifest cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum ManifestError {
+pub(super) enum ManifestError {
     /// It is no XML that is read.
     #[error(transparent)]
     Xml(#[from] XmlError),
@@ -31,19 +31,19 @@ pub enum ManifestError {
 
 /// What a manifest says.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Manifest {
+pub(super) struct Manifest {
     /// Type of the product without its trailing underscores, such as `OL_1_EFR`.
-    pub kind: String,
+    pub(super) kind: String,
     /// Name as its maker gave it.
-    pub name: Option<String>,
+    pub(super) name: Option<String>,
     /// Start of sensing.
-    pub start: Timestamp,
+    pub(super) start: Timestamp,
     /// Spacecraft in lower case, such as `sentinel-3a`.
-    pub platform: Option<String>,
+    pub(super) platform: Option<String>,
 }
 
 /// Reads a manifest.
-pub fn read(text: &str) -> Result<Manifest, ManifestError> {
+pub(super) fn read(text: &str) -> Result<Manifest, ManifestError> {
     let leaves = leaves(text)?;
     let first = |name: &'static str| {
         let leaf = leaves.iter().find(|l| l.name() == name);

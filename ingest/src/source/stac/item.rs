@@ -26,18 +26,17 @@ const NANOMETRES: f64 = 1_000.0;
 
 /// A STAC Item.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Item {
+pub(super) struct Item {
     pub(super) id: String,
     #[serde(default)]
     pub(super) collection: Option<String>,
     pub(super) properties: Properties,
-    /// Its files, by key.
-    pub assets: BTreeMap<String, Asset>,
+    pub(super) assets: BTreeMap<String, Asset>,
 }
 
 /// What is used of an item's properties.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Properties {
+pub(super) struct Properties {
     #[serde(default)]
     datetime: Option<Timestamp>,
     #[serde(default)]
@@ -55,7 +54,7 @@ impl Properties {
 
 /// One file of an item.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Asset {
+pub(super) struct Asset {
     pub(super) href: String,
     #[serde(default)]
     pub(super) roles: Vec<String>,
@@ -122,7 +121,7 @@ impl Band {
 
 impl Asset {
     /// Returns what is said of the bands of a file that has so many.
-    pub fn described(&self, count: usize) -> Vec<SidecarBand> {
+    pub(super) fn described(&self, count: usize) -> Vec<SidecarBand> {
         let all = Band {
             name: None,
             common_name: None,
@@ -145,7 +144,7 @@ impl Asset {
 }
 
 /// Returns the items of a text: one item, an item collection, or one item a line.
-pub fn items(path: &Path, text: &str) -> Result<Vec<Value>, String> {
+pub(super) fn items(path: &Path, text: &str) -> Result<Vec<Value>, String> {
     let lines = ["ndjson", "jsonl"].iter().any(|e| {
         let extension = path.extension();
         extension.is_some_and(|x| x.eq_ignore_ascii_case(e))
@@ -170,7 +169,7 @@ pub fn items(path: &Path, text: &str) -> Result<Vec<Value>, String> {
 }
 
 /// Reads one item.
-pub fn parse(item: &Value) -> Result<Item, String> {
+pub(super) fn parse(item: &Value) -> Result<Item, String> {
     let parsed: Item = Item::deserialize(item).map_err(|e| e.to_string())?;
     if parsed.assets.len() > ASSETS_MAX {
         return Err(format!("it has over {ASSETS_MAX} assets"));

@@ -1,0 +1,39 @@
+//! Mending, as users ask for it.
+//!
+//! *Invariants*: none beyond those of `upkeep` and `store`.
+//!
+//! *Not here*: finding and healing (`upkeep`).
+
+use std::sync::Arc;
+
+use wire::cluster::RepairReport;
+use wire::fault::{Fault, FaultKind};
+use wire::object::Rebuilt;
+
+use super::{Conduit, blocking};
+
+impl Conduit {
+    /// Has a node, this one if none is named, check and heal all that it holds.
+    pub(crate) async fn repair(&self, node: Option<&str>) -> Result<RepairReport, Fault> {
+        let name = node.unwrap_or(self.cluster.node_id());
+        let unknown = || {
+            let what = format!("there is no node {name}");
+            Fault::new(FaultKind::Nothing, what).try_("glebe node list")
+        };
+        self.cluster.repair(name).await?.ok_or_else(unknown)
+    }
+
+    /// Remakes this node's records from its files.
+    pub(crate) async fn rebuild_index(&self) -> Result<Rebuilt, Fault> {
+        let store = Arc::clone(&self.store);
+        let done = blocking(move || store.rebuild_index()).await??;
+        Ok(Rebuilt {
+            objects: done.objects,
+            left_out: done
+                .left_out
+                .into_iter()
+                .map(|(key, why)| format!("{key}: {why}"))
+                .collect(),
+        })
+    }
+}

@@ -1,0 +1,132 @@
+//! Looking for what a disk has lost or changed, without anybody asking for it.
+//!
+//! *Invariants*: whatever differs from what was acknowledged is found: a byte of a file, a note, a
+//! file or folder that is gone, a record without a folder, a folder without a record.
+//!
+//! *Not here*: bringing it back (`upkeep`), how fast to look (`upkeep`).
+
+use std::sync::PoisonError;
+
+use wire::bundle::Kind;
+
+use super::error::StoreError;
+use super::files::KINDS;
+use super::object::{OBJECT_FILE, ObjectKey};
+use super::record::Record;
+use super::{PutMode, Store, note};
+use crate::slots::SlotSet;
+
+/// What is wrong with an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Harm {
+    /// Nothing.
+    None,
+    /// Its files are right; what is said beside them is not.
+    Note,
+    /// A file is not what was put, or is gone.
+    Files,
+}
+
+impl Store {
+    /// Returns every object of a kind that is held, tombstones too.
+    pub fn keys(&self, kind: Kind) -> Result<Vec<ObjectKey>, StoreError> {
+        let held = self.list(kind, &SlotSet::all())?;
+        Ok(held.into_iter().map(|held| held.key).collect())
+    }
+
+    /// Returns the objects of which a file is gone or has another length; reads no file.
+    pub fn missing(&self) -> Result<Vec<ObjectKey>, StoreError> {
+        let mut missing = Vec::new();
+        for kind in KINDS {
+            for key in self.keys(kind)? {
+                let harmed = |record: &Record| !self.has_files(record);
+                // Looked at twice: it may be replaced or deleted meanwhile.
+                if self.known(&key)?.is_some_and(|r| harmed(&r))
+                    && self.known(&key)?.is_some_and(|r| harmed(&r))
+                {
+                    missing.push(key);
+                }
+            }
+        }
+        Ok(missing)
+    }
+
+    fn has_files(&self, record: &Record) -> bool {
+        let folder = self.folder(record);
+        let length = |name: &str| self.files.disk.length(&folder.join(name));
+        let noted = record.revision == 1 && record.key.kind == Kind::Split;
+        let note = record.is_tombstone() || !noted;
+        (!note || length(OBJECT_FILE).is_some())
+            && record
+                .files
+                .iter()
+                .all(|f| length(&f.name) == Some(f.bytes))
+    }
+
+    /// Reads all of an object; returns what is wrong with it, and the bytes read.
+    pub fn audit(&self, key: &ObjectKey) -> Result<(Harm, u64), StoreError> {
+        let _lock = self.lock(key);
+        let Some(record) = self.known(key)? else {
+            return Ok((Harm::None, 0));
+        };
+        for entry in &record.files {
+            match self.read_verified(&record, entry) {
+                Err(StoreError::Corrupt { .. }) => return Ok((Harm::Files, record.bytes())),
+                read => drop(read?),
+            }
+        }
+        let expected = note::of(&record).map_err(StoreError::io("describe an object"))?;
+        let found = self
+            .files
+            .disk
+            .read(&self.folder(&record).join(OBJECT_FILE))
+            .ok();
+        // One of an earlier version says the same in fewer words.
+        let read = found.as_deref().map(note::ObjectNote::read);
+        let agrees = match (&expected, read) {
+            (None, None) => true,
+            (Some(_), Some(Ok(note))) => {
+                (note.revision, &note.files) == (record.revision, &record.files)
+            }
+            _ => false,
+        };
+        let harm = if agrees { Harm::None } else { Harm::Note };
+        Ok((harm, record.bytes()))
+    }
+
+    /// Writes an object anew from its own files, which are right.
+    pub fn restate(&self, key: &ObjectKey) -> Result<(), StoreError> {
+        let (record, object) = self.object(key)?;
+        self.put(&object, PutMode::Heal(record.revision)).map(drop)
+    }
+
+    /// Compares folders and records; remakes the index if a folder has none. Returns the objects
+    /// that were left out because they are not whole.
+    pub fn reconcile(&self) -> Result<Vec<(ObjectKey, String)>, StoreError> {
+        for (key, slot, folder) in self.files.walk()? {
+            let lock = self.lock(&key);
+            let recorded = self.known(&key)?.is_some_and(|r| r.slot() == slot);
+            let is_left_out = self.left_out().iter().any(|(left, _)| *left == key);
+            if !recorded && !is_left_out && self.files.disk.is_there(&folder) {
+                drop(lock);
+                tracing::warn!(%key, "has files and no record; the index is remade from the files");
+                self.rebuild_index()?;
+                break;
+            }
+        }
+        Ok(self.left_out())
+    }
+
+    /// Returns what is on the disk and in no record, because it is not whole.
+    pub fn left_out(&self) -> Vec<(ObjectKey, String)> {
+        let left = self.left_out.lock().unwrap_or_else(PoisonError::into_inner);
+        let pairs = left.iter().map(|(key, why)| (key.clone(), why.clone()));
+        pairs.collect()
+    }
+
+    /// Tells whether an object is on the disk and in no record.
+    pub(super) fn is_left_out(&self, key: &ObjectKey) -> bool {
+        let left = self.left_out.lock().unwrap_or_else(PoisonError::into_inner);
+        left.contains_key(key)
+    }
+}

@@ -1,0 +1,286 @@
+//! Replicas that a disk lost or changed are found and brought back.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use earth::geocode::{Geocode, Scheme};
+use earth::split::placement::PlacementRule;
+use node::store::{Object, ObjectFile, ObjectKey};
+use wire::bundle::Kind;
+use wire::fault::FaultKind;
+
+use crate::bench::{Node, UPKEEP, cluster, collection, fill, open, paced, splits, until};
+
+/// Bytes of a model's weights: as much as a small split.
+const WEIGHTS: usize = 40_000;
+
+pub(crate) fn model(n: u64) -> Object {
+    let digits = b"0123456789bcdefghjkmnpqrstuvwxyz";
+    let digit = |i: u64| char::from(digits[usize::try_from(i % 32).unwrap()]);
+    let geocode = format!("9xj{}{}k", digit(n / 32), digit(n));
+    let cell = Geocode::parse(Scheme::Geohash, &geocode).unwrap();
+    let config = format!(r#"{{"run":"r","geocode":"{geocode}"}}"#);
+    let weights: Vec<u8> = (0..WEIGHTS as u64)
+        .map(|i| {
+            (i ^ (n << 32))
+                .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+                .to_le_bytes()[7]
+        })
+        .collect();
+    let file = |name: &str, bytes: Vec<u8>| ObjectFile {
+        name: name.to_owned(),
+        bytes: bytes.into(),
+    };
+    Object {
+        key: ObjectKey::new(Kind::Model, format!("r/{geocode}")),
+        placement_key: PlacementRule::Whole.key(&cell),
+        files: vec![
+            file("config.json", config.into_bytes()),
+            file("model.safetensors", weights),
+        ],
+    }
+}
+
+async fn put_models(nodes: &[Node], count: u64) {
+    let puts = (0..count).map(|n| async move {
+        nodes[0].put(&model(n)).await.unwrap();
+    });
+    futures::future::join_all(puts).await;
+}
+
+fn held(node: &Node, kind: Kind) -> Vec<ObjectKey> {
+    node.store.keys(kind).unwrap()
+}
+
+fn folder(node: &Node, key: &ObjectKey) -> PathBuf {
+    let record = node.store.known(key).unwrap().unwrap();
+    node.store.folder(&record)
+}
+
+fn files_of(node: &Node, key: &ObjectKey) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder(node, key)).unwrap();
+    entries.map(|e| e.unwrap().path()).collect()
+}
+
+fn flip(path: &Path, at: usize) {
+    let mut bytes = fs::read(path).unwrap();
+    let at = at % bytes.len();
+    bytes[at] ^= 0x10;
+    fs::write(path, bytes).unwrap();
+}
+
+async fn is_clean(node: &Node) -> bool {
+    let report = node.cluster.verify().await;
+    report.complete && report.problems.is_empty()
+}
+
+async fn repair_bytes(node: &Node) -> u64 {
+    node.cluster.status().await.bytes_by_purpose.repair
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn removed_files_are_found_in_two_rounds_and_cost_at_most_three_times_their_bytes() {
+    let nodes = cluster(3, 2).await;
+    put_models(&nodes, 200).await;
+    let before = repair_bytes(&nodes[0]).await;
+    let lost: Vec<ObjectKey> = held(&nodes[1], Kind::Model).into_iter().take(4).collect();
+    for key in &lost {
+        fs::remove_dir_all(folder(&nodes[1], key)).unwrap();
+    }
+    let whole = || lost.iter().all(|key| nodes[1].store.verify(key).is_ok());
+    let began = tokio::time::Instant::now();
+    until("all is back", async || whole()).await;
+    let took = began.elapsed();
+    assert!(took < 2 * UPKEEP.every + Duration::from_secs(2), "{took:?}");
+    let sent = repair_bytes(&nodes[0]).await - before;
+    let missing = (lost.len() * WEIGHTS) as u64;
+    assert!(
+        sent >= missing && sent <= 3 * missing,
+        "{sent} for {missing}"
+    );
+    assert!(is_clean(&nodes[0]).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn forgotten_objects_are_found_by_their_sums_at_a_cost_that_follows_the_difference() {
+    let nodes = cluster(3, 2).await;
+    put_models(&nodes, 300).await;
+    for count in [1, 8] {
+        let before = repair_bytes(&nodes[0]).await;
+        let lost: Vec<ObjectKey> = held(&nodes[2], Kind::Model)
+            .into_iter()
+            .take(count)
+            .collect();
+        for key in &lost {
+            assert!(nodes[2].store.delete(key).unwrap());
+        }
+        until("all is back", async || {
+            lost.iter().all(|key| nodes[2].store.verify(key).is_ok())
+        })
+        .await;
+        let sent = repair_bytes(&nodes[0]).await - before;
+        let missing = (count * WEIGHTS) as u64;
+        assert!(
+            sent >= missing && sent <= 3 * missing,
+            "{sent} for {missing}"
+        );
+    }
+    assert!(is_clean(&nodes[0]).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_idle_round_among_alike_replicas_costs_less_than_a_kilobyte_a_pair() {
+    let nodes = cluster(3, 3).await;
+    put_models(&nodes, 100).await;
+    until("all is confirmed", async || is_clean(&nodes[0]).await).await;
+    let mut report = nodes[1]
+        .cluster
+        .repair(&nodes[1].id())
+        .await
+        .unwrap()
+        .unwrap();
+    let before = repair_bytes(&nodes[0]).await;
+    report.pulled += nodes[1]
+        .cluster
+        .repair(&nodes[1].id())
+        .await
+        .unwrap()
+        .unwrap()
+        .pulled;
+    let sent = repair_bytes(&nodes[0]).await - before;
+    assert_eq!((report.pulled, report.healed), (0, 0));
+    // This node's own rounds, and those of the others that fell into the time.
+    assert!(sent < 6 * 1_024, "{sent}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flipped_byte_is_never_served_and_always_found_and_healed() {
+    // Rounds of upkeep are far away: what is found is found by reading.
+    let nodes = paced(3, 2, Duration::from_hours(1)).await;
+    fill(&nodes, 150).await;
+    put_models(&nodes, 40).await;
+    let mut harmed = 0;
+    let mut keys = held(&nodes[0], Kind::Split);
+    keys.extend(held(&nodes[0], Kind::Model));
+    keys.extend(held(&nodes[0], Kind::Collection));
+    for (i, key) in keys.iter().enumerate() {
+        let files = files_of(&nodes[0], key);
+        flip(&files[i % files.len()], i * 7_919);
+        harmed += 1;
+    }
+    assert!(harmed >= 100, "{harmed}");
+    for object in splits(150).iter().step_by(5).chain(&[model(0), model(7)]) {
+        for node in &nodes {
+            let name = &object.files.last().unwrap().name;
+            let bytes = node.cluster.fetch(&object.key, name).await.unwrap();
+            assert_eq!(bytes, object.files.last().unwrap().bytes, "{}", object.key);
+        }
+    }
+    let report = nodes[2].cluster.verify().await;
+    let report_of_node = nodes[2]
+        .cluster
+        .repair(&nodes[0].id())
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(report_of_node.left, Vec::<String>::new());
+    assert!(report_of_node.complete && report_of_node.checked >= harmed as u64);
+    assert!(report.problems_total > 0, "{report:?}");
+    for key in &keys {
+        assert_eq!(
+            nodes[0].store.audit(key).unwrap().0,
+            node::store::Harm::None,
+            "{key}"
+        );
+    }
+    assert!(is_clean(&nodes[1]).await);
+    let aside = fs::read_dir(nodes[0].dir.path().join("quarantine"))
+        .unwrap()
+        .count();
+    assert!(aside > 0 && aside <= 64, "{aside}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_another_replica_a_corrupt_split_is_named_and_kept() {
+    let nodes = cluster(1, 1).await;
+    fill(&nodes, 3).await;
+    let object = splits(1).remove(0);
+    let path = files_of(&nodes[0], &object.key).remove(0);
+    flip(&path, 1_000);
+    let fault = nodes[0]
+        .cluster
+        .fetch(&object.key, "r60.tif")
+        .await
+        .unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Data, "{fault:?}");
+    let named = fault.what.contains("corrupt") && fault.what.contains(&object.key.id);
+    assert!(named, "{fault:?}");
+    let report = nodes[0]
+        .cluster
+        .repair(&nodes[0].id())
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!((report.left.len(), report.healed), (1, 0), "{report:?}");
+    assert!(report.left[0].contains(&object.key.id), "{report:?}");
+    flip(&path, 1_000);
+    let bytes = nodes[0]
+        .cluster
+        .fetch(&object.key, "r60.tif")
+        .await
+        .unwrap();
+    assert_eq!(bytes, object.files[0].bytes);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_lost_its_folder_is_filled_again_by_the_others() {
+    let mut nodes = cluster(3, 3).await;
+    nodes[0].put(&collection()).await.unwrap();
+    put_models(&nodes, 40).await;
+    let gone = nodes.pop().unwrap();
+    let dir = gone.kill().await;
+    fs::remove_dir_all(dir.path().join("objects")).unwrap();
+    fs::remove_file(dir.path().join("index.redb")).unwrap();
+    nodes.push(open(dir, None, None).await.unwrap());
+    until("every replica is back", async || is_clean(&nodes[0]).await).await;
+    assert_eq!(held(&nodes[2], Kind::Model).len(), 40);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bytes_go_on_from_another_replica_when_their_sender_dies_midway() {
+    let mut nodes = cluster(4, 2).await;
+    let mut object = model(1);
+    let length: u32 = 48 << 20;
+    object.files[1].bytes = (0..length)
+        .map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes()[3])
+        .collect::<Vec<u8>>()
+        .into();
+    nodes[0].put(&object).await.unwrap();
+    let owners = nodes[0].cluster.owners(object.slot());
+    let reader = nodes
+        .iter()
+        .position(|n| !owners.contains(&n.id()))
+        .unwrap();
+    let reader = nodes.swap_remove(reader);
+    let key = object.key.clone();
+    let cluster = reader.cluster.clone();
+    let reading =
+        tokio::spawn(async move { cluster.fetch(&key, "model.safetensors").await.unwrap() });
+    let sent = |node: &Node| node.cluster.meters().model;
+    let before: Vec<u64> = nodes.iter().map(sent).collect();
+    let mut sender = None;
+    let deadline = tokio::time::Instant::now() + crate::bench::SOON;
+    while sender.is_none() && tokio::time::Instant::now() < deadline {
+        sender = (0..nodes.len()).find(|i| sent(&nodes[*i]) > before[*i] + (8 << 20));
+        tokio::task::yield_now().await;
+    }
+    let sender = nodes.swap_remove(sender.expect("somebody sends"));
+    let by_dead = sent(&sender);
+    sender.kill().await;
+    let bytes = reading.await.unwrap();
+    assert!(bytes == object.files[1].bytes);
+    let by_others: u64 = nodes.iter().map(sent).sum();
+    eprintln!("{by_dead} bytes came from the one that died, {by_others} from others");
+    assert!(by_others < u64::from(length), "it began anew: {by_others}");
+}
