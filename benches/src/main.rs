@@ -5,6 +5,7 @@
 //!
 //! *Not here*: tests.
 
+mod cluster;
 mod compose;
 mod ingest;
 mod partition;
@@ -32,6 +33,8 @@ enum Name {
     Startup,
     /// Seconds from delivered files to acknowledged splits, beside rasterio and decoding alone
     Ingest,
+    /// Replicated puts beside transport and disk, a killed node, a lost folder, on three nodes
+    Cluster,
     /// Pixels a second into the median of twelve dates of a cell, beside rasterio and xarray
     Compose,
     /// Seconds to partition four datasets at three precisions each
@@ -87,6 +90,7 @@ fn run(args: Args) -> Result<()> {
         let rows = match name {
             Name::Startup => startup::run(&bench)?,
             Name::Ingest => ingest::run(&bench)?,
+            Name::Cluster => cluster::run()?,
             Name::Compose => compose::run(&bench)?,
             Name::Partition => partition::run(&bench)?,
             Name::Query => query::run(&bench)?,

@@ -1,0 +1,131 @@
+//! Three nodes on loopback: replicated puts, a killed node, a lost folder.
+//!
+//! *Invariants*: every put is acknowledged by two nodes that fsynced it; the peers (the bare
+//! transport, the bare disk) move the same chunks in the same run, interleaved.
+//!
+//! *Not here*: starting processes (`query`, `ingest`): the nodes run in this one, on sockets.
+
+mod nodes;
+mod peers;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use futures::StreamExt;
+use node::store::Object;
+use tokio::runtime::Runtime;
+
+use crate::row::Row;
+use nodes::{Nodes, now, object};
+
+/// Bytes of an object: a split of one band group, and what DESIGN §5 was measured with.
+pub(crate) const OBJECT_BYTES: usize = 512 << 10;
+/// Puts in a round.
+const PUTS: u64 = 96;
+/// Puts under way at once, as a busy ingest has them.
+const AT_ONCE: usize = 16;
+/// Rounds of each measurement.
+const ROUNDS: u64 = 5;
+/// Objects of the node that is lost: 256 MiB.
+const LOST: u64 = 512;
+/// Longest that anything here may take.
+const LIMIT: Duration = Duration::from_mins(5);
+
+pub(crate) fn run() -> Result<Vec<Row>> {
+    let runtime = Runtime::new()?;
+    let mut rows = runtime.block_on(puts())?;
+    rows.extend(runtime.block_on(losses())?);
+    Ok(rows)
+}
+
+/// Mebibytes a second between nodes, beside the bare transport and the bare disk.
+async fn puts() -> Result<Vec<Row>> {
+    let nodes = Nodes::start(3, 2).await?;
+    let bare = peers::Transport::start().await?;
+    let (mut sent, mut transport, mut disk, mut acked) = (vec![], vec![], vec![], vec![]);
+    for round in 0..ROUNDS {
+        let objects: Vec<Object> = (0..PUTS).map(|n| object(round * PUTS + n)).collect();
+        let before = nodes.sent().model;
+        let began = now();
+        put_all(&nodes, objects).await?;
+        let took = began.elapsed().as_secs_f64();
+        sent.push(mebibytes(nodes.sent().model - before) / took);
+        acked.push(PUTS as f64 / took);
+        transport.push(bare.mebibytes_a_second(PUTS, AT_ONCE).await?);
+        disk.push(peers::disk(PUTS, AT_ONCE).await?);
+    }
+    let what = "replicated put, R=2 W=2: bytes sent between nodes";
+    Ok(vec![
+        Row::new(what, "MiB/s", sent.clone()).beside("bare request-response", transport),
+        Row::new(what, "MiB/s", sent).beside("fsynced writes of the disk", disk),
+        Row::new("replicated put, R=2 W=2: objects of 512 KiB", "1/s", acked),
+    ])
+}
+
+async fn put_all(nodes: &Nodes, objects: Vec<Object>) -> Result<()> {
+    let puts = objects.into_iter().map(|object| {
+        let cluster = nodes.first().clone();
+        async move { cluster.put(object, node::store::PutMode::Keep).await }
+    });
+    let mut puts = futures::stream::iter(puts).buffer_unordered(AT_ONCE);
+    while let Some(ack) = puts.next().await {
+        let ack = ack.map_err(|fault| anyhow::anyhow!("{fault:?}"))?;
+        ensure!(ack.acked_by.len() >= 2, "acknowledged by one node: {ack:?}");
+    }
+    Ok(())
+}
+
+/// Seconds until queries are complete again, and until a lost folder is filled again.
+async fn losses() -> Result<Vec<Row>> {
+    let mut complete = Vec::new();
+    for _ in 0..ROUNDS {
+        let mut nodes = Nodes::start(3, 2).await?;
+        put_all(&nodes, (0..8).map(object).collect()).await?;
+        nodes.stop_last().await;
+        let began = now();
+        while !nodes.is_complete().await? {
+            ensure!(began.elapsed() < LIMIT, "queries stay partial");
+        }
+        complete.push(began.elapsed().as_secs_f64());
+    }
+    let mut nodes = Nodes::start(3, 3).await?;
+    put_all(&nodes, (0..LOST).map(object).collect()).await?;
+    let idle = nodes.query_millis(100).await?;
+    let dir = nodes.stop_last().await;
+    std::fs::remove_dir_all(dir.path().join("objects"))?;
+    std::fs::remove_file(dir.path().join("index.redb"))?;
+    let began = now();
+    nodes.open(Arc::clone(&dir)).await?;
+    let mut busy = Vec::new();
+    while nodes.last_holds() < LOST {
+        ensure!(began.elapsed() < LIMIT, "the lost folder is not filled");
+        busy.extend(nodes.query_millis(5).await?);
+    }
+    let took = began.elapsed().as_secs_f64();
+    let filled = mebibytes(LOST * OBJECT_BYTES as u64) / took;
+    Ok(vec![
+        Row::new(
+            "node killed: until queries are complete again",
+            "s",
+            complete,
+        ),
+        Row::new(
+            "folder of 256 MiB lost: filled again at",
+            "MiB/s",
+            vec![filled],
+        ),
+        Row::new("query meanwhile, p99", "ms", vec![p99(busy)])
+            .beside("idle, p99", vec![p99(idle)]),
+    ])
+}
+
+fn p99(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let at = (values.len() * 99 / 100).min(values.len().saturating_sub(1));
+    values.get(at).copied().unwrap_or(f64::NAN)
+}
+
+fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
