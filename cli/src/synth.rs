@@ -19,6 +19,9 @@ pub(crate) async fn run(session: &Session, args: Synth) -> Done {
     if let Some(size) = args.size {
         command.args(["--size", &size.to_string()]);
     }
+    for (flag, value) in [("--baseline", &args.baseline), ("--level", &args.level)] {
+        command.args(value.iter().flat_map(|value| [flag, value]));
+    }
     command.arg("-O").arg(&args.out);
     let status = command
         .status()

@@ -16,7 +16,7 @@ use jiff::tz::TimeZone;
 
 use crate::source::Given;
 use crate::source::bounds::Bounds;
-use crate::synth::world::Baseline;
+use crate::synth::world::{Baseline, Level};
 
 /// Decodes scenes, cuts them along cells and puts the splits.
 #[derive(Debug, Parser)]
@@ -147,6 +147,9 @@ pub struct SynthArgs {
     /// Processing baseline; before 04.00 numbers carry no offset.
     #[arg(long, default_value = "04.00")]
     pub baseline: Baseline,
+    /// Processing level; 1C has 13 bands, no scene classes and no cloud mask.
+    #[arg(long, default_value = "2A")]
+    pub level: Level,
     /// Folder for the scenes.
     #[arg(short = 'O', long)]
     pub out: PathBuf,

@@ -79,6 +79,7 @@ fn make_world(args: &SynthArgs) -> anyhow::Result<ExitCode> {
         dates: args.dates,
         size: synth::whole_size(args.size),
         baseline: args.baseline,
+        level: args.level,
     };
     let mut failed = None;
     synth::run(&request, &args.out, &mut |made| {

@@ -12,6 +12,7 @@ pub mod footprint;
 pub mod geotiff;
 pub mod image;
 pub mod landsat;
+pub mod listed;
 pub mod modis;
 pub mod netcdf;
 pub mod nlcd;
@@ -20,7 +21,10 @@ pub mod sentinel2;
 pub mod sentinel3;
 pub mod sidecar;
 pub mod stac;
+pub mod tarball;
+pub mod unclaimed;
 pub mod unpacked;
+mod whole;
 pub mod xml;
 
 use std::path::{Path, PathBuf};
@@ -42,13 +46,14 @@ pub const SOURCES: &[&dyn Source] = &[
     &landsat::Landsat,
     &stac::StacItem,
     &modis::Modis,
+    &modis::raster::ModisRasters,
     &nlcd::Nlcd,
-    // Sentinel-2 claims every other archive, so that one that is damaged is said to be.
-    &geotiff::Packed,
     &sentinel2::Sentinel2,
     &sentinel3::Sentinel3,
+    &geotiff::Packed,
     &geotiff::GeoTiff,
     &geotiff::picture::Picture,
+    &unclaimed::Unclaimed,
 ];
 
 /// Reads the files of one sensor or container.
@@ -213,7 +218,7 @@ impl Layer {
 
 /// Opens the scene at a path with the first source that claims it.
 pub fn open(path: &Path, given: &Given) -> Result<Scene, Fault> {
-    if !stac::is_listed(path) {
+    if !listed::is_listed(path) {
         readable(path)?;
     }
     match SOURCES.iter().find(|s| s.claims(path)) {

@@ -112,6 +112,7 @@ fn write_region(
             shot,
             painting: &painting,
             baseline: world.request.baseline,
+            level: world.request.level,
             size: world.request.size,
         };
         let written = product.write(out)?;

@@ -56,6 +56,7 @@ fn checks(workspace: &Workspace, extent: Extent, report: &mut Report) -> Result<
     })?;
     report.step("tidy", || tidy::run(workspace));
     report.step("clippy", || clippy(workspace));
+    report.step("fuzz targets", || fuzz_targets(workspace));
     deny(workspace, extent, report)?;
     report.tests(|| tally::nextest(nextest(workspace, extent)));
     report.step("doc tests", || {
@@ -84,6 +85,20 @@ fn clippy(workspace: &Workspace) -> Result<()> {
         "warnings",
     ];
     cargo_step(workspace, &lints, "mend what clippy says")
+}
+
+/// Checks that the fuzz targets compile: they are a workspace of their own, which only nights run.
+fn fuzz_targets(workspace: &Workspace) -> Result<()> {
+    let check = [
+        "check",
+        "--manifest-path",
+        "fuzz/Cargo.toml",
+        "--locked",
+        "--target-dir",
+        "target",
+    ];
+    let remedy = "cargo check --manifest-path fuzz/Cargo.toml";
+    cargo_step(workspace, &check, remedy)
 }
 
 /// Runs cargo-deny where it is; compiling it takes too long for every change.

@@ -5,7 +5,8 @@
 //! greed are.
 //!
 //! *Invariants*: targets and seeds are found, not listed; what a run learnt is kept in
-//! `target/fuzz/corpus` for the next; the input that broke a target is named.
+//! `target/fuzz/corpus` for the next; a target that breaks stops no other; the input that broke it
+//! is named.
 //!
 //! *Not here*: the targets (`fuzz/targets`).
 
@@ -68,9 +69,15 @@ pub(crate) fn run(workspace: &Workspace, only: Option<&str>, seconds: u32) -> Re
         "building the fuzz targets",
         "mend what the compiler says",
     )?;
-    let seeds = seeds(workspace);
-    for target in chosen {
-        one(workspace, &top, (target, seconds), &seeds)?;
+    let real = real_files(workspace);
+    let run = |target: &&String| one(workspace, &top, (target, seconds), &real);
+    let broken: Vec<Trouble> = chosen.iter().filter_map(|t| run(t).err()).collect();
+    let last = broken.len().saturating_sub(1);
+    for (number, trouble) in broken.into_iter().enumerate() {
+        if number == last {
+            return Err(trouble);
+        }
+        say::note(trouble);
     }
     Ok(())
 }
@@ -106,14 +113,16 @@ fn one(
     workspace: &Workspace,
     top: &Path,
     (target, seconds): (&str, u32),
-    seeds: &BTreeMap<String, Vec<PathBuf>>,
+    real: &BTreeMap<String, Vec<PathBuf>>,
 ) -> Result<()> {
     let corpus = top.join("corpus").join(target);
     let found = top.join("found").join(target);
     for folder in [&corpus, &found] {
         fs::create_dir_all(folder).map_err(|e| unusable(folder, &e))?;
     }
-    for (number, seed) in seeds_for(target, seeds).into_iter().enumerate() {
+    let own = own_seeds(workspace, target);
+    let seeds = own.iter().chain(real_seeds(target, real));
+    for (number, seed) in seeds.enumerate() {
         let copy = corpus.join(format!("seed{number}"));
         fs::copy(seed, &copy).map_err(|e| unusable(&copy, &e))?;
     }
@@ -129,21 +138,46 @@ fn one(
     command::run(&mut fuzz, &what, &remedy)
 }
 
+/// Files of the repository that start a target off: small ones of its own, and those that tests
+/// hold as golden.
+fn own_seeds(workspace: &Workspace, target: &str) -> Vec<PathBuf> {
+    let (folder, begins) = match target {
+        "geotiff" | "split_file" => ("earth/tests/golden", "split-"),
+        "lines" => ("wire/tests/golden", "search-line"),
+        "bundle" => ("wire/tests/golden", "run.bundle"),
+        _ => ("fuzz/seeds", "?"),
+    };
+    let golden = listed(&workspace.root().join(folder)).unwrap_or_default();
+    let own = listed(&workspace.root().join("fuzz/seeds").join(target)).unwrap_or_default();
+    let named = |path: &PathBuf| {
+        let name = path.file_name().and_then(|n| n.to_str());
+        name.is_some_and(|n| n.starts_with(begins))
+    };
+    let mut found: Vec<_> = golden.into_iter().filter(named).chain(own).collect();
+    found.sort();
+    found
+}
+
 /// Which real files start a target off.
-fn seeds_for<'a>(target: &str, seeds: &'a BTreeMap<String, Vec<PathBuf>>) -> Vec<&'a PathBuf> {
+fn real_seeds<'a>(
+    target: &str,
+    real: &'a BTreeMap<String, Vec<PathBuf>>,
+) -> impl Iterator<Item = &'a PathBuf> {
     let kinds: &[&str] = match target {
         "archive" => &["zip"],
         "geotiff" | "split_file" => &["tif"],
+        "mtl" => &["txt", "json", "xml"],
+        "stac_item" | "sidecar" => &["json"],
+        "netcdf" => &["nc"],
         name if name.ends_with("xml") || name == "xml_leaves" => &["xml"],
-        "words" => &["txt", "json"],
-        _ => &["json"],
+        _ => &[],
     };
-    let found = kinds.iter().filter_map(|kind| seeds.get(*kind)).flatten();
-    found.take(SEEDS_MAX).collect()
+    let found = kinds.iter().filter_map(|kind| real.get(*kind)).flatten();
+    found.take(SEEDS_MAX)
 }
 
 /// Small real files by their extension, where there is real imagery.
-fn seeds(workspace: &Workspace) -> BTreeMap<String, Vec<PathBuf>> {
+fn real_files(workspace: &Workspace) -> BTreeMap<String, Vec<PathBuf>> {
     let beside = workspace.root().join("../shared/data");
     let data = std::env::var_os("GLEBE_REAL_DATA").map_or(beside, PathBuf::from);
     let mut found: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();

@@ -19,11 +19,13 @@ pub(crate) struct Workspace {
 }
 
 impl Workspace {
-    /// Finds the clone this program was built from and the user's cache folder.
+    /// Finds the clone that `cargo xtask` runs in, else the one this program was built from, and
+    /// the user's cache folder.
     pub(crate) fn find() -> Result<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .parent()
-            .unwrap_or(Path::new("/"));
+        // A clone that was copied with its target folder keeps a program built elsewhere.
+        let runs_in = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+        let manifest = runs_in.unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+        let root = manifest.parent().unwrap_or(Path::new("/"));
         Ok(Self {
             root: root.to_owned(),
             cache: cache_folder()?.join("glebe"),

@@ -64,7 +64,8 @@ pub(crate) struct Up {
 /// `glebe ingest`.
 #[derive(Debug, Args)]
 pub(crate) struct Ingest {
-    /// Scenes: SAFE folders or zips, MODIS .hdf, NLCD .img, GeoTIFFs, pictures, or folders of them
+    /// Scenes: products of Sentinel-2 and -3, Landsat, MODIS, NAIP, NLCD as folders, files or
+    /// archives (.zip, .tar, .tar.gz); GeoTIFFs, pictures, STAC items; or folders of all these
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
     /// Collection to put them in [default: the dataset's name]
@@ -258,6 +259,12 @@ pub(crate) struct Synth {
     /// Side of a scene in 10 m pixels
     #[arg(long, value_name = "PX")]
     pub(crate) size: Option<u32>,
+    /// Processing baseline: before 04.00 numbers carry no offset
+    #[arg(long, value_name = "NN.NN", value_parser = ["02.14", "03.01", "04.00", "05.00"])]
+    pub(crate) baseline: Option<String>,
+    /// Processing level: 1C has 13 bands and no cloud mask
+    #[arg(long, value_name = "LEVEL", value_parser = ["1C", "2A"])]
+    pub(crate) level: Option<String>,
     /// Folder to write into
     #[arg(short = 'O', long, value_name = "DIR")]
     pub(crate) out: PathBuf,

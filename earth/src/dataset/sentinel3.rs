@@ -23,6 +23,14 @@ pub(super) const OLCI_L1: Dataset = Dataset {
     fill: None,
 };
 
+/// OLCI at level 2 over water: clouds, land and glint are fill already.
+pub(super) const OLCI_L2_WATER: Dataset = Dataset {
+    name: "sentinel-3-olci-l2-water",
+    title: "Sentinel-3 OLCI water-leaving reflectance",
+    bands: OLCI_WATER,
+    fill: None,
+};
+
 /// SLSTR at level 1: S1–S6 in mW m⁻² sr⁻¹ nm⁻¹, S7–S9 in kelvin.
 pub(super) const SLSTR: Dataset = Dataset {
     name: "sentinel-3-slstr",
@@ -72,6 +80,27 @@ const OLCI_RADIANCE: &[BandSpec] = &{
     }
     bands
 };
+
+/// What is left once the atmosphere was taken away; no common names, since no index or cloud
+/// likelihood of reflectances at the top of the atmosphere fits.
+const OLCI_WATER: &[BandSpec] = &[
+    band("Oa01", "", 400.0, 300.0),
+    band("Oa02", "", 412.5, 300.0),
+    band("Oa03", "", 442.5, 300.0),
+    band("Oa04", "", 490.0, 300.0),
+    band("Oa05", "", 510.0, 300.0),
+    band("Oa06", "", 560.0, 300.0),
+    band("Oa07", "", 620.0, 300.0),
+    band("Oa08", "", 665.0, 300.0),
+    band("Oa09", "", 673.75, 300.0),
+    band("Oa10", "", 681.25, 300.0),
+    band("Oa11", "", 708.75, 300.0),
+    band("Oa12", "", 753.75, 300.0),
+    band("Oa16", "", 778.75, 300.0),
+    band("Oa17", "", 865.0, 300.0),
+    band("Oa18", "", 885.0, 300.0),
+    band("Oa21", "", 1020.0, 300.0),
+];
 
 /// SLSTR bands (ESA, Sentinel-3 SLSTR User Guide, radiometric resolution).
 const SLSTR_BANDS: &[BandSpec] = &[

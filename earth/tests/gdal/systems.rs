@@ -2,6 +2,7 @@
 //! it should, and pixels equal `gdalwarp -et 0`.
 
 use std::io::Write;
+use std::ops::Range;
 use std::process::{Command, Stdio};
 
 use earth::crs::{Crs, Transformer};
@@ -70,6 +71,13 @@ const SYSTEMS: &[System] = &[
         places: &[(-105.3, 40.0)],
     },
 ];
+
+/// UTM and its like.
+const TRANSVERSE: Range<usize> = 0..8;
+/// Sinusoidal, Albers, Lambert, cylindrical.
+const EQUAL_AREA: Range<usize> = 8..13;
+/// Polar stereographic, Mercator, degrees.
+const WORLD: Range<usize> = 13..19;
 
 const fn system(crs: &'static str, metres: f64, places: &'static [(f64, f64)]) -> System {
     System {
@@ -213,13 +221,13 @@ fn worst_error(source: &Georef, cell: &Geocode, metres: f64) -> (f64, usize) {
     (worst, found.len())
 }
 
-#[test]
-fn a_ramp_in_any_system_comes_out_where_proj_says() {
+/// Looks at ramps in some systems.
+fn check_ramps(systems: &[System]) {
     if !has_gdal() {
         return;
     }
-    let mut random = Noise::new(5);
-    for system in SYSTEMS {
+    for (seed, system) in (5..).zip(systems) {
+        let mut random = Noise::new(seed);
         for place in system.places {
             let (source, mut seen) = (system.around(*place, RAMP_SIDE), 0);
             for cell in system.cells(*place, RAMP_SIDE, &mut random) {
@@ -235,12 +243,27 @@ fn a_ramp_in_any_system_comes_out_where_proj_says() {
 }
 
 #[test]
-fn pixels_of_any_system_equal_gdalwarp() {
+fn a_ramp_in_any_transverse_mercator_comes_out_where_proj_says() {
+    check_ramps(&SYSTEMS[TRANSVERSE]);
+}
+
+#[test]
+fn a_ramp_in_any_equal_area_system_comes_out_where_proj_says() {
+    check_ramps(&SYSTEMS[EQUAL_AREA]);
+}
+
+#[test]
+fn a_ramp_in_any_polar_or_world_system_comes_out_where_proj_says() {
+    check_ramps(&SYSTEMS[WORLD]);
+}
+
+/// Holds pixels in some systems against gdalwarp's.
+fn check_pixels(systems: &[System]) {
     if !has_gdal() {
         return;
     }
-    let mut random = Noise::new(6);
-    for system in SYSTEMS {
+    for (seed, system) in (6..).zip(systems) {
+        let mut random = Noise::new(seed);
         let place = system.places[0];
         let source = system.around(place, SIDE);
         let cells = system.cells(place, SIDE, &mut random);
@@ -254,6 +277,31 @@ fn pixels_of_any_system_equal_gdalwarp() {
             check::<u8>(&classes, *cell, system.metres, Kernel::Nearest);
         }
     }
+}
+
+#[test]
+fn pixels_of_any_transverse_mercator_equal_gdalwarp() {
+    check_pixels(&SYSTEMS[TRANSVERSE]);
+}
+
+#[test]
+fn pixels_of_any_equal_area_system_equal_gdalwarp() {
+    check_pixels(&SYSTEMS[EQUAL_AREA]);
+}
+
+#[test]
+fn pixels_of_any_polar_or_world_system_equal_gdalwarp() {
+    check_pixels(&SYSTEMS[WORLD]);
+}
+
+#[test]
+fn every_system_is_in_one_of_the_three_groups() {
+    assert_eq!(TRANSVERSE.start, 0);
+    assert_eq!(
+        (TRANSVERSE.end, EQUAL_AREA.end),
+        (EQUAL_AREA.start, WORLD.start)
+    );
+    assert_eq!(WORLD.end, SYSTEMS.len());
 }
 
 #[test]

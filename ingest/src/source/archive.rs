@@ -1,9 +1,10 @@
-//! The list of a zip archive's files, once nothing in it can hurt.
+//! The list of an archive's files, once nothing in it can hurt.
 //!
 //! *Invariants*: a listed name is relative, without `..`, and names one file; declared sizes,
 //! ratios and counts are within limits, and reading checks that they were true.
 //!
-//! *Not here*: which product lies inside (`package`). Writing one file of it to disk (`unpacked`).
+//! *Not here*: tar archives (`tarball`), which product lies inside (`package`), writing files of it
+//! to disk (`unpacked`).
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -13,6 +14,9 @@ use std::path::Path;
 use ::zip::ZipArchive;
 use ::zip::read::ZipFile;
 use wire::fault::{Fault, FaultKind};
+
+use super::tarball;
+use super::unpacked::ends_with;
 
 /// Greatest number of entries: a SAFE product has about 150.
 pub const ENTRIES_MAX: usize = 10_000;
@@ -27,6 +31,66 @@ pub const NAME_BYTES_MAX: usize = 1024;
 
 const ST_MODE_MASK: u32 = 0o170_000;
 const ST_MODE_FILE: u32 = 0o100_000;
+
+/// The archives that are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `.zip`.
+    Zip,
+    /// `.tar`: files are read where they lie in it.
+    Tar,
+    /// `.tar.gz`, `.tgz`: read from its beginning to its end.
+    TarGz,
+}
+
+/// Returns the kind of archive that a path's name says.
+pub fn kind(path: &Path) -> Option<Kind> {
+    let name = path.file_name()?.to_str()?;
+    let ends = |ends: &[&str]| ends.iter().any(|end| ends_with(name, end));
+    match name {
+        _ if ends(&[".zip"]) => Some(Kind::Zip),
+        _ if ends(&[".tar"]) => Some(Kind::Tar),
+        _ if ends(&[".tar.gz", ".tgz"]) => Some(Kind::TarGz),
+        _ => None,
+    }
+}
+
+/// Returns the names of an archive's files, once the list was checked; none of a `.tar.gz`, which
+/// has no list.
+pub fn names(path: &Path) -> Result<Vec<String>, Fault> {
+    match kind(path) {
+        Some(Kind::TarGz) => Ok(Vec::new()),
+        Some(Kind::Tar) => Ok(tarball::list(path)?.into_keys().collect()),
+        _ => Ok(Archive::open(path)?.entries.into_keys().collect()),
+    }
+}
+
+/// Tells whether an archive that can be read holds a file of such a name.
+pub fn holds(path: &Path, is_it: impl Fn(&str) -> bool) -> bool {
+    names(path).is_ok_and(|names| names.iter().any(|name| is_it(name)))
+}
+
+/// How much the files of a list hold so far.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    files: usize,
+    bytes: u64,
+}
+
+impl Tally {
+    /// Counts a file; the error says which limit it passes.
+    pub(super) fn add(&mut self, bytes: u64) -> Result<(), String> {
+        self.files += 1;
+        self.bytes = self.bytes.saturating_add(bytes);
+        if self.files > ENTRIES_MAX {
+            return Err(format!("it has over {ENTRIES_MAX} entries"));
+        }
+        if self.bytes > UNPACKED_BYTES_MAX {
+            return Err(format!("it unpacks to over {UNPACKED_BYTES_MAX} bytes"));
+        }
+        Ok(())
+    }
+}
 
 /// A zip archive whose list has been checked.
 #[derive(Debug)]
@@ -105,15 +169,10 @@ impl Archive {
     }
 }
 
-/// Tells whether an archive that can be read holds a file of such a name.
-pub fn holds(path: &Path, is_it: impl Fn(&str) -> bool) -> bool {
-    Archive::open(path).is_ok_and(|archive| archive.files().any(|(name, _)| is_it(name)))
-}
-
 /// Lists an archive's files; the error says what is wrong with it.
 fn list(zip: &mut ZipArchive<BufReader<File>>) -> Result<BTreeMap<String, (usize, u64)>, String> {
     let mut entries = BTreeMap::new();
-    let mut total = 0_u64;
+    let mut tally = Tally::default();
     for index in 0..zip.len() {
         let entry = zip.by_index_raw(index).map_err(|e| e.to_string())?;
         let name = plain_name(entry.name_raw())?;
@@ -128,10 +187,7 @@ fn list(zip: &mut ZipArchive<BufReader<File>>) -> Result<BTreeMap<String, (usize
                 "'{name}' unpacks {ratio} times; at most {RATIO_MAX} is read"
             ));
         }
-        total = total.saturating_add(size);
-        if total > UNPACKED_BYTES_MAX {
-            return Err(format!("it unpacks to over {UNPACKED_BYTES_MAX} bytes"));
-        }
+        tally.add(size)?;
         entries.insert(name, (index, size));
     }
     Ok(entries)
@@ -150,7 +206,7 @@ fn check_kind<R: Read + ?Sized>(name: &str, entry: &ZipFile<'_, R>) -> Result<()
 }
 
 /// Returns an entry's name if it can only name something inside the archive.
-fn plain_name(raw: &[u8]) -> Result<String, String> {
+pub(super) fn plain_name(raw: &[u8]) -> Result<String, String> {
     let shown = String::from_utf8_lossy(raw).escape_debug().to_string();
     let refuse = |why: &str| Err(format!("the name '{shown}' {why}"));
     let Ok(name) = std::str::from_utf8(raw) else {
@@ -172,19 +228,19 @@ fn plain_name(raw: &[u8]) -> Result<String, String> {
     Ok(name.to_owned())
 }
 
-fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> Fault {
+pub(super) fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> Fault {
     Fault::new(
         FaultKind::Data,
-        format!("{} is no readable zip archive", super::show(path)),
+        format!("{} is no readable archive", super::show(path)),
     )
     .because(error.to_string())
     .try_("download the archive again")
 }
 
-fn unsafe_archive(path: &Path, reason: impl Into<String>) -> Fault {
+pub(super) fn unsafe_archive(path: &Path, reason: impl Into<String>) -> Fault {
     Fault::new(FaultKind::Data, format!("{} is refused", super::show(path)))
         .because(reason)
-        .try_("unpack it where you trust it, and ingest the .SAFE folder")
+        .try_("unpack it where you trust it, and ingest what comes out")
 }
 
 #[cfg(test)]

@@ -109,14 +109,19 @@ pub fn read_world_file(path: &Path) -> Result<Affine, Fault> {
         return Err(failed("it is too long".to_owned()));
     }
     let text = std::fs::read_to_string(path).map_err(|e| failed(e.to_string()))?;
+    parse_world_file(&text).map_err(failed)
+}
+
+/// Reads the text of a world file; the error says what is wrong.
+pub fn parse_world_file(text: &str) -> Result<Affine, String> {
     let numbers = text.split_whitespace().map(str::parse);
     let numbers = numbers.collect::<Result<Vec<f64>, _>>();
-    let numbers = numbers.map_err(|_| failed("it holds something else than numbers".to_owned()))?;
+    let numbers = numbers.map_err(|_| "it holds something else than numbers".to_owned())?;
     let [a, d, b, e, c, f] = numbers.as_slice() else {
-        return Err(failed(format!("it holds {} numbers", numbers.len())));
+        return Err(format!("it holds {} numbers", numbers.len()));
     };
     let corner = (c - (a + b) / 2.0, f - (d + e) / 2.0);
-    Affine::new([corner.0, *a, *b, corner.1, *d, *e]).map_err(|e| failed(e.to_string()))
+    Affine::new([corner.0, *a, *b, corner.1, *d, *e]).map_err(|e| e.to_string())
 }
 
 #[cfg(test)]

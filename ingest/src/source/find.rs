@@ -1,7 +1,8 @@
 //! Scenes below the paths a user named.
 //!
 //! *Invariants*: sorted by path; a path that is a scene is not searched for others; what a user
-//! named and nobody reads is an error, what merely lies in a folder is not.
+//! named and nobody reads is an error, what merely lies in a folder is not; a list or folder that
+//! cannot be read hides none of its neighbours.
 //!
 //! *Not here*: opening them (`super::open`).
 
@@ -36,7 +37,10 @@ pub fn scenes(paths: &[PathBuf], given: &Given) -> Vec<Found> {
 
 fn search(path: &Path, given: &Given, depth: usize, found: &mut Vec<Found>) -> Result<(), Fault> {
     if let Some(source) = SOURCES.iter().find(|s| s.claims(path)) {
-        found.extend(source.scenes(path)?.into_iter().map(Ok));
+        match source.scenes(path) {
+            Ok(scenes) => found.extend(scenes.into_iter().map(Ok)),
+            Err(fault) => found.push(Err((path.to_owned(), fault))),
+        }
         return Ok(());
     }
     if !path.is_dir() {
@@ -68,8 +72,12 @@ fn search(path: &Path, given: &Given, depth: usize, found: &mut Vec<Found>) -> R
         let source = SOURCES.iter().find(|s| s.claims(&child));
         let scene = source.is_some_and(|s| s.offers(&child, given)) && !is_mask;
         let folder = child.is_dir() && !child.is_symlink();
-        if scene || folder {
-            search(&child, given, depth - 1, found)?;
+        if !(scene || folder) {
+            continue;
+        }
+        match search(&child, given, depth - 1, found) {
+            Err(fault) if found.len() < SCENES_MAX => found.push(Err((child, fault))),
+            ended => ended?,
         }
     }
     Ok(())

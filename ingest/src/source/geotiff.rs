@@ -25,19 +25,21 @@ use self::delivery::Delivery;
 use self::naip::Flown;
 use super::image::{Format, Image};
 use super::sidecar::{self, Sidecar};
-use super::{Given, Layer, Mask, Named, Scene, Source, readable, scene_name, show, stem_name};
+use super::{
+    Given, Layer, Mask, Named, Scene, Source, listed, readable, scene_name, show, stem_name,
+};
 
 /// The reader of rasters in files of their own.
 #[derive(Debug)]
 pub struct GeoTiff;
 
-/// The reader of archives that hold a raster, and perhaps its metadata.
+/// The reader of archives that hold rasters, and perhaps their metadata: each is a scene.
 #[derive(Debug)]
 pub struct Packed;
 
 impl Source for Packed {
     fn reads(&self) -> &'static str {
-        "a .zip of one such raster"
+        "a .zip of such rasters"
     }
 
     fn claims(&self, path: &Path) -> bool {
@@ -48,12 +50,23 @@ impl Source for Packed {
         self.claims(path) && is_known(path, given)
     }
 
+    fn scenes(&self, path: &Path) -> Result<Vec<PathBuf>, Fault> {
+        let (file, _) = listed::split(path);
+        Ok(listed::each(path, delivery::rasters_in(&file)?.len()))
+    }
+
     fn open(&self, path: &Path, given: &Given) -> Result<Scene, Fault> {
         open(path, given)
     }
 
     fn named(&self, path: &Path) -> Named {
-        named(path)
+        match delivery::raster_of(path) {
+            Ok((_, raster)) => Named {
+                scene: stem_name(Path::new(&raster)),
+                ..named(path)
+            },
+            Err(_) => named(path),
+        }
     }
 }
 
@@ -94,9 +107,12 @@ fn named(path: &Path) -> Named {
     }
 }
 
-fn open(path: &Path, given: &Given) -> Result<Scene, Fault> {
-    let sidecar = sidecar::read(path)?;
-    scene(path, delivery::open(path)?, (given, sidecar))
+/// Opens a raster that says nothing of its sensor by its form alone.
+pub(super) fn open(path: &Path, given: &Given) -> Result<Scene, Fault> {
+    let delivery = delivery::open(path)?;
+    let inside = delivery.sidecar()?;
+    let sidecar = inside.map_or_else(|| sidecar::read(path), Ok)?;
+    scene(path, delivery, (given, sidecar))
 }
 
 /// Describes a raster that is open.

@@ -440,17 +440,17 @@ pub(super) fn damaged(label: &str, error: &GdalError) -> Fault {
 
 /// Returns GDAL's own words, without the wrapping and without paths.
 fn gdal_reason(error: &GdalError) -> String {
+    gdal_words(error).unwrap_or_else(|| "GDAL cannot read it".to_owned())
+}
+
+/// Returns GDAL's own words, if it has any.
+pub(super) fn gdal_words(error: &GdalError) -> Option<String> {
     let text = match error {
         GdalError::CplError { msg, .. } | GdalError::NullPointer { msg, .. } => msg.as_str(),
         _ => "",
     };
     let words = text.split_whitespace().filter(|w| !w.contains('/'));
-    let text = words.collect::<Vec<_>>().join(" ");
-    if text.is_empty() {
-        "GDAL cannot read it".to_owned()
-    } else {
-        text
-    }
+    Some(words.collect::<Vec<_>>().join(" ")).filter(|text| !text.is_empty())
 }
 
 /// Rounds to two significant digits.

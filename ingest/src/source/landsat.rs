@@ -1,7 +1,8 @@
 //! Landsat 4 to 9 products: level 1 and 2, Collection 1 and 2, and scenes before collections.
 //!
 //! A product is a folder of one file a band, named `PRODUCT_BAND.TIF`, with metadata (`_MTL.txt`,
-//! `.json` or `.xml`) and a quality band. Folders without metadata are read by their names.
+//! `.json` or `.xml`) and a quality band, or an archive of such a folder (`.tar` as USGS delivers
+//! it, `.tar.gz`, `.zip`). Folders without metadata are read by their names.
 //!
 //! *Invariants*: delivered numbers are stored, fill is 0; scale and offset give reflectance (at
 //! level 1 divided by the sine of the sun's elevation), surface temperature in kelvin, or radiance
@@ -14,7 +15,7 @@ pub mod product;
 mod quality;
 mod scaling;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -26,6 +27,7 @@ use wire::fault::{Fault, FaultKind};
 
 use self::mtl::{Mtl, MtlError};
 use self::product::{Collection, Product, parse};
+use super::archive::{self, Kind};
 use super::image::{Format, Image};
 use super::package::Package;
 use super::{Given, Layer, Mask, Named, Scene, Source, agree, readable, scene_name, show};
@@ -41,30 +43,32 @@ pub struct Landsat;
 
 impl Source for Landsat {
     fn reads(&self) -> &'static str {
-        "Landsat products (folders of *_B*.TIF with MTL)"
+        "Landsat products (folders of *_B*.TIF with MTL, or their .tar, .tar.gz, .zip)"
     }
 
     fn claims(&self, path: &Path) -> bool {
         if path.is_dir() {
-            return products_in(path).is_some_and(|p| p.len() == 1);
+            return is_product(path);
         }
-        file_of(path).is_some()
+        file_of(path).is_some() || is_packed(path)
     }
 
     /// One file of a product stands for all of them.
     fn offers(&self, path: &Path, _given: &Given) -> bool {
-        self.claims(path) && (path.is_dir() || is_first(path))
+        self.claims(path) && (path.is_dir() || is_packed(path) || is_first(path))
     }
 
     fn named(&self, path: &Path) -> Named {
-        let found = members(path).ok();
-        let dataset = found
-            .as_ref()
-            .and_then(|m| m.collection().map(|c| name_of(c, m.product.level)));
-        Named {
-            scene: found.map_or_else(|| super::stem_name(path), |m| scene_name(&m.name)),
-            dataset,
-        }
+        // An archive without a list is not unpacked to be named.
+        let listed = archive::kind(path) != Some(Kind::TarGz);
+        let found = listed.then(|| members(path).ok()).flatten();
+        found.map_or_else(
+            || named_by(path),
+            |m| Named {
+                dataset: m.collection().map(|c| name_of(c, m.product.level)),
+                scene: scene_name(&m.name),
+            },
+        )
     }
 
     fn open(&self, path: &Path, given: &Given) -> Result<Scene, Fault> {
@@ -131,15 +135,46 @@ fn member(name: &str) -> Option<(Product, String)> {
     wanted.then_some((product, holds))
 }
 
-/// Returns the products whose files lie directly in a folder, by name.
-fn products_in(folder: &Path) -> Option<BTreeMap<String, Product>> {
-    let mut found = BTreeMap::new();
-    for entry in std::fs::read_dir(folder).ok()?.flatten() {
-        if let Some((product, _)) = entry.file_name().to_str().and_then(member) {
-            found.insert(product.name.clone(), product);
-        }
+/// Tells whether a path is an archive of a product: by its name, else by what it lists.
+fn is_packed(path: &Path) -> bool {
+    let named = || by_name(path).is_some();
+    archive::kind(path).is_some()
+        && path.is_file()
+        && (named() || archive::holds(path, |name| member(last(name)).is_some()))
+}
+
+/// Returns the product that a path's own name says.
+fn by_name(path: &Path) -> Option<Product> {
+    Some(parse(path.file_name()?.to_str()?)?.0)
+}
+
+/// Returns what a path's own name tells.
+fn named_by(path: &Path) -> Named {
+    let product = by_name(path);
+    let dataset = |p: &Product| Some(name_of(p.collection?, p.level));
+    Named {
+        dataset: product.as_ref().and_then(dataset),
+        scene: product.map_or_else(|| super::stem_name(path), |p| scene_name(&p.name)),
     }
-    Some(found)
+}
+
+fn last(name: &str) -> &str {
+    name.rsplit('/').next().unwrap_or(name)
+}
+
+/// Tells whether a folder is one product: by its name, else by holding nothing else. Among other
+/// files a product is found by its first one, and they are found as well.
+fn is_product(folder: &Path) -> bool {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return false;
+    };
+    let (mut products, mut others) = (BTreeSet::new(), false);
+    for entry in entries.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        products.extend(member(&name).map(|(product, _)| product.name));
+        others |= !name.starts_with('.') && parse(&name).is_none();
+    }
+    products.len() == 1 && (!others || by_name(folder).is_some())
 }
 
 /// Tells whether no other file of the product comes before this one: metadata, then bands.
@@ -171,21 +206,54 @@ struct Members {
     files: BTreeMap<String, String>,
 }
 
-/// Finds the files of the product that a folder holds or a file belongs to.
+/// Finds the files of the product that a folder or archive holds or a file belongs to.
 fn members(path: &Path) -> Result<Members, Fault> {
-    let (folder, product) = if path.is_dir() {
-        let found = products_in(path).unwrap_or_default();
-        let Some(product) = found.into_values().next() else {
-            return Err(no_pixels(path));
-        };
-        (path.to_owned(), product)
+    if is_packed(path) {
+        let (package, folder) = Package::archive(path, |file| member(file).is_some())?;
+        let whole = [stem_of(path), Some(folder)].into_iter().flatten();
+        return of_package(path, package, &whole.collect::<Vec<String>>());
+    }
+    let folder = if path.is_dir() {
+        path.to_owned()
     } else {
-        let (product, _) = file_of(path).ok_or_else(|| super::unknown(path))?;
         let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
-        (folder.unwrap_or(Path::new(".")).to_owned(), product)
+        folder.unwrap_or(Path::new(".")).to_owned()
     };
-    let own = |name: &str| parse(name).is_some_and(|(p, _)| p.name == product.name);
-    let package = Package::flat(&folder, own)?;
+    let package = match file_of(path) {
+        Some((product, _)) if !path.is_dir() => Package::flat(&folder, own(&product))?,
+        _ => Package::flat(&folder, |name| parse(name).is_some())?,
+    };
+    let whole = stem_of(&folder.canonicalize().unwrap_or(folder));
+    of_package(path, package, whole.as_slice())
+}
+
+/// Accepts the names of a product's files; an archive of them beside them is none.
+fn own(product: &Product) -> impl Fn(&str) -> bool {
+    |name| {
+        let packed = archive::kind(Path::new(name)).is_some();
+        !packed && parse(name).is_some_and(|(p, _)| p.name == product.name)
+    }
+}
+
+/// Returns the last part of a path.
+fn stem_of(path: &Path) -> Option<String> {
+    path.file_name().map(|n| n.to_string_lossy().into_owned())
+}
+
+/// Sorts the files of the one product in a package; `whole` are names that may say more of it.
+fn of_package(path: &Path, package: Package, whole: &[String]) -> Result<Members, Fault> {
+    let found = package.names().filter_map(member);
+    let found: BTreeMap<String, Product> = found.map(|(p, _)| (p.name.clone(), p)).collect();
+    if let [first, second, ..] = found.keys().collect::<Vec<_>>().as_slice() {
+        let what = format!("{} holds files of two products", show(path));
+        return Err(Fault::new(FaultKind::Data, what)
+            .because(format!("they are {first} and {second}"))
+            .try_("give every product a folder of its own"));
+    }
+    let Some(product) = found.into_values().next() else {
+        return Err(no_pixels(path));
+    };
+    let package = package.keep(own(&product));
     let mut files = BTreeMap::new();
     for name in package.names() {
         let Some((_, holds)) = member(name) else {
@@ -201,7 +269,7 @@ fn members(path: &Path) -> Result<Members, Fault> {
         }
     }
     Ok(Members {
-        name: fullest_name(&folder, &product),
+        name: fullest_name(whole, &product),
         product,
         package,
         files,
@@ -214,12 +282,11 @@ fn extension_is(name: &str, extension: &str) -> bool {
 }
 
 /// Some archives shorten the names of files: then the folder has the whole name.
-fn fullest_name(folder: &Path, product: &Product) -> String {
-    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-    let folder = folder.file_name().map(|n| n.to_string_lossy().into_owned());
-    let whole = folder.as_deref().and_then(parse).map(|(p, _)| p);
-    whole
-        .filter(|w| w.same_scene(product) && w.name.len() > product.name.len())
+fn fullest_name(whole: &[String], product: &Product) -> String {
+    let whole = whole.iter().filter_map(|name| Some(parse(name)?.0));
+    let mut longer = whole.filter(|w| w.same_scene(product) && w.name.len() > product.name.len());
+    longer
+        .next()
         .map_or_else(|| product.name.clone(), |w| w.name)
 }
 
@@ -237,7 +304,7 @@ impl Members {
 
     fn image(&self, file: &str) -> Result<Arc<Image>, Fault> {
         let image = Image::open(&self.package.gdal_path(file), file, Format::Tiff)?;
-        Ok(Arc::new(image))
+        Ok(Arc::new(image.of(self.package.kept())))
     }
 
     /// Returns the bands delivered, in the sensor's order.

@@ -10,12 +10,14 @@
 //! *Not here*: the products (`product`), where a raster of a file lies (`super::image`, by GDAL
 //! from the file's `StructMetadata`).
 
-mod attributes;
-mod directory;
+pub mod attributes;
+pub mod directory;
 mod field;
 mod granule;
 mod legend;
+pub mod naming;
 mod product;
+pub mod raster;
 mod tile;
 
 use std::path::{Path, PathBuf};
@@ -35,7 +37,7 @@ use self::tile::Tile;
 use super::archive;
 use super::package::delivered_files;
 use super::unpacked::{Unpacked, ends_with};
-use super::{Given, Layer, Mask, Scene, Source, agree, scene_name, show};
+use super::{Given, Layer, Mask, Named, Scene, Source, agree, scene_name, show};
 
 /// The reader of MODIS granules.
 #[derive(Debug)]
@@ -51,7 +53,17 @@ impl Source for Modis {
         let ends = |e| name.as_deref().is_some_and(|n| ends_with(n, e));
         path.is_file()
             && (ends(".hdf")
+                || ends(".hdf.zip")
                 || (ends(".zip") && archive::holds(path, |name| ends_with(name, ".hdf"))))
+    }
+
+    fn named(&self, path: &Path) -> Named {
+        let scene = name(path);
+        let product = product_of(scene.split('.').next().unwrap_or(""));
+        Named {
+            dataset: product.map(|p| p.dataset),
+            scene,
+        }
     }
 
     fn open(&self, path: &Path, given: &Given) -> Result<Scene, Fault> {
@@ -203,11 +215,12 @@ fn tile(granule: &Granule) -> Option<Tile> {
 
 /// Returns the satellites: by the short name's first letters, which say whose data went in.
 fn platform(granule: &Granule) -> Option<String> {
-    let own = granule
-        .attributes
-        .core("SHORTNAME")
-        .unwrap_or(&granule.label);
-    let name = match own.get(..3)? {
+    let own = granule.attributes.core("SHORTNAME");
+    platform_of(own.unwrap_or(&granule.label))
+}
+
+fn platform_of(short_name: &str) -> Option<String> {
+    let name = match short_name.get(..3)? {
         "MOD" => "terra",
         "MYD" => "aqua",
         "MCD" => "terra,aqua",

@@ -1,9 +1,12 @@
 //! A netCDF file: what it says of itself and of its variables, and arrays of angles.
 //!
-//! *Invariants*: only the netCDF driver is tried; no other thread is in the netCDF, HDF5 or HDF4
+//! *Invariants*: a file that is shorter than its own header says is refused before the library sees
+//! it; only the netCDF driver is tried; no other thread is in the netCDF, HDF5 or HDF4
 //! library meanwhile, since none is thread-safe; rows come in the file's order.
 //!
 //! *Not here*: pixels of bands (`image`), which variables belong to a scene (the sources).
+
+pub mod length;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,7 +18,8 @@ use gdal::raster::{GdalDataType, GdalType, RasterBand};
 use gdal::{Dataset, DatasetOptions, GdalOpenFlags, Metadata};
 use wire::fault::{Fault, FaultKind};
 
-use super::image::{alone, damaged};
+use super::image::{alone, gdal_words};
+use super::whole;
 
 /// Greatest array of angles: a full OLCI frame has 20 million positions.
 const ANGLES_MAX: usize = 1 << 26;
@@ -41,6 +45,7 @@ impl NetCdf {
                 .because("its path holds a quotation mark, which netCDF variables are named with")
                 .try_("move it elsewhere"));
         }
+        whole::check(&path, (label, "netCDF"), length::needed)?;
         let _alone = alone();
         let dataset = open(&path, label)?;
         let mut attributes = texts(&dataset, "NC_GLOBAL#");
@@ -134,6 +139,14 @@ fn whole<T: GdalType + Copy>(
 ) -> Result<Vec<T>, GdalError> {
     let buffer = band.read_as::<T>((0, 0), size, size, None)?;
     Ok(buffer.into_shape_and_vec().1)
+}
+
+/// Says that a file is as long as it should be and cannot be read all the same.
+fn damaged(label: &str, error: &GdalError) -> Fault {
+    let silent = || "its length is right, but what its header points to is damaged".to_owned();
+    Fault::new(FaultKind::Data, format!("'{label}' cannot be decoded"))
+        .because(gdal_words(error).unwrap_or_else(silent))
+        .try_("download it again; ncdump -h shows how far it can be read")
 }
 
 fn open(path: &Path, label: &str) -> Result<Dataset, Fault> {

@@ -20,7 +20,9 @@ use wire::fault::{Fault, FaultKind};
 use super::image::{Format, Image};
 use super::package::delivered_files;
 use super::unpacked::ends_with;
-use super::{Given, Layer, Scene, Source, agree, readable, scene_name, show, sidecar};
+use super::{
+    Given, Layer, Named, Scene, Source, agree, readable, scene_name, show, sidecar, stem_name,
+};
 
 /// Least and greatest class.
 const CLASSES: (f64, f64) = (11.0, 95.0);
@@ -96,6 +98,13 @@ impl Source for Nlcd {
     fn claims(&self, path: &Path) -> bool {
         let name = file_name(path).to_ascii_lowercase();
         path.is_file() && name.contains(Self::DATASET) && format(path).is_some()
+    }
+
+    fn named(&self, path: &Path) -> Named {
+        Named {
+            scene: stem_name(path),
+            dataset: Some(Self::DATASET),
+        }
     }
 
     fn open(&self, path: &Path, given: &Given) -> Result<Scene, Fault> {

@@ -1,19 +1,22 @@
-//! A product's files under one root: a folder, or the same folder inside a zip archive.
+//! A product's files under one root: a folder, or the same folder inside an archive.
 //!
 //! *Invariants*: names are relative to the root, with `/`; only listed files are read; a folder and
-//! its zip have the same names, bytes and hash.
+//! its archive have the same names, bytes and hash.
 //!
 //! *Not here*: what the files mean (`sentinel2`).
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use wire::fault::{Fault, FaultKind};
 
-use super::archive::{Archive, ENTRIES_MAX};
+use super::archive::{self, Archive, ENTRIES_MAX, Kind};
 use super::show;
+use super::tarball::{self, Stretch};
+use super::unpacked::Unpacked;
 
 /// Deepest folder below the root: SAFE has five levels.
 const DEPTH_MAX: usize = 12;
@@ -26,6 +29,8 @@ pub struct Package {
     root: Root,
     /// Relative name → bytes.
     files: BTreeMap<String, u64>,
+    /// Keeps the files in being that were unpacked for this package.
+    unpacked: Option<Arc<Unpacked>>,
 }
 
 /// Where the files lie.
@@ -34,6 +39,8 @@ enum Root {
     Folder(PathBuf),
     /// The archive's path and what stands before every name in it, with its `/`.
     Zip(PathBuf, String),
+    /// The archive's path and where in it each file lies.
+    Tar(PathBuf, BTreeMap<String, Stretch>),
 }
 
 /// Name and content hash of everything delivered.
@@ -100,17 +107,22 @@ impl Package {
     pub fn folder(path: &Path) -> Result<Self, Fault> {
         let mut files = BTreeMap::new();
         list(path, "", DEPTH_MAX, &mut files)?;
-        let root = Root::Folder(path.to_owned());
-        Ok(Self { root, files })
+        Ok(Self::of(Root::Folder(path.to_owned()), files))
     }
 
     /// Lists some of the files that lie directly in a folder.
     pub fn flat(path: &Path, keep: impl Fn(&str) -> bool) -> Result<Self, Fault> {
         let mut files = BTreeMap::new();
         list(path, "", 0, &mut files)?;
-        files.retain(|name, _| keep(name));
-        let root = Root::Folder(path.to_owned());
-        Ok(Self { root, files })
+        Ok(Self::of(Root::Folder(path.to_owned()), files).keep(keep))
+    }
+
+    fn of(root: Root, files: BTreeMap<String, u64>) -> Self {
+        Self {
+            root,
+            files,
+            unpacked: None,
+        }
     }
 
     /// Leaves out the files that are not of the product.
@@ -120,33 +132,58 @@ impl Package {
         self
     }
 
-    /// Lists the one folder of a checked archive that directly holds a file accepted by `is_root`.
+    /// Lists the one folder of a checked archive that directly holds a file accepted by `is_root`;
+    /// an archive without a list is unpacked.
     ///
     /// Returns the package with that folder's name (empty if the files lie at the top).
-    pub fn zip(path: &Path, is_root: impl Fn(&str) -> bool) -> Result<(Self, String), Fault> {
-        let archive = Archive::open(path)?;
-        let mut roots: Vec<String> = Vec::new();
-        for (name, _) in archive.files() {
-            let (folder, file) = name.rsplit_once('/').unwrap_or(("", name));
-            if is_root(file) && !roots.iter().any(|r| r == folder) {
-                roots.push(folder.to_owned());
-            }
+    pub fn archive(path: &Path, is_root: impl Fn(&str) -> bool) -> Result<(Self, String), Fault> {
+        match archive::kind(path) {
+            Some(Kind::Tar) => Self::tar(path, is_root),
+            Some(Kind::TarGz) => Self::unpacked(path, is_root),
+            _ => Self::zip(path, is_root),
         }
-        let folder = one_root(path, roots)?;
-        let prefix = if folder.is_empty() {
-            String::new()
-        } else {
-            format!("{folder}/")
-        };
+    }
+
+    fn zip(path: &Path, is_root: impl Fn(&str) -> bool) -> Result<(Self, String), Fault> {
+        let archive = Archive::open(path)?;
+        let folder = root_of(path, archive.files().map(|(name, _)| name), is_root)?;
+        let prefix = prefix(&folder);
         let inside = |(name, size): (&str, u64)| {
             name.strip_prefix(prefix.as_str())
                 .map(|n| (n.to_owned(), size))
         };
         let files = archive.files().filter_map(inside).collect();
-        let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        let root = Root::Zip(absolute, prefix);
-        let name = folder.rsplit('/').next().unwrap_or("").to_owned();
-        Ok((Self { root, files }, name))
+        let package = Self::of(Root::Zip(absolute(path), prefix), files);
+        Ok((package, last(&folder)))
+    }
+
+    fn tar(path: &Path, is_root: impl Fn(&str) -> bool) -> Result<(Self, String), Fault> {
+        let listed = tarball::list(path)?;
+        let folder = root_of(path, listed.keys().map(String::as_str), is_root)?;
+        let prefix = prefix(&folder);
+        let inside = |(name, stretch): (String, Stretch)| {
+            let name = name.strip_prefix(prefix.as_str())?.to_owned();
+            Some((name, stretch))
+        };
+        let lie: BTreeMap<_, _> = listed.into_iter().filter_map(inside).collect();
+        let files = lie.iter().map(|(n, s)| (n.clone(), s.bytes)).collect();
+        let package = Self::of(Root::Tar(absolute(path), lie), files);
+        Ok((package, last(&folder)))
+    }
+
+    /// Unpacks an archive and lists its one folder: for libraries that read files only.
+    pub fn unpacked(path: &Path, is_root: impl Fn(&str) -> bool) -> Result<(Self, String), Fault> {
+        let unpacked = Unpacked::all(path)?;
+        let all = Self::folder(unpacked.path())?;
+        let folder = root_of(path, all.names(), is_root)?;
+        let mut package = Self::folder(&unpacked.path().join(&folder))?;
+        package.unpacked = Some(Arc::new(unpacked));
+        Ok((package, last(&folder)))
+    }
+
+    /// Returns what keeps the files in being, if they were unpacked.
+    pub fn kept(&self) -> Option<Arc<Unpacked>> {
+        self.unpacked.clone()
     }
 
     /// Returns the names of all files, sorted.
@@ -166,6 +203,10 @@ impl Package {
             Root::Zip(path, prefix) => {
                 let inside = format!("/vsizip/{{{}}}/{prefix}{name}", path.display());
                 PathBuf::from(inside)
+            }
+            Root::Tar(path, lie) => {
+                let Stretch { offset, bytes } = lie.get(name).copied().unwrap_or_default();
+                PathBuf::from(format!("/vsisubfile/{offset}_{bytes},{}", path.display()))
             }
         }
     }
@@ -194,7 +235,7 @@ impl Package {
 
     fn summed(&self) -> Result<Sum, Fault> {
         let mut sum = Sum::default();
-        let mut archive = self.archive()?;
+        let mut archive = self.opened()?;
         for name in self.files.keys() {
             let mut file = Digest::default();
             self.read_in(&mut archive, name, &mut |piece| file.update(piece))?;
@@ -210,15 +251,15 @@ impl Package {
         Ok(sum.done())
     }
 
-    fn archive(&self) -> Result<Option<Archive>, Fault> {
+    fn opened(&self) -> Result<Option<Archive>, Fault> {
         match &self.root {
-            Root::Folder(_) => Ok(None),
+            Root::Folder(_) | Root::Tar(..) => Ok(None),
             Root::Zip(path, _) => Archive::open(path).map(Some),
         }
     }
 
     fn read(&self, name: &str, each: &mut dyn FnMut(&[u8])) -> Result<(), Fault> {
-        self.read_in(&mut self.archive()?, name, each)
+        self.read_in(&mut self.opened()?, name, each)
     }
 
     fn read_in(
@@ -229,6 +270,9 @@ impl Package {
     ) -> Result<(), Fault> {
         match (&self.root, archive) {
             (Root::Zip(_, prefix), Some(archive)) => archive.read(&format!("{prefix}{name}"), each),
+            (Root::Tar(path, lie), _) => {
+                read_stretch(path, lie.get(name).copied().unwrap_or_default(), each)
+            }
             (Root::Folder(path) | Root::Zip(path, _), _) => read_file(&path.join(name), each),
         }
     }
@@ -268,17 +312,48 @@ fn add_files(sum: &mut Sum, files: &[&Path]) -> Result<(), Fault> {
 }
 
 fn read_file(path: &Path, each: &mut dyn FnMut(&[u8])) -> Result<(), Fault> {
-    let failed = |e: std::io::Error| {
-        Fault::new(FaultKind::Data, format!("{} cannot be read", show(path))).because(e.to_string())
-    };
-    let mut file = File::open(path).map_err(failed)?;
+    let file = File::open(path).map_err(|e| unreadable(path, &e))?;
+    read_all(file, each).map_err(|e| unreadable(path, &e))
+}
+
+/// Reads a file of a tar archive.
+fn read_stretch(path: &Path, stretch: Stretch, each: &mut dyn FnMut(&[u8])) -> Result<(), Fault> {
+    let mut file = File::open(path).map_err(|e| unreadable(path, &e))?;
+    let moved = file.seek(SeekFrom::Start(stretch.offset));
+    moved.map_err(|e| unreadable(path, &e))?;
+    read_all(file.take(stretch.bytes), each).map_err(|e| unreadable(path, &e))
+}
+
+fn read_all(mut from: impl Read, each: &mut dyn FnMut(&[u8])) -> std::io::Result<()> {
     let mut buffer = vec![0; 1 << 17];
     loop {
-        match file.read(&mut buffer).map_err(failed)? {
+        match from.read(&mut buffer)? {
             0 => return Ok(()),
             n => each(&buffer[..n]),
         }
     }
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Fault {
+    Fault::new(FaultKind::Data, format!("{} cannot be read", show(path))).because(error.to_string())
+}
+
+/// GDAL finds an archive from wherever it is asked.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// Returns what stands before the names of all files in a folder.
+fn prefix(folder: &str) -> String {
+    if folder.is_empty() {
+        String::new()
+    } else {
+        format!("{folder}/")
+    }
+}
+
+fn last(folder: &str) -> String {
+    folder.rsplit('/').next().unwrap_or("").to_owned()
 }
 
 /// Lists the files below a folder; links to folders are not followed.
@@ -321,6 +396,22 @@ fn list(
     Ok(())
 }
 
+/// Finds the one folder that directly holds a file accepted by `is_root`.
+fn root_of<'a>(
+    path: &Path,
+    names: impl Iterator<Item = &'a str>,
+    is_root: impl Fn(&str) -> bool,
+) -> Result<String, Fault> {
+    let mut roots: Vec<String> = Vec::new();
+    for name in names {
+        let (folder, file) = name.rsplit_once('/').unwrap_or(("", name));
+        if is_root(file) && !roots.iter().any(|r| r == folder) {
+            roots.push(folder.to_owned());
+        }
+    }
+    one_root(path, roots)
+}
+
 /// Returns the only root, or says why there is none.
 fn one_root(path: &Path, mut roots: Vec<String>) -> Result<String, Fault> {
     match (roots.pop(), roots.is_empty()) {
@@ -335,7 +426,7 @@ fn one_root(path: &Path, mut roots: Vec<String>) -> Result<String, Fault> {
             FaultKind::Data,
             format!("{} holds no product that is known", show(path)),
         )
-        .because("it has neither a product's metadata, such as MTD_MSIL2A.xml, nor a raster")
+        .because("none of the files that its name promises is in it")
         .try_("unpack it; GeoTIFFs are ingested with --dataset and --datetime")),
     }
 }

@@ -19,6 +19,7 @@ use earth::split::collection::is_name;
 use wire::fault::{Fault, FaultKind};
 
 use self::xml::{Level, Product};
+use super::archive;
 use super::image::{Format, Image};
 use super::package::{Delivered, Package};
 use super::{Given, Layer, Mask, Named, Scene, Source, agree, scene_name, show};
@@ -63,12 +64,16 @@ impl Source for Sentinel2 {
                     .iter()
                     .any(|l| path.join(l.metadata_name()).is_file())
         } else {
-            ends("zip") || ends("SAFE")
+            ends("SAFE") || (ends("zip") && is_packed(path))
         }
     }
 
     fn named(&self, path: &Path) -> Named {
+        if let Some(named) = packed_name(path) {
+            return named;
+        }
         let scene = super::stem_name(path);
+        let scene = scene.strip_suffix(".SAFE").unwrap_or(&scene).to_owned();
         let level = |l: &&Level| {
             let in_name = l.metadata_name().trim_start_matches("MTD_");
             let in_name = in_name.trim_end_matches(".xml");
@@ -122,6 +127,32 @@ impl Source for Sentinel2 {
     }
 }
 
+/// Tells whether an archive is a product's: by its name, as damaged ones are, else by its list.
+fn is_packed(path: &Path) -> bool {
+    let name = path.file_name().map(|n| n.to_string_lossy().into_owned());
+    let name = name.unwrap_or_default();
+    let named = name.starts_with("S2") && name.contains("_MSIL");
+    path.is_file() && (named || archive::holds(path, |inside| metadata_in(inside).is_some()))
+}
+
+/// Returns the level whose metadata a file in an archive is, and the folder that holds it.
+fn metadata_in(inside: &str) -> Option<(Level, &str)> {
+    let (folder, file) = inside.rsplit_once('/').unwrap_or(("", inside));
+    let level = LEVELS.into_iter().find(|l| l.metadata_name() == file)?;
+    Some((level, folder.rsplit('/').next().unwrap_or(folder)))
+}
+
+/// Returns what the list of an archive tells of the product in it.
+fn packed_name(path: &Path) -> Option<Named> {
+    let names = archive::names(path).ok().filter(|_| path.is_file())?;
+    let (level, folder) = names.iter().find_map(|name| metadata_in(name))?;
+    let name = folder.strip_suffix(".SAFE").unwrap_or(folder);
+    Some(Named {
+        scene: Some(name.to_owned()).filter(|n| is_name(n))?,
+        dataset: Some(level.dataset()),
+    })
+}
+
 /// The images of a product by what they hold; each at the finest resolution delivered.
 #[derive(Debug, Default)]
 struct Files {
@@ -137,9 +168,7 @@ fn package(path: &Path) -> Result<(Package, String), Fault> {
         let name = folder.file_name().map(|n| n.to_string_lossy().into_owned());
         return Ok((Package::folder(path)?, name.unwrap_or_default()));
     }
-    Package::zip(path, |file| {
-        LEVELS.iter().any(|l| l.metadata_name() == file)
-    })
+    Package::archive(path, |file| metadata_in(file).is_some())
 }
 
 fn level(path: &Path, package: &Package) -> Result<Level, Fault> {

@@ -68,22 +68,29 @@ pub fn path_of(file: &Path) -> PathBuf {
 /// Reads the side-car of a file; the empty one if there is none.
 pub fn read(file: &Path) -> Result<Sidecar, Fault> {
     let path = path_of(file);
-    let failed = |reason: String| {
-        Fault::new(
-            FaultKind::Data,
-            format!("the side-car {} cannot be used", show(&path)),
-        )
-        .because(reason)
-        .try_("docs/FORMATS.md lists its fields")
-    };
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
     match std::fs::metadata(&path) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Sidecar::default()),
-        Err(e) => return Err(failed(e.to_string())),
-        Ok(meta) if meta.len() > BYTES_MAX => return Err(failed("it is too long".to_owned())),
+        Err(e) => return Err(unusable(&name, e.to_string())),
+        Ok(meta) if meta.len() > BYTES_MAX => {
+            return Err(unusable(&name, "it is too long".to_owned()));
+        }
         Ok(_) => {}
     }
-    let bytes = std::fs::read(&path).map_err(|e| failed(e.to_string()))?;
-    serde_json::from_slice(&bytes).map_err(|e| failed(e.to_string()))
+    let bytes = std::fs::read(&path).map_err(|e| unusable(&name, e.to_string()))?;
+    parse(&name, &bytes)
+}
+
+/// Reads the text of a side-car of a name.
+pub fn parse(name: &str, text: &[u8]) -> Result<Sidecar, Fault> {
+    serde_json::from_slice(text).map_err(|e| unusable(name, e.to_string()))
+}
+
+fn unusable(name: &str, reason: String) -> Fault {
+    let what = format!("the side-car '{}' cannot be used", name.escape_debug());
+    Fault::new(FaultKind::Data, what)
+        .because(reason)
+        .try_("docs/FORMATS.md lists its fields")
 }
 
 /// Returns the path of a side-car's cloud mask: a plain name beside the file.

@@ -1,6 +1,6 @@
 //! Scenes listed by STAC Items: `item.json`, an item collection, or one item a line (`.ndjson`).
 //!
-//! An item of a list has a path of its own, `LIST#NUMBER`, counted from 0.
+//! An item of a list has a path of its own (`super::listed`).
 //!
 //! *Invariants*: the item's id is the scene's name; every asset is a file on this machine, found
 //! from the item's own place; what flags say wins over the item, the item over the files.
@@ -8,7 +8,7 @@
 //! *Not here*: the form of items (`item`), bands of files (`super::geotiff`). Nothing is
 //! downloaded.
 
-mod item;
+pub mod item;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use self::item::{Asset, Item};
 use super::geotiff::{self, layers};
 use super::package::delivered_with_text;
 use super::sidecar::Sidecar;
-use super::{Given, Layer, Mask, Named, Scene, Source, scene_name, show, stem_name};
+use super::{Given, Layer, Mask, Named, Scene, Source, listed, scene_name, show, stem_name};
 
 /// Greatest file of items: 100,000 items of 2 kB.
 const BYTES_MAX: u64 = 256 << 20;
@@ -52,7 +52,7 @@ impl Source for StacItem {
     }
 
     fn claims(&self, path: &Path) -> bool {
-        let (list, _) = split(path);
+        let (list, _) = listed::split(path);
         holds_items(&list)
     }
 
@@ -62,13 +62,7 @@ impl Source for StacItem {
     }
 
     fn scenes(&self, path: &Path) -> Result<Vec<PathBuf>, Fault> {
-        let count = read(path)?.len();
-        if count == 1 || split(path).1.is_some() {
-            return Ok(vec![path.to_owned()]);
-        }
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let item = |i: usize| path.with_file_name(format!("{name}#{i}"));
-        Ok((0..count).map(item).collect())
+        Ok(listed::each(path, read(path)?.len()))
     }
 
     fn files(&self, path: &Path) -> Vec<PathBuf> {
@@ -135,21 +129,6 @@ impl Source for StacItem {
     }
 }
 
-/// Splits `LIST#NUMBER`; a file of that very name is itself.
-fn split(path: &Path) -> (PathBuf, Option<usize>) {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let (list, number) = name.rsplit_once('#').unwrap_or((&name, ""));
-    match number.parse() {
-        Ok(number) if !path.is_file() => (path.with_file_name(list), Some(number)),
-        _ => (path.to_owned(), None),
-    }
-}
-
-/// Tells whether a path names an item of a list, which is no file of its own.
-pub fn is_listed(path: &Path) -> bool {
-    split(path).1.is_some()
-}
-
 /// Tells whether a file holds STAC Items, from its name and the words at its beginning.
 fn holds_items(path: &Path) -> bool {
     let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
@@ -169,7 +148,7 @@ fn holds_items(path: &Path) -> bool {
 
 /// Reads the items of a file, or the one that the path names.
 fn read(path: &Path) -> Result<Vec<Value>, Fault> {
-    let (list, number) = split(path);
+    let (list, number) = listed::split(path);
     let failed = |reason: String| {
         Fault::new(
             FaultKind::Data,
@@ -282,7 +261,7 @@ fn local(path: &Path, href: &str) -> Result<PathBuf, Elsewhere> {
     if href.contains("://") || href.starts_with("/vsi") {
         return Err(Elsewhere::Remote);
     }
-    let (list, _) = split(path);
+    let (list, _) = listed::split(path);
     let folder = list.parent().unwrap_or(Path::new(""));
     let file = folder.join(href);
     if file.is_file() {

@@ -1,7 +1,8 @@
-//! One file of an archive as a file of its own, for libraries that read nothing else (HDF4's).
+//! Files of an archive as files of their own, for libraries that read nothing else (HDF4's and
+//! netCDF's) and for archives that have no list (`.tar.gz`).
 //!
-//! *Invariants*: only a file that the checked list of the archive names is written, into a folder
-//! that only this process knows; both are gone when the value is.
+//! *Invariants*: only files whose names were checked are written, into a folder that only this
+//! process knows; all are gone when the value is.
 //!
 //! *Not here*: what may be in an archive at all (`archive`).
 
@@ -12,10 +13,10 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use wire::fault::{Fault, FaultKind};
 
-use super::archive::Archive;
-use super::show;
+use super::archive::{self, Archive, Kind};
+use super::{show, tarball};
 
-/// A file that was unpacked.
+/// A file that was unpacked, or a folder of them.
 #[derive(Debug)]
 pub struct Unpacked {
     path: PathBuf,
@@ -40,32 +41,61 @@ impl Unpacked {
             .because(format!("it holds {} files that end in {ends}", own.len()))
             .try_(format!("unpack it and ingest the {ends} files")));
         };
-        let failed = |e: &std::io::Error| {
-            let what = format!("{} cannot be unpacked", show(archive));
-            Fault::new(FaultKind::Internal, what)
-                .because(e.to_string())
-                .try_("TMPDIR names a folder with room")
-        };
-        let folder = TempDir::new().map_err(|e| failed(&e))?;
+        let folder = TempDir::new().map_err(|e| failed(archive, &e))?;
         let path = folder.path().join(name.rsplit('/').next().unwrap_or(name));
-        let mut file = BufWriter::new(File::create(&path).map_err(|e| failed(&e))?);
-        let mut wrote = Ok(());
-        list.read(name, &mut |piece| {
-            if wrote.is_ok() {
-                wrote = file.write_all(piece);
-            }
-        })?;
-        wrote.and_then(|()| file.flush()).map_err(|e| failed(&e))?;
+        write(archive, &mut list, (name, &path))?;
         Ok(Self {
             path,
             _folder: folder,
         })
     }
 
-    /// Returns where the file lies.
+    /// Unpacks all files of an archive into a folder.
+    pub fn all(archive: &Path) -> Result<Self, Fault> {
+        let folder = TempDir::new().map_err(|e| failed(archive, &e))?;
+        let path = folder.path().to_owned();
+        if archive::kind(archive) == Some(Kind::TarGz) {
+            tarball::unpack(archive, &path)?;
+        } else {
+            let mut list = Archive::open(archive)?;
+            let names: Vec<String> = list.files().map(|(name, _)| name.to_owned()).collect();
+            for name in &names {
+                let target = path.join(name);
+                let made = target.parent().map_or(Ok(()), std::fs::create_dir_all);
+                made.map_err(|e| failed(archive, &e))?;
+                write(archive, &mut list, (name, &target))?;
+            }
+        }
+        Ok(Self {
+            path,
+            _folder: folder,
+        })
+    }
+
+    /// Returns where the file or folder lies.
     pub fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// Writes one entry of an archive.
+fn write(path: &Path, list: &mut Archive, (name, to): (&str, &Path)) -> Result<(), Fault> {
+    let mut file = BufWriter::new(File::create(to).map_err(|e| failed(path, &e))?);
+    let mut wrote = Ok(());
+    list.read(name, &mut |piece| {
+        if wrote.is_ok() {
+            wrote = file.write_all(piece);
+        }
+    })?;
+    let wrote = wrote.and_then(|()| file.flush());
+    wrote.map_err(|e| failed(path, &e))
+}
+
+fn failed(archive: &Path, error: &std::io::Error) -> Fault {
+    let what = format!("{} cannot be unpacked", show(archive));
+    Fault::new(FaultKind::Internal, what)
+        .because(error.to_string())
+        .try_("TMPDIR names a folder with room")
 }
 
 /// Tells whether a name ends so, whatever the case of its letters.

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use super::cloud::{CLOUDY, Sky};
 use super::landscape::{Ground, pixel};
 use super::noise::at;
-use super::world::{Baseline, Region, Shot};
+use super::world::{Baseline, Level, Region, Shot};
 
 /// Greatest digital number: Sentinel-2 images have 15 bits.
 pub const DN_MAX: u16 = 32_767;
@@ -58,8 +58,13 @@ const fn law(name: &'static str, step: usize, weights: [f32; 5], constant: f32) 
     }
 }
 
-/// The bands of a Level-2A product, each at its native resolution.
-pub const BANDS: &[BandLaw] = &[
+/// Returns the bands of a product, each at its native resolution; level 2A has no cirrus band.
+pub fn bands(level: Level) -> impl Iterator<Item = &'static BandLaw> {
+    let there = move |band: &&BandLaw| level == Level::L1C || band.name != "B10";
+    BANDS.iter().filter(there)
+}
+
+const BANDS: &[BandLaw] = &[
     law("B01", 6, [0.0, 0.0, 0.9, 0.0, 0.0], 0.004),
     law("B02", 1, [0.0, 0.0, 1.0, 0.0, 0.0], 0.0),
     law("B03", 1, [0.0, 1.0, 0.0, 0.0, 0.0], 0.0),
@@ -70,6 +75,8 @@ pub const BANDS: &[BandLaw] = &[
     law("B08", 1, [0.0, 0.0, 0.0, 1.0, 0.0], 0.0),
     law("B8A", 2, [0.0, 0.0, 0.0, 1.02, 0.0], 0.0),
     law("B09", 6, [0.0, 0.0, 0.0, 0.9, 0.0], 0.0),
+    // Water vapour hides the ground; a little of high cloud shines through.
+    law("B10", 6, [0.01, 0.0, 0.0, 0.0, 0.01], 0.001),
     law("B11", 2, [0.0, 0.0, 0.0, 0.0, 1.0], 0.0),
     law("B12", 2, [0.0, 0.0, 0.0, 0.0, 0.7], 0.01),
 ];

@@ -1,4 +1,4 @@
-//! A painted scene as a Sentinel-2 Level-2A product folder.
+//! A painted scene as a Sentinel-2 product folder of level 1C or 2A.
 //!
 //! *Invariants*: names and layout are those of ESA's SAFE format, and every metadata file says
 //! SYNTHETIC; the same scene gives the same bytes.
@@ -9,13 +9,13 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rayon::prelude::*;
 
 use super::jp2::{self, Place};
-use super::paint::{BANDS, BandLaw, Painting};
-use super::world::{Baseline, Region, Shot};
+use super::paint::{self, BandLaw, Painting};
+use super::world::{Baseline, Level, Region, Shot};
 
 /// Value of the truth mask where nothing was seen.
 pub const TRUTH_FILL: u8 = 255;
@@ -31,6 +31,8 @@ pub struct Product<'a> {
     pub painting: &'a Painting,
     /// Baseline to write in.
     pub baseline: Baseline,
+    /// Level to write in.
+    pub level: Level,
     /// Pixels of 10 m a side.
     pub size: u32,
 }
@@ -49,11 +51,13 @@ impl Product<'_> {
     pub fn write(&self, out: &Path) -> anyhow::Result<Written> {
         let root = out.join(format!("{}.SAFE", self.shot.product));
         let granule = root.join("GRANULE").join(self.granule());
-        for folder in ["IMG_DATA/R10m", "IMG_DATA/R20m", "IMG_DATA/R60m", "QI_DATA"] {
-            fs::create_dir_all(granule.join(folder))?;
+        for image in self.images() {
+            let folder = root.join(image).parent().map(Path::to_owned);
+            folder.map_or(Ok(()), fs::create_dir_all)?;
         }
         let offset = self.baseline.offset();
-        BANDS.par_iter().try_for_each(|band| {
+        let bands: Vec<&BandLaw> = paint::bands(self.level).collect();
+        bands.into_par_iter().try_for_each(|band| {
             let path = root.join(format!("{}.jp2", self.image(*band)));
             jp2::write(
                 &path,
@@ -65,10 +69,13 @@ impl Product<'_> {
         let truth: Vec<u8> = classes.iter().map(|c| truth(*c)).collect();
         let written = written(&truth);
         let place = self.place(2);
-        jp2::write(&self.image_path(&root, "R20m", "SCL_20m"), place, classes)?;
-        let probability = granule.join("QI_DATA/MSK_CLDPRB_20m.jp2");
-        jp2::write(&probability, place, self.painting.cloud_probability())?;
-        fs::write(root.join("MTD_MSIL2A.xml"), self.product_xml(written))?;
+        if let Some((classes_file, probability)) = self.judged() {
+            fs::create_dir_all(granule.join("QI_DATA"))?;
+            jp2::write(&root.join(format!("{classes_file}.jp2")), place, classes)?;
+            let percent = self.painting.cloud_probability();
+            jp2::write(&root.join(probability), place, percent)?;
+        }
+        fs::write(root.join(self.metadata()), self.product_xml(written))?;
         fs::write(granule.join("MTD_TL.xml"), self.tile_xml())?;
         fs::write(root.join("manifest.safe"), self.manifest(&root)?)?;
         let mask = out
@@ -78,9 +85,33 @@ impl Product<'_> {
         Ok(written)
     }
 
+    fn metadata(&self) -> String {
+        format!("MTD_MSIL{}.xml", self.level.text())
+    }
+
+    /// Returns the names of scene classes (without `.jp2`) and cloud probability, where there are
+    /// any: level 1C is delivered without.
+    fn judged(&self) -> Option<(String, String)> {
+        let probability = format!("GRANULE/{}/QI_DATA/MSK_CLDPRB_20m.jp2", self.granule());
+        let classes = self.image_name("R20m/", "SCL_20m");
+        (self.level == Level::L2A).then_some((classes, probability))
+    }
+
+    /// Returns the names of all images that the metadata lists, without `.jp2`.
+    fn images(&self) -> Vec<String> {
+        let bands = paint::bands(self.level).map(|b| self.image(*b));
+        bands
+            .chain(self.judged().map(|(classes, _)| classes))
+            .collect()
+    }
+
     fn granule(&self) -> String {
-        let orbit = 30_000 + self.shot.seed % 10_000;
-        format!("L2A_T{}_A{orbit:06}_{}", self.region.tile, self.sensed())
+        let (level, orbit) = (self.level.text(), 30_000 + self.shot.seed % 10_000);
+        format!(
+            "L{level}_T{}_A{orbit:06}_{}",
+            self.region.tile,
+            self.sensed()
+        )
     }
 
     /// Start of sensing as names carry it.
@@ -100,32 +131,29 @@ impl Product<'_> {
     /// Returns the name of a band's image, relative to the product, without `.jp2`.
     fn image(&self, band: BandLaw) -> String {
         let metres = band.step * 10;
-        self.image_name(&format!("R{metres}m"), &format!("{}_{metres}m", band.name))
+        match self.level {
+            Level::L1C => self.image_name("", band.name),
+            Level::L2A => {
+                self.image_name(&format!("R{metres}m/"), &format!("{}_{metres}m", band.name))
+            }
+        }
     }
 
+    /// Returns the name of an image in a folder, which ends with `/` if there is one.
     fn image_name(&self, folder: &str, what: &str) -> String {
         let (tile, sensed) = (&self.region.tile, self.sensed());
         format!(
-            "GRANULE/{}/IMG_DATA/{folder}/T{tile}_{sensed}_{what}",
+            "GRANULE/{}/IMG_DATA/{folder}T{tile}_{sensed}_{what}",
             self.granule()
         )
     }
 
-    fn image_path(&self, root: &Path, folder: &str, what: &str) -> PathBuf {
-        root.join(format!("{}.jp2", self.image_name(folder, what)))
-    }
-
     fn product_xml(&self, written: Written) -> String {
         let mut images = String::new();
-        for band in BANDS {
-            line(
-                &mut images,
-                &format!("<IMAGE_FILE>{}</IMAGE_FILE>", self.image(*band)),
-            );
+        for image in self.images() {
+            line(&mut images, &format!("<IMAGE_FILE>{image}</IMAGE_FILE>"));
         }
-        let classes = self.image_name("R20m", "SCL_20m");
-        line(&mut images, &format!("<IMAGE_FILE>{classes}</IMAGE_FILE>"));
-        PRODUCT_XML
+        self.at_level(PRODUCT_XML)
             .replace(
                 "{start}",
                 &self
@@ -147,17 +175,33 @@ impl Product<'_> {
         if self.baseline.offset() == 0 {
             return String::new();
         }
+        let (list, element) = match self.level {
+            Level::L1C => ("Radiometric_Offset_List", "RADIO_ADD_OFFSET"),
+            Level::L2A => ("BOA_ADD_OFFSET_VALUES_LIST", "BOA_ADD_OFFSET"),
+        };
         let mut text = String::new();
-        line(&mut text, "<BOA_ADD_OFFSET_VALUES_LIST>");
+        line(&mut text, &format!("<{list}>"));
         for band in 0..13 {
             let offset = self.baseline.offset();
             line(
                 &mut text,
-                &format!("<BOA_ADD_OFFSET band_id=\"{band}\">{offset}</BOA_ADD_OFFSET>"),
+                &format!("<{element} band_id=\"{band}\">{offset}</{element}>"),
             );
         }
-        line(&mut text, "</BOA_ADD_OFFSET_VALUES_LIST>");
+        line(&mut text, &format!("</{list}>"));
         text
+    }
+
+    /// Returns a text of level 2A as the product's own level has it.
+    fn at_level(&self, text: &str) -> String {
+        match self.level {
+            Level::L1C => text
+                .replace("BOA_QUANTIFICATION_VALUE", "QUANTIFICATION_VALUE")
+                .replace("2A", "1C")
+                .replace("l2a", "l1c")
+                .replace(PROBABILITY_XML, ""),
+            Level::L2A => text.to_owned(),
+        }
     }
 
     fn tile_xml(&self) -> String {
@@ -178,7 +222,7 @@ impl Product<'_> {
                 ),
             );
         }
-        TILE_XML
+        self.at_level(TILE_XML)
             .replace(
                 "{start}",
                 &self
@@ -197,12 +241,14 @@ impl Product<'_> {
         let mut objects = String::new();
         let folder = format!("./GRANULE/{}", self.granule());
         let mut names = vec![
-            "./MTD_MSIL2A.xml".to_owned(),
+            format!("./{}", self.metadata()),
             format!("{folder}/MTD_TL.xml"),
         ];
-        names.extend(BANDS.iter().map(|b| format!("./{}.jp2", self.image(*b))));
-        names.push(format!("./{}.jp2", self.image_name("R20m", "SCL_20m")));
-        names.push(format!("{folder}/QI_DATA/MSK_CLDPRB_20m.jp2"));
+        names.extend(self.images().iter().map(|image| format!("./{image}.jp2")));
+        names.extend(
+            self.judged()
+                .map(|(_, probability)| format!("./{probability}")),
+        );
         for (i, name) in names.iter().enumerate() {
             let size = fs::metadata(root.join(name))?.len();
             line(
@@ -212,11 +258,16 @@ impl Product<'_> {
                 ),
             );
         }
-        Ok(MANIFEST
+        Ok(self
+            .at_level(MANIFEST)
             .replace("{product}", &self.shot.product)
             .replace("{objects}", &objects))
     }
 }
+
+/// What the tile's metadata says of a mask that level 1C has not.
+const PROBABILITY_XML: &str = "      <MASK_FILENAME type=\"MSK_CLDPRB\">\
+    GRANULE/{granule}/QI_DATA/MSK_CLDPRB_20m.jp2</MASK_FILENAME>\n";
 
 /// Appends a line of XML.
 fn line(text: &mut String, more: &str) {

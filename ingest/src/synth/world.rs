@@ -26,6 +26,32 @@ pub struct Request {
     pub size: u32,
     /// Processing baseline.
     pub baseline: Baseline,
+    /// Processing level.
+    pub level: Level,
+}
+
+/// How far products are processed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, clap::ValueEnum)]
+pub enum Level {
+    /// Top of the atmosphere: 13 bands, no classes and no mask.
+    #[value(name = "1C")]
+    #[serde(rename = "1C")]
+    L1C,
+    /// Surface: 12 bands, scene classes and cloud probability.
+    #[default]
+    #[value(name = "2A")]
+    #[serde(rename = "2A")]
+    L2A,
+}
+
+impl Level {
+    /// Returns the level as names have it.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::L1C => "1C",
+            Self::L2A => "2A",
+        }
+    }
 }
 
 /// Which processing baseline products are written in.
@@ -332,7 +358,8 @@ fn shot(request: &Request, region: &Region, date: u32) -> Shot {
     let stamp = |t: Timestamp| t.strftime("%Y%m%dT%H%M%S").to_string();
     let number = request.baseline.text().replace('.', "");
     let product = format!(
-        "S2A_MSIL2A_{}_N{number}_R{:03}_T{}_{}",
+        "S2A_MSIL{}_{}_N{number}_R{:03}_T{}_{}",
+        request.level.text(),
         stamp(acquired),
         1 + region.seed % 143,
         region.tile,

@@ -226,7 +226,7 @@ fn archives_that_are_damaged_or_hold_two_products_are_refused() {
     let bytes = fs::read(&archive).unwrap();
     let cut = keep.path().join("cut.zip");
     fs::write(&cut, &bytes[..bytes.len() / 2]).unwrap();
-    check(&cut, &[], "zip archive");
+    check(&cut, &[], "no readable archive");
 
     let mut flipped = bytes.clone();
     let middle = flipped.len() / 2;
@@ -259,6 +259,37 @@ fn an_archive_that_holds_one_name_twice_is_refused() {
     }
     fs::write(&path, bytes).unwrap();
     check(&path, &[], "the same name twice");
+}
+
+#[test]
+fn an_archive_of_other_things_is_told_what_was_looked_for_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("holiday.zip");
+    let mut zip = zip::ZipWriter::new(fs::File::create(&path).unwrap());
+    for name in ["a.txt", "b/c.png", "b/d.csv"] {
+        add(&mut zip, name, b"x");
+    }
+    zip.finish().unwrap();
+    for says in ["MTD_MSIL2A.xml", "xfdumanifest.xml", "*_MTL.txt", "b/c.png"] {
+        check(&path, &[], says);
+    }
+    // In a folder that is searched it merely lies there; a damaged one may have been a scene.
+    let given = ingest::source::Given::default();
+    let find = || ingest::source::find::scenes(&[folder.path().to_owned()], &given);
+    assert!(
+        find()[0]
+            .as_ref()
+            .unwrap_err()
+            .1
+            .what
+            .contains("holds no scene")
+    );
+    fs::write(&path, b"PK\x03\x04 and no more").unwrap();
+    assert_eq!(*find()[0].as_ref().unwrap(), path);
+    check(&path, &[], "no readable archive");
+    let packed = folder.path().join("orders.tar.gz");
+    fs::write(&packed, b"\x1f\x8b").unwrap();
+    check(&packed, &[], "Landsat product");
 }
 
 #[test]

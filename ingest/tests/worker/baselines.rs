@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 
 use earth::split::codec;
 use ingest::source::Scene;
-use ingest::synth::world::Baseline;
+use ingest::synth::world::{Baseline, Level};
 
-use crate::place::{open, pack, products, world};
+use crate::place::{open, pack, products, world, world_at};
 use crate::real_products::cut_some;
 use crate::synthetic::physical;
 
@@ -112,36 +112,21 @@ fn edit(product: &Path, name: &str, change: impl Fn(String) -> String) {
     std::fs::write(&path, change(text)).unwrap();
 }
 
-/// Turns a written product into one of level 1C: other names, elements and no scene classes.
-fn to_level_1c(product: &Path) -> PathBuf {
-    let name = product.file_name().unwrap().to_str().unwrap();
-    let renamed = product.with_file_name(name.replace("MSIL2A", "MSIL1C"));
-    std::fs::rename(product, &renamed).unwrap();
-    std::fs::rename(
-        renamed.join("MTD_MSIL2A.xml"),
-        renamed.join("MTD_MSIL1C.xml"),
-    )
-    .unwrap();
-    edit(&renamed, "MTD_MSIL1C.xml", |text| {
-        let lines = text.lines().filter(|l| !l.contains("SCL"));
-        lines
-            .collect::<Vec<_>>()
-            .join("\n")
-            .replace("BOA_QUANTIFICATION_VALUE", "QUANTIFICATION_VALUE")
-            .replace("BOA_ADD_OFFSET", "RADIO_ADD_OFFSET")
-            .replace("MSIL2A", "MSIL1C")
-    });
-    renamed
+/// Writes the one scene of a world of level 1C in a baseline.
+fn level_1c(out: &Path, baseline: Baseline) -> PathBuf {
+    let out = out.join(format!("1C-{baseline:?}"));
+    world_at(&out, (1, 1), (baseline, Level::L1C));
+    products(&out).remove(0)
 }
 
 #[test]
 fn level_1c_applies_its_own_offsets_from_a_folder_and_from_its_zip() {
     let out = tempfile::tempdir().unwrap();
-    let old = open(&to_level_1c(&product(out.path(), Baseline::N0301)));
-    let product = to_level_1c(&product(out.path(), Baseline::N0400));
+    let old = open(&level_1c(out.path(), Baseline::N0301));
+    let product = level_1c(out.path(), Baseline::N0400);
     let new = open(&product);
     assert_eq!(new.dataset.name, "sentinel-2-l1c");
-    assert_eq!(new.missing, ["B10"]);
+    assert_eq!((new.layers.len(), new.missing.len()), (13, 0));
     same_reflectance(&old, &new);
     let zip = out.path().join("product.zip");
     pack(&product, &zip);
@@ -151,6 +136,44 @@ fn level_1c_applies_its_own_offsets_from_a_folder_and_from_its_zip() {
         (&new.name, &new.delivered.hash)
     );
     same_reflectance(&old, &packed);
+    let splits = cut(&old);
+    assert!(splits.len() >= 13, "{}", splits.len());
+    for ((name, a), (other, b)) in splits.iter().zip(cut(&new)) {
+        assert_eq!(*name, other);
+        let apart = a.iter().zip(&b).filter(|(x, y)| !same(**x, **y)).count();
+        assert_eq!(apart, 0, "{name}");
+    }
+}
+
+#[test]
+fn level_1c_has_no_mask_and_reflectance_judges_its_clouds_in_every_baseline() {
+    let out = tempfile::tempdir().unwrap();
+    let mut told = Vec::new();
+    for baseline in [Baseline::N0214, Baseline::N0500] {
+        let out = out.path().join(format!("{baseline:?}"));
+        world_at(&out, (1, 5), (baseline, Level::L1C));
+        let world = std::fs::read_to_string(out.join("world.json")).unwrap();
+        let world: serde_json::Value = serde_json::from_str(&world).unwrap();
+        let clouds = world["scenes"].as_array().unwrap().iter().map(|made| {
+            let product = format!("{}.SAFE", made["product"].as_str().unwrap());
+            let scene = open(&out.join(product));
+            assert!(scene.mask.is_none(), "nothing was delivered");
+            let mask = cut_some(&scene, 5, |_| 1).counts.mask.unwrap();
+            let share = mask.cloudy as f64 / mask.valid as f64;
+            let truth = made["cloud_true"].as_f64().unwrap();
+            assert!(
+                (share - truth).abs() < 0.12,
+                "{share} is seen, {truth} is true"
+            );
+            (mask.cloudy, mask.valid)
+        });
+        told.push(clouds.collect::<Vec<_>>());
+    }
+    assert_eq!(told[0], told[1]);
+    assert!(
+        told[0].iter().any(|(cloudy, valid)| cloudy * 5 > *valid),
+        "{told:?}"
+    );
 }
 
 #[test]

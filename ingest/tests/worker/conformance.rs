@@ -11,11 +11,12 @@ use std::process::Command;
 use earth::raster::georef::Georef;
 use earth::split::codec;
 use earth::split::meta::BandMeta;
-use ingest::plan;
-use ingest::source::{Layer, Scene};
+use ingest::source::{self, Given, Layer, Scene};
+use ingest::{limits, plan};
 
-use crate::place::{open, t29unu};
+use crate::place::{open, real, t29unu};
 use crate::real_products::cut_some;
+use crate::warped;
 
 /// Cells compared in an ordinary run: spread over the tile, its edges included.
 const SAMPLE: usize = 8;
@@ -28,6 +29,38 @@ fn splits_of_a_real_product_equal_gdalwarp() {
     let scene = open(&product);
     let file = |layer: &Layer, band: &BandMeta| find(&product, layer, band);
     equals_gdalwarp(&scene, 5, &file).check(100_000);
+}
+
+#[test]
+fn splits_of_real_polar_rasters_equal_gdalwarp() {
+    let given = Given {
+        dataset: Some("generic".to_owned()),
+        acquired: Some("2018-07-12T00:00:00Z".parse().unwrap()),
+        ..Given::default()
+    };
+    for (folder, file) in [
+        (
+            "modis_greenland_sea-50km-20180712",
+            "20180712.250m.aqua.truecolor.tiff",
+        ),
+        (
+            "modis_barents_kara_seas-100km-20250507",
+            "20250507.250m.terra.falsecolor.tiff",
+        ),
+    ] {
+        let Some(path) = real(&format!("sea_ice/{folder}/{file}")) else {
+            return;
+        };
+        if !warped::is_here() {
+            return;
+        }
+        limits::set_gdal().unwrap();
+        let scene = source::open(&path, &given).unwrap();
+        let crs = warped::georef(&scene.layers[0]).crs.to_string();
+        assert_eq!(crs, "EPSG:3413");
+        let done = cut_some(&scene, 4, |cells| cells.div_ceil(SAMPLE));
+        warped::Totals::of(&scene, &done).check(10_000);
+    }
 }
 
 /// Compares cells of a scene with what gdalwarp makes of its delivered files.

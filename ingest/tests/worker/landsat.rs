@@ -210,6 +210,33 @@ fn one_file_of_a_scene_finds_the_scene_and_folders_of_several_list_each_once() {
 }
 
 #[test]
+fn files_of_one_scene_among_others_hide_none_of_them() {
+    let Some(folder) = real("landsat_c2/LC08_L2SP_008059_20191201_20200825_02_T1") else {
+        return;
+    };
+    let Some(naip) = real("naip/m_3211605_ne_11_060_20200415.tif") else {
+        return;
+    };
+    let flat = tempfile::tempdir().unwrap();
+    let files = std::fs::read_dir(&folder).unwrap();
+    for path in files.map(|e| e.unwrap().path()).chain([naip]) {
+        std::fs::copy(&path, flat.path().join(path.file_name().unwrap())).unwrap();
+    }
+    let found = find::scenes(&[flat.path().to_owned()], &Given::default());
+    let names: Vec<_> = found
+        .iter()
+        .map(|f| source::named(f.as_ref().unwrap()).scene)
+        .collect();
+    assert_eq!(
+        names,
+        [
+            folder.file_name().unwrap().to_str().unwrap(),
+            "m_3211605_ne_11_060_20200415"
+        ]
+    );
+}
+
+#[test]
 fn what_is_wrong_with_a_scene_is_said() {
     let Some(folder) = real("landsat_c2/LC08_L2SP_008059_20191201_20200825_02_T1") else {
         return;

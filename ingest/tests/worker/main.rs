@@ -12,6 +12,7 @@
 )]
 #![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
+mod archives;
 mod bad_input;
 mod baselines;
 mod classic;
@@ -22,7 +23,9 @@ mod hostile;
 mod landsat;
 mod memory;
 mod modis;
+mod modis_rasters;
 mod naip;
+mod names;
 mod nlcd;
 mod node;
 mod oracles;

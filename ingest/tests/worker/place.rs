@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use ingest::source::{self, Given, Scene};
-use ingest::synth::world::{Baseline, Request};
+use ingest::synth::world::{Baseline, Level, Request};
 use ingest::{limits, synth};
 
 /// Returns a file or folder of the real imagery; says loudly that the test is skipped without it.
@@ -30,6 +30,15 @@ pub(crate) fn t29unu() -> Option<PathBuf> {
 
 /// Makes a small world.
 pub(crate) fn world(out: &Path, (regions, dates): (u32, u32), baseline: Baseline) {
+    world_at(out, (regions, dates), (baseline, Level::L2A));
+}
+
+/// Makes a small world of a level.
+pub(crate) fn world_at(
+    out: &Path,
+    (regions, dates): (u32, u32),
+    (baseline, level): (Baseline, Level),
+) {
     limits::set_gdal().unwrap();
     let request = Request {
         seed: 11,
@@ -37,6 +46,7 @@ pub(crate) fn world(out: &Path, (regions, dates): (u32, u32), baseline: Baseline
         dates,
         size: 300,
         baseline,
+        level,
     };
     synth::run(&request, out, &mut |_| {}).unwrap();
 }

@@ -14,7 +14,7 @@ use ingest::plan;
 use ingest::source::{self, Given, Scene};
 
 use crate::classic::{Numbers, Variable, write};
-use crate::place::{open, real};
+use crate::place::{open, pack, real};
 use crate::real_products::cut_some;
 
 const SLSTR: &str = "S3A_SL_1_RBT____20210930T220914_\
@@ -235,6 +235,33 @@ fn a_slstr_folder_across_the_antimeridian_is_cut_into_nine_channels_that_obey_th
 }
 
 #[test]
+fn a_zipped_folder_is_the_scene_of_the_folder() {
+    let out = tempfile::tempdir().unwrap();
+    let Some(folder) = slstr(out.path()) else {
+        return;
+    };
+    let zip = out.path().join("renamed.zip");
+    pack(&folder, &zip);
+    let (plain, packed) = (open(&folder), open(&zip));
+    assert_eq!((&packed.name, packed.dataset), (&plain.name, plain.dataset));
+    assert_eq!(packed.delivered.hash, plain.delivered.hash);
+    assert_eq!(source::named(&zip), source::named(&folder));
+    let (a, b) = (cut_some(&plain, 4, |_| 1), cut_some(&packed, 4, |_| 1));
+    assert_eq!((a.counts, a.splits.len()), (b.counts, b.splits.len()));
+    assert!(check(&packed, |name| name[1..].parse().unwrap()) > 110_000);
+    // A file of it that is cut short is missed before the netCDF library fills it with zeros.
+    let whole = std::fs::read(folder.join("S3_radiance_an.nc")).unwrap();
+    let band = folder.join("S3_radiance_an.nc");
+    std::fs::write(&band, &whole[..whole.len() - 2000]).unwrap();
+    let fault = source::open(&folder, &Given::default()).unwrap_err();
+    assert!(fault.what.contains("S3_radiance_an.nc"), "{fault:?}");
+    assert!(
+        fault.because[0].contains("cut short") && fault.try_.is_some(),
+        "{fault:?}"
+    );
+}
+
+#[test]
 fn flags_whose_attributes_name_other_bits_are_no_mask() {
     let out = tempfile::tempdir().unwrap();
     let Some(folder) = slstr(out.path()) else {
@@ -279,6 +306,32 @@ fn an_olci_folder_lacks_what_is_not_there_and_its_radiances_are_no_reflectances(
             .measured()
             .all(|l| (l.resolution_m - 300.0).abs() < 1e-9 && l.common.is_none())
     );
+    let pixels = check(&scene, |name| name[2..].parse().unwrap());
+    assert!(pixels > 50_000, "{pixels} pixels obey the law");
+    assert!(cut_some(&scene, 4, |_| 1).counts.mask.is_none());
+}
+
+#[test]
+fn an_olci_folder_of_level_2_over_water_has_reflectances_that_judge_no_clouds() {
+    let out = tempfile::tempdir().unwrap();
+    let Some(folder) = folder(out.path(), OLCI) else {
+        return;
+    };
+    let manifest = folder.join("xfdumanifest.xml");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    std::fs::write(&manifest, text.replace(">OL_1_EFR___<", ">OL_2_WFR___<")).unwrap();
+    positions(
+        &folder.join("geo_coordinates.nc"),
+        300.0,
+        ("latitude", "longitude"),
+    );
+    for number in [4, 6, 16] {
+        let variable = format!("Oa{number:02}_reflectance");
+        band(&folder, 300.0, (&variable, f64::from(number)), (0.02, 0.0));
+    }
+    let scene = open(&folder);
+    assert_eq!(scene.dataset.name, "sentinel-3-olci-l2-water");
+    assert_eq!((scene.measured().count(), scene.missing.len()), (3, 13));
     let pixels = check(&scene, |name| name[2..].parse().unwrap());
     assert!(pixels > 50_000, "{pixels} pixels obey the law");
     assert!(cut_some(&scene, 4, |_| 1).counts.mask.is_none());

@@ -15,6 +15,7 @@ use earth::raster::swath::{Place, Swath};
 use ingest::source::Scene;
 use serde_json::Value;
 
+use crate::bad_input::check;
 use crate::place::{open, real};
 use crate::real_products::{cut_some, oracles};
 
@@ -221,4 +222,26 @@ fn pixels_of_a_real_swath_lie_where_gdalwarp_finds_them_by_geolocation_arrays() 
             "{count} {middle} {most}"
         );
     }
+}
+
+#[test]
+fn a_real_netcdf_that_is_cut_short_or_damaged_says_what_is_wrong() {
+    let Some(whole) = real(SCENES[0]) else {
+        return;
+    };
+    let whole = std::fs::read(whole).unwrap();
+    let out = tempfile::tempdir().unwrap();
+    let file = out.path().join("O_L2.nc");
+    std::fs::write(&file, &whole[..whole.len() / 2]).unwrap();
+    check(
+        &file,
+        &[],
+        &format!("it has {} bytes of {}", whole.len() / 2, whole.len()),
+    );
+    let mut damaged = whole;
+    damaged[2000..60_000].fill(0x5a);
+    std::fs::write(&file, damaged).unwrap();
+    check(&file, &[], "what its header points to is damaged");
+    std::fs::write(&file, b"<html>404 not found</html>").unwrap();
+    check(&file, &[], "it is no netCDF file");
 }

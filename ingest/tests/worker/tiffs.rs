@@ -33,7 +33,7 @@ fn number(i: usize) -> f64 {
 }
 
 /// Writes a raster of two bands at 0.0005 degrees; the second holds twice the first's numbers.
-fn write<T: GdalType + Pixel>(file: &Path, value: impl Fn(f64) -> f64) {
+pub(crate) fn write<T: GdalType + Pixel>(file: &Path, value: impl Fn(f64) -> f64) {
     limits::set_gdal().unwrap();
     let driver = DriverManager::get_driver_by_name("GTiff").unwrap();
     let (width, height) = SIZE;
@@ -206,7 +206,7 @@ fn every_sample_type_is_kept_with_its_numbers() {
 }
 
 #[test]
-fn signed_bytes_are_negative_numbers_and_complex_ones_are_refused() {
+fn signed_bytes_are_negative_numbers_and_complex_or_64_bit_ones_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let plain = folder.path().join("plain.tif");
     write::<u8>(&plain, |v| v);
@@ -225,6 +225,14 @@ fn signed_bytes_are_negative_numbers_and_complex_ones_are_refused() {
         fault.because[0].contains("complex") && fault.try_.is_some(),
         "{fault:?}"
     );
+    for kind in ["Int64", "UInt64"] {
+        let long = translate(&plain, &format!("{kind}.tif"), &["-ot", kind]);
+        let fault = source::open(&long, &given()).unwrap_err();
+        assert!(
+            fault.because[0].contains(kind) && fault.try_.is_some(),
+            "{fault:?}"
+        );
+    }
 }
 
 #[test]

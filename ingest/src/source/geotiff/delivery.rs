@@ -1,6 +1,6 @@
 //! How a raster was delivered: a file with others beside it, or an archive that holds it.
 //!
-//! *Invariants*: what is read is named and hashed; an archive holds exactly one raster.
+//! *Invariants*: what is read is named and hashed; of an archive of several rasters, one is meant.
 //!
 //! *Not here*: what the raster shows (`super`).
 
@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use wire::fault::{Fault, FaultKind};
 
-use super::super::archive::Archive;
+use super::super::archive::{self, Kind};
 use super::super::image::{Format, Image};
 use super::super::package::{Delivered, Package, delivered_files};
-use super::super::{readable, show, sidecar};
+use super::super::sidecar::{self, Sidecar};
+use super::super::{listed, readable, show};
 use super::naip;
 
 /// Greatest metadata file: real ones have 15–45 kB.
@@ -49,31 +50,42 @@ pub(in super::super) fn format(path: &Path) -> Option<Format> {
     }
 }
 
-/// Tells whether a path is an archive that directly holds a raster, and no product of files.
+/// Tells whether a path is an archive that directly holds rasters, or one of them.
 pub(super) fn is_packed(path: &Path) -> bool {
-    let zip = path
-        .extension()
-        .is_some_and(|e| e.eq_ignore_ascii_case("zip"));
-    if !zip || !path.is_file() {
-        return false;
+    let (file, _) = listed::split(path);
+    let zip = archive::kind(&file) == Some(Kind::Zip) && file.is_file();
+    zip && (naip::is_naip(&file) || rasters_in(&file).is_ok_and(|found| !found.is_empty()))
+}
+
+/// Returns the rasters that an archive directly holds, sorted; products of files keep theirs in
+/// folders of their own.
+pub(super) fn rasters_in(file: &Path) -> Result<Vec<String>, Fault> {
+    let names = archive::names(file)?.into_iter();
+    let direct = |name: &str| name.split('/').count() <= 2 && format(Path::new(name)).is_some();
+    Ok(names.filter(|name| direct(name)).collect())
+}
+
+/// Returns the archive that a path names, and the raster in it that is meant.
+pub(super) fn raster_of(path: &Path) -> Result<(PathBuf, String), Fault> {
+    let (file, number) = listed::split(path);
+    let mut rasters = rasters_in(&file)?;
+    let count = rasters.len();
+    match number {
+        Some(number) if number < count => Ok((file, rasters.swap_remove(number))),
+        None if count == 1 => Ok((file, rasters.swap_remove(0))),
+        _ => {
+            let what = format!("which raster of {} is meant is unknown", show(&file));
+            let last = count.saturating_sub(1);
+            Err(Fault::new(FaultKind::Data, what)
+                .because(format!("it holds {count} rasters"))
+                .try_(format!("{}#0 to #{last} are its scenes", file.display())))
+        }
     }
-    if naip::is_naip(path) {
-        return true;
-    }
-    let Ok(archive) = Archive::open(path) else {
-        return false;
-    };
-    let parts = |name: &str| name.split('/').count();
-    // Products of files keep their rasters in folders of their own.
-    let direct = |name: &str| parts(name) <= 2 && format(Path::new(name)).is_some();
-    let product = |name: &str| name.contains("MTD_MSIL");
-    let names: Vec<&str> = archive.files().map(|(name, _)| name).collect();
-    names.iter().any(|n| direct(n)) && !names.iter().any(|n| product(n))
 }
 
 /// Opens a raster where it lies.
 pub(super) fn open(path: &Path) -> Result<Delivery, Fault> {
-    readable(path)?;
+    readable(&listed::split(path).0)?;
     let beside = sidecar::path_of(path);
     let beside: Vec<PathBuf> = Some(beside).filter(|p| p.is_file()).into_iter().collect();
     if is_packed(path) {
@@ -99,17 +111,11 @@ fn plain(path: &Path, beside: Vec<PathBuf>) -> Result<Delivery, Fault> {
 }
 
 fn packed(path: &Path, beside: Vec<PathBuf>) -> Result<Delivery, Fault> {
-    let (package, _) = Package::zip(path, |file| format(Path::new(file)).is_some())?;
-    let is_raster = |n: &&str| format(Path::new(n)).is_some();
-    let rasters: Vec<&str> = package.names().filter(is_raster).collect();
-    let [raster] = rasters.as_slice() else {
-        let many = format!("it holds {} rasters", rasters.len());
-        let what = format!("{} is no delivery of one scene", show(path));
-        return Err(Fault::new(FaultKind::Data, what)
-            .because(many)
-            .try_("unpack it and ingest the folder"));
-    };
-    let raster = PathBuf::from(raster);
+    let (file, inside) = raster_of(path)?;
+    let whole = |name: &str| format(Path::new(name)).is_some();
+    let own = inside.rsplit('/').next().unwrap_or(&inside);
+    let (package, _) = Package::archive(&file, |name| name == own)?;
+    let raster = PathBuf::from(own);
     let metadata = package
         .names()
         .filter(|n| naip::is_metadata(&raster, Path::new(n)));
@@ -120,9 +126,14 @@ fn packed(path: &Path, beside: Vec<PathBuf>) -> Result<Delivery, Fault> {
         }
         _ => None,
     };
-    let inside = package.gdal_path(&raster.to_string_lossy());
+    let image = open_image(&package.gdal_path(&raster.to_string_lossy()), &raster)?;
+    // Beside other rasters, only what belongs to this one is its delivery.
+    let alone = package.names().filter(|n| whole(n)).count() == 1;
+    let own = |name: &str| Path::new(name).with_extension("") == raster.with_extension("");
+    let said = metadata.as_ref().map(|(name, _)| name.clone());
+    let package = package.keep(|name| alone || own(name) || said.as_deref() == Some(name));
     Ok(Delivery {
-        image: Arc::new(open_image(&inside, &raster)?),
+        image: Arc::new(image),
         raster,
         metadata,
         place: Place::Archive(Box::new(package), beside),
@@ -144,6 +155,18 @@ impl Delivery {
             raster: raster.to_owned(),
             metadata: None,
             place: Place::Files(files),
+        }
+    }
+
+    /// Reads the side-car that lies beside the raster in an archive; `None` if there is none.
+    pub(super) fn sidecar(&self) -> Result<Option<Sidecar>, Fault> {
+        let name = sidecar::path_of(&self.raster);
+        let name = name.to_string_lossy();
+        match &self.place {
+            Place::Archive(package, _) if package.has(&name) => {
+                sidecar::parse(&name, package.text(&name)?.as_bytes()).map(Some)
+            }
+            _ => Ok(None),
         }
     }
 

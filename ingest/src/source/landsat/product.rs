@@ -123,7 +123,8 @@ fn sensor(code: &[u8]) -> Option<(Sensor, u8)> {
     let [b'L', kind, tens, ones] = code else {
         return None;
     };
-    let satellite = (tens.checked_sub(b'0')? * 10).checked_add(ones.checked_sub(b'0')?)?;
+    let digit = |code: &u8| code.is_ascii_digit().then(|| code - b'0');
+    let satellite = digit(tens)? * 10 + digit(ones)?;
     let sensor = match (kind, satellite) {
         (b'T', 4 | 5) => Sensor::Tm,
         (b'E', 7) => Sensor::EtmPlus,
@@ -220,6 +221,8 @@ mod tests {
             "LM05_L1TP_005009_19850710_20200908_02_T2",
             "LC8005009201536éLGN01",
             "LC80050092015999LGN01",
+            // Found by fuzzing: a letter where the satellite's number stands.
+            "LCLP_L1TP_014032_20180101_20180101_01_T1",
             "LC08_L2SP_005009_20150710é",
             "",
             "____",

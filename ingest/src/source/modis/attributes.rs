@@ -10,16 +10,16 @@
 
 /// The attributes of a file or field.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Attributes(Vec<String>);
+pub struct Attributes(Vec<String>);
 
 impl Attributes {
     /// Takes attributes in the form `NAME=VALUE`.
-    pub(super) fn new(lines: Vec<String>) -> Self {
+    pub fn new(lines: Vec<String>) -> Self {
         Self(lines)
     }
 
     /// Returns the text of an attribute.
-    pub(super) fn text(&self, name: &str) -> Option<&str> {
+    pub fn text(&self, name: &str) -> Option<&str> {
         let value = |line: &'_ String| {
             let (own, _) = line.split_once('=')?;
             (own.trim() == name).then_some(own.len() + 1)
@@ -29,20 +29,20 @@ impl Attributes {
     }
 
     /// Returns an attribute that is one finite number.
-    pub(super) fn number(&self, name: &str) -> Option<f64> {
+    pub fn number(&self, name: &str) -> Option<f64> {
         let number: f64 = self.text(name)?.parse().ok()?;
         number.is_finite().then_some(number)
     }
 
     /// Returns an attribute that is two finite numbers in order.
-    pub(super) fn pair(&self, name: &str) -> Option<(f64, f64)> {
+    pub fn pair(&self, name: &str) -> Option<(f64, f64)> {
         let (low, high) = self.text(name)?.split_once(',')?;
         let (low, high): (f64, f64) = (low.trim().parse().ok()?, high.trim().parse().ok()?);
         (low.is_finite() && high.is_finite() && low <= high).then_some((low, high))
     }
 
     /// Returns a value of the core metadata: an attribute, else an object of any ODL text.
-    pub(super) fn core(&self, name: &str) -> Option<&str> {
+    pub fn core(&self, name: &str) -> Option<&str> {
         let own = self.text(name).filter(|t| !t.is_empty());
         own.or_else(|| self.0.iter().find_map(|text| odl(text, name)))
     }

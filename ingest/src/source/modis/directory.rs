@@ -16,11 +16,12 @@
 //!
 //! *Not here*: what the entries point to (HDF4's library).
 
-use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-use wire::fault::{Fault, FaultKind};
+use wire::fault::Fault;
+
+use crate::source::whole;
 
 const MAGIC: [u8; 4] = [0x0E, 0x03, 0x13, 0x01];
 /// Tag of an entry that points nowhere.
@@ -33,27 +34,11 @@ const ENTRIES_MAX: usize = 1 << 20;
 
 /// Fails if a file is no HDF4 file or shorter than its directory says.
 pub(super) fn check(path: &Path, label: &str) -> Result<(), Fault> {
-    let failed = |reason: String| {
-        Fault::new(FaultKind::Data, format!("'{label}' cannot be decoded"))
-            .because(reason)
-            .try_("download it again")
-    };
-    let file = File::open(path).map_err(|e| failed(e.to_string()))?;
-    let bytes = file.metadata().map_err(|e| failed(e.to_string()))?.len();
-    match end(&mut BufReader::new(file)) {
-        Ok(Some(end)) if end <= bytes => Ok(()),
-        Ok(Some(end)) => Err(failed(format!(
-            "it is cut short: it has {bytes} bytes of {end}"
-        ))),
-        Ok(None) => Err(failed("it is no HDF4 file".to_owned())),
-        Err(_) => Err(failed(format!(
-            "it is cut short: its {bytes} bytes end inside its directory"
-        ))),
-    }
+    whole::check(path, (label, "HDF4"), end)
 }
 
 /// Returns how many bytes a file's directory needs; `None` if it is no HDF4 directory.
-fn end(file: &mut (impl Read + Seek)) -> std::io::Result<Option<u64>> {
+pub fn end(file: &mut (impl Read + Seek)) -> std::io::Result<Option<u64>> {
     let mut magic = [0; 4];
     file.read_exact(&mut magic)?;
     if magic != MAGIC {

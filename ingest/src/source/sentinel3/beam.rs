@@ -149,7 +149,7 @@ fn flags(file: &NetCdf, swath: &Arc<Swath>) -> Result<Option<Mask>, Fault> {
     if !file.has(FLAGS) {
         return Ok(None);
     }
-    let layer = categorical(file, FLAGS, swath)?;
+    let layer = categorical(file, FLAGS, (swath, None))?;
     Ok(Some(Mask {
         meaning: &IDEPIX,
         layer,

@@ -25,7 +25,7 @@ pub(super) fn same_bits(
 }
 
 /// Pairs the names of flags with their bits; signed masks are read as unsigned ones.
-fn named(masks: &str, meanings: &str) -> BTreeMap<String, u32> {
+pub fn named(masks: &str, meanings: &str) -> BTreeMap<String, u32> {
     let bits = masks.trim_matches(['{', '}', ' ']).split(',');
     let bits = bits.filter_map(|m| {
         let mask = m.trim().parse::<f64>().ok()?;

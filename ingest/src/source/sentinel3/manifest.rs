@@ -17,7 +17,7 @@ pub(super) const MANIFEST: &str = "xfdumanifest.xml";
 
 /// Why a manifest cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ManifestError {
+pub enum ManifestError {
     /// It is no XML that is read.
     #[error(transparent)]
     Xml(#[from] XmlError),
@@ -31,19 +31,19 @@ pub(super) enum ManifestError {
 
 /// What a manifest says.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Manifest {
+pub struct Manifest {
     /// Type of the product without its trailing underscores, such as `OL_1_EFR`.
-    pub(super) kind: String,
+    pub kind: String,
     /// Name as its maker gave it.
-    pub(super) name: Option<String>,
+    pub name: Option<String>,
     /// Start of sensing.
-    pub(super) start: Timestamp,
+    pub start: Timestamp,
     /// Spacecraft in lower case, such as `sentinel-3a`.
-    pub(super) platform: Option<String>,
+    pub platform: Option<String>,
 }
 
 /// Reads a manifest.
-pub(super) fn read(text: &str) -> Result<Manifest, ManifestError> {
+pub fn read(text: &str) -> Result<Manifest, ManifestError> {
     let leaves = leaves(text)?;
     let first = |name: &'static str| {
         let leaf = leaves.iter().find(|l| l.name() == name);

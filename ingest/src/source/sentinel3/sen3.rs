@@ -1,4 +1,5 @@
-//! SEN3 folders: a manifest and a netCDF file for each band, for the positions and for the flags.
+//! SEN3 folders, unpacked if they come in an archive: a manifest and a netCDF file for each band,
+//! for the positions and for the flags.
 //!
 //! *Invariants*: as for all sources; what the manifest says of type and time holds.
 //!
@@ -20,7 +21,7 @@ use super::{categorical, measured, place};
 use crate::source::image::{Format, Image};
 use crate::source::netcdf::NetCdf;
 use crate::source::package::Package;
-use crate::source::{Given, Layer, Mask, Scene, agree, geotiff, scene_name, show};
+use crate::source::{Given, Layer, Mask, Named, Scene, agree, geotiff, scene_name, show};
 
 /// A type of product: where its bands and flags are.
 #[derive(Debug)]
@@ -82,6 +83,26 @@ const KINDS: &[Kind] = &[
         flags: None,
     },
     Kind {
+        name: "OL_2_WFR",
+        dataset: "sentinel-3-olci-l2-water",
+        grids: &[Grid {
+            geodetic: OLCI,
+            resolution_m: 300.0,
+            bands: (OLCI_BANDS, "_reflectance"),
+        }],
+        flags: None,
+    },
+    Kind {
+        name: "OL_2_WRR",
+        dataset: "sentinel-3-olci-l2-water",
+        grids: &[Grid {
+            geodetic: OLCI,
+            resolution_m: 1200.0,
+            bands: (OLCI_BANDS, "_reflectance"),
+        }],
+        flags: None,
+    },
+    Kind {
         name: "SL_1_RBT",
         dataset: "sentinel-3-slstr",
         grids: &[
@@ -106,9 +127,12 @@ const KINDS: &[Kind] = &[
     },
 ];
 
-/// Opens the scene in a folder; `path` is what the user named.
-pub(super) fn open(path: &Path, folder: &Path, given: &Given) -> Result<Scene, Fault> {
-    let package = Package::folder(folder)?;
+/// Opens the scene in a folder of a name; `path` is what the user named.
+pub(super) fn open(
+    path: &Path,
+    (package, folder): (Package, &str),
+    given: &Given,
+) -> Result<Scene, Fault> {
     let manifest = manifest::read(&package.text(MANIFEST)?).map_err(|e| {
         let what = format!("{MANIFEST} of {} cannot be used", show(path));
         Fault::new(FaultKind::Data, what)
@@ -118,10 +142,7 @@ pub(super) fn open(path: &Path, folder: &Path, given: &Given) -> Result<Scene, F
     let kind = kind(path, &manifest)?;
     let known = dataset(kind.dataset).expect("the names stand in earth's table of datasets");
     agree_with_flags(path, given, (kind, &manifest))?;
-    let reader = Reader {
-        folder,
-        package: &package,
-    };
+    let reader = Reader { package: &package };
     let mut layers = Vec::new();
     let mut swaths = Vec::new();
     for grid in kind.grids {
@@ -150,7 +171,7 @@ pub(super) fn open(path: &Path, folder: &Path, given: &Given) -> Result<Scene, F
     let has = |name: &str| layers.iter().any(|l| l.name == name);
     let missing = known.bands.iter().map(|b| b.name).filter(|n| !has(n));
     Ok(Scene {
-        name: name(folder, &manifest),
+        name: name_of(folder).unwrap_or_else(|| said_name(&manifest)),
         dataset: known,
         platform: manifest.platform.clone(),
         acquired: manifest.start,
@@ -196,24 +217,58 @@ fn agree_with_flags(
     )
 }
 
-/// The product's name: its folder's, else what its manifest calls it.
-fn name(folder: &Path, manifest: &Manifest) -> String {
-    let strip = |n: &str| n.strip_suffix(".SEN3").unwrap_or(n).to_owned();
-    let own = folder.file_name().map(|n| strip(&n.to_string_lossy()));
-    let own = own.filter(|n| is_name(n) && n.starts_with("S3"));
+/// Returns the name of a product's folder, if it is one.
+fn name_of(folder: &str) -> Option<String> {
+    let name = strip(folder);
+    Some(name.to_owned()).filter(|n| is_name(n) && n.starts_with("S3"))
+}
+
+/// Returns what the manifest calls the product.
+fn said_name(manifest: &Manifest) -> String {
     let said = manifest.name.as_deref().map(strip).filter(|n| is_name(n));
-    own.or(said).unwrap_or_else(|| scene_name(&manifest.kind))
+    scene_name(said.unwrap_or(&manifest.kind))
+}
+
+fn strip(name: &str) -> &str {
+    name.strip_suffix(".SEN3").unwrap_or(name)
+}
+
+/// Returns what names alone tell of a product in a folder or archive; the manifest is asked if the
+/// folder was renamed.
+pub(super) fn named(path: &Path, folder: &str) -> Named {
+    let manifest = || {
+        let package = if path.is_dir() {
+            Package::flat(path, |file| file == MANIFEST).ok()?
+        } else {
+            Package::archive(path, |file| file == MANIFEST).ok()?.0
+        };
+        manifest::read(&package.text(MANIFEST).ok()?).ok()
+    };
+    let scene = name_of(folder).filter(|_| dataset_in(folder).is_some());
+    let said = scene.is_none().then(manifest).flatten();
+    let kind = said.as_ref().map_or(folder, |m| &m.kind);
+    Named {
+        dataset: dataset_in(kind),
+        scene: scene
+            .or_else(|| said.as_ref().map(said_name))
+            .unwrap_or_else(|| super::super::stem_name(path)),
+    }
+}
+
+/// Returns the dataset of the type in a product's name: `S3A_OL_1_EFR____2021…`.
+pub(super) fn dataset_in(name: &str) -> Option<&'static str> {
+    let kind = KINDS.iter().find(|k| name.contains(k.name));
+    kind.map(|k| k.dataset)
 }
 
 /// Opens the netCDF files of a folder.
 struct Reader<'a> {
-    folder: &'a Path,
     package: &'a Package,
 }
 
 impl Reader<'_> {
     fn path(&self, file: &str) -> PathBuf {
-        self.folder.join(file)
+        self.package.gdal_path(file)
     }
 
     fn has(&self, grid: &Grid) -> impl Iterator<Item = (&'static str, String)> {
@@ -257,7 +312,7 @@ impl Reader<'_> {
             let image = Image::open_along(&name, &file, (Format::NetCdf, swath))?;
             layers.push(Layer {
                 resolution_m: grid.resolution_m,
-                ..measured(spec, Arc::new(image))?
+                ..measured(spec, Arc::new(image.of(self.package.kept())))?
             });
         }
         Ok(layers)
@@ -276,7 +331,7 @@ impl Reader<'_> {
         let meaning = flags.meaning;
         let layer = Layer {
             name: meaning.band.to_owned(),
-            ..categorical(&file, flags.variable, swath)?
+            ..categorical(&file, flags.variable, (swath, self.package.kept()))?
         };
         Ok(Some(Mask { meaning, layer }))
     }

@@ -26,17 +26,18 @@ const NANOMETRES: f64 = 1_000.0;
 
 /// A STAC Item.
 #[derive(Debug, Clone, Deserialize)]
-pub(super) struct Item {
+pub struct Item {
     pub(super) id: String,
     #[serde(default)]
     pub(super) collection: Option<String>,
     pub(super) properties: Properties,
-    pub(super) assets: BTreeMap<String, Asset>,
+    /// Its files, by key.
+    pub assets: BTreeMap<String, Asset>,
 }
 
 /// What is used of an item's properties.
 #[derive(Debug, Clone, Deserialize)]
-pub(super) struct Properties {
+pub struct Properties {
     #[serde(default)]
     datetime: Option<Timestamp>,
     #[serde(default)]
@@ -54,7 +55,7 @@ impl Properties {
 
 /// One file of an item.
 #[derive(Debug, Clone, Deserialize)]
-pub(super) struct Asset {
+pub struct Asset {
     pub(super) href: String,
     #[serde(default)]
     pub(super) roles: Vec<String>,
@@ -121,7 +122,7 @@ impl Band {
 
 impl Asset {
     /// Returns what is said of the bands of a file that has so many.
-    pub(super) fn described(&self, count: usize) -> Vec<SidecarBand> {
+    pub fn described(&self, count: usize) -> Vec<SidecarBand> {
         let all = Band {
             name: None,
             common_name: None,
@@ -144,7 +145,7 @@ impl Asset {
 }
 
 /// Returns the items of a text: one item, an item collection, or one item a line.
-pub(super) fn items(path: &Path, text: &str) -> Result<Vec<Value>, String> {
+pub fn items(path: &Path, text: &str) -> Result<Vec<Value>, String> {
     let lines = ["ndjson", "jsonl"].iter().any(|e| {
         let extension = path.extension();
         extension.is_some_and(|x| x.eq_ignore_ascii_case(e))
@@ -169,7 +170,7 @@ pub(super) fn items(path: &Path, text: &str) -> Result<Vec<Value>, String> {
 }
 
 /// Reads one item.
-pub(super) fn parse(item: &Value) -> Result<Item, String> {
+pub fn parse(item: &Value) -> Result<Item, String> {
     let parsed: Item = Item::deserialize(item).map_err(|e| e.to_string())?;
     if parsed.assets.len() > ASSETS_MAX {
         return Err(format!("it has over {ASSETS_MAX} assets"));
