@@ -7,8 +7,9 @@
 //! skipped.
 //!
 //! *Invariants*: a valid pixel never holds the fill value; `Average` and `Mode` weigh each source
-//! pixel by the area it shares with the target pixel, exactly, whatever the ratio; the result does
-//! not depend on the number of threads.
+//! pixel by the area it shares with the target pixel, exactly, whatever the ratio; in a mean by
+//! area that reaches over the source's border the border pixels stand for what lies beyond; the
+//! result does not depend on the number of threads.
 //!
 //! *Not here*: other systems (`reproject`), combining splits.
 
@@ -162,7 +163,8 @@ pub fn resample(
     resample_onto(source, &alignment, method)
 }
 
-/// Returns the band on an aligned grid; pixels whose centre lies off the source are void.
+/// Returns the band on an aligned grid; pixels whose centre lies off the source are void, those
+/// of a mean by area where they share nothing with it.
 ///
 /// # Errors
 /// A raster that is not the source of the alignment.

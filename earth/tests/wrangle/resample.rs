@@ -192,12 +192,31 @@ fn every_method_and_ratio_gives_what_rasterio_gives_on_a_scene_with_holes() {
         case["start"] = json!([10.25, -3.0]);
         case["target"] = json!([400, 50]);
         if method == "average" {
-            // Inside only: of pixels astride an edge or two finer ones GDAL asks but some.
-            case["start"] = json!([10.25, 3.5]);
-            case["step"] = json!([2.0, 2.0]);
-            case["target"] = json!([80, 80]);
+            // GDAL gives finer pixels that only touch the upper or left border a value, too.
+            case["start"] = json!([10.25, -3.2]);
         }
         cases.push(case);
+    }
+    // Target pixels of a mean by area that are partly off the source, on every side; holes whose
+    // corners alone reach into a target pixel.
+    for (n, (start, step, target)) in [
+        ([-0.5, -0.5], 2.0, 92),
+        ([-1.5, -0.75], 2.0, 92),
+        ([-2.7, -3.1], 5.0, 38),
+        ([-3.2, -3.2], 0.7, 266),
+        ([0.25, 0.3], 2.4, 76),
+        ([-0.999, 0.001], 1.0, 181),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        for dtype in ["uint16", "float32", "int32", "uint8"] {
+            let name = format!("border-{n}-{dtype}");
+            let mut case = synthetic(folder, &name, "average", step, dtype);
+            case["start"] = json!(start);
+            case["target"] = json!([target, target]);
+            cases.push(case);
+        }
     }
     run(&python, "resample.py", &Value::from(cases.clone()), folder);
     check(&cases, folder);
@@ -235,11 +254,9 @@ fn real_bands_halved_and_doubled_lose_as_many_decibels_as_with_rasterio() {
     .enumerate()
     {
         let side = f64::from(window[2]);
-        for (down, up) in [
-            ("average", "bilinear"),
-            ("average", "cubic"),
-            ("bilinear", "nearest"),
-        ] {
+        let kernels = ["nearest", "bilinear", "cubic", "average"];
+        let both = |down| kernels.iter().map(move |up| (down, *up));
+        for (down, up) in kernels.into_iter().flat_map(both) {
             let case = |name: &str, method: &str, ratio: f64| {
                 json!({
                     "name": format!("{n}-{down}-{up}-{name}"), "fill": fill,

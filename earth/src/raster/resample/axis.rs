@@ -119,6 +119,19 @@ impl Axis {
         (high.min(left + 1.0) - low.max(left)).max(0.0)
     }
 
+    /// Returns the weight of a source pixel in the mean of a target pixel that shares ground with
+    /// it: what they share; a pixel at the border also stands for what lies beyond it (GDAL).
+    fn weight(&self, pixel: u32, source: usize) -> f64 {
+        let (low, high) = self.edges(pixel);
+        let beyond = |is_border: bool, overhang: f64| if is_border { overhang.max(0.0) } else { 0.0 };
+        let before = beyond(source == 0, -low);
+        let behind = beyond(
+            source + 1 == self.source as usize,
+            high - f64::from(self.source),
+        );
+        self.share(pixel, source) + before + behind
+    }
+
     /// Cuts first..end to the source.
     #[expect(
         clippy::cast_possible_truncation,
@@ -146,7 +159,7 @@ impl Axis {
                 _ => self.reached(centre, radius(method) / scale),
             };
             let weight = |source: usize| match method {
-                Method::Average => self.share(pixel, source),
+                Method::Average => self.weight(pixel, source),
                 Method::Cubic => cubic((source as f64 - centre) * scale),
                 _ => triangle((source as f64 - centre) * scale),
             };
@@ -155,7 +168,10 @@ impl Axis {
             taps.lines.push(Line {
                 first: reach.start,
                 weights: at..taps.weights.len(),
-                under: self.under(pixel),
+                under: match method {
+                    Method::Average => (!reach.is_empty()).then_some(reach.start),
+                    _ => self.under(pixel),
+                },
             });
         }
         taps
@@ -190,7 +206,8 @@ pub(super) struct Line {
     pub(super) first: usize,
     /// Where the weights stand.
     weights: Range<usize>,
-    /// The source pixel under the centre.
+    /// The source pixel under the centre; for means by area any that shares ground. Without one
+    /// the target pixel is void.
     pub(super) under: Option<usize>,
 }
 

@@ -16,7 +16,7 @@ use crate::raster::reproject::Warped;
 use crate::raster::resample::axis::{Line, Taps};
 use crate::raster::resample::{Alignment, Method, View};
 
-/// Below this sum of weights there is no value (GDAL).
+/// Below this sum of weights a kernel has no value (GDAL); an area has one however small it is.
 const WEIGHT_MIN: f64 = 1e-5;
 
 /// Target rows a thread takes at once: enough to outweigh handing them out.
@@ -69,8 +69,10 @@ struct Plan<'a, T, A> {
 
 /// What sums of weights decide.
 enum Rule<A> {
-    /// A mean of whatever is valid, where the pixel under the centre is or need not be.
-    Mean { centre_valid: bool },
+    /// A mean of whatever is valid, where the pixel under the centre is.
+    Mean,
+    /// A mean of whatever is valid below a pixel, wherever its centre lies.
+    Area,
     /// A cubic of sixteen valid pixels, else the bilinear mean.
     Sixteen { across: Taps<A>, down: Taps<A> },
 }
@@ -96,10 +98,10 @@ pub(super) fn run<T: Pixel, A: Real>(
             across: across.taps(Method::Bilinear),
             down: down.taps(Method::Bilinear),
         }
+    } else if method == Method::Average {
+        Rule::Area
     } else {
-        Rule::Mean {
-            centre_valid: method != Method::Average,
-        }
+        Rule::Mean
     };
     let taps = across.taps(method);
     let plan = Plan {
@@ -142,9 +144,10 @@ impl<T: Pixel, A: Real> Plan<'_, T, A> {
         let Some(under) = line.under else { return };
         self.sum_rows(line, sums);
         let centre = &self.view.values[under * self.width..(under + 1) * self.width];
+        let needs_centre = !matches!(self.rule, Rule::Area);
         for (column, across) in self.across.lines().iter().enumerate() {
             let Some(under) = across.under else { continue };
-            if !self.all_valid && self.needs_centre() && self.view.is_fill(centre[under]) {
+            if !self.all_valid && needs_centre && self.view.is_fill(centre[under]) {
                 continue;
             }
             if let Some(value) = self.value((row, line), (column, across), sums) {
@@ -152,15 +155,6 @@ impl<T: Pixel, A: Real> Plan<'_, T, A> {
                 valid[column] = true;
             }
         }
-    }
-
-    fn needs_centre(&self) -> bool {
-        !matches!(
-            self.rule,
-            Rule::Mean {
-                centre_valid: false
-            }
-        )
     }
 
     /// Adds up the rows under a target row.
@@ -215,13 +209,17 @@ impl<T: Pixel, A: Real> Plan<'_, T, A> {
                     self.mean((across.weights(lines.0), down.weights(lines.1)), lines)
                 }
             }
-            Rule::Mean { .. } => {
+            Rule::Mean | Rule::Area => {
                 let weight = if self.all_valid {
                     total(weights).value() * total(self.down.weights(line)).value()
                 } else {
                     dot(&sums.weights[taps], weights).value()
                 };
-                (weight >= WEIGHT_MIN).then(|| sum.value() / weight)
+                let enough = match self.rule {
+                    Rule::Area => weight > 0.0,
+                    _ => weight >= WEIGHT_MIN,
+                };
+                enough.then(|| sum.value() / weight)
             }
         }
     }
