@@ -9,6 +9,7 @@ pub mod cloud;
 pub mod expression;
 pub mod georef;
 pub mod histogram;
+pub mod lattice;
 pub mod mosaic;
 pub mod parts;
 pub mod pixel;

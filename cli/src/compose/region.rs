@@ -9,8 +9,8 @@ use earth::cube::{CubeBand, CubeTime};
 use earth::extent::LonLatBox;
 use earth::geocode::Geocode;
 use earth::grid::Grid;
-use earth::raster::region::{CellBand, Frame, Mosaic, MosaicError};
-use earth::raster::reproject::Kernel;
+use earth::raster::region::{self, CellBand, Frame, RegionError};
+use earth::raster::resample::Method;
 use earth::raster::{Raster, Samples};
 use earth::split::compose::PROVENANCE;
 use earth::split::meta::{SampleType, SplitId};
@@ -27,7 +27,7 @@ const REGION_BYTES_MAX: u64 = 4 << 30;
 /// Cells' images in one raster.
 #[derive(Debug)]
 pub(super) struct Region {
-    mosaic: Mosaic,
+    canvas: region::Region,
     /// Names of the bands, provenance last.
     names: Vec<String>,
     /// What is known of each, from the first image that has it.
@@ -61,7 +61,7 @@ impl Region {
         check_size(&frame, pixel)?;
         let (names, samples): (Vec<_>, Vec<_>) = kinds.into_iter().unzip();
         Ok(Self {
-            mosaic: Mosaic::new(frame, &samples),
+            canvas: region::Region::new(frame, &samples),
             bands: vec![None; names.len()],
             names,
             time: None,
@@ -96,10 +96,10 @@ impl Region {
                     .filter(|_| is_provenance)
                     .unwrap_or(raster),
                 fill: meta.fill,
-                kernel: if meta.categorical {
-                    Kernel::Nearest
+                method: if meta.categorical {
+                    Method::Nearest
                 } else {
-                    Kernel::Bilinear
+                    Method::Bilinear
                 },
             }));
         }
@@ -107,7 +107,7 @@ impl Region {
         if self.time.as_ref().is_none_or(|t| *t < newest) {
             self.time = Some(newest);
         }
-        let placing = self.mosaic.place(&decoded.grid, &placed);
+        let placing = self.canvas.place(&decoded.grid, &placed);
         placing.map_err(|e| fault(&e))
     }
 
@@ -116,15 +116,15 @@ impl Region {
         let measured = |i: &usize| self.bands[*i].as_ref().is_some_and(|b| !b.categorical);
         let bands = 0..self.bands.len();
         if !bands.clone().any(|i| measured(&i)) {
-            return 100.0 * self.mosaic.coverage(bands);
+            return 100.0 * self.canvas.coverage(bands);
         }
-        100.0 * self.mosaic.coverage(bands.filter(measured))
+        100.0 * self.canvas.coverage(bands.filter(measured))
     }
 
     /// Returns the image.
     pub(super) fn finish(self) -> Result<Cubes, Fault> {
-        let georef = self.mosaic.frame().georef().clone();
-        let done = self.mosaic.finish().into_iter().zip(self.bands);
+        let georef = self.canvas.frame().georef().clone();
+        let done = self.canvas.finish().into_iter().zip(self.bands);
         let bands = done.filter_map(|((raster, fill), band)| {
             let band = CubeBand {
                 sample: raster.sample_type(),
@@ -198,16 +198,16 @@ fn renumber(raster: &Raster, numbers: &[u16]) -> Raster {
         .unwrap_or_else(|_| raster.clone())
 }
 
-fn fault(error: &MosaicError) -> Fault {
+fn fault(error: &RegionError) -> Fault {
     let (kind, step) = match error {
-        MosaicError::Empty => (FaultKind::Nothing, "glebe search"),
-        MosaicError::Schemes => (FaultKind::Usage, "--collection NAME"),
-        MosaicError::Antimeridian => (FaultKind::Usage, "two boxes, one on each side"),
-        MosaicError::TooLarge { .. } => (FaultKind::Refused, "a coarser --resolution, or -O DIR"),
-        MosaicError::Crs(_)
-        | MosaicError::Affine(_)
-        | MosaicError::Warp(_)
-        | MosaicError::Bands(..) => (FaultKind::Data, "-O DIR for a file a cell"),
+        RegionError::Empty => (FaultKind::Nothing, "glebe search"),
+        RegionError::Schemes => (FaultKind::Usage, "--collection NAME"),
+        RegionError::TooLarge { .. } => (FaultKind::Refused, "a coarser --resolution, or -O DIR"),
+        RegionError::Crs(_)
+        | RegionError::Affine(_)
+        | RegionError::Mosaic(_)
+        | RegionError::Shape(..)
+        | RegionError::Bands(..) => (FaultKind::Data, "-O DIR for a file a cell"),
     };
     Fault::new(kind, "the cells cannot be one image")
         .because(error.to_string())

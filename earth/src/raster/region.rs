@@ -2,20 +2,23 @@
 //!
 //! The raster's grid is that of one of the cells, carried on beyond its edges ([`Frame`]). Cells of
 //! one anchor, and of anchors beside each other, are windows of the same grid: their pixels are
-//! copied. Where anchors have other pixel sizes (another latitude), a cell is reprojected onto the
-//! frame.
+//! copied. Where anchors have other pixel sizes (another latitude), a cell is resampled onto the
+//! frame. Across the antimeridian a frame goes on eastward, past 180 degrees.
 //!
 //! *Invariants*: a pixel of the frame belongs to the one cell that its centre lies in, so that a
 //! seam has neither a gap nor a doubled pixel; copied pixels are the cell's to the bit.
 //!
-//! *Not here*: the cells' images (`split::compose`), files (cli).
+//! *Not here*: one cell's pixels on another lattice (`mosaic`), the cells' images
+//! (`split::compose`), files (cli).
 
 use crate::crs::{Crs, CrsError, Transformer};
 use crate::extent::LonLatBox;
 use crate::grid::Grid;
 use crate::raster::georef::{Affine, AffineError, Georef, PixelWindow};
+use crate::raster::lattice::turn;
+use crate::raster::mosaic::{MosaicError, Piece, mosaic};
 use crate::raster::pixel::{Pixel, is_fill};
-use crate::raster::reproject::{Kernel, SourceBand, Warp, WarpError};
+use crate::raster::resample::Method;
 use crate::raster::{Raster, Samples, each_sample_type};
 use crate::split::cut::settle_fill;
 use crate::split::meta::SampleType;
@@ -32,16 +35,13 @@ const OUTLINE: u32 = 32;
 
 /// Why cells cannot be brought into one raster.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum MosaicError {
+pub enum RegionError {
     /// There is no cell.
     #[error("there is no cell to make a mosaic of")]
     Empty,
     /// Cells of two schemes.
     #[error("cells of geohash and quad-tile cannot lie in one raster")]
     Schemes,
-    /// The box crosses the antimeridian, where the grids of cells end.
-    #[error("the box crosses the antimeridian, where grids end")]
-    Antimeridian,
     /// More pixels than a raster may have on a side.
     #[error("{width:.0} x {height:.0} pixels pass the {SIDE_MAX:.0} that a side may have")]
     TooLarge {
@@ -56,15 +56,18 @@ pub enum MosaicError {
     /// The frame has no pixels.
     #[error(transparent)]
     Affine(#[from] AffineError),
-    /// A cell cannot be reprojected.
+    /// A cell cannot be brought onto the frame.
     #[error(transparent)]
-    Warp(#[from] WarpError),
+    Mosaic(#[from] MosaicError),
     /// An image of another number of bands.
-    #[error("an image has {0} bands, the mosaic {1}")]
+    #[error("an image has {0} bands, the region {1}")]
     Bands(usize, usize),
+    /// An image that is not on its cell's grid.
+    #[error("an image of {0} x {1} pixels is not on the grid of its cell")]
+    Shape(u32, u32),
 }
 
-/// Where a mosaic lies: a window, as large as needed, of one cell's grid carried on.
+/// Where a region lies: a window, as large as needed, of one cell's grid carried on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Frame {
     georef: Georef,
@@ -80,13 +83,13 @@ pub struct CellBand<'a> {
     pub raster: &'a Raster,
     /// The value that means "nothing".
     pub fill: Option<f64>,
-    /// How it is reprojected where it must be.
-    pub kernel: Kernel,
+    /// How it is resampled where it must be.
+    pub method: Method,
 }
 
 /// Bands of many cells in one raster.
 #[derive(Debug)]
-pub struct Mosaic {
+pub struct Region {
     frame: Frame,
     bands: Vec<(Raster, Vec<bool>)>,
 }
@@ -96,23 +99,24 @@ impl Frame {
     /// where one is given, which may lie beyond them.
     ///
     /// The pixel size is that of the cell whose centre lies nearest to the middle, so that as few
-    /// cells as possible are reprojected.
+    /// cells as possible are resampled. Cells on both sides of the antimeridian are joined there
+    /// where that makes the frame narrower.
     ///
     /// # Errors
-    /// No cell, cells of two schemes, a box across the antimeridian, too many pixels.
-    pub fn of(grids: &[Grid], area: Option<&LonLatBox>) -> Result<Self, MosaicError> {
-        let first = grids.first().ok_or(MosaicError::Empty)?;
+    /// No cell, cells of two schemes, too many pixels.
+    pub fn of(grids: &[Grid], area: Option<&LonLatBox>) -> Result<Self, RegionError> {
+        let first = grids.first().ok_or(RegionError::Empty)?;
         if grids.iter().any(|g| g.crs() != first.crs()) {
-            return Err(MosaicError::Schemes);
+            return Err(RegionError::Schemes);
         }
         let edges = match area {
             Some(area) => box_edges(area, first.crs())?,
-            None => grids.iter().map(Grid::edges).fold(NOTHING, joined),
+            None => all_edges(grids),
         };
         let middle = centre(edges);
         let distance = |g: &&Grid| {
             let (x, y) = centre(g.edges());
-            (x - middle.0).hypot(y - middle.1)
+            (x + eastward(first.crs(), x, middle.0) - middle.0).hypot(y - middle.1)
         };
         let nearest = grids
             .iter()
@@ -121,17 +125,20 @@ impl Frame {
     }
 
     /// Carries a grid on over an area.
-    fn over([west, south, east, north]: [f64; 4], grid: &Grid) -> Result<Self, MosaicError> {
+    fn over(edges: [f64; 4], grid: &Grid) -> Result<Self, RegionError> {
+        let [west, south, east, north] = edges;
         let transform = grid.transform();
-        let (left, top) = transform.to_pixel(west, north);
-        let (right, bottom) = transform.to_pixel(east, south);
+        let moved = eastward(grid.crs(), centre(grid.edges()).0, centre(edges).0);
+        let (left, top) = transform.to_pixel(west - moved, north);
+        let (right, bottom) = transform.to_pixel(east - moved, south);
         let (left, top) = ((left + SLACK).floor(), (top + SLACK).floor());
         let (width, height) = ((right - SLACK).ceil() - left, (bottom - SLACK).ceil() - top);
         let sides = 1.0..=SIDE_MAX;
         if !sides.contains(&width) || !sides.contains(&height) {
-            return Err(MosaicError::TooLarge { width, height });
+            return Err(RegionError::TooLarge { width, height });
         }
         let (west, north) = transform.to_ground(left, top);
+        let west = west + moved;
         let pixel = (transform.pixel_width, transform.pixel_height);
         Ok(Self {
             georef: Georef {
@@ -159,6 +166,9 @@ impl Frame {
     /// Returns the pixels whose centres lie in the cell of a grid; `None` if there is none.
     pub fn window(&self, grid: &Grid) -> Option<PixelWindow> {
         let [west, south, east, north] = grid.edges();
+        let middle = self.west + 0.5 * self.pixel.0 * f64::from(self.georef.width);
+        let moved = eastward(grid.crs(), f64::midpoint(west, east), middle);
+        let (west, east) = (west + moved, east + moved);
         let place = |edge: f64, size: u32| {
             // The first pixel whose centre lies behind the edge; neighbours find the same one.
             let first = (edge - 0.5 - SLACK).ceil().clamp(0.0, f64::from(size));
@@ -177,25 +187,6 @@ impl Frame {
         })
     }
 
-    /// Returns the pixel of the cell's grid at the upper left of its window, where both grids are
-    /// one; `None` where the cell must be reprojected.
-    fn aligned(&self, grid: &Grid, window: PixelWindow) -> Option<(u32, u32)> {
-        let transform = grid.transform();
-        let same = |a: f64, b: f64, pixels: u32| ((a - b) / b).abs() * f64::from(pixels) < SLACK;
-        let sizes = same(transform.pixel_width, self.pixel.0, grid.width())
-            && same(transform.pixel_height, self.pixel.1, grid.height());
-        let (x, y) = (
-            self.west + f64::from(window.column) * self.pixel.0,
-            self.north - f64::from(window.row) * self.pixel.1,
-        );
-        let (column, row) = transform.to_pixel(x, y);
-        let whole = |p: f64| (p - p.round()).abs() < SLACK && p > -0.5;
-        let found = (u32::nearest(column.max(0.0)), u32::nearest(row.max(0.0)));
-        let inside =
-            found.0 + window.width <= grid.width() && found.1 + window.height <= grid.height();
-        (sizes && whole(column) && whole(row) && inside).then_some(found)
-    }
-
     /// Returns where a window lies.
     fn part(&self, window: PixelWindow) -> Result<Georef, AffineError> {
         let west = self.west + f64::from(window.column) * self.pixel.0;
@@ -209,7 +200,7 @@ impl Frame {
     }
 }
 
-impl Mosaic {
+impl Region {
     /// Starts with a raster without a valid pixel for each band.
     pub fn new(frame: Frame, bands: &[SampleType]) -> Self {
         let (width, height) = (frame.georef.width, frame.georef.height);
@@ -232,45 +223,32 @@ impl Mosaic {
         &mut self,
         grid: &Grid,
         image: &[Option<CellBand<'_>>],
-    ) -> Result<(), MosaicError> {
+    ) -> Result<(), RegionError> {
         if image.len() != self.bands.len() {
-            return Err(MosaicError::Bands(image.len(), self.bands.len()));
+            return Err(RegionError::Bands(image.len(), self.bands.len()));
         }
         let Some(window) = self.frame.window(grid) else {
             return Ok(());
         };
-        let corner = self.frame.aligned(grid, window);
+        let (part, cell) = (self.frame.part(window)?, Georef::from(grid));
         for (band, given) in self.bands.iter_mut().zip(image) {
             let Some(given) = given else { continue };
-            if (given.raster.width(), given.raster.height()) != (grid.width(), grid.height()) {
-                return Err(WarpError::Shape {
-                    width: given.raster.width(),
-                    height: given.raster.height(),
-                    window,
-                }
-                .into());
+            let (width, height) = (given.raster.width(), given.raster.height());
+            if (width, height) != (grid.width(), grid.height()) {
+                return Err(RegionError::Shape(width, height));
             }
-            if let Some(corner) = corner {
-                paste(band, given.raster, (given.fill, corner), window);
-                continue;
-            }
-            let part = self.frame.part(window)?;
-            let source = Georef::from(grid);
-            let Some(warp) = Warp::plan(&source, &part, given.kernel)? else {
-                continue;
-            };
-            let needed = SourceBand {
+            let piece = Piece {
+                georef: &cell,
                 raster: given.raster,
-                window: source.whole(),
                 fill: given.fill,
             };
-            let warped = warp.run(&needed)?;
-            paste_valid(band, (&warped.raster, &warped.valid), window);
+            let placed = mosaic(&[piece], &part, given.method)?;
+            paste_valid(band, (&placed.raster, &placed.valid), window);
         }
         Ok(())
     }
 
-    /// Returns where the mosaic lies.
+    /// Returns where the region lies.
     pub fn frame(&self) -> &Frame {
         &self.frame
     }
@@ -285,7 +263,7 @@ impl Mosaic {
         valid as f64 / all.max(1) as f64
     }
 
-    /// Ends the mosaic: each band with the value that means "nothing" in it, where it is needed.
+    /// Ends the region: each band with the value that means "nothing" in it, where it is needed.
     /// Bands of one sample type have the same value.
     pub fn finish(self) -> Vec<(Raster, Option<f64>)> {
         let kinds: Vec<SampleType> = self.bands.iter().map(|(r, _)| r.sample_type()).collect();
@@ -326,11 +304,47 @@ fn centre([west, south, east, north]: [f64; 4]) -> (f64, f64) {
     (f64::midpoint(west, east), f64::midpoint(south, north))
 }
 
-/// Returns the edges of a box in a system.
-fn box_edges(area: &LonLatBox, crs: &Crs) -> Result<[f64; 4], MosaicError> {
-    if area.crosses_antimeridian() {
-        return Err(MosaicError::Antimeridian);
+/// Returns how far east to move a place so that it lies within half a turn of another.
+fn eastward(crs: &Crs, x: f64, near: f64) -> f64 {
+    turn(crs).map_or(0.0, |turn| ((near - x) / turn).round() * turn)
+}
+
+/// Returns the edges of all cells: joined at the antimeridian where that is narrower.
+fn all_edges(grids: &[Grid]) -> [f64; 4] {
+    let from = |west_of: f64, turn: f64| {
+        let moved = grids
+            .iter()
+            .map(Grid::edges)
+            .map(|[west, south, east, north]| {
+                let turn = if east <= west_of { turn } else { 0.0 };
+                [west + turn, south, east + turn, north]
+            });
+        moved.fold(NOTHING, joined)
+    };
+    let plain = from(f64::NEG_INFINITY, 0.0);
+    let across = grids.first().and_then(|g| turn(g.crs()));
+    let across = across.map_or(plain, |turn| from(0.0, turn));
+    let width = |[west, _, east, _]: [f64; 4]| east - west;
+    if width(across) < width(plain) {
+        across
+    } else {
+        plain
     }
+}
+
+/// Returns the edges of a box in a system; past 180 degrees where it crosses the antimeridian.
+fn box_edges(area: &LonLatBox, crs: &Crs) -> Result<[f64; 4], RegionError> {
+    let mut edges = NOTHING;
+    for (part, turns) in area.parts().iter().zip([0.0, 1.0]) {
+        let [west, south, east, north] = part_edges(part, crs)?;
+        let moved = turns * turn(crs).unwrap_or(0.0);
+        edges = joined(edges, [west + moved, south, east + moved, north]);
+    }
+    Ok(edges)
+}
+
+/// Returns the edges of a box that does not cross the antimeridian.
+fn part_edges(area: &LonLatBox, crs: &Crs) -> Result<[f64; 4], RegionError> {
     let [west, south, east, north] = [area.west(), area.south(), area.east(), area.north()];
     if crs.is_geographic() {
         return Ok([west, south, east, north]);
@@ -361,30 +375,7 @@ fn zeros(sample: SampleType, pixels: usize) -> Samples {
     }
 }
 
-/// Copies a window of a cell's raster.
-fn paste(
-    band: &mut (Raster, Vec<bool>),
-    raster: &Raster,
-    (fill, (column, row)): (Option<f64>, (u32, u32)),
-    window: PixelWindow,
-) {
-    let (from, given) = (raster.width() as usize, raster.validity(fill));
-    let columns = column as usize..(column + window.width) as usize;
-    let mut valid = Vec::with_capacity(window.width as usize * window.height as usize);
-    let cut = each_sample_type!(raster.samples(), values => {
-        let mut cut = Vec::with_capacity(valid.capacity());
-        for line in row as usize..(row + window.height) as usize {
-            let line = line * from + columns.start..line * from + columns.end;
-            cut.extend_from_slice(&values[line.clone()]);
-            valid.extend_from_slice(&given[line]);
-        }
-        Pixel::into_samples(cut)
-    });
-    let cut = Raster::counted(window.width, window.height, cut);
-    paste_valid(band, (&cut, &valid), window);
-}
-
-/// Writes valid pixels into a window of the mosaic; a wider sample type widens the band.
+/// Writes valid pixels into a window of the region; a wider sample type widens the band.
 fn paste_valid(
     (raster, known): &mut (Raster, Vec<bool>),
     (given, valid): (&Raster, &[bool]),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use earth::cube::CubeBand;
 use earth::raster::Raster;
 use earth::raster::georef::Georef;
-use earth::raster::mosaic::{overlap, part};
+use earth::raster::lattice::{overlap, part};
 use earth::split::codec;
 use earth::split::meta::BandMeta;
 use wire::client::Client;

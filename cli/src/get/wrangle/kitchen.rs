@@ -10,7 +10,7 @@ use earth::grid::Grid;
 use earth::raster::Raster;
 use earth::raster::expression::Plane as Operand;
 use earth::raster::georef::Georef;
-use earth::raster::mosaic::grown;
+use earth::raster::lattice::grown;
 use earth::split::collection::Collection;
 use earth::split::meta::{BandMeta, SampleType};
 use jiff::SignedDuration;
