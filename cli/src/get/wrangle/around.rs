@@ -43,9 +43,11 @@ pub(super) fn ring(cell: &Geocode) -> Vec<String> {
 }
 
 /// Returns the cells of another precision that a cell and its surroundings touch, and whether they
-/// are meant whole, not as prefixes.
+/// are meant whole, not as prefixes. Those around count with a halo, and where cells are no smaller:
+/// a coarser sensor's pixel at the edge of its cell reaches into the next one.
 pub(super) fn cells_of(cell: &Geocode, precision: u8, halo: bool) -> (Vec<String>, bool) {
-    let around = if halo { cell.neighbours() } else { Vec::new() };
+    let wide = halo || precision <= cell.precision();
+    let around = if wide { cell.neighbours() } else { Vec::new() };
     let cells = std::iter::once(*cell).chain(around);
     if precision > cell.precision() {
         return (cells.map(|c| c.to_string()).collect(), false);
@@ -68,16 +70,24 @@ pub(super) fn beside<'h>(hit: &Hit, others: &'h [Hit]) -> Vec<&'h Hit> {
     found
 }
 
-/// Returns another sensor's splits nearest in time, one a cell, the earlier of equals.
+/// Returns another sensor's splits nearest in time, one a cell, the earlier of equals; those of the
+/// split's own place come first, and without one there is none.
 pub(super) fn nearest<'h>(hit: &Hit, others: &'h [Hit], within: SignedDuration) -> Vec<&'h Hit> {
+    let here = |other: &Hit| {
+        let (own, other) = (hit.geocode.as_str(), other.geocode.as_str());
+        own.starts_with(other) || other.starts_with(own)
+    };
     let near = |other: &&Hit| apart(hit.acquired, other.acquired) <= within;
     let mut found: Vec<&Hit> = others.iter().filter(near).collect();
     found.sort_by_key(|other| {
         let distance = apart(hit.acquired, other.acquired);
-        (distance, other.acquired, other.id.to_string())
+        (!here(other), distance, other.acquired, other.id.to_string())
     });
     let mut seen = BTreeSet::new();
     found.retain(|other| seen.insert(other.geocode.clone()));
+    if !found.first().is_some_and(|first| here(first)) {
+        found.clear();
+    }
     found
 }
 
@@ -112,8 +122,8 @@ mod tests {
     fn coarser_cells_are_named_once_and_finer_ones_as_prefixes() {
         let cell = Geocode::parse(Scheme::Geohash, "9xj5k").unwrap();
         let named = |precision, halo| cells_of(&cell, precision, halo);
-        assert_eq!(named(4, false), (vec!["9xj5".to_owned()], true));
-        assert_eq!(named(5, false), (vec!["9xj5k".to_owned()], true));
+        assert_eq!(named(4, false), named(4, true));
+        assert_eq!(named(5, false).0.len(), 9);
         assert_eq!(named(6, false), (vec!["9xj5k".to_owned()], false));
         let (around, exact) = named(4, true);
         assert!(exact && around.contains(&"9xj5".to_owned()) && around.len() <= 4);

@@ -8,7 +8,8 @@
 
 use earth::cube::CubeBand;
 use earth::raster::georef::Georef;
-use earth::raster::mosaic::{Piece, covering, mosaic, same_lattice};
+use earth::raster::lattice::{covering, same_lattice};
+use earth::raster::mosaic::{Piece, mosaic};
 use earth::raster::resample::{Alignment, Method, Source, resample_onto};
 use earth::raster::{Raster, Samples};
 use earth::split::meta::{BandMeta, SampleType};
@@ -16,6 +17,10 @@ use wire::fault::{Fault, FaultKind};
 use wire::hit::Hit;
 
 use super::files::{Files, Part, Role, lattice};
+use crate::print::bytes;
+
+/// Most bytes of one band on its own pixels below a target: beside the cube, what a laptop holds.
+const PLANE_BYTES_MAX: u64 = 2 << 30;
 
 /// A split that has a band, and whether it was asked for.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +61,7 @@ pub(super) async fn plane(
         reach(alignment.ratio())
     };
     let window = covering(&lattice, target, margin).map_err(|e| unaligned(e.to_string()))?;
+    check_size(first, &window)?;
     let mut parts = Vec::new();
     for holder in holders {
         let found = files.part((holder.hit, holder.role), holder.band, &window);
@@ -63,6 +69,28 @@ pub(super) async fn plane(
     }
     let join = || join(parts, (&window, target), kernel);
     tokio::task::block_in_place(join)?.ok_or_else(|| nothing(&first.band.name))
+}
+
+/// Refuses more pixels of a finer sensor than fit: a cell of 500 m pixels holds millions of 10 m.
+fn check_size(first: &Holder<'_>, window: &Georef) -> Result<(), Fault> {
+    let (width, height) = (window.width, window.height);
+    let pixel = first.band.sample.bytes() as u64 + 1;
+    let size = (u64::from(width) * u64::from(height)).saturating_mul(pixel);
+    if size <= PLANE_BYTES_MAX {
+        return Ok(());
+    }
+    let what = format!("{} has too many pixels there", first.hit.collection);
+    Err(Fault::new(FaultKind::Usage, what)
+        .because(format!(
+            "{width} x {height} pixels of {} lie below the cell: {}, {} at most",
+            first.band.name,
+            bytes(size),
+            bytes(PLANE_BYTES_MAX)
+        ))
+        .try_(format!(
+            "the other way round: --collection {} --with the coarser one",
+            first.hit.collection
+        )))
 }
 
 fn nothing(what: &str) -> Fault {
