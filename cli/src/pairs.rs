@@ -1,4 +1,5 @@
-//! Cloudy splits with clear ones, from a stream of hits in order of cell and time.
+//! Cloudy splits with clear ones, from a stream of those that make a pair, in order of cell and
+//! time: owners leave out all others.
 //!
 //! *Invariants*: hits are read once; only what still waits for a partner is in memory.
 //!
@@ -8,8 +9,8 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use query::Query;
 use query::pairs::{Dated, Pair, PairError, Pairing, Rule, Tally};
-use query::{Query, SortKey, SortOrder};
 use wire::client::Client;
 use wire::fault::{Fault, FaultKind};
 use wire::hit::Hit;
@@ -46,7 +47,10 @@ pub(crate) async fn stream(
     (query, rule): (Query, Rule),
     mut take: impl FnMut(&Hit, &Hit),
 ) -> Result<(SearchEnd, Tally), Fault> {
-    let query = ordered(query)?;
+    let query = Query {
+        paired: Some(rule.asked()),
+        ..ordered(query)?
+    };
     let mut pairing = Pairing::new(rule);
     let mut failed: Option<PairError> = None;
     let mut hand_on = |pairs: Vec<Pair<Dating>>| {
@@ -68,8 +72,10 @@ pub(crate) async fn stream(
             .because(error.to_string())
             .try_("a shorter --datetime, or --within"));
     }
-    let (last, tally) = pairing.finish();
+    let (last, made) = pairing.finish();
     hand_on(last);
+    // Owners counted what they left out, too.
+    let tally = end.pairs.unwrap_or(made);
     Ok((end, tally))
 }
 
@@ -93,12 +99,8 @@ fn ordered(query: Query) -> Result<Query, Fault> {
         let why = "it would cut off partners of splits before it";
         return refuse("--limit", why, "--geocode or --datetime, to ask for fewer");
     }
-    let by = |key| SortOrder {
-        key,
-        descending: false,
-    };
     Ok(Query {
-        sort: vec![by(SortKey::Geocode), by(SortKey::Time)],
+        sort: query::pairs::SORT.to_vec(),
         ..query
     })
 }

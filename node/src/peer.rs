@@ -13,6 +13,7 @@ use std::fmt;
 
 use earth::split::placement::PlacementKey;
 use query::page::Position;
+use query::pairs::Tally;
 use serde::{Deserialize, Serialize};
 use wire::bundle::Kind;
 use wire::cluster::BytesByPurpose;
@@ -271,6 +272,8 @@ pub struct Hits {
     pub rows_read: u64,
     /// Microseconds there.
     pub micros: u64,
+    /// Where pairs are asked for, what was counted in all slots asked about.
+    pub pairs: Option<Tally>,
 }
 
 /// One node's share of the cluster.

@@ -325,6 +325,7 @@ impl Store {
                 next: found.next,
                 matched: found.matched,
                 explain: found.explain,
+                pairs: found.pairs,
             })
         })
     }

@@ -22,6 +22,7 @@ use earth::split::meta::SplitId;
 use roaring::RoaringBitmap;
 
 use crate::page::{Order, Page, Position};
+use crate::pairs::taking_part;
 use crate::predicate::Predicate;
 use crate::row::Row;
 use crate::slots::SlotSet;
@@ -187,11 +188,20 @@ impl<S: OrderedScan> IndexSet<S> {
         })
     }
 
-    /// Returns one page of the rows in those slots that match: in order, after a position.
+    /// Returns one page of the rows in those slots that match: in order, after a position. Where
+    /// pairs are asked for, of the rows that make one among those that match.
     pub fn page(&self, predicate: &Predicate, turn: &Turn<'_>) -> Result<Page<'_>, S::Error> {
         let found = self.find(predicate, turn.slots)?;
         let rows = found.rows.iter().filter_map(|n| self.rows.row(n));
-        Ok(Page::select(rows, turn, found.explain))
+        let Some(rule) = predicate.paired else {
+            return Ok(Page::select(rows, turn, found.explain));
+        };
+        let (rows, tally) = taking_part(rows, rule);
+        let page = Page::select(rows.into_iter(), turn, found.explain);
+        Ok(Page {
+            pairs: Some(tally),
+            ..page
+        })
     }
 }
 

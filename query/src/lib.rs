@@ -19,4 +19,4 @@ pub mod slots;
 pub mod space;
 pub mod text;
 
-pub use model::{Query, Range, SortKey, SortOrder, TimeRange};
+pub use model::{Paired, Query, Range, SortKey, SortOrder, TimeRange};

@@ -57,6 +57,19 @@ pub struct SortOrder {
     pub descending: bool,
 }
 
+/// Only splits that make a pair: each cloudy one and the temporally nearest clear one of its cell
+/// and collection. Bounds are percent of cloud cover.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Paired {
+    /// Cloudy from this cover on.
+    pub cloudy_min: f64,
+    /// Clear up to this cover.
+    pub clear_max: f64,
+    /// Farthest apart in seconds, if bounded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within_s: Option<u64>,
+}
+
 /// What a verb's selectors ask for.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -90,6 +103,9 @@ pub struct Query {
     pub cloud: Range,
     /// Pixel coverage in percent.
     pub coverage: Range,
+    /// Only splits that make a pair among those that match.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paired: Option<Paired>,
     /// Orders, first counts most; ties and the empty list end in id order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sort: Vec<SortOrder>,

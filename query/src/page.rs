@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::index::{Explain, Turn};
 use crate::model::{SortKey, SortOrder};
+use crate::pairs::Tally;
 use crate::row::{Row, cmp_codes};
 
 /// The order of an answer.
@@ -138,6 +139,8 @@ pub struct Page<'a> {
     pub matched: u64,
     /// How they were found.
     pub explain: Explain,
+    /// Where pairs were asked for, what was counted in all those slots.
+    pub pairs: Option<Tally>,
 }
 
 impl<'a> Page<'a> {
@@ -165,6 +168,7 @@ impl<'a> Page<'a> {
             rows,
             matched,
             explain,
+            pairs: None,
         }
     }
 }

@@ -3,14 +3,25 @@
 //! Splits come in once, by geocode, then time, then id; two pointers run over them: the last clear
 //! split of each collection, and the cloudy ones that still wait for the next clear one.
 //!
+//! Each owner makes this pass over its own index ([`taking_part`]) and answers with the splits that
+//! make a pair alone, each once however many pairs it is in. The same pass over what is left gives
+//! the same pairs, so that whoever asked lays them out without a split that is in none.
+//!
 //! *Invariants*: pairs come out by cell; of two clear splits equally far the earlier one is taken,
-//! of two at one time the one that came first; what waits is bounded.
+//! of two at one time the one that came first; what waits is bounded; leaving out splits that are
+//! in no pair changes no pair.
 //!
 //! *Not here*: where splits come from (node), how pairs are laid out (cli).
 
 use std::collections::{BTreeMap, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
+use roaring::RoaringBitmap;
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Paired, SortKey, SortOrder};
+use crate::page::Order;
+use crate::row::Row;
 
 /// Most cloudy splits of one cell and collection that wait for a clear one: thirty years of daily
 /// dates without a clear day.
@@ -63,6 +74,16 @@ impl Rule {
         }
     }
 
+    /// Returns the rule in the words of a query.
+    #[expect(clippy::cast_sign_loss, reason = "a span is no less than none")]
+    pub fn asked(&self) -> Paired {
+        Paired {
+            cloudy_min: self.cloudy_min,
+            clear_max: self.clear_max,
+            within_s: self.within.map(|within| within.as_secs().max(0) as u64),
+        }
+    }
+
     /// Judges a cloud cover in percent; an unknown one is neither cloudy nor clear.
     fn judge(&self, cloud: Option<f64>) -> Option<Sky> {
         match cloud? {
@@ -74,6 +95,19 @@ impl Rule {
 
     fn allows(&self, apart: SignedDuration) -> bool {
         self.within.is_none_or(|within| apart <= within)
+    }
+}
+
+impl TryFrom<Paired> for Rule {
+    type Error = RuleError;
+
+    fn try_from(asked: Paired) -> Result<Self, RuleError> {
+        let seconds = |s: u64| SignedDuration::from_secs(i64::try_from(s).unwrap_or(i64::MAX));
+        Self::new(
+            asked.clear_max,
+            asked.cloudy_min,
+            asked.within_s.map(seconds),
+        )
     }
 }
 
@@ -99,7 +133,7 @@ pub struct Pair<T> {
 }
 
 /// What is counted beside the pairs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Tally {
     /// Splits that came in.
     pub splits: u64,
@@ -109,6 +143,16 @@ pub struct Tally {
     pub clear: u64,
     /// Pairs made.
     pub pairs: u64,
+}
+
+impl Tally {
+    /// Adds what was counted in other cells.
+    pub fn add(&mut self, other: &Self) {
+        self.splits += other.splits;
+        self.cloudy += other.cloudy;
+        self.clear += other.clear;
+        self.pairs += other.pairs;
+    }
 }
 
 /// Why splits cannot be paired.
@@ -126,6 +170,7 @@ pub enum PairError {
 #[derive(Debug)]
 pub struct Pairing<T> {
     rule: Rule,
+    waiting_max: usize,
     /// The cell that splits come of.
     geocode: String,
     latest: Option<Timestamp>,
@@ -144,8 +189,13 @@ struct State<T> {
 impl<T: Dated + Clone> Pairing<T> {
     /// Starts without splits.
     pub fn new(rule: Rule) -> Self {
+        Self::waiting(rule, WAITING_MAX)
+    }
+
+    fn waiting(rule: Rule, waiting_max: usize) -> Self {
         Self {
             rule,
+            waiting_max,
             geocode: String::new(),
             latest: None,
             states: BTreeMap::new(),
@@ -210,10 +260,10 @@ impl<T: Dated + Clone> Pairing<T> {
 
     fn cloudy(&mut self, split: T) -> Result<Option<Pair<T>>, PairError> {
         self.tally.cloudy += 1;
-        let rule = self.rule;
+        let (rule, waiting_max) = (self.rule, self.waiting_max);
         let state = self.state(split.collection());
         state.waiting.push_back(split);
-        if state.waiting.len() <= WAITING_MAX {
+        if state.waiting.len() <= waiting_max {
             return Ok(None);
         }
         // A clear split to come is later than now: what has waited too long takes what it has.
@@ -259,4 +309,69 @@ impl Rule {
 
 fn apart(a: Timestamp, b: Timestamp) -> SignedDuration {
     a.duration_since(b).abs()
+}
+
+/// A row of an index as a pair's half.
+#[derive(Debug, Clone)]
+struct Half<'a> {
+    row: Row<'a>,
+    geocode: String,
+    /// Its place among all rows.
+    number: u32,
+}
+
+impl Dated for Half<'_> {
+    fn geocode(&self) -> &str {
+        &self.geocode
+    }
+
+    fn collection(&self) -> &str {
+        self.row.collection
+    }
+
+    fn acquired(&self) -> Timestamp {
+        self.row.acquired
+    }
+
+    fn cloud_cover(&self) -> Option<f64> {
+        self.row.cloud.map(|share| 100.0 * share)
+    }
+}
+
+/// Returns the rows that make a pair, and what was counted; all rows of a cell must be given.
+///
+/// # Panics
+/// Never for fewer than 2^32 rows, which indexes number in 32 bits.
+pub fn taking_part<'a>(rows: impl Iterator<Item = Row<'a>>, rule: Rule) -> (Vec<Row<'a>>, Tally) {
+    let mut rows: Vec<Row<'a>> = rows.collect();
+    let order = Order::new(&SORT);
+    rows.sort_unstable_by(|a, b| order.compare(a, b));
+    let mut taken = RoaringBitmap::new();
+    let mut take = |pairs: Vec<Pair<Half<'_>>>| {
+        taken.extend(pairs.iter().flat_map(|p| [p.cloudy.number, p.clear.number]));
+    };
+    let mut pairing = Pairing::waiting(rule, usize::MAX);
+    for (number, row) in (0..).zip(&rows) {
+        let half = Half {
+            row: *row,
+            geocode: row.geocode.to_string(),
+            number,
+        };
+        let pairs = pairing.take(half);
+        take(pairs.expect("rows were sorted, and any number of them may wait"));
+    }
+    let (last, tally) = pairing.finish();
+    take(last);
+    let rows = { (0..).zip(rows) }.filter(|(number, _)| taken.contains(*number));
+    (rows.map(|(_, row)| row).collect(), tally)
+}
+
+/// The order that splits are paired in.
+pub const SORT: [SortOrder; 2] = [by(SortKey::Geocode), by(SortKey::Time)];
+
+const fn by(key: SortKey) -> SortOrder {
+    SortOrder {
+        key,
+        descending: false,
+    }
 }

@@ -12,6 +12,7 @@ use earth::polygon::{GeoJsonError, Polygon};
 use earth::split::meta::{SplitId, SplitIdError};
 
 use crate::model::{Query, TimeRange};
+use crate::pairs::{Rule, RuleError};
 use crate::row::Row;
 use crate::share::{PercentError, Shares};
 use crate::space::{Codes, SCHEMES, Space};
@@ -109,6 +110,9 @@ pub enum PredicateError {
     /// A coverage bound is no percent.
     #[error("--min-coverage, --max-coverage: {0}")]
     Coverage(#[source] PercentError),
+    /// The bounds of cloudy and clear overlap.
+    #[error("--cloudy, --clear: {0}")]
+    Paired(#[source] RuleError),
     /// The times end before they start.
     #[error("--datetime: it ends before it starts")]
     Time,
@@ -142,6 +146,7 @@ pub struct Predicate {
     pub(crate) time: TimeRange,
     pub(crate) cloud: Option<Shares>,
     pub(crate) coverage: Option<Shares>,
+    pub(crate) paired: Option<Rule>,
 }
 
 impl Predicate {
@@ -167,6 +172,8 @@ impl Predicate {
             time: query.time,
             cloud: Shares::of_percent(&query.cloud).map_err(PredicateError::Cloud)?,
             coverage: Shares::of_percent(&query.coverage).map_err(PredicateError::Coverage)?,
+            paired: { query.paired.map(Rule::try_from).transpose() }
+                .map_err(PredicateError::Paired)?,
         })
     }
 

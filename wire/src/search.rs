@@ -6,6 +6,7 @@
 
 use query::Query;
 use query::empty::Emptiness;
+use query::pairs::Tally;
 use serde::{Deserialize, Serialize};
 
 use crate::hit::Hit;
@@ -36,6 +37,9 @@ pub struct SearchEnd {
     pub asked: Vec<Asked>,
     /// Slots that can hold an answer.
     pub slots_asked: u64,
+    /// Where pairs were asked for, what was counted at the owners.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pairs: Option<Tally>,
     /// Why nothing matched, when nothing did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub empty: Option<EmptyReason>,

@@ -33,14 +33,13 @@ pub(super) async fn run(session: &Session, (query, rule): (Query, Rule)) -> Done
     });
     let (end, tally) = found.await?;
     printer.end(&json(&end));
-    let code = super::conclude(&session.screen, &end);
     if tally.splits > 0 {
         say(&session.screen, &tally);
     }
-    if tally.pairs == 0 && code == ExitCode::SUCCESS {
+    if end.complete && tally.splits > 0 && tally.pairs == 0 {
         return Ok(ExitCode::from(FaultKind::Nothing.exit_code()));
     }
-    Ok(code)
+    Ok(super::conclude(&session.screen, &end))
 }
 
 struct Printer {

@@ -129,6 +129,7 @@ fn find(
         index: found.explain.index,
         rows_estimated: found.explain.rows_estimated,
         rows_read: found.explain.rows_read,
+        pairs: found.pairs,
         ..Hits::default()
     };
     let mut bytes = 0;

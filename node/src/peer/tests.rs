@@ -199,6 +199,10 @@ fn responses() -> Vec<(&'static str, Response)> {
     let hits = Hits {
         index: "time".to_owned(),
         rows_estimated: 300,
+        pairs: Some(Tally {
+            splits: 300,
+            ..Tally::default()
+        }),
         ..Hits::default()
     };
     vec![

@@ -16,6 +16,7 @@ use query::Query;
 use query::empty::Emptiness;
 use query::merge::{Merge, Step};
 use query::page::{Order, Position};
+use query::pairs::Tally;
 use query::predicate::Predicate;
 use query::route::route;
 use tokio::sync::mpsc;
@@ -43,6 +44,8 @@ type Answer = BoxFuture<'static, (usize, Result<Hits, AskError>)>;
 struct Source {
     node: NodeId,
     slots: SlotSet,
+    /// What it counted of pairs.
+    pairs: Option<Tally>,
 }
 
 /// A query under way.
@@ -144,14 +147,18 @@ impl Searching {
             });
             asked.slots += count;
             let source = self.merge.add();
-            self.sources.push(Source { node, slots });
+            self.sources.push(Source {
+                node,
+                slots,
+                pairs: None,
+            });
             self.ask(source, self.last.clone());
         }
     }
 
     /// Asks a source for the page behind a position.
     fn ask(&mut self, source: usize, after: Option<Position>) {
-        let Source { node, slots } = &self.sources[source];
+        let Source { node, slots, .. } = &self.sources[source];
         let request = Request::Search(Search {
             question: Question {
                 query: self.query.clone(),
@@ -187,6 +194,7 @@ impl Searching {
                 asked.hits += hits.hits.len() as u64;
                 asked.millis += hits.micros as f64 / 1e3;
                 self.merge.push(source, hits.hits);
+                self.sources[source].pairs = hits.pairs;
                 match hits.next {
                     Some(next) => self.ask(source, Some(next)),
                     None => self.merge.end(source),
@@ -204,6 +212,7 @@ impl Searching {
                 );
                 asked.error = Some(Fault::from(error).what);
                 self.merge.end(source);
+                self.sources[source].pairs = None;
                 if is_slow && failed == node && self.coverage.patience(&node).is_some() {
                     self.coverage.slow(&node);
                 } else {
@@ -225,11 +234,22 @@ impl Searching {
         end.complete = missing.is_empty();
         end.layout_version = self.coverage.layout().version();
         end.asked = self.asked.into_values().collect();
-        if end.hits == 0 && self.limit > 0 {
+        end.pairs = tally(&self.sources);
+        let looked_at = end.pairs.is_some_and(|pairs| pairs.splits > 0);
+        if end.hits == 0 && self.limit > 0 && !looked_at {
             end.empty = Some(EmptyReason::new(&emptiness(&self.core, self.query).await));
         }
         end
     }
+}
+
+/// Adds up what was counted of pairs, each slot by the one that answered for it.
+fn tally(sources: &[Source]) -> Option<Tally> {
+    let counted = sources.iter().filter_map(|source| source.pairs);
+    counted.reduce(|mut all, more| {
+        all.add(&more);
+        all
+    })
 }
 
 /// Asks every node why nothing matches.

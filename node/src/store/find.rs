@@ -13,6 +13,7 @@ use query::empty::Emptiness;
 use query::index::bplus::{Key, OrderedScan, RowNumber, Scans};
 use query::index::{Explain, IndexSet, Turn};
 use query::page::Position;
+use query::pairs::Tally;
 use query::predicate::Predicate;
 use query::slots::SlotSet;
 
@@ -50,6 +51,8 @@ pub struct FoundPage {
     pub matched: u64,
     /// How they were found.
     pub explain: Explain,
+    /// What was counted where pairs were asked for.
+    pub pairs: Option<Tally>,
 }
 
 /// Where the rows of a page stand, without their records.
@@ -58,6 +61,7 @@ pub(super) struct Places {
     pub next: Option<Position>,
     pub matched: u64,
     pub explain: Explain,
+    pub pairs: Option<Tally>,
 }
 
 impl OrderedScan for TableScan {
@@ -143,6 +147,7 @@ impl Finder {
             next: page.next,
             matched: page.matched,
             explain: page.explain,
+            pairs: page.pairs,
         })
     }
 

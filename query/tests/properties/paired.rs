@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "tests: a failure is a panic")]
 
+use earth::geocode::{Geocode, Scheme};
+use earth::split::placement::Slot;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::{Just, Strategy, any, prop, prop_assert_eq, prop_oneof, proptest};
-use query::pairs::{Dated, Pair, PairError, Pairing, Rule};
+use query::pairs::{Dated, Pair, PairError, Pairing, Rule, taking_part};
+use query::row::Row;
 
 #[derive(Debug, Clone, PartialEq)]
 struct Split {
@@ -101,6 +104,48 @@ proptest! {
     ) {
         let within = bounded.then_some(hours);
         prop_assert_eq!(in_one_pass(&splits, within), brute_force(&splits, within));
+    }
+}
+
+/// The rows of splits, in the order of an index; numbers become scenes.
+fn rows<'a>(splits: &'a [Split], scenes: &'a [String]) -> impl Iterator<Item = Row<'a>> {
+    splits.iter().zip(scenes).map(|(split, scene)| Row {
+        collection: split.collection,
+        scene,
+        dataset: "d",
+        geocode: Geocode::parse(Scheme::Geohash, split.geocode).unwrap(),
+        slot: Slot::new(0).unwrap(),
+        acquired: split.acquired(),
+        cloud: split.cloud.map(|percent| percent / 100.0),
+        coverage: 1.0,
+        bytes: 0,
+    })
+}
+
+proptest! {
+    /// What owners leave out changes no pair: of the rest every split is in one.
+    #[test]
+    fn only_splits_of_a_pair_are_left_and_pair_as_before(
+        splits in splits(), bounded in any::<bool>(), hours in 0_i64..12
+    ) {
+        let within = bounded.then_some(hours);
+        let rule = Rule::new(5.0, 20.0, within.map(SignedDuration::from_hours)).unwrap();
+        let scenes: Vec<String> = splits.iter().map(|s| format!("{:04}", s.number)).collect();
+        let (kept, tally) = taking_part(rows(&splits, &scenes), rule);
+        let numbers: Vec<usize> = kept.iter().map(|r| r.scene.parse().unwrap()).collect();
+        let rest: Vec<Split> = { splits.iter() }
+            .filter(|s| numbers.contains(&s.number))
+            .cloned()
+            .collect();
+        let pairs = in_one_pass(&splits, within);
+        prop_assert_eq!(in_one_pass(&rest, within), pairs.clone());
+        let mut paired: Vec<usize> = pairs.iter().flat_map(|(a, b)| [*a, *b]).collect();
+        paired.sort_unstable();
+        paired.dedup();
+        let mut kept = numbers;
+        kept.sort_unstable();
+        prop_assert_eq!(kept, paired);
+        prop_assert_eq!((tally.splits, tally.pairs), (splits.len() as u64, pairs.len() as u64));
     }
 }
 
