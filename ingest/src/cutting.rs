@@ -15,7 +15,7 @@ use std::ops::ControlFlow;
 use earth::geocode::Geocode;
 use earth::split::codec::Encoded;
 use earth::split::collection::Collection;
-use earth::split::meta::{MaskCounts, PixelCounts};
+use earth::split::meta::PixelCounts;
 use rayon::prelude::*;
 use wire::fault::{Fault, FaultKind};
 
@@ -212,7 +212,7 @@ impl Line<'_> {
             pixels: done.iter().map(|c| c.pixels).sum(),
         };
         for cell in done {
-            self.sums.counts = add(self.sums.counts, cell.counts);
+            self.sums.counts = self.sums.counts.plus(cell.counts);
             match cell.split {
                 Some(split) => self.back.push(self.spool.push(split.meta, split.files)?),
                 None => self.sums.empty += 1,
@@ -293,32 +293,6 @@ impl Ahead {
 
     fn all_read(&self) -> bool {
         self.unread.is_empty()
-    }
-}
-
-/// Adds two cells' counts.
-pub fn add(a: PixelCounts, b: PixelCounts) -> PixelCounts {
-    PixelCounts {
-        pixels: a.pixels + b.pixels,
-        in_footprint: a.in_footprint + b.in_footprint,
-        valid: a.valid + b.valid,
-        mask: match (a.mask, b.mask) {
-            (Some(a), Some(b)) => Some(add_masks(a, b)),
-            (a, b) => a.or(b),
-        },
-    }
-}
-
-fn add_masks(a: MaskCounts, b: MaskCounts) -> MaskCounts {
-    let both = |a: Option<u64>, b: Option<u64>| match (a, b) {
-        (None, None) => None,
-        (a, b) => Some(a.unwrap_or(0) + b.unwrap_or(0)),
-    };
-    MaskCounts {
-        valid: a.valid + b.valid,
-        cloudy: a.cloudy + b.cloudy,
-        shadow: both(a.shadow, b.shadow),
-        snow: both(a.snow, b.snow),
     }
 }
 

@@ -12,7 +12,6 @@ use wire::fault::Fault;
 use wire::ledger::{Ledger, Outcome};
 
 use crate::args::RunArgs;
-use crate::ledger;
 use crate::put::Owners;
 use crate::run::file_name;
 use crate::source;
@@ -39,7 +38,7 @@ pub async fn keep(owners: &Owners, spot: &Spot, fault: &Fault) -> Result<(), Fau
         return Ok(());
     }
     let ledger = of_failed(spot, fault);
-    owners.put(&ledger::bundle(&ledger)?, true).await?;
+    owners.put(&ledger.bundle()?, true).await?;
     Ok(())
 }
 

@@ -6,18 +6,12 @@
 //!
 //! *Not here*: where it is kept (node).
 
-use bytes::Bytes;
 use earth::split::collection::Collection;
 use earth::split::meta::PixelCounts;
-use earth::split::placement::PlacementKey;
-use wire::bundle::{Bundle, Kind};
 use wire::fault::{Fault, FaultKind};
 use wire::ledger::{Ledger, Outcome};
 
 use crate::source::Scene;
-
-/// Name of the file that holds a ledger.
-pub const FILE: &str = "ledger.json";
 
 /// What was done with the cells of a scene.
 #[derive(Debug, Clone, Copy, Default)]
@@ -51,16 +45,6 @@ pub fn of(scene: &Scene, collection: &str, sums: Sums) -> Ledger {
         missing_bands: scene.missing.clone(),
         notes: scene.notes.clone(),
     }
-}
-
-/// Returns the ledger as an object to put.
-pub fn bundle(ledger: &Ledger) -> Result<Bundle, Fault> {
-    let id = format!("{}/{}", ledger.collection, ledger.scene);
-    let wrong = |e: String| Fault::new(FaultKind::Internal, "no ledger was made").because(e);
-    let json = serde_json::to_vec_pretty(ledger).map_err(|e| wrong(e.to_string()))?;
-    let key = PlacementKey::named("ledger", &id);
-    let files = vec![(FILE.to_owned(), Bytes::from(json))];
-    Bundle::new(Kind::Ledger, id, key, files).map_err(|e| wrong(e.to_string()))
 }
 
 /// Tells whether a scene is done already; fails if other content has its name.

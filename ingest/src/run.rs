@@ -232,11 +232,11 @@ impl Ingest<'_> {
             counts: cut.sums.counts,
         };
         for (counts, bytes) in known.values() {
-            sums.counts = cutting::add(sums.counts, *counts);
+            sums.counts = sums.counts.plus(*counts);
             sums.bytes += bytes;
         }
         let ledger = ledger::of(&job.scene, &job.collection.name, sums);
-        self.owners.put(&ledger::bundle(&ledger)?, true).await?;
+        self.owners.put(&ledger.bundle()?, true).await?;
         Ok(ledger)
     }
 

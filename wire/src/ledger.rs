@@ -5,8 +5,16 @@
 //!
 //! *Not here*: the splits themselves.
 
+use bytes::Bytes;
 use earth::split::meta::PixelCounts;
+use earth::split::placement::PlacementKey;
 use serde::{Deserialize, Serialize};
+
+use crate::bundle::{Bundle, Kind};
+use crate::fault::{Fault, FaultKind};
+
+/// Name of the file that holds a ledger.
+pub const FILE: &str = "ledger.json";
 
 /// What ingest did with one scene.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -42,6 +50,19 @@ pub struct Ledger {
 }
 
 impl Ledger {
+    /// Returns the ledger as an object to put.
+    ///
+    /// # Errors
+    /// Names that no object can have.
+    pub fn bundle(&self) -> Result<Bundle, Fault> {
+        let id = format!("{}/{}", self.collection, self.scene);
+        let wrong = |e: String| Fault::new(FaultKind::Internal, "no ledger was made").because(e);
+        let json = serde_json::to_vec_pretty(self).map_err(|e| wrong(e.to_string()))?;
+        let key = PlacementKey::named("ledger", &id);
+        let files = vec![(FILE.to_owned(), Bytes::from(json))];
+        Bundle::new(Kind::Ledger, id, key, files).map_err(|e| wrong(e.to_string()))
+    }
+
     /// Returns stored bytes of one replica / delivered bytes; `None` where nothing was delivered.
     pub fn amplification(&self) -> Option<f64> {
         (self.source_bytes > 0).then(|| self.bytes as f64 / self.source_bytes as f64)

@@ -33,6 +33,8 @@ pub(crate) struct Unit {
 /// All units, by scene.
 #[derive(Debug)]
 pub(crate) struct Plan {
+    /// Collection read.
+    pub(crate) from: String,
     /// Units of each scene.
     pub(crate) scenes: BTreeMap<String, Vec<Unit>>,
     /// Splits of the source.
@@ -72,7 +74,11 @@ impl Plan {
             seen.check(&unit, precision)?;
             scenes.entry(scene).or_default().push(unit);
         }
-        Ok(Self { scenes, splits })
+        Ok(Self {
+            from: from.name.clone(),
+            scenes,
+            splits,
+        })
     }
 
     /// Returns the number of cells looked at.

@@ -1,7 +1,8 @@
 //! Carrying a re-split out: fetch, cut or put together, encode, put.
 //!
 //! *Invariants*: a unit is read only if some of its cells are not stored yet; a split that is put
-//! was measured from its own pixels.
+//! was measured from its own pixels; a scene has a ledger once all of its units are done, and only
+//! if the scene itself was ingested whole.
 //!
 //! *Not here*: which units there are (`plan`).
 
@@ -11,12 +12,13 @@ use bytes::Bytes;
 use earth::geocode::Geocode;
 use earth::split::codec::{Encoded, encode};
 use earth::split::collection::Collection;
-use earth::split::meta::{META_VERSION, SplitId, SplitMeta};
+use earth::split::meta::{META_VERSION, PixelCounts, SplitId, SplitMeta};
 use earth::split::resplit::{Loaded, Resplit, ResplitError};
 use futures::StreamExt as _;
 use wire::bundle::{Bundle, Kind};
 use wire::client::Client;
 use wire::fault::{Fault, FaultKind};
+use wire::ledger::{Ledger, Outcome};
 use wire::object::{PutOutcome, PutParams};
 
 use crate::print::Screen;
@@ -25,6 +27,9 @@ use crate::resplit::plan::{Plan, Unit};
 
 /// What writes splits, as their metadata name it.
 const SOFTWARE: &str = concat!("glebe ", env!("CARGO_PKG_VERSION"));
+
+/// How the note in a ledger begins that tells a re-split scene from an ingested one.
+const NOTE: &str = "re-split from ";
 
 /// Most bytes of one file that is fetched: those of a bundle, which brought it.
 const FILE_BYTES_MAX: usize = wire::bundle::BUNDLE_BYTES_MAX;
@@ -37,13 +42,74 @@ pub(crate) async fn all(
     told: &mut Told,
 ) -> Result<(), Fault> {
     for (scene, units) in &plan.scenes {
+        let source = client.ledger(&plan.from, scene).await?;
+        let source = source.filter(|ledger| ledger.outcome == Outcome::Done);
+        let entered = entered(client, into, (scene, source.as_ref())).await?;
         let known = client.known_splits(&into.name, scene).await?;
         let known: BTreeSet<String> = known.splits.iter().map(|s| s.id.to_string()).collect();
         for unit in units {
             one(client, unit, (into, &known), told).await?;
         }
-        screen.note(format!("{scene}: {} units", units.len()));
+        let cells: u64 = units.iter().map(|u| u.cells.len() as u64).sum();
+        let open = match source {
+            Some(source) if !entered => enter(client, source, (into, cells)).await.map(|()| "")?,
+            Some(_) => "",
+            None => "; it was not ingested whole, so that its ledger is left open",
+        };
+        screen.note(format!("{scene}: {} units{open}", units.len()));
     }
+    Ok(())
+}
+
+/// Tells whether a scene was ingested into the target itself; refuses one of that name that was
+/// made of other files.
+async fn entered(
+    client: &Client,
+    into: &Collection,
+    (scene, source): (&str, Option<&Ledger>),
+) -> Result<bool, Fault> {
+    let there = client.ledger(&into.name, scene).await?;
+    let (Some(there), Some(source)) = (there, source) else {
+        return Ok(false);
+    };
+    if there.source_hash != source.source_hash {
+        let what = format!("'{scene}' is in '{}' already", into.name);
+        return Err(Fault::new(FaultKind::Data, what)
+            .because("it was ingested from files with other content")
+            .try_("another --into"));
+    }
+    let resplit = there.notes.iter().any(|note| note.starts_with(NOTE));
+    Ok(there.outcome == Outcome::Done && !resplit)
+}
+
+/// Writes the ledger of a scene that is done: the delivered files' as the source's ledger knows
+/// them, so that an ingest of these very files finds the scene there.
+async fn enter(
+    client: &Client,
+    source: Ledger,
+    (into, cells): (&Collection, u64),
+) -> Result<(), Fault> {
+    let known = client.known_splits(&into.name, &source.scene).await?.splits;
+    let counts = known.iter().map(|split| split.counts);
+    let splits = known.len() as u64;
+    let mut notes = source.notes;
+    notes.retain(|note| !note.starts_with(NOTE));
+    notes.push(format!("{NOTE}{}", source.collection));
+    let ledger = Ledger {
+        collection: into.name.clone(),
+        cells,
+        splits,
+        cells_empty: cells.saturating_sub(splits),
+        bytes: known.iter().map(|split| split.bytes).sum(),
+        counts: counts.fold(PixelCounts::default(), PixelCounts::plus),
+        notes,
+        ..source
+    };
+    let params = PutParams {
+        overwrite: true,
+        ..PutParams::default()
+    };
+    client.put(&ledger.bundle()?, &params).await?;
     Ok(())
 }
 

@@ -279,7 +279,37 @@ pub struct MaskCounts {
     pub snow: Option<u64>,
 }
 
+impl MaskCounts {
+    /// Returns the counts of two cells.
+    fn plus(self, other: Self) -> Self {
+        let both = |a: Option<u64>, b: Option<u64>| match (a, b) {
+            (None, None) => None,
+            (a, b) => Some(a.unwrap_or(0) + b.unwrap_or(0)),
+        };
+        Self {
+            valid: self.valid + other.valid,
+            cloudy: self.cloudy + other.cloudy,
+            shadow: both(self.shadow, other.shadow),
+            snow: both(self.snow, other.snow),
+        }
+    }
+}
+
 impl PixelCounts {
+    /// Returns the counts of two cells.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            pixels: self.pixels + other.pixels,
+            in_footprint: self.in_footprint + other.in_footprint,
+            valid: self.valid + other.valid,
+            mask: match (self.mask, other.mask) {
+                (Some(a), Some(b)) => Some(a.plus(b)),
+                (a, b) => a.or(b),
+            },
+        }
+    }
+
     /// Returns valid / all pixels, 0..=1.
     pub fn coverage(&self) -> f64 {
         if self.pixels == 0 {
