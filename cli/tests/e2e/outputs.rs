@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::harness::{Node, expect, glebe, ndjson, real_data, scratch, stderr, stdout, world};
 
 /// Lets Python look at a file.
-fn judge(path: &Path) -> Value {
+pub(crate) fn judge(path: &Path) -> Value {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut python = Command::new(root.join("../.deps/python/bin/python"));
     python.arg(root.join("tests/e2e/judge.py")).arg(path);
@@ -62,7 +62,7 @@ fn numbers(value: &Value) -> Vec<f64> {
         .collect()
 }
 
-fn near(a: &Value, b: &Value) -> bool {
+pub(crate) fn near(a: &Value, b: &Value) -> bool {
     let (a, b) = (a.as_f64().unwrap(), b.as_f64().unwrap());
     (a - b).abs() <= 1e-9 * a.abs().max(1.0)
 }

@@ -123,7 +123,8 @@ impl Axis {
     /// it: what they share; a pixel at the border also stands for what lies beyond it (GDAL).
     fn weight(&self, pixel: u32, source: usize) -> f64 {
         let (low, high) = self.edges(pixel);
-        let beyond = |is_border: bool, overhang: f64| if is_border { overhang.max(0.0) } else { 0.0 };
+        let beyond =
+            |is_border: bool, overhang: f64| if is_border { overhang.max(0.0) } else { 0.0 };
         let before = beyond(source == 0, -low);
         let behind = beyond(
             source + 1 == self.source as usize,
