@@ -43,8 +43,8 @@ pub(super) fn ring(cell: &Geocode) -> Vec<String> {
 }
 
 /// Returns the cells of another precision that a cell and its surroundings touch, and whether they
-/// are meant whole, not as prefixes. Those around count with a halo, and where cells are no smaller:
-/// a coarser sensor's pixel at the edge of its cell reaches into the next one.
+/// are meant whole, not as prefixes. Those around count with a halo, and where cells are no
+/// smaller: a coarser sensor's pixel at the edge of its cell reaches into the next one.
 pub(super) fn cells_of(cell: &Geocode, precision: u8, halo: bool) -> (Vec<String>, bool) {
     let wide = halo || precision <= cell.precision();
     let around = if wide { cell.neighbours() } else { Vec::new() };
