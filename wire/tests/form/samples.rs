@@ -128,6 +128,7 @@ pub(crate) fn query_of_everything() -> Query {
             min: Some(50.0),
             max: None,
         },
+        paired: None,
         sort: vec![SortOrder {
             key: SortKey::Cloud,
             descending: true,

@@ -1,5 +1,7 @@
 //! Searches and hits.
 
+use query::pairs::Tally;
+use query::{Paired, Query};
 use wire::hit::Hit;
 use wire::search::{Asked, EmptyReason, SearchEnd, SearchLine, SearchRequest};
 
@@ -46,8 +48,41 @@ fn a_search_keeps_its_form() {
             layout_version: 2,
             asked: vec![asked],
             slots_asked: 16_384,
+            pairs: None,
             empty: Some(empty),
             millis: 1.5,
+        }),
+    );
+}
+
+#[test]
+fn a_search_for_pairs_keeps_its_form() {
+    let paired = Paired {
+        cloudy_min: 20.0,
+        clear_max: 5.0,
+        within_s: Some(35 * 86_400),
+    };
+    let query = Query {
+        paired: Some(paired),
+        ..Query::default()
+    };
+    check("search-request-pairs", &SearchRequest { query });
+    let pairs = Tally {
+        splits: 12,
+        cloudy: 4,
+        clear: 2,
+        pairs: 2,
+    };
+    check(
+        "search-line-end-pairs",
+        &SearchLine::End(SearchEnd {
+            hits: 3,
+            complete: true,
+            layout_version: 2,
+            slots_asked: 1,
+            pairs: Some(pairs),
+            millis: 1.5,
+            ..SearchEnd::default()
         }),
     );
 }
