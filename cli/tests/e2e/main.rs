@@ -19,6 +19,7 @@ mod cubes;
 mod embedded;
 mod harness;
 mod indices;
+mod keeping;
 mod manners;
 mod mutants;
 mod outputs;
