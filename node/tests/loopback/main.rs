@@ -4,7 +4,8 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::disallowed_methods,
-    reason = "tests: a failure is a panic, and waits have deadlines by the clock"
+    clippy::print_stderr,
+    reason = "tests: a failure is a panic, waits have deadlines by the clock, skips are loud"
 )]
 
 mod bench;

@@ -160,7 +160,7 @@ async fn a_flipped_byte_is_never_served_and_always_found_and_healed() {
     let nodes = paced(3, 2, Duration::from_hours(1)).await;
     fill(&nodes, 150).await;
     put_models(&nodes, 40).await;
-    let mut harmed = 0;
+    let mut harmed = 0_u64;
     let mut keys = held(&nodes[0], Kind::Split);
     keys.extend(held(&nodes[0], Kind::Model));
     keys.extend(held(&nodes[0], Kind::Collection));
@@ -185,7 +185,7 @@ async fn a_flipped_byte_is_never_served_and_always_found_and_healed() {
         .unwrap()
         .unwrap();
     assert_eq!(report_of_node.left, Vec::<String>::new());
-    assert!(report_of_node.complete && report_of_node.checked >= harmed as u64);
+    assert!(report_of_node.complete && report_of_node.checked >= harmed);
     assert!(report.problems_total > 0, "{report:?}");
     for key in &keys {
         assert_eq!(
