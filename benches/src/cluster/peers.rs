@@ -1,7 +1,7 @@
 //! What a put is measured beside: the bare transport and the bare disk.
 //!
 //! *Invariants*: the transport carries chunks of the same length over the same libp2p stack; the
-//! disk writes files of that length, each fsynced with its folder, as many at once as there are puts.
+//! disk writes files of that length, each fsynced with its folder, as many at once as puts.
 //!
 //! *Not here*: the nodes.
 

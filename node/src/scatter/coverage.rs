@@ -98,8 +98,8 @@ impl Holder {
         !self.failed && self.asked.contains(slot)
     }
 
-    /// Orders owners: who is not slow, this node itself, then who is up, then who is asked for least, then who
-    /// answers soonest.
+    /// Orders owners: who is not slow, this node itself, then who is up, then who is asked for
+    /// least, then who answers soonest.
     fn cost(&self) -> (bool, bool, bool, u64, Duration) {
         let away = self.state != NodeState::Up;
         (self.slow, !self.me, away, self.load, self.distance)

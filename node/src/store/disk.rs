@@ -1,7 +1,7 @@
 //! What the store asks of a file system.
 //!
-//! *Invariants*: nothing survives a power cut unless it was synced: bytes by the sync of their file,
-//! names by the sync of their folder. A rename shows the old or the new, never neither.
+//! *Invariants*: nothing survives a power cut unless it was synced: bytes with their file, names
+//! with their folder. A rename shows the old or the new, never neither.
 //!
 //! *Not here*: what is written (`files`, `records`). The other implementor is a disk in memory that
 //! is cut off, tears and reorders (`crash`, in tests).

@@ -7,8 +7,8 @@
 //! ```
 //! A span of places is a node of a tree with sixteen children each: its sixteenths.
 //!
-//! *Invariants*: sums of slots are kept as objects come and go, equal to those made anew; a sum does
-//! not depend on the order in which objects came.
+//! *Invariants*: sums of slots are kept as objects come and go, equal to those made anew; a sum
+//! does not depend on the order in which objects came.
 //!
 //! *Not here*: asking others (`upkeep`).
 
