@@ -11,11 +11,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod compose;
 mod selectors;
+mod token;
 mod verbs;
 mod wrangle;
 
 pub(crate) use compose::Compose;
 pub(crate) use selectors::{Selectors, instant, known_dataset};
+pub(crate) use token::{TokenArgs, TokenVerb};
 pub(crate) use verbs::{
     ClusterVerb, CollectionCreate, CollectionVerb, Get, Ingest, JobVerb, ModelPull, ModelVerb,
     NodeVerb, Place, Predict, Resplit, Synth, Train, Up,
@@ -47,6 +49,12 @@ pub(crate) struct Global {
     /// HTTP address of any node; without one the store in --data is opened
     #[arg(long, global = true, value_name = "URL", env = "GLEBE_CLUSTER")]
     pub(crate) cluster: Option<String>,
+    /// File with the token to show to the cluster, or to `up --join` with [or GLEBE_TOKEN itself]
+    #[arg(long, global = true, value_name = "FILE", env = "GLEBE_TOKEN_FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Certificates (PEM) that sign the nodes' own, instead of the system's
+    #[arg(long, global = true, value_name = "FILE", env = "GLEBE_CA")]
+    pub(crate) ca: Option<PathBuf>,
     /// Folder of the store [default: ./.glebe]
     #[arg(long, global = true, value_name = "DIR", env = "GLEBE_DATA")]
     pub(crate) data: Option<PathBuf>,

@@ -24,6 +24,8 @@ pub(crate) struct Setting<T> {
 pub(crate) struct Settings {
     pub(crate) cluster: Setting<Option<String>>,
     pub(crate) data: Setting<PathBuf>,
+    pub(crate) token_file: Setting<Option<PathBuf>>,
+    pub(crate) ca: Setting<Option<PathBuf>>,
     pub(crate) output: Setting<Output>,
 }
 
@@ -34,6 +36,8 @@ struct File {
     cluster: Option<String>,
     data: Option<PathBuf>,
     output: Option<String>,
+    token_file: Option<PathBuf>,
+    ca: Option<PathBuf>,
 }
 
 impl Settings {
@@ -41,56 +45,36 @@ impl Settings {
     pub(crate) fn resolve(global: &Global) -> Result<Self, Fault> {
         let files = files(global)?;
         let pick = |name: &str, given: Option<String>, key: fn(&File) -> Option<String>| {
-            if let Some(value) = given {
-                let variable = format!("GLEBE_{}", name.to_ascii_uppercase());
-                let from_env = std::env::var(&variable).is_ok_and(|v| v == value);
-                let origin = if from_env {
-                    variable
-                } else {
-                    format!("--{name}")
-                };
-                return Some(Setting { value, origin });
-            }
-            files.iter().find_map(|(path, file)| {
-                key(file).map(|value| Setting {
-                    value,
-                    origin: path.display().to_string(),
+            given.map(|value| given_as(name, value)).or_else(|| {
+                files.iter().find_map(|(path, file)| {
+                    let origin = path.display().to_string();
+                    key(file).map(|value| Setting { value, origin })
                 })
             })
         };
-        let text = |p: &PathBuf| p.to_string_lossy().into_owned();
         let cluster = pick("cluster", global.cluster.clone(), |f| f.cluster.clone());
-        let data = pick("data", global.data.as_ref().map(text), |f| {
-            f.data.as_ref().map(|p| p.to_string_lossy().into_owned())
+        let data = pick("data", text(global.data.as_ref()), |f| {
+            text(f.data.as_ref())
         });
+        let token_file = pick("token_file", text(global.token_file.as_ref()), |f| {
+            text(f.token_file.as_ref())
+        });
+        let ca = pick("ca", text(global.ca.as_ref()), |f| text(f.ca.as_ref()));
         let given = global.output.map(|o| format!("{o:?}").to_lowercase());
         let output = pick("output", given, |f| f.output.clone());
-        let default = || "default".to_owned();
+        let data = optional(data, PathBuf::from);
         Ok(Self {
-            cluster: cluster.map_or_else(
-                || Setting {
-                    value: None,
-                    origin: default(),
-                },
-                |s| Setting {
-                    value: Some(s.value),
-                    origin: s.origin,
-                },
-            ),
-            data: data.map_or_else(
-                || Setting {
-                    value: PathBuf::from(".glebe"),
-                    origin: default(),
-                },
-                |s| Setting {
-                    value: PathBuf::from(s.value),
-                    origin: s.origin,
-                },
-            ),
+            cluster: optional(cluster, |text| text),
+            data: Setting {
+                value: data.value.unwrap_or_else(|| PathBuf::from(".glebe")),
+                origin: data.origin,
+            },
+            token_file: optional(token_file, PathBuf::from),
+            ca: optional(ca, PathBuf::from),
             output: match output {
                 None => Setting {
                     value: Output::Table,
-                    origin: default(),
+                    origin: DEFAULT.to_owned(),
                 },
                 Some(s) => Setting {
                     value: format(&s)?,
@@ -99,6 +83,34 @@ impl Settings {
             },
         })
     }
+}
+
+/// Where a setting came from that nobody gave.
+const DEFAULT: &str = "default";
+
+/// Returns a setting that a flag or its environment variable gave.
+fn given_as(name: &str, value: String) -> Setting<String> {
+    let variable = format!("GLEBE_{}", name.to_ascii_uppercase());
+    let from_env = std::env::var(&variable).is_ok_and(|v| v == value);
+    let origin = if from_env {
+        variable
+    } else {
+        format!("--{}", name.replace('_', "-"))
+    };
+    Setting { value, origin }
+}
+
+/// Returns a setting that may be missing.
+fn optional<T>(found: Option<Setting<String>>, read: fn(String) -> T) -> Setting<Option<T>> {
+    let origin = found.as_ref().map_or(DEFAULT, |s| s.origin.as_str());
+    Setting {
+        origin: origin.to_owned(),
+        value: found.map(|s| read(s.value)),
+    }
+}
+
+fn text(path: Option<&PathBuf>) -> Option<String> {
+    path.map(|p| p.to_string_lossy().into_owned())
 }
 
 fn format(setting: &Setting<String>) -> Result<Output, Fault> {
@@ -137,7 +149,7 @@ fn read(path: &Path) -> Result<File, Fault> {
             format!("{} is no configuration", path.display()),
         )
         .because(why)
-        .try_("keys: cluster, data, output")
+        .try_("keys: cluster, data, output, token_file, ca; a token itself stands in no such file")
     };
     let text = std::fs::read_to_string(path).map_err(|e| fault(e.to_string()))?;
     toml::from_str(&text).map_err(|e| fault(e.to_string()))

@@ -25,7 +25,9 @@ pub(crate) async fn run(session: &Session, args: Ingest) -> Done {
     let mut command = command(session, &args).await?;
     command.stdout(Stdio::piped());
     let failed = |e| worker::start_fault("glebe-ingest", &e);
+    let lent = session.lend(&mut command)?;
     let mut child = command.spawn().map_err(failed)?;
+    drop(lent);
     let mut report = Report::new(&session.screen);
     if let Some(stdout) = child.stdout.take() {
         let mut lines = BufReader::new(stdout).lines();
@@ -47,8 +49,13 @@ pub(crate) async fn run(session: &Session, args: Ingest) -> Done {
                 .try_("the same command again: it goes on where it stopped"),
         );
     }
-    Ok(if report.failed() {
-        ExitCode::from(FaultKind::Data.exit_code())
+    // What ended all of it, a refused token or a node that is gone, counts more than its scenes.
+    let data = FaultKind::Data.exit_code();
+    let stopped = status
+        .code()
+        .is_some_and(|c| c != 0 && c != i32::from(data));
+    Ok(if report.failed() && !stopped {
+        ExitCode::from(data)
     } else {
         code(status)
     })

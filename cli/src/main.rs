@@ -25,6 +25,7 @@ mod search;
 mod session;
 mod status;
 mod synth;
+mod token;
 mod train;
 mod up;
 mod worker;

@@ -224,14 +224,7 @@ fn default_precision(scheme: Scheme) -> u8 {
 
 pub(crate) async fn cluster(session: &Session, verb: ClusterVerb) -> Done {
     match verb {
-        ClusterVerb::Token => {
-            let lifetime = node::cluster::TOKEN_LIFETIME;
-            line(&node::cluster::join_token(
-                &session.settings.data.value,
-                lifetime,
-            )?);
-            Ok(ExitCode::SUCCESS)
-        }
+        ClusterVerb::Token(args) => crate::token::run(session, args).await,
         ClusterVerb::Show => show(session).await,
         ClusterVerb::Verify => verify(session).await,
     }

@@ -8,12 +8,14 @@ mod progress;
 mod table;
 
 use std::io::{IsTerminal as _, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use wire::client::TOKEN_VARIABLE;
 use wire::fault::{Fault, FaultKind};
 
 use crate::args::{Color, Global, Output};
-use crate::config::Settings;
+use crate::config::{Setting, Settings};
 
 pub(crate) use progress::Progress;
 pub(crate) use table::{Align, Table, bytes, count};
@@ -154,6 +156,18 @@ pub(crate) fn origins(settings: &Settings) -> ExitCode {
         settings.data.value.display(),
         settings.data.origin
     ));
+    let path = |name: &str, setting: &Setting<Option<PathBuf>>, none: &str| {
+        let shown = setting.value.as_ref().map(|p| p.display().to_string());
+        let shown = shown.unwrap_or_else(|| none.to_owned());
+        line(&format!("{name}  {shown}  [{}]", setting.origin));
+    };
+    // Where the token comes from, never the token.
+    if settings.token_file.value.is_none() && std::env::var_os(TOKEN_VARIABLE).is_some() {
+        line(&format!("token    (not shown)  [{TOKEN_VARIABLE}]"));
+    } else {
+        path("token  ", &settings.token_file, "(none)");
+    }
+    path("ca     ", &settings.ca, "(the system's)");
     let output = format!("{:?}", settings.output.value).to_lowercase();
     line(&format!("output   {output}  [{}]", settings.output.origin));
     ExitCode::SUCCESS

@@ -5,11 +5,15 @@
 //!
 //! *Not here*: what is asked.
 
+mod lend;
+
+use std::fs::File;
 use std::sync::OnceLock;
 
 use node::embedded::Embedded;
+use tokio::process::Command;
 use tokio::sync::OnceCell;
-use wire::client::{Client, ClientOptions};
+use wire::client::{CA_VARIABLE, Client, ClientOptions, read_token};
 use wire::fault::{Fault, FaultKind};
 
 use crate::config::Settings;
@@ -60,10 +64,37 @@ impl Session {
 
     fn connect(&self, url: &str) -> Result<Client, Fault> {
         let origin = &self.settings.cluster.origin;
-        let options = ClientOptions::default();
+        let options = self.options()?;
         let client =
             Client::new(url, options).map_err(|f| f.because(format!("set by {origin}")))?;
         Ok(self.client.get_or_init(|| client).clone())
+    }
+
+    /// Returns what the cluster is shown and how it is checked.
+    fn options(&self) -> Result<ClientOptions, Fault> {
+        let given = ClientOptions::from_env();
+        let token = match &self.settings.token_file.value {
+            Some(path) => Some(read_token(path)?),
+            None => given?.token,
+        };
+        Ok(ClientOptions {
+            timeout: None,
+            token,
+            ca: self.settings.ca.value.clone(),
+        })
+    }
+
+    /// Lets a worker show the cluster what this process would; keep the file until it has started.
+    pub(crate) fn lend(&self, command: &mut Command) -> Result<Option<File>, Fault> {
+        if self.settings.cluster.value.is_none() {
+            return Ok(None);
+        }
+        let options = self.options()?;
+        if let Some(ca) = options.ca {
+            command.env(CA_VARIABLE, ca);
+        }
+        let token = options.token.as_ref();
+        token.map(|token| lend::lend(command, token)).transpose()
     }
 
     /// Returns the address that worker processes attach to.

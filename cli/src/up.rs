@@ -7,6 +7,8 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use node::config::Tokens;
+use node::http::TlsFiles;
 use node::upkeep::Pace;
 use tokio::signal::unix::{SignalKind, signal};
 use wire::fault::{Fault, FaultKind};
@@ -21,12 +23,23 @@ const WORKERS: u16 = 1;
 
 pub(crate) async fn run(session: &Session, args: Up) -> Done {
     logging(session.screen.verbosity());
+    close_to_others();
     let config = node::config::Config {
         data: session.settings.data.value.clone(),
         listen: args.listen,
         http: args.http,
         join: args.join,
-        token_file: args.token_file,
+        token_file: session.settings.token_file.value.clone(),
+        advertise: args.advertise,
+        tls: args
+            .tls_cert
+            .zip(args.tls_key)
+            .map(|(certificate, key)| TlsFiles { certificate, key }),
+        tokens: if args.require_tokens {
+            Tokens::Always
+        } else {
+            Tokens::Elsewhere
+        },
         replicas: args.replicas,
         host_label: args.host_label,
         upkeep: upkeep(args.repair_every, args.scrub_rate),
@@ -61,6 +74,15 @@ fn upkeep(every: Option<u32>, scrub: Option<u32>) -> Pace {
         every: every.map_or(pace.every, seconds),
         scrub_bytes_per_second: scrub.map_or(pace.scrub_bytes_per_second, bytes),
         ..pace
+    }
+}
+
+/// Keeps this process's memory, and the keys in it, from core files and from other processes of
+/// the same user.
+fn close_to_others() {
+    let closed = rustix::process::DumpableBehavior::NotDumpable;
+    if let Err(error) = rustix::process::set_dumpable_behavior(closed) {
+        tracing::warn!(%error, "a core file of this node would hold its keys");
     }
 }
 

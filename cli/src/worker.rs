@@ -8,11 +8,15 @@
 use std::path::PathBuf;
 
 use tokio::process::Command;
+use wire::client::{TOKEN_FILE_VARIABLE, TOKEN_VARIABLE};
 use wire::fault::{Fault, FaultKind};
 
 /// Returns a command for `glebe-ingest` or `glebe-trainer`; it dies with this process's interest.
 pub(crate) fn command(name: &str) -> Result<Command, Fault> {
     let mut command = Command::new(find(name)?);
+    // A worker gets a token by `Session::lend`, if it is to have one.
+    command.env_remove(TOKEN_VARIABLE);
+    command.env_remove(TOKEN_FILE_VARIABLE);
     command.kill_on_drop(true);
     Ok(command)
 }

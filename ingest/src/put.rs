@@ -32,9 +32,10 @@ impl Owners {
     /// Asks a node for the layout and prepares a client of every live node.
     pub async fn new(conduit: Client) -> Result<Self, Fault> {
         let view = conduit.cluster().await?;
+        let options = ClientOptions::from_env()?;
         let mut clients = BTreeMap::new();
         for node in view.nodes.iter().filter(|n| n.state == NodeState::Up) {
-            let client = Client::new(&node.http, ClientOptions::default());
+            let client = Client::new(&node.http, options.clone());
             clients.extend(client.ok().map(|c| (node.id.clone(), c)));
         }
         Ok(Self {

@@ -54,7 +54,7 @@ pub enum Stop {
 
 /// Ingests one scene; returns the exit code.
 pub async fn run(args: &RunArgs, path: &Path, events: &mut Events) -> Result<u8, Stop> {
-    let owners = Owners::new(Client::new(&args.node, ClientOptions::default())?).await?;
+    let owners = Owners::new(Client::new(&args.node, ClientOptions::from_env()?)?).await?;
     let mut ingest = Ingest {
         args,
         given: given(args),
@@ -89,7 +89,10 @@ fn ends_all(kind: FaultKind) -> bool {
         | FaultKind::Refused
         | FaultKind::Partial
         | FaultKind::Timeout
-        | FaultKind::Internal => true,
+        | FaultKind::Internal
+        | FaultKind::Unidentified
+        | FaultKind::Forbidden
+        | FaultKind::Busy => true,
         FaultKind::Nothing | FaultKind::Data => false,
     }
 }

@@ -84,7 +84,7 @@ enum Ended {
 /// Tells of a scene that could not say itself that it failed, and keeps the reason.
 async fn broke(args: &RunArgs, path: &Path, fault: Fault, events: &mut Events) -> Result<(), Stop> {
     if let Some(spot) = failure::spot(args, path).filter(|_| !args.dry_run) {
-        let client = Client::new(&args.node, ClientOptions::default())?;
+        let client = Client::new(&args.node, ClientOptions::from_env()?)?;
         failure::keep(&Owners::new(client).await?, &spot, &fault).await?;
     }
     let source = file_name(path);

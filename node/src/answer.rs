@@ -22,6 +22,7 @@ use crate::cluster::{catalog, gossip, join};
 use crate::compose;
 use crate::identity::NodeId;
 use crate::peer::{Piece, Request, Response, Share, Version, decode, encode};
+use crate::refusals::Refused;
 use crate::slots::SlotSet;
 use crate::store::{ObjectKey, Store, StoreError};
 use crate::swarm::{CHUNK_BYTES_MAX, Inbound, Lane};
@@ -66,7 +67,8 @@ async fn answer_one(core: Arc<Core>, work: Arc<Semaphore>, question: Inbound) {
         return;
     }
     let Ok(request) = decode::<Request>(&frame) else {
-        tracing::warn!(node = %from, "sent a message that cannot be read");
+        let why = "a message that cannot be read";
+        core.refusals.note(Refused::Message, &from, &why);
         return;
     };
     let purpose = request.purpose();

@@ -12,7 +12,9 @@ pub(crate) mod gossip;
 pub(crate) mod join;
 mod report;
 mod start;
+mod stopped;
 mod training;
+pub(crate) mod vouch;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -24,6 +26,7 @@ use futures::StreamExt;
 use jiff::Timestamp;
 use query::Query;
 use tokio::sync::mpsc;
+use wire::access::{Purpose, TokenMade, TokenRequest, Tokens};
 use wire::bundle::Kind;
 use wire::cluster::{BytesByPurpose, ClusterView, RepairReport, Status, VerifyReport};
 use wire::compose::ComposeRequest;
@@ -32,14 +35,20 @@ use wire::object::PutAck;
 use wire::run::{Plan, Run, RunCancelled, RunView, Runs as RunList};
 use wire::search::SearchLine;
 
+use crate::access::Keyring;
 use crate::compose::{self, Outgoing};
+use crate::identity::Identity;
+use crate::refusals::Refusals;
 use crate::slots::SlotSet;
 use crate::store::{Object, ObjectKey, PutMode, Record};
+use crate::token::ClusterSecret;
 use crate::{replicate, scatter, upkeep};
 use core::Core;
 
 pub use file::ClusterFileError;
 pub use start::{ClusterConfig, Join};
+pub use stopped::Stopped;
+pub use vouch::Voucher;
 
 /// How long a join token is good unless told otherwise: long enough to carry it to a rack.
 pub const TOKEN_LIFETIME: Duration = Duration::from_hours(24);
@@ -209,6 +218,53 @@ impl Cluster {
         tokio::time::timeout(limit, settled).await.is_ok()
     }
 
+    /// Returns the cluster's tokens, as HTTP checks them.
+    pub(crate) fn keyring(&self) -> Arc<Keyring> {
+        Arc::clone(&self.core.keyring)
+    }
+
+    /// Returns the counters of what was refused.
+    pub fn refusals(&self) -> Arc<Refusals> {
+        Arc::clone(&self.core.refusals)
+    }
+
+    /// Makes a token; returns once the nodes that are up know of it, or failed to hear.
+    pub async fn make_token(&self, request: &TokenRequest) -> Result<TokenMade, Fault> {
+        let (signer, secret) = self.authority()?;
+        let keyring = Arc::clone(&self.core.keyring);
+        let made = keyring.make(request, (signer, secret), Timestamp::now())?;
+        gossip::announce(&self.core).await;
+        Ok(made)
+    }
+
+    /// Takes a token back; returns once the nodes that are up know of it, or failed to hear.
+    pub async fn revoke_token(&self, id: &str) -> Result<(), Fault> {
+        let (signer, _) = self.authority()?;
+        self.core.keyring.revoke(id, signer)?;
+        gossip::announce(&self.core).await;
+        Ok(())
+    }
+
+    /// Returns what is told of all tokens.
+    pub fn tokens(&self) -> Tokens {
+        self.core.keyring.tokens(Timestamp::now())
+    }
+
+    /// Returns what a member signs and lets in with.
+    fn authority(&self) -> Result<(&Identity, &ClusterSecret), Fault> {
+        let none = || {
+            Fault::new(
+                FaultKind::Refused,
+                "a store without a cluster has no tokens",
+            )
+            .because("only its user reaches it, through a socket")
+            .try_("glebe up")
+        };
+        let signer = self.core.signer.as_ref().ok_or_else(none)?;
+        let file = self.core.file.as_ref().ok_or_else(none)?;
+        Ok((signer, &file.secret))
+    }
+
     /// Stops listening and answering; what is under way is dropped.
     pub async fn stop(&self) {
         self.core.stop.cancel();
@@ -220,21 +276,14 @@ impl Cluster {
     }
 }
 
-/// Makes a join token for the cluster of the node that keeps its data in `data`, whether it runs or
-/// not: who may read its folder may let others in.
+/// Makes a join token for the cluster of the node that keeps its data in `data` and does not run:
+/// who may read its folder may let others in.
 pub fn join_token(data: &Path, lifetime: Duration) -> Result<String, Fault> {
-    let what = |why: String| {
-        Fault::new(
-            FaultKind::Refused,
-            format!("{} holds no node of a cluster", data.display()),
-        )
-        .because(why)
-        .try_("glebe up --data DIR, then glebe cluster token --data DIR")
+    let request = TokenRequest {
+        purpose: Purpose::Join,
+        label: None,
+        lifetime: Some(lifetime.as_secs()),
     };
-    let record = file::read(data).map_err(|e| what(e.to_string()))?;
-    let record = record.ok_or_else(|| what("there is no cluster.json in it".to_owned()))?;
-    let expires = Timestamp::now()
-        .saturating_add(lifetime)
-        .unwrap_or(Timestamp::MAX);
-    Ok(record.secret.token(record.cluster, expires).to_string())
+    let stopped = Stopped::open(data)?;
+    stopped.make_token(&request).map(|made| made.token)
 }

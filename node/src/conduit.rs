@@ -17,6 +17,7 @@ use earth::split::meta::SplitMeta;
 use earth::split::placement::PlacementKey;
 use query::Query;
 use tokio::sync::mpsc;
+use wire::access::{TokenMade, TokenRequest, Tokens};
 use wire::bundle::Kind;
 use wire::cluster::{ClusterView, NodeStatus, Status, VerifyReport};
 use wire::collection::Collections;
@@ -32,6 +33,7 @@ use wire::search::{SearchEnd, SearchLine};
 use crate::cluster::Cluster;
 use crate::compose::Outgoing;
 use crate::models;
+use crate::refusals::Refusals;
 use crate::runs::Runs;
 use crate::store::{Object, ObjectFile, ObjectKey, PutMode, Store};
 
@@ -59,6 +61,23 @@ impl Conduit {
         let store = Arc::clone(&self.store);
         blocking(move || store.record(&key)).await??;
         Ok(())
+    }
+
+    pub(crate) fn tokens(&self) -> Tokens {
+        self.cluster.tokens()
+    }
+
+    pub(crate) async fn make_token(&self, request: &TokenRequest) -> Result<TokenMade, Fault> {
+        self.cluster.make_token(request).await
+    }
+
+    pub(crate) async fn revoke_token(&self, id: &str) -> Result<(), Fault> {
+        self.cluster.revoke_token(id).await
+    }
+
+    /// Returns the counters of what was refused.
+    pub(crate) fn refusals(&self) -> Arc<Refusals> {
+        self.cluster.refusals()
     }
 
     pub(crate) fn cluster(&self) -> ClusterView {

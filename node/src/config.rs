@@ -6,7 +6,18 @@
 
 use std::path::PathBuf;
 
+use crate::http::TlsFiles;
 use crate::upkeep::Pace;
+
+/// Who must show a token to ask over HTTP; what other machines reach always demands one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Tokens {
+    /// Who is not on this machine.
+    #[default]
+    Elsewhere,
+    /// Everybody.
+    Always,
+}
 
 /// How a node is to run: what `glebe up` is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +28,12 @@ pub struct Config {
     pub listen: String,
     /// `HOST:PORT` on which users and workers reach it; port 0 takes a free one.
     pub http: String,
+    /// Name or address by which others reach it, if not the one it listens on.
+    pub advertise: Option<String>,
+    /// Certificate and key for HTTP, if it is to speak TLS.
+    pub tls: Option<TlsFiles>,
+    /// Who must show a token.
+    pub tokens: Tokens,
     /// `HOST:PORT` of a member to join.
     pub join: Option<String>,
     /// File with the join token.

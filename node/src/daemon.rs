@@ -11,16 +11,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wire::fault::{Fault, FaultKind};
 
 use crate::cluster::{Cluster, ClusterConfig, Join};
 use crate::conduit::Conduit;
-use crate::config::Config;
-use crate::http;
-use crate::identity::{Identity, NodeId};
+use crate::config::{Config, Tokens};
+use crate::http::{self, Access, App, Bound, Demand, Listening};
+use crate::identity::{Identity, NodeId, check_private};
 use crate::lock::Holder;
 use crate::runs::Runs;
 use crate::runs::workers::{WorkerConfig, supervise};
@@ -113,13 +112,15 @@ impl Parts {
     }
 
     /// Serves on the store's socket and keeps workers; `worker` is the address that they reach.
-    fn serve(self, cluster: Cluster, worker: &WorkerConfig) -> Result<(Running, Router), Fault> {
+    fn serve(self, cluster: Cluster, worker: &WorkerConfig) -> Result<(Running, App), Fault> {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let conduit = Conduit::new(cluster.clone(), self.store, Arc::clone(&self.runs));
-        let router = http::router(conduit);
+        let (app, refusals) = (App::new(conduit), cluster.refusals());
+        let access = Access::new(Demand::Nothing, Arc::clone(&refusals));
+        let router = http::router(app.clone(), access);
         let socket = self.dir.join(SOCKET);
-        let listener = http::bind_unix(&socket)?;
-        tasks.spawn(http::serve(listener, router.clone(), stop.clone()));
+        let listening = Listening::Unix(http::bind_unix(&socket)?);
+        tasks.spawn(http::serve(listening, router, refusals, stop.clone()));
         let ready = ReadyLine {
             p2p: cluster.p2p().to_owned(),
             http: worker.address.clone(),
@@ -134,7 +135,7 @@ impl Parts {
             socket,
             holder: self.holder,
         };
-        Ok((running, router))
+        Ok((running, app))
     }
 }
 
@@ -147,8 +148,11 @@ pub async fn start(config: Config) -> Result<Running, Fault> {
             .because("one node at a time writes below a folder")
             .try_("--data with another folder, or end the other node"));
     };
+    raise_descriptors();
+    let tls = config.tls.as_ref().map(http::acceptor).transpose()?;
     let bound = http::bind_tcp(resolve(&config.http).await?).await?;
-    let address = format!("http://{}", bound.address);
+    let demands = config.tokens == Tokens::Always || !bound.address.ip().is_loopback();
+    let address = address(&config, &bound);
     let cluster_config = cluster_config(&config, &dir, &address).await?;
     let identity = Identity::open(&dir).map_err(|e| {
         Fault::new(FaultKind::Refused, "the node has no identity").because(e.to_string())
@@ -156,17 +160,55 @@ pub async fn start(config: Config) -> Result<Running, Fault> {
     let parts = Parts::open(dir, identity.node(), holder).await?;
     let common = (Arc::clone(&parts.store), Arc::clone(&parts.runs));
     let cluster = Cluster::start(common, cluster_config, CancellationToken::new()).await?;
+    let (demand, reached) = if demands {
+        // Workers come by the socket: their address is on a command line, and a token must not be.
+        let socket = format!("unix:{}", parts.dir.join(SOCKET).display());
+        (Demand::Token(cluster.keyring()), socket)
+    } else {
+        (Demand::Here, address.clone())
+    };
+    if demands && tls.is_none() {
+        tracing::warn!("tokens cross the network unencrypted; --tls-cert and --tls-key encrypt");
+    }
     let worker = WorkerConfig {
-        address,
+        address: reached,
         count: config.workers,
         log: parts.dir.join(WORKER_LOG),
     };
-    let (running, router) = parts.serve(cluster, &worker)?;
+    let refusals = cluster.refusals();
+    let (mut running, app) = parts.serve(cluster, &worker)?;
+    running.ready.http = address;
+    let router = http::router(app, Access::new(demand, Arc::clone(&refusals)));
+    let listening = Listening::Tcp(bound.listener, tls);
     let stop = running.stop.clone();
     running
         .tasks
-        .spawn(http::serve(bound.listener, router, stop));
+        .spawn(http::serve(listening, router, refusals, stop));
     Ok(running)
+}
+
+/// Returns the URL by which users reach the node.
+fn address(config: &Config, bound: &Bound) -> String {
+    let scheme = if config.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
+    let host = http::reachable(bound.address, config.advertise.as_deref());
+    format!("{scheme}://{host}")
+}
+
+/// Lets the process open as many files as the system allows it: shells hand down a thousand, and
+/// connections take that many.
+fn raise_descriptors() {
+    let limits = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let raised = rustix::process::Rlimit {
+        current: limits.maximum,
+        ..limits
+    };
+    if let Err(error) = rustix::process::setrlimit(rustix::process::Resource::Nofile, raised) {
+        tracing::debug!(%error, "no more files may be opened than before");
+    }
 }
 
 /// Starts a node without a network, reached by the socket below its folder only.
@@ -189,7 +231,7 @@ async fn cluster_config(config: &Config, dir: &Path, http: &str) -> Result<Clust
     Ok(ClusterConfig {
         data: dir.to_owned(),
         listen: resolve(&config.listen).await?,
-        advertise: None,
+        advertise: config.advertise.clone(),
         http: http.to_owned(),
         host_label: config.host_label.clone(),
         replicas: config.replicas,
@@ -215,6 +257,9 @@ fn join(config: &Config) -> Result<Option<Join>, Fault> {
             .try_(advice)
     };
     let text = std::fs::read_to_string(path).map_err(|e| refused(e.to_string()))?;
+    if let Err(loose) = check_private(path) {
+        tracing::warn!(%loose, "the join token lets whoever reads it into the cluster");
+    }
     let token = text.parse::<Token>().map_err(|e| refused(e.to_string()))?;
     Ok(Some(Join { address, token }))
 }

@@ -1,20 +1,29 @@
 //! The HTTP interface of a node: what users, workers and browsers speak to.
 //!
 //! *Invariants*: every error is a `Fault` in its body and its kind in its status; bodies are
-//! bounded; a slow reader holds back its own answer only.
+//! bounded; a slow reader holds back its own answer only; every endpoint needs a role (`table`).
 //!
 //! *Not here*: what an answer says (`conduit`), what is sent between nodes (`swarm`).
 
+mod access;
 mod asset;
+mod bind;
 mod collections;
 mod compose;
+mod connections;
+mod limits;
 mod models;
 mod native;
 mod object;
+mod pace;
+mod rate;
 mod reply;
 mod runs;
 mod search;
 mod serve;
+mod table;
+mod tls;
+mod tokens;
 
 use std::sync::Arc;
 
@@ -25,7 +34,14 @@ use tokio::sync::Semaphore;
 
 use crate::conduit::Conduit;
 
-pub use serve::{Bound, bind_tcp, bind_unix, serve};
+pub use tls::TlsFiles;
+
+pub(crate) use access::{Access, Demand};
+pub(crate) use bind::{Bound, Listening, bind_tcp, bind_unix, reachable};
+pub(crate) use serve::serve;
+pub(crate) use tls::acceptor;
+
+use table::Table;
 
 /// Greatest JSON body: a query with a detailed polygon takes some hundred kilobytes.
 const JSON_BYTES_MAX: usize = 8 << 20;
@@ -41,47 +57,71 @@ pub(crate) struct App {
     puts: Arc<Semaphore>,
 }
 
-/// Returns all endpoints of a node.
-pub fn router(conduit: Conduit) -> Router {
-    let app = App {
-        conduit,
-        puts: Arc::new(Semaphore::new(PUT_MEBIBYTES_MAX as usize)),
-    };
-    Router::new()
-        .route("/healthz", get(native::healthz))
-        .route("/readyz", get(native::readyz))
-        .route("/metrics", get(native::metrics))
-        .route("/v1/cluster", get(native::cluster))
-        .route("/v1/status", get(native::status))
-        .route("/v1/verify", get(native::verify))
-        .route("/v1/repair", post(native::repair))
-        .route("/v1/repair/rebuild-index", post(native::rebuild_index))
-        .route("/v1/search", post(search::search))
-        .route("/v1/compose", post(compose::compose))
-        .route("/v1/split", get(search::split))
-        .route("/v1/split/asset", get(asset::split_asset))
-        .route("/v1/splits/known", get(collections::known))
-        .route(
-            "/v1/collections",
-            get(collections::list).post(collections::create),
-        )
-        .route("/v1/collections/{name}", delete(collections::remove))
-        .route("/v1/ledger", get(collections::ledger))
-        .route("/v1/ledgers", get(collections::ledgers))
-        .route("/v1/runs", get(runs::list).post(runs::start))
-        .route("/v1/runs/{name}", get(runs::view))
-        .route("/v1/runs/{name}/cancel", post(runs::cancel))
-        .route("/v1/lease", post(runs::lease))
-        .route("/v1/lease/renew", post(runs::renew))
-        .route("/v1/lease/fail", post(runs::fail))
-        .route("/v1/models", get(models::list).delete(models::remove))
-        .route("/v1/model/file", get(asset::model_file))
-        .layer(DefaultBodyLimit::max(JSON_BYTES_MAX))
-        .route(
-            "/v1/object",
-            put(object::put).layer(DefaultBodyLimit::disable()),
-        )
-        .fallback(reply::no_such_path)
-        .method_not_allowed_fallback(reply::no_such_method)
-        .with_state(app)
+impl App {
+    /// Returns what every handler needs.
+    pub(crate) fn new(conduit: Conduit) -> Self {
+        Self {
+            conduit,
+            puts: Arc::new(Semaphore::new(PUT_MEBIBYTES_MAX as usize)),
+        }
+    }
 }
+
+/// Returns all endpoints of a node, behind doors that demand what they need.
+pub(crate) fn router(app: App, access: Access) -> Router {
+    let table = Table::new(Arc::new(access))
+        .open("/healthz", get(native::healthz))
+        .open("/readyz", get(native::readyz));
+    let table = administering(writing(reading(table)));
+    table
+        .finish(app)
+        .layer(DefaultBodyLimit::max(JSON_BYTES_MAX))
+}
+
+/// Adds what only looks.
+fn reading(table: Table) -> Table {
+    table
+        .read("/metrics", get(native::metrics))
+        .read("/v1/cluster", get(native::cluster))
+        .read("/v1/status", get(native::status))
+        .read("/v1/search", post(search::search))
+        .read("/v1/compose", post(compose::compose))
+        .read("/v1/split", get(search::split))
+        .read("/v1/split/asset", get(asset::split_asset))
+        .read("/v1/splits/known", get(collections::known))
+        .read("/v1/collections", get(collections::list))
+        .read("/v1/ledger", get(collections::ledger))
+        .read("/v1/ledgers", get(collections::ledgers))
+        .read("/v1/runs", get(runs::list))
+        .read("/v1/runs/{name}", get(runs::view))
+        .read("/v1/models", get(models::list))
+        .read("/v1/model/file", get(asset::model_file))
+}
+
+/// Adds what stores and trains.
+fn writing(table: Table) -> Table {
+    let objects = put(object::put).layer(DefaultBodyLimit::disable());
+    table
+        .write("/v1/object", objects)
+        .write("/v1/collections", post(collections::create))
+        .write("/v1/runs", post(runs::start))
+        .write("/v1/runs/{name}/cancel", post(runs::cancel))
+        .write("/v1/lease", post(runs::lease))
+        .write("/v1/lease/renew", post(runs::renew))
+        .write("/v1/lease/fail", post(runs::fail))
+}
+
+/// Adds what deletes, mends, reads everything, or lets others in.
+fn administering(table: Table) -> Table {
+    table
+        .admin("/v1/verify", get(native::verify))
+        .admin("/v1/repair", post(native::repair))
+        .admin("/v1/repair/rebuild-index", post(native::rebuild_index))
+        .admin("/v1/models", delete(models::remove))
+        .admin("/v1/collections/{name}", delete(collections::remove))
+        .admin("/v1/tokens", get(tokens::list).post(tokens::make))
+        .admin("/v1/tokens/{id}", delete(tokens::revoke))
+}
+
+#[cfg(test)]
+mod tests;

@@ -15,13 +15,17 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use libp2p::PeerId;
-use libp2p::identity::{Keypair, ed25519};
+use libp2p::identity::{Keypair, PublicKey, ed25519};
 use serde::{Deserialize, Serialize};
+
+use crate::access::Fixed;
 
 /// Name of the key file in a node's data folder.
 pub const KEY_FILE: &str = "identity.key";
 /// First word of the key file.
 const KEY_MARK: &str = "glebe-identity-1 ";
+/// First bytes of a peer id that is the key itself: multihash "identity", and its 36 bytes.
+const INLINE_KEY_MARK: [u8; 2] = [0x00, 0x24];
 /// Longest node id: a peer id's text has 52 characters, `embedded` fewer.
 const NODE_ID_LENGTH_MAX: usize = 64;
 
@@ -63,6 +67,14 @@ impl NodeId {
     /// Returns the peer id, if the node has a network.
     pub fn peer(&self) -> Option<PeerId> {
         self.0.parse().ok()
+    }
+
+    /// Tells whether the node of this id signed the bytes: the id is its public key.
+    pub fn signed(&self, bytes: &[u8], signature: &Fixed<64>) -> bool {
+        let peer = self.peer().map(PeerId::to_bytes).unwrap_or_default();
+        let key = peer.strip_prefix(&INLINE_KEY_MARK);
+        let key = key.and_then(|key| PublicKey::try_decode_protobuf(key).ok());
+        key.is_some_and(|key| key.verify(bytes, &signature.0))
     }
 }
 
@@ -153,6 +165,12 @@ impl Identity {
         self.keypair.public().to_peer_id()
     }
 
+    /// Signs bytes, which begin with a mark of what they are.
+    pub fn sign(&self, bytes: &[u8]) -> Fixed<64> {
+        let signature = self.keypair.sign(bytes).unwrap_or_default();
+        Fixed(signature.try_into().unwrap_or([0; 64]))
+    }
+
     /// Returns the key pair, for the transport alone.
     pub(crate) fn keypair(&self) -> &Keypair {
         &self.keypair
@@ -196,6 +214,20 @@ fn make(path: PathBuf) -> Result<Identity, IdentityError> {
         }),
         Err(source) => Err(IdentityError::Io { path, source }),
     }
+}
+
+/// Refuses a file that others than its owner may read or change.
+pub(crate) fn check_private(path: &Path) -> io::Result<()> {
+    let mode = fs::metadata(path)?.permissions().mode() & 0o7777;
+    let others = mode & 0o077;
+    if others == 0 {
+        return Ok(());
+    }
+    let what = format!(
+        "others may read or change {} (mode {mode:04o}, not 0600)",
+        path.display()
+    );
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, what))
 }
 
 /// Writes a file that only its owner can read: beside it first, fsynced, then renamed into place.
@@ -283,6 +315,17 @@ mod tests {
         let refused = Identity::open(folder.path()).unwrap_err();
         assert!(matches!(refused, IdentityError::Malformed { .. }));
         assert!(!format!("{refused} {refused:?}").contains(&seed[1..]));
+    }
+
+    #[test]
+    fn only_the_node_of_an_id_signs_for_it() {
+        let (one, two) = (Identity::generate(), Identity::generate());
+        let signature = one.sign(b"said");
+        assert!(one.node().signed(b"said", &signature));
+        assert!(!one.node().signed(b"Said", &signature));
+        assert!(!two.node().signed(b"said", &signature));
+        assert!(!one.node().signed(b"said", &Fixed::default()));
+        assert!(!NodeId::embedded().signed(b"said", &signature));
     }
 
     #[test]

@@ -10,6 +10,7 @@
 //!
 //! *Not here*: decoding of foreign bytes (ingest), training (trainer), the command line (cli).
 
+pub mod access;
 pub mod conduit;
 pub mod config;
 pub mod daemon;
@@ -23,10 +24,12 @@ pub mod answer;
 pub mod cluster;
 mod compose;
 pub mod identity;
+pub mod issuer;
 pub mod layout;
 pub mod membership;
 pub mod meters;
 pub mod peer;
+pub mod refusals;
 pub mod replicate;
 pub mod ring;
 pub mod runs;

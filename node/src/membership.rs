@@ -14,6 +14,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use wire::cluster::NodeState;
 
+use crate::access::Fixed;
 use crate::identity::NodeId;
 use crate::layout::Stamp;
 use crate::slots::SlotSet;
@@ -44,6 +45,28 @@ pub struct Beat {
     pub unconfirmed: SlotSet,
     /// Names the collections that it holds: another value, other collections.
     pub catalog: u64,
+    /// The node's signature over all of this: nobody else speaks for it.
+    pub signature: Fixed<64>,
+}
+
+/// What a beat's signature is made over, before its fields.
+const BEAT_MARK: &[u8] = b"glebe beat 1\n";
+
+impl Beat {
+    /// Returns what its node signs.
+    pub fn signed_bytes(&self) -> Vec<u8> {
+        let fields = (
+            (&self.node, self.age, &self.p2p, &self.http),
+            (self.known, self.synced, self.reading),
+            (&self.unconfirmed, self.catalog),
+        );
+        [BEAT_MARK, &crate::peer::encode(&fields)].concat()
+    }
+
+    /// Tells whether its node signed it.
+    pub fn is_signed(&self) -> bool {
+        self.node.signed(&self.signed_bytes(), &self.signature)
+    }
 }
 
 /// Orders the beats of one node: starts, then counts since the start.
@@ -67,6 +90,8 @@ struct Peer {
 #[derive(Debug, Clone)]
 pub struct Table {
     me: Beat,
+    /// When the own beat was as it was signed.
+    signed: Option<Age>,
     peers: BTreeMap<NodeId, Peer>,
 }
 
@@ -75,6 +100,7 @@ impl Table {
     pub fn new(me: Beat) -> Self {
         Self {
             me,
+            signed: None,
             peers: BTreeMap::new(),
         }
     }
@@ -90,12 +116,25 @@ impl Table {
         self.me.age.count += 1;
     }
 
+    /// Signs the own beat, unless it stands as it was signed.
+    pub fn sign(&mut self, sign: impl FnOnce(&[u8]) -> Fixed<64>) {
+        if self.signed != Some(self.me.age) {
+            self.me.signature = sign(&self.me.signed_bytes());
+            self.signed = Some(self.me.age);
+        }
+    }
+
+    /// Tells whether a beat would be news.
+    pub fn is_news(&self, beat: &Beat) -> bool {
+        self.of(&beat.node).is_none_or(|known| beat.age > known.age)
+    }
+
     /// Takes in a beat; returns whether it was news.
     pub fn hear(&mut self, beat: Beat, now: Duration) -> bool {
         if beat.node == self.me.node {
             // Only an earlier life of this node can be ahead of it: say something newer.
             if beat.age > self.me.age {
-                self.me.age.incarnation = beat.age.incarnation + 1;
+                self.me.age.incarnation = beat.age.incarnation.saturating_add(1);
             }
             return false;
         }
@@ -230,6 +269,7 @@ mod tests {
             reading: Stamp::default(),
             unconfirmed: SlotSet::none(),
             catalog: 0,
+            signature: Fixed::default(),
         }
     }
 

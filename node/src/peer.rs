@@ -7,9 +7,8 @@
 //! *Not here*: how messages travel (`swarm`), what is answered (`answer`).
 
 mod compare;
+mod join;
 mod speaks;
-
-use std::fmt;
 
 use earth::split::placement::PlacementKey;
 use query::page::Position;
@@ -21,6 +20,8 @@ use wire::fault::{Fault, FaultKind};
 use wire::object::PutOutcome;
 use wire::run::JobCounts;
 
+use crate::access::GrantNews;
+use crate::cluster::Voucher;
 use crate::identity::NodeId;
 use crate::layout::{ChangeSet, Stamp};
 use crate::membership::{Age, Beat};
@@ -28,7 +29,8 @@ use crate::meters::Purpose;
 use crate::slots::SlotSet;
 use crate::store::{Held, ObjectKey, Record};
 use crate::swarm::Lane;
-use crate::token::{Claim, ClusterId, ClusterSecret};
+
+pub use join::{JoinAnswer, JoinRequest, Welcome};
 
 pub use crate::store::Version;
 pub use compare::{Comparison, Difference};
@@ -137,6 +139,8 @@ pub struct Gossip {
     pub known: Stamp,
     /// The asker's own beat: it always is news.
     pub beat: Beat,
+    /// Names the tokens that the asker knows.
+    pub grants: u64,
 }
 
 /// What another node does not know.
@@ -148,6 +152,12 @@ pub struct News {
     pub changes: Option<ChangeSet>,
     /// Nodes of whom the other has newer beats, which are asked back for.
     pub wanted: Vec<(NodeId, Age)>,
+    /// All tokens, if the other knows others.
+    pub grants: GrantNews,
+    /// Names the tokens that are known here, in an answer.
+    pub granted: Option<u64>,
+    /// Who vouches for the changes.
+    pub vouchers: Vec<Voucher>,
 }
 
 /// Part of an object to keep; parts come in order, one at a time.
@@ -346,64 +356,6 @@ pub struct PeerFault {
     what: String,
     because: Vec<String>,
     try_: Option<String>,
-}
-
-/// What a stranger says to be let in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct JoinRequest {
-    /// Proof of the token.
-    pub claim: Claim,
-    /// `host:port` where it listens.
-    pub p2p: String,
-    /// Its HTTP address.
-    pub http: String,
-    /// Its host label.
-    pub host: Option<String>,
-    /// Replicas it was told to expect, if any.
-    pub replicas: Option<u8>,
-    /// The versions that it speaks.
-    pub speaks: Speaks,
-}
-
-/// What a member answers to it.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum JoinAnswer {
-    /// It stays outside.
-    Refused(PeerFault),
-    /// It is a member from now on.
-    Welcome(Box<Welcome>),
-}
-
-/// What a new member must know.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Welcome {
-    /// Proof that a member answered.
-    pub proof: [u8; 32],
-    /// The cluster.
-    pub cluster: ClusterId,
-    /// What makes tokens.
-    pub secret: ClusterSecret,
-    /// All membership changes, its own join too.
-    pub changes: ChangeSet,
-    /// Version of the layout that the cluster reads from.
-    pub reading: u64,
-    /// Where the members are.
-    pub beats: Vec<Beat>,
-}
-
-impl fmt::Debug for JoinAnswer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Refused(fault) => write!(f, "Refused({fault:?})"),
-            Self::Welcome(_) => f.write_str("Welcome"),
-        }
-    }
-}
-
-impl fmt::Debug for Welcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Welcome")
-    }
 }
 
 /// The bytes are no message.

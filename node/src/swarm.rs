@@ -18,6 +18,7 @@ mod task;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
 use libp2p::multiaddr::Protocol;
@@ -30,6 +31,7 @@ pub use codec::{CHUNK_BYTES_MAX, FRAME_BYTES_MAX, JOIN_FRAME_BYTES_MAX};
 pub use link::{Inbound, Lane, Link, LinkError, Reached, Reply};
 
 use crate::identity::Identity;
+use crate::refusals::Refusals;
 use codec::Frames;
 use gate::Gate;
 
@@ -51,6 +53,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_mins(2);
 const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a connection without a stream is kept: gossip keeps members' open.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest that reaching somebody, and both handshakes, may take: half-open connections go then.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(8);
 /// Handshakes in progress: enough for a cluster that restarts, too few to hurt.
 const PENDING_MAX: u32 = 64;
 /// Connections from strangers; members do not count.
@@ -105,12 +109,15 @@ pub struct Listening {
     pub inbound: mpsc::Receiver<Inbound>,
     /// Where it listens.
     pub address: SocketAddr,
+    /// What it refused.
+    pub refusals: Arc<Refusals>,
 }
 
 /// Starts the swarm's task, which ends when the last `Link` is dropped or `Link::stop` is called.
 pub async fn listen(identity: &Identity, address: SocketAddr) -> Result<Listening, ListenError> {
     check_free(address)?;
     let transport = |reason: String| ListenError::Transport { address, reason };
+    let refusals = Arc::<Refusals>::default();
     let mut swarm = SwarmBuilder::with_existing_identity(identity.keypair().clone())
         .with_tokio()
         .with_tcp(
@@ -119,7 +126,7 @@ pub async fn listen(identity: &Identity, address: SocketAddr) -> Result<Listenin
             yamux::Config::default,
         )
         .map_err(|e| transport(e.to_string()))?
-        .with_behaviour(|_| speech())
+        .with_behaviour(|_| speech(&refusals))
         .map_err(|e| transport(e.to_string()))?
         .with_swarm_config(|config| {
             let buffer = NonZeroUsize::new(IN_FLIGHT_MAX).unwrap_or(NonZeroUsize::MIN);
@@ -128,6 +135,7 @@ pub async fn listen(identity: &Identity, address: SocketAddr) -> Result<Listenin
                 .with_notify_handler_buffer_size(buffer)
                 .with_max_negotiating_inbound_streams(STREAMS_MAX)
         })
+        .with_connection_timeout(HANDSHAKE_LIMIT)
         .build();
     swarm
         .listen_on(multiaddr(address))
@@ -136,11 +144,13 @@ pub async fn listen(identity: &Identity, address: SocketAddr) -> Result<Listenin
     let (sender, inbound) = mpsc::channel(QUEUE_MAX);
     let address = task::first_address(&mut swarm).await.map_err(transport)?;
     let commanded = (commands.downgrade(), receiver);
-    tokio::spawn(task::Task::new(swarm, commanded, sender).run());
+    let outside = (sender, Arc::clone(&refusals));
+    tokio::spawn(task::Task::new(swarm, commanded, outside).run());
     Ok(Listening {
         link: Link::new(commands, identity.node()),
         inbound,
         address,
+        refusals,
     })
 }
 
@@ -158,19 +168,19 @@ fn check_free(address: SocketAddr) -> Result<(), ListenError> {
     }
 }
 
-fn speech() -> Speech {
+fn speech(refusals: &Arc<Refusals>) -> Speech {
     let config = |timeout, streams| {
         Config::default()
             .with_request_timeout(timeout)
             .with_max_concurrent_streams(streams)
     };
     let members = Behaviour::with_codec(
-        Frames::members(),
+        Frames::members(refusals),
         [(MEMBERS_PROTOCOL, ProtocolSupport::Full)],
         config(REQUEST_TIMEOUT, STREAMS_MAX),
     );
     let joining = Behaviour::with_codec(
-        Frames::joining(),
+        Frames::joining(refusals),
         [(JOIN_PROTOCOL, ProtocolSupport::Full)],
         config(JOIN_TIMEOUT, JOIN_STREAMS_MAX),
     );

@@ -1,8 +1,8 @@
 //! The join token: what lets a new node into a cluster.
 //!
 //! ```text
-//! glebe1_ 112 hex digits = cluster id (16 bytes) | expiry (u64 BE, Unix seconds) | mac (32 bytes)
-//! mac   = BLAKE3 keyed by the cluster's secret, of "glebe join token 1" | cluster id | expiry
+//! glebe1_ 128 hex digits = cluster id (16) | expiry (u64 BE, Unix seconds) | id (8) | mac (32 bytes)
+//! mac   = BLAKE3 keyed by the cluster's secret, of "glebe join token 1" | cluster id | expiry | id
 //! proof = BLAKE3 keyed by the mac, of what it is for | asking peer | answering peer
 //! ```
 //! A joiner proves that it holds the token without sending it, bound to the two ends of this
@@ -11,7 +11,8 @@
 //!
 //! *Invariants*: proofs are compared in constant time; token and secret appear in no `Debug` text.
 //!
-//! *Not here*: the messages that carry proofs (`peer`), the file that keeps the secret (`record`).
+//! *Not here*: the messages that carry proofs (`peer`), the file that keeps the secret
+//! (`cluster::file`), which tokens were taken back (`access`).
 
 use std::fmt;
 use std::str::FromStr;
@@ -24,7 +25,7 @@ use crate::identity::{NodeId, from_hex, random_key, to_hex};
 /// First characters of a token's text: what it is, and its version.
 const TEXT_MARK: &str = "glebe1_";
 /// Bytes of a token behind its mark.
-const TOKEN_BYTES: usize = 16 + 8 + 32;
+const TOKEN_BYTES: usize = 16 + 8 + 8 + 32;
 /// What a token's mac is made over, before its fields.
 const MAC_MARK: &[u8] = b"glebe join token 1";
 
@@ -43,6 +44,7 @@ pub struct ClusterSecret([u8; 32]);
 pub struct Token {
     cluster: ClusterId,
     expires: u64,
+    id: [u8; 8],
     mac: [u8; 32],
 }
 
@@ -53,6 +55,8 @@ pub struct Claim {
     pub cluster: [u8; 16],
     /// Expiry of the token, Unix seconds.
     pub expires: u64,
+    /// Id of the token.
+    pub id: [u8; 8],
     /// Proof, for the two ends of the connection.
     pub proof: [u8; 32],
 }
@@ -78,6 +82,9 @@ pub enum TokenError {
     /// Its time is over.
     #[error("the join token has expired")]
     Expired,
+    /// It was taken back.
+    #[error("the join token was revoked")]
+    Revoked,
     /// It was not made by this cluster.
     #[error("the join token is wrong")]
     Wrong,
@@ -106,10 +113,18 @@ impl ClusterSecret {
     /// Makes a token that is good until it expires.
     pub fn token(&self, cluster: ClusterId, expires: Timestamp) -> Token {
         let expires = u64::try_from(expires.as_second()).unwrap_or(0);
+        let mut id = [0; 8];
+        id.copy_from_slice(&random_key()[..8]);
+        self.token_named(cluster, expires, id)
+    }
+
+    /// Makes a token of that id, good until so many seconds after 1970.
+    pub(crate) fn token_named(&self, cluster: ClusterId, expires: u64, id: [u8; 8]) -> Token {
         Token {
             cluster,
             expires,
-            mac: self.mac(&cluster.0, expires),
+            id,
+            mac: self.mac(&cluster.0, expires, id),
         }
     }
 
@@ -121,7 +136,7 @@ impl ClusterSecret {
         ends: Ends<'_>,
         now: Timestamp,
     ) -> Result<[u8; 32], TokenError> {
-        let mac = self.mac(&claim.cluster, claim.expires);
+        let mac = self.mac(&claim.cluster, claim.expires, claim.id);
         let expected = proof(&mac, Purpose::Join, ends);
         // `blake3::Hash` compares in constant time.
         if expected != blake3::Hash::from_bytes(claim.proof) {
@@ -137,12 +152,13 @@ impl ClusterSecret {
         Ok(*proof(&mac, Purpose::Admit, ends).as_bytes())
     }
 
-    fn mac(&self, cluster: &[u8; 16], expires: u64) -> [u8; 32] {
+    fn mac(&self, cluster: &[u8; 16], expires: u64, id: [u8; 8]) -> [u8; 32] {
         let mut hasher = blake3::Hasher::new_keyed(&self.0);
         hasher
             .update(MAC_MARK)
             .update(cluster)
-            .update(&expires.to_be_bytes());
+            .update(&expires.to_be_bytes())
+            .update(&id);
         *hasher.finalize().as_bytes()
     }
 }
@@ -153,6 +169,7 @@ impl Token {
         Claim {
             cluster: self.cluster.0,
             expires: self.expires,
+            id: self.id,
             proof: *proof(&self.mac, Purpose::Join, ends).as_bytes(),
         }
     }
@@ -190,7 +207,7 @@ fn proof(mac: &[u8; 32], purpose: Purpose, ends: Ends<'_>) -> blake3::Hash {
 impl fmt::Display for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let expires = self.expires.to_be_bytes();
-        let parts: [&[u8]; 3] = [&self.cluster.0, &expires, &self.mac];
+        let parts: [&[u8]; 4] = [&self.cluster.0, &expires, &self.id, &self.mac];
         write!(f, "{TEXT_MARK}{}", to_hex(&parts.concat()))
     }
 }
@@ -218,12 +235,14 @@ impl FromStr for Token {
         let mut token = Self {
             cluster: ClusterId([0; 16]),
             expires: 0,
+            id: [0; 8],
             mac: [0; 32],
         };
         let mut expires = [0; 8];
         token.cluster.0.copy_from_slice(&bytes[..16]);
         expires.copy_from_slice(&bytes[16..24]);
-        token.mac.copy_from_slice(&bytes[24..]);
+        token.id.copy_from_slice(&bytes[24..32]);
+        token.mac.copy_from_slice(&bytes[32..]);
         token.expires = u64::from_be_bytes(expires);
         Ok(token)
     }
@@ -277,12 +296,12 @@ mod tests {
         NodeId::parse(name).unwrap()
     }
 
-    /// Text of the token of cluster 11…, secret 22…, expiry 1,700,003,600: frozen.
+    /// Text of the token of cluster 11…, secret 22…, expiry 1,700,003,600, id 44…: frozen.
     const GOLDEN: &str = include_str!("../tests/golden/token.txt");
 
     fn golden() -> (ClusterId, ClusterSecret, Token) {
         let (cluster, secret) = (ClusterId([0x11; 16]), ClusterSecret([0x22; 32]));
-        let token = secret.token(cluster, at(3_600));
+        let token = secret.token_named(cluster, 1_700_003_600, [0x44; 8]);
         (cluster, secret, token)
     }
 

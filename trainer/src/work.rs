@@ -48,7 +48,7 @@ pub struct WorkOptions {
 
 /// Works until the node has no job left, or until `stopping` turns true.
 pub async fn work(options: WorkOptions, stopping: watch::Receiver<bool>) -> Result<u64, Fault> {
-    let client = Client::new(&options.node, ClientOptions::default())?;
+    let client = Client::new(&options.node, ClientOptions::from_env()?)?;
     let request = LeaseRequest {
         worker: options.name.clone(),
         run: options.run.clone(),

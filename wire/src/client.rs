@@ -6,7 +6,9 @@
 //! *Not here*: the endpoints themselves (node), printing (cli).
 
 mod address;
+mod connect;
 mod failure;
+mod options;
 mod send;
 mod stream;
 
@@ -19,8 +21,12 @@ use futures::StreamExt;
 use reqwest::Method;
 
 pub use address::Address;
+pub use options::{CA_VARIABLE, ClientOptions, TOKEN_FILE_VARIABLE, TOKEN_VARIABLE, read_token};
 pub use stream::{ByteStream, ComposeStream, SearchStream};
 
+use connect::connector;
+
+use crate::access::{TokenMade, TokenRequest, Tokens};
 use crate::bundle::Bundle;
 use crate::cluster::{ClusterView, RepairReport, Status, VerifyReport};
 use crate::collection::{CollectionDeleted, Collections};
@@ -43,25 +49,9 @@ use crate::search::SearchRequest;
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest silence while an answer is awaited: a put waits for fsync on two slow disks.
 pub const SILENCE_TIMEOUT: Duration = Duration::from_mins(2);
-
-/// How a client behaves.
-#[derive(Clone, Default)]
-pub struct ClientOptions {
-    /// Longest time for one whole request, if bounded; `--timeout` of the command line.
-    pub timeout: Option<Duration>,
-    /// Bearer token, for nodes that demand one.
-    pub token: Option<String>,
-}
-
-impl std::fmt::Debug for ClientOptions {
-    /// Prints all but the token.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ClientOptions")
-            .field("timeout", &self.timeout)
-            .field("token", &self.token.as_ref().map(|_| "…"))
-            .finish()
-    }
-}
+/// How long an idle connection is kept: less than a node keeps it, so that none is closed just as
+/// it is used again.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A client of one node.
 #[derive(Debug, Clone)]
@@ -72,12 +62,13 @@ pub struct Client {
 }
 
 impl Client {
-    /// Builds a client of the node at that address, `http://HOST:PORT` or `unix:PATH`.
+    /// Builds a client of the node at that address: `http://HOST:PORT`, `https://HOST:PORT` or
+    /// `unix:PATH`.
     ///
     /// Nothing is sent yet: an unreachable node shows with the first request.
     pub fn new(address: &str, options: ClientOptions) -> Result<Self, Fault> {
         let address = Address::parse(address)?;
-        let http = connector(&address, Some(SILENCE_TIMEOUT))?;
+        let http = connector(&address, options.ca.as_deref(), Some(SILENCE_TIMEOUT))?;
         Ok(Self {
             http,
             address,
@@ -287,11 +278,28 @@ impl Client {
         patient.json(request).await
     }
 
+    /// Returns all tokens, without what makes them such.
+    pub async fn tokens(&self) -> Result<Tokens, Fault> {
+        self.json(self.get("/v1/tokens")).await
+    }
+
+    /// Has a token made.
+    pub async fn make_token(&self, request: &TokenRequest) -> Result<TokenMade, Fault> {
+        self.json(self.request(Method::POST, "/v1/tokens").json(request))
+            .await
+    }
+
+    /// Takes a token back; every node refuses it within seconds.
+    pub async fn revoke_token(&self, id: &str) -> Result<(), Fault> {
+        self.plain(self.request(Method::DELETE, &named("/v1/tokens", id)?))
+            .await
+    }
+
     /// Returns the same client without a bound on silence, for work that grows with the store:
     /// only `--timeout` bounds it.
     fn patient(&self) -> Result<Self, Fault> {
         Ok(Self {
-            http: connector(&self.address, None)?,
+            http: connector(&self.address, self.options.ca.as_deref(), None)?,
             ..self.clone()
         })
     }
@@ -302,25 +310,6 @@ impl Client {
         drop(self.body(response).await?);
         Ok(())
     }
-}
-
-/// Builds what connects to an address.
-fn connector(address: &Address, silence: Option<Duration>) -> Result<reqwest::Client, Fault> {
-    let builder = reqwest::Client::builder()
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(CONNECT_TIMEOUT);
-    let builder = match silence {
-        Some(silence) => builder.read_timeout(silence),
-        None => builder,
-    };
-    let builder = match address {
-        Address::Unix(path) => builder.unix_socket(path.as_path()),
-        Address::Tcp(_) => builder,
-    };
-    builder.build().map_err(|e| {
-        Fault::new(FaultKind::Internal, "no HTTP client can be built").because(e.to_string())
-    })
 }
 
 /// Collects a stream of bytes that must not exceed `max` bytes.

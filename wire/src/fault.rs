@@ -31,6 +31,12 @@ pub enum FaultKind {
     Timeout,
     /// A bug or a failing machine.
     Internal,
+    /// No token, or none that is good.
+    Unidentified,
+    /// The token's role is too small.
+    Forbidden,
+    /// Too much is asked at once.
+    Busy,
 }
 
 impl FaultKind {
@@ -41,7 +47,7 @@ impl FaultKind {
             Self::Usage => 2,
             Self::Unreachable => 3,
             Self::Partial => 4,
-            Self::Refused => 5,
+            Self::Refused | Self::Unidentified | Self::Forbidden | Self::Busy => 5,
             Self::Data => 6,
             Self::Timeout => 124,
         }
@@ -58,6 +64,9 @@ impl FaultKind {
             Self::Data => 422,
             Self::Timeout => 504,
             Self::Internal => 500,
+            Self::Unidentified => 401,
+            Self::Forbidden => 403,
+            Self::Busy => 429,
         }
     }
 }

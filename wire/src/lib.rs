@@ -4,6 +4,7 @@
 //!
 //! *Not here*: what travels between nodes (node).
 
+pub mod access;
 pub mod bundle;
 pub mod client;
 pub mod cluster;

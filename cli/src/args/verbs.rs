@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::selectors::Selectors;
+use super::token::TokenArgs;
 use super::wrangle::{GET_EXAMPLES, Pairs, Wrangle};
 use crate::export::Format;
 
@@ -35,15 +36,24 @@ pub(crate) struct Up {
     /// Where other nodes reach this one; port 0 takes a free one
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:7400")]
     pub(crate) listen: String,
-    /// Where users and workers reach it
+    /// Where users and workers reach it; beyond this machine only with tokens
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:7480")]
     pub(crate) http: String,
-    /// A node of the cluster to join
-    #[arg(long, value_name = "HOST:PORT", requires = "token_file")]
+    /// Name or address by which others reach this node [default: what it listens on]
+    #[arg(long, value_name = "HOST")]
+    pub(crate) advertise: Option<String>,
+    /// Certificate chain (PEM) to serve HTTPS with
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// Key (PEM) of that certificate; nobody else may read it
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Demand tokens on this machine, too
+    #[arg(long)]
+    pub(crate) require_tokens: bool,
+    /// A node of the cluster to join; takes --token-file with its join token
+    #[arg(long, value_name = "HOST:PORT")]
     pub(crate) join: Option<String>,
-    /// File with the join token (`glebe cluster token`)
-    #[arg(long, value_name = "FILE")]
-    pub(crate) token_file: Option<PathBuf>,
     /// Replicas of a new cluster; fewer while there are fewer nodes [default: 3]
     #[arg(long, value_name = "R", value_parser = clap::value_parser!(u8).range(1..=16))]
     pub(crate) replicas: Option<u8>,
@@ -437,8 +447,8 @@ pub(crate) struct ModelPull {
 /// `glebe cluster …`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ClusterVerb {
-    /// Print a token with which nodes may join (reads the node's folder, --data)
-    Token,
+    /// Print a token to join with or to ask with; list tokens, take them back
+    Token(TokenArgs),
     /// Show the layout: slots, owners, nodes
     Show,
     /// Prove that every object lies on its owners with the right bytes

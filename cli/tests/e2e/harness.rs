@@ -32,6 +32,9 @@ pub(crate) fn glebe(folder: &Path) -> Command {
         "GLEBE_DATA",
         "GLEBE_OUTPUT",
         "GLEBE_CONFIG",
+        "GLEBE_TOKEN",
+        "GLEBE_TOKEN_FILE",
+        "GLEBE_CA",
     ] {
         command.env_remove(name);
     }
@@ -137,9 +140,10 @@ impl Node {
         let data = folder.join(name);
         let mut command = glebe(folder);
         command.arg("up").arg("--data").arg(&data);
-        command
-            .args(["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"])
-            .args(more);
+        command.args(["--listen", "127.0.0.1:0"]).args(more);
+        if !more.contains(&"--http") {
+            command.args(["--http", "127.0.0.1:0"]);
+        }
         let log = std::fs::File::create(folder.join(format!("{name}.log"))).unwrap();
         command
             .stdin(Stdio::null())
@@ -166,6 +170,20 @@ impl Node {
             http,
             id,
         }
+    }
+
+    /// The process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Memory that the process holds, in bytes.
+    pub(crate) fn resident(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).unwrap();
+        let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"));
+        let kibibytes = line.and_then(|l| l.split_whitespace().next()?.parse::<u64>().ok());
+        kibibytes.unwrap() << 10
     }
 
     /// Ends the node with SIGKILL.

@@ -29,6 +29,7 @@ mod real_imagery;
 mod resplit;
 mod resume;
 mod seams;
+mod security;
 mod sensors;
 mod three_nodes;
 mod training;

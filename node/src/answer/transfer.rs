@@ -19,6 +19,7 @@ use crate::cluster::catalog;
 use crate::cluster::core::Core;
 use crate::identity::NodeId;
 use crate::peer::{Head, Part, Response, Stored, Version};
+use crate::refusals::Refused;
 use crate::slots::SlotSet;
 use crate::store::{Object, ObjectFile, PutMode};
 
@@ -83,9 +84,13 @@ pub(super) async fn keep(core: &Arc<Core>, from: &NodeId, part: Part) -> Result<
     };
     let (standin, revision) = (head.standin, head.revision);
     let object = Arc::new(object(head, bytes.into()));
-    Ok(Response::Stored(
-        store(core, object, revision, standin).await?,
-    ))
+    let stored = store(core, object, revision, standin).await;
+    if let Err(fault) = &stored
+        && fault.kind == FaultKind::Data
+    {
+        core.refusals.note(Refused::Object, from, fault);
+    }
+    stored.map(Response::Stored)
 }
 
 /// Keeps an object; says so to others if they must know.

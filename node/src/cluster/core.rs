@@ -19,13 +19,16 @@ use wire::cluster::NodeState;
 use wire::fault::{Fault, FaultKind};
 
 use super::file::ClusterFile;
+use super::vouch::Vouchers;
+use crate::access::Keyring;
 use crate::answer::{self, Transfers};
 use crate::compose::Compositions;
-use crate::identity::NodeId;
+use crate::identity::{Identity, NodeId};
 use crate::layout::Layout;
 use crate::membership::Table;
 use crate::meters::Meters;
 use crate::peer::{Request, Response, decode, encode};
+use crate::refusals::Refusals;
 use crate::replicate::budget::Sending;
 use crate::ring::{Report, Ring};
 use crate::runs::Runs;
@@ -105,6 +108,13 @@ pub(crate) struct Core {
     pub sending: Sending,
     /// None without a network.
     pub link: Option<Link>,
+    /// What the node signs with; none without a network.
+    pub signer: Option<Identity>,
+    /// Who vouches for which membership change.
+    pub vouchers: Vouchers,
+    /// The cluster's tokens.
+    pub keyring: Arc<Keyring>,
+    pub refusals: Arc<Refusals>,
     pub file: Option<Arc<ClusterFile>>,
     pub stop: CancellationToken,
     pub tasks: TaskTracker,
@@ -269,6 +279,10 @@ impl Core {
             upkeep: Upkeep::default(),
             sending: Sending::default(),
             link,
+            signer: None,
+            vouchers: Vouchers::default(),
+            keyring: Arc::new(Keyring::none()),
+            refusals: Arc::default(),
             file,
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),

@@ -3,9 +3,10 @@
 //! ```json
 //! {"format":1,"cluster":HEX,"secret":HEX,"incarnation":N,"reading":VERSION,
 //!  "changes":[{"counter":1,"node":ID,"what":{"replicas":2}},…],
-//!  "peers":[{"node":ID,"p2p":"HOST:PORT"},…]}
+//!  "peers":[{"node":ID,"p2p":"HOST:PORT"},…],
+//!  "vouchers":[{"change":HEX,"by":ID,"signature":HEX},…]}
 //! ```
-//! *Invariants*: mode 0600, for it holds the secret; written beside, fsynced and renamed; the
+//! *Invariants*: mode 0600, for it holds the secret, and refused with another; written beside, fsynced and renamed; the
 //! members it names are those that are let in.
 //!
 //! *Not here*: the store's objects (`store`).
@@ -16,7 +17,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::identity::{NodeId, write_private};
+use super::vouch::Voucher;
+use crate::identity::{NodeId, check_private, write_private};
 use crate::layout::{ChangeSet, Stamp};
 use crate::token::{ClusterId, ClusterSecret};
 
@@ -41,6 +43,9 @@ pub(crate) struct ClusterRecord {
     pub changes: ChangeSet,
     /// Where the others were.
     pub peers: Vec<PeerRecord>,
+    /// Who vouches for the changes.
+    #[serde(default)]
+    pub vouchers: Vec<Voucher>,
 }
 
 /// Where another node was.
@@ -102,6 +107,7 @@ impl ClusterRecord {
             reading,
             changes,
             peers: Vec::new(),
+            vouchers: Vec::new(),
         }
     }
 }
@@ -109,7 +115,7 @@ impl ClusterRecord {
 /// Reads the file of a data folder; `None` if the node belongs to no cluster yet.
 pub(crate) fn read(data: &Path) -> Result<Option<ClusterRecord>, ClusterFileError> {
     let path = data.join(CLUSTER_FILE);
-    let text = match fs::read_to_string(&path) {
+    let text = match check_private(&path).and_then(|()| fs::read_to_string(&path)) {
         Ok(text) => text,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(ClusterFileError::Io { path, source }),
@@ -150,7 +156,7 @@ impl ClusterFile {
         &self,
         changes: &ChangeSet,
         reading: u64,
-        peers: Vec<PeerRecord>,
+        (peers, vouchers): (Vec<PeerRecord>, Vec<Voucher>),
     ) -> Result<(), ClusterFileError> {
         let now = Some((changes.stamp(), reading, peers.clone()));
         let mut written = self
@@ -163,6 +169,7 @@ impl ClusterFile {
         let record = ClusterRecord {
             incarnation: self.incarnation,
             peers,
+            vouchers,
             ..ClusterRecord::new(self.cluster, self.secret.clone(), changes.clone(), reading)
         };
         self.write(&record)?;

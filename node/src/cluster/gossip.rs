@@ -18,10 +18,13 @@ use wire::cluster::NodeState;
 
 use super::core::{AskError, Core, View};
 use super::file::PeerRecord;
+use super::vouch;
+use crate::access::{Fixed, GrantNews};
 use crate::identity::NodeId;
-use crate::layout::{ChangeSet, Stamp};
+use crate::layout::{ChangeSet, Stamp, What};
 use crate::membership::{Age, Beat};
 use crate::peer::{Gossip, News, Request, Response};
+use crate::refusals::Refused;
 use crate::slots::SlotSet;
 use crate::swarm::LinkError;
 
@@ -134,7 +137,8 @@ pub(crate) async fn persist(core: &Core) -> Result<(), super::file::ClusterFileE
             others,
         )
     });
-    let written = tokio::task::spawn_blocking(move || file.update(&changes, reading, peers));
+    let others = (peers, vouch::vouchers(core, &changes));
+    let written = tokio::task::spawn_blocking(move || file.update(&changes, reading, others));
     written.await.unwrap_or(Ok(()))
 }
 
@@ -158,10 +162,12 @@ pub(crate) async fn greet(core: &Arc<Core>) {
 
 /// Compares notes with one node.
 pub(crate) async fn exchange(core: &Arc<Core>, node: &NodeId) -> Result<(), AskError> {
+    sign(core);
     let gossip = core.look(|view| Gossip {
         ages: view.table.ages(),
         known: view.ring.newest().stamp(),
         beat: view.table.me().clone(),
+        grants: core.keyring.digest(),
     });
     let answer = core
         .ask(node, Request::Gossip(gossip), EXCHANGE_LIMIT)
@@ -170,16 +176,19 @@ pub(crate) async fn exchange(core: &Arc<Core>, node: &NodeId) -> Result<(), AskE
         return Err(AskError::senseless(node));
     };
     let theirs = news.changes.as_ref().map(ChangeSet::stamp);
-    let wanted = news.wanted.clone();
+    let (wanted, granted) = (news.wanted.clone(), news.granted);
     absorb(core, news);
+    sign(core);
     let reply = core.look(|view| {
         let lacking = theirs.is_some_and(|stamp| stamp != view.ring.newest().stamp());
         News {
             beats: wanted_beats(view, &wanted),
             changes: lacking.then(|| view.ring.changes().clone()),
-            wanted: Vec::new(),
+            grants: grants_unlike(core, granted),
+            ..News::default()
         }
     });
+    let reply = vouched(core, reply);
     if reply != News::default() {
         core.ask(node, Request::Tell(reply), EXCHANGE_LIMIT).await?;
     }
@@ -189,14 +198,45 @@ pub(crate) async fn exchange(core: &Arc<Core>, node: &NodeId) -> Result<(), AskE
 fn wanted_beats(view: &View, wanted: &[(NodeId, Age)]) -> Vec<Beat> {
     let newer =
         |(node, age): &(NodeId, Age)| view.table.of(node).filter(|beat| beat.age > *age).cloned();
-    wanted.iter().filter_map(newer).collect()
+    wanted.iter().filter_map(newer).filter(is_said).collect()
+}
+
+/// Adds the vouchers that go with changes.
+fn vouched(core: &Core, mut news: News) -> News {
+    if let Some(changes) = &news.changes {
+        news.vouchers = vouch::vouchers(core, changes);
+    }
+    news
+}
+
+/// Signs the own beat before it is told.
+fn sign(core: &Core) {
+    if let Some(signer) = &core.signer {
+        core.quietly(|view| view.table.sign(|bytes| signer.sign(bytes)));
+    }
+}
+
+/// Tells whether a beat came from its node, not from a memory of where that was.
+fn is_said(beat: &Beat) -> bool {
+    beat.signature != Fixed::default()
+}
+
+/// Returns all tokens, if another node said that it knows others.
+fn grants_unlike(core: &Core, theirs: Option<u64>) -> GrantNews {
+    if theirs.is_some_and(|digest| digest != core.keyring.digest()) {
+        core.keyring.news()
+    } else {
+        GrantNews::default()
+    }
 }
 
 /// Answers a node that compares notes.
 pub(crate) fn answer(core: &Core, gossip: Gossip) -> News {
     let known = gossip.known;
     let now = core.now();
-    let matters = core.quietly(|view| hear(view, vec![gossip.beat], now));
+    let beats = genuine(core, vec![gossip.beat]);
+    let matters = core.quietly(|view| hear(view, beats, now));
+    sign(core);
     let news = core.look(|view| {
         let lacking = |(node, age): &(NodeId, Age)| {
             let mine = view.table.of(node).map(|beat| beat.age);
@@ -205,12 +245,17 @@ pub(crate) fn answer(core: &Core, gossip: Gossip) -> News {
                 mine => Some((node.clone(), mine.unwrap_or_default())),
             }
         };
+        let newer = view.table.newer_than(&gossip.ages);
         News {
-            beats: view.table.newer_than(&gossip.ages),
+            beats: newer.into_iter().filter(is_said).collect(),
             changes: (view.ring.newest().stamp() != known).then(|| view.ring.changes().clone()),
             wanted: gossip.ages.iter().filter_map(lacking).collect(),
+            grants: grants_unlike(core, Some(gossip.grants)),
+            granted: Some(core.keyring.digest()),
+            vouchers: Vec::new(),
         }
     });
+    let news = vouched(core, news);
     if matters {
         core.wake();
     }
@@ -220,12 +265,52 @@ pub(crate) fn answer(core: &Core, gossip: Gossip) -> News {
 /// Takes in what another node told.
 pub(crate) fn absorb(core: &Core, news: News) {
     let now = core.now();
-    let matters = core.quietly(|view| {
-        let grown = news.changes.is_some_and(|changes| view.merge(&changes));
-        hear(view, news.beats, now) || grown
-    });
+    let changes = news.changes;
+    let changes = changes.filter(|changes| vouch::accept(core, changes, &news.vouchers));
+    let grown = core.quietly(|view| changes.is_some_and(|changes| view.merge(&changes)));
+    let beats = genuine(core, news.beats);
+    let matters = core.quietly(|view| hear(view, beats, now)) || grown;
+    take_grants(core, news.grants);
     if matters {
         core.wake();
+    }
+}
+
+/// Returns the beats that are news and that their nodes signed; says which were not.
+fn genuine(core: &Core, beats: Vec<Beat>) -> Vec<Beat> {
+    let (news, strange): (Vec<Beat>, Vec<Beat>) = core.look(|view| {
+        let news = beats.into_iter().filter(|b| view.table.is_news(b));
+        news.partition(|b| view.ring.is_member(&b.node))
+    });
+    if let Some(beat) = strange.first() {
+        // A layout that names the node may not have arrived yet: that is no lie.
+        tracing::debug!(node = %beat.node, "a beat of no member");
+    }
+    let (signed, forged): (Vec<Beat>, Vec<Beat>) = news.into_iter().partition(Beat::is_signed);
+    for beat in forged {
+        let why = "a beat that its node did not sign";
+        core.refusals.note(Refused::Beat, &beat.node, &why);
+    }
+    signed
+}
+
+/// Takes in tokens that members made; who made one may have left since.
+fn take_grants(core: &Core, news: GrantNews) {
+    if news.is_empty() {
+        return;
+    }
+    let makers: HashSet<NodeId> = core.look(|view| {
+        let changes = view.ring.changes().iter();
+        let joined = changes.filter(|c| matches!(c.what, What::Join { .. }));
+        joined.map(|c| c.node.clone()).collect()
+    });
+    match core.keyring.absorb(news, |node| makers.contains(node)) {
+        Ok(merged) if merged.refused > 0 => {
+            let why = format!("{} tokens that no member made", merged.refused);
+            core.refusals.note(Refused::Grant, &"gossip", &why);
+        }
+        Ok(_) => {}
+        Err(error) => tracing::error!(%error, "the tokens could not be written"),
     }
 }
 

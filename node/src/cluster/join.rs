@@ -17,12 +17,14 @@ use jiff::Timestamp;
 use wire::fault::{Fault, FaultKind};
 
 use super::core::{Core, resolve};
-use super::gossip;
+use super::{gossip, vouch};
+use crate::access::Fixed;
 use crate::identity::NodeId;
 use crate::layout::What;
 use crate::membership::{Age, Beat};
 use crate::meters::Purpose;
 use crate::peer::{JoinAnswer, JoinRequest, Speaks, Welcome, decode, encode};
+use crate::refusals::Refused;
 use crate::slots::SlotSet;
 use crate::swarm::{Link, LinkError};
 use crate::token::{Ends, Token, TokenError};
@@ -99,7 +101,8 @@ pub(crate) async fn answer(core: &Arc<Core>, from: &NodeId, frame: &[u8]) -> Vec
     let answer = match answer {
         Ok(welcome) => JoinAnswer::Welcome(Box::new(welcome)),
         Err(fault) => {
-            tracing::warn!(node = %from, reason = %fault, "refused to let a node in");
+            core.refusals
+                .note(Refused::Join, from, &fault.because.join(", "));
             JoinAnswer::Refused(fault.into())
         }
     };
@@ -121,6 +124,9 @@ async fn admit(core: &Arc<Core>, from: &NodeId, request: JoinRequest) -> Result<
         .admit(file.cluster, &request.claim, ends, Timestamp::now());
     let proof = admitted.map_err(refusal)?;
     check_version(request.speaks)?;
+    if core.keyring.is_revoked(request.claim.id) {
+        return Err(refusal(TokenError::Revoked));
+    }
     let replicas = core.look(|view| view.ring.newest().replicas());
     if let Some(expected) = request.replicas.filter(|r| *r != replicas) {
         let what = format!("the cluster keeps {replicas} replicas, not {expected}");
@@ -141,6 +147,8 @@ async fn admit(core: &Arc<Core>, from: &NodeId, request: JoinRequest) -> Result<
         changes: view.ring.changes().clone(),
         reading: view.ring.read().version(),
         beats: view.table.beats().cloned().collect(),
+        grants: core.keyring.news(),
+        vouchers: vouch::vouchers(core, view.ring.changes()),
     }))
 }
 
@@ -169,6 +177,7 @@ fn add(core: &Core, node: &NodeId, request: &JoinRequest) -> Result<(), Fault> {
         reading: core.look(|view| view.ring.read().stamp()),
         unconfirmed: SlotSet::none(),
         catalog: 0,
+        signature: Fixed::default(),
     };
     core.change(|view, _| {
         if !view.ring.newest().contains(node) {

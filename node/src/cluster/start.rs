@@ -16,8 +16,11 @@ use wire::fault::{Fault, FaultKind};
 use super::core::{Core, View};
 use super::file::{self, ClusterFile, ClusterRecord};
 use super::join::{Newcomer, join};
+use super::vouch::Voucher;
 use super::{Cluster, catalog, gossip};
+use crate::access::{Fixed, GrantNews, Keyring, KeyringError};
 use crate::answer::{self, jobs};
+use crate::http::reachable;
 use crate::identity::{Identity, IdentityError, NodeId};
 use crate::layout::{ChangeSet, Member, Stamp};
 use crate::membership::{Age, Beat, Table};
@@ -42,7 +45,8 @@ pub struct ClusterConfig {
     pub data: PathBuf,
     /// Where it listens for other nodes; port 0 for any.
     pub listen: SocketAddr,
-    /// `host:port` where others reach it, if that is not where it listens.
+    /// Name or address by which others reach it, with its port or without, if that is not where it
+    /// listens.
     pub advertise: Option<String>,
     /// Its HTTP address, as users reach it.
     pub http: String,
@@ -101,23 +105,27 @@ impl Cluster {
             link,
             inbound,
             address,
+            refusals,
         } = swarm::listen(&identity, config.listen)
             .await
             .map_err(|e| no_listener(&e))?;
-        let p2p = config
-            .advertise
-            .clone()
-            .unwrap_or_else(|| address.to_string());
-        let (record, beats) = match known {
-            Some(record) => (back(record, &config)?, Vec::new()),
+        let p2p = reachable(address, config.advertise.as_deref());
+        let (record, told) = match known {
+            Some(record) => (back(record, &config)?, Told::default()),
             None => enter(&link, &p2p, &config).await?,
         };
+        let keyring = keyring(&config, &record, told.grants)?;
+        let vouchers = [record.vouchers.clone(), told.vouchers].concat();
         let (view, file) = prepare(&config, &link, &p2p, record)?;
         jobs::plan_again(&store, &runs)?;
         let mut core = Core::new((store, runs), view, Some(link), Some(Arc::new(file)));
         core.stop = stop;
+        core.signer = Some(identity);
+        core.keyring = Arc::new(keyring);
+        core.refusals = refusals;
+        core.vouchers.trust(vouchers);
         let core = Arc::new(core);
-        gossip::recall(&core, beats);
+        gossip::recall(&core, told.beats);
         let (unconfirmed, catalog) = core
             .blocking(|store| Ok((sync::slots_held(store)?, catalog::name(store)?)))
             .await?;
@@ -158,12 +166,37 @@ fn back(record: ClusterRecord, config: &ClusterConfig) -> Result<ClusterRecord, 
     }
 }
 
+/// What a member told of the others when it let this node in.
+#[derive(Default)]
+struct Told {
+    beats: Vec<Beat>,
+    grants: GrantNews,
+    vouchers: Vec<Voucher>,
+}
+
+/// Opens the cluster's tokens and adds those that this node was told of.
+fn keyring(
+    config: &ClusterConfig,
+    record: &ClusterRecord,
+    told: GrantNews,
+) -> Result<Keyring, Fault> {
+    let unusable = |error: KeyringError| {
+        let because = std::error::Error::source(&error).map(ToString::to_string);
+        let fault = Fault::new(FaultKind::Refused, error.to_string());
+        let fault = because.into_iter().fold(fault, Fault::because);
+        fault.try_("chmod 600 on that file, if nobody else has changed it")
+    };
+    let keyring = Keyring::open(&config.data, record.cluster).map_err(unusable)?;
+    keyring.absorb(told, |_| true).map_err(unusable)?;
+    Ok(keyring)
+}
+
 /// Founds a cluster, or joins one.
 async fn enter(
     link: &Link,
     p2p: &str,
     config: &ClusterConfig,
-) -> Result<(ClusterRecord, Vec<Beat>), Fault> {
+) -> Result<(ClusterRecord, Told), Fault> {
     let Some(to) = &config.join else {
         let replicas = config.replicas.unwrap_or(REPLICAS_DEFAULT);
         let changes = found(replicas, link.me(), config.host_label.clone())?;
@@ -171,7 +204,7 @@ async fn enter(
         let (cluster, secret) = (ClusterId::draw(), ClusterSecret::draw());
         return Ok((
             ClusterRecord::new(cluster, secret, changes, version),
-            Vec::new(),
+            Told::default(),
         ));
     };
     let newcomer = Newcomer {
@@ -183,7 +216,12 @@ async fn enter(
     let welcome = join(link, &to.address, &to.token, newcomer).await?;
     let (cluster, reading) = (welcome.cluster, welcome.reading);
     let record = ClusterRecord::new(cluster, welcome.secret, welcome.changes, reading);
-    Ok((record, welcome.beats))
+    let told = Told {
+        beats: welcome.beats,
+        grants: welcome.grants,
+        vouchers: welcome.vouchers,
+    };
+    Ok((record, told))
 }
 
 /// Writes the cluster's file and builds what the node knows at its start.
@@ -237,6 +275,7 @@ fn beat(node: NodeId, p2p: String, http: String, reading: Stamp) -> Beat {
         reading,
         unconfirmed: SlotSet::none(),
         catalog: 0,
+        signature: Fixed::default(),
     }
 }
 

@@ -14,6 +14,7 @@ use wire::params::RepairParams;
 
 use super::App;
 use super::reply::{Answer, Asked, Failed, json};
+use crate::refusals::Refusals;
 
 /// Prometheus's text format.
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -53,7 +54,18 @@ pub(super) async fn rebuild_index(State(app): State<App>) -> Answer<Rebuilt> {
 pub(super) async fn metrics(State(app): State<App>) -> Result<impl IntoResponse, Failed> {
     let gone = || Fault::new(FaultKind::Unreachable, "this node is no member any more");
     let own = app.conduit.own_status().await.ok_or_else(gone)?;
-    Ok(([(header::CONTENT_TYPE, METRICS_TYPE)], exposition(&own)))
+    let text = exposition(&own) + &refused(&app.conduit.refusals());
+    Ok(([(header::CONTENT_TYPE, METRICS_TYPE)], text))
+}
+
+/// Writes what was refused in Prometheus's text format.
+fn refused(refusals: &Refusals) -> String {
+    let head = "# HELP glebe_refused_total What was refused, by why.\n\
+                # TYPE glebe_refused_total counter\n";
+    let line = |(why, count)| format!("glebe_refused_total{{why=\"{why}\"}} {count}\n");
+    std::iter::once(head.to_owned())
+        .chain(refusals.read().map(line))
+        .collect()
 }
 
 /// Writes a node's figures in Prometheus's text format.

@@ -8,7 +8,7 @@ use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -40,13 +40,15 @@ impl IntoResponse for Failed {
         if self.0.kind == FaultKind::Internal {
             tracing::error!(fault = ?self.0, "a request failed");
         }
-        let kind = HeaderValue::from_static(MEDIA_TYPE);
-        (
-            status,
-            [(header::CONTENT_TYPE, kind)],
-            Json(&self.0).into_response().into_body(),
-        )
-            .into_response()
+        let mut headers = HeaderMap::new();
+        let mut say = |name, value| headers.insert(name, HeaderValue::from_static(value));
+        say(header::CONTENT_TYPE, MEDIA_TYPE);
+        match self.0.kind {
+            FaultKind::Unidentified => say(header::WWW_AUTHENTICATE, "Bearer"),
+            FaultKind::Busy => say(header::RETRY_AFTER, "2"),
+            _ => None,
+        };
+        (status, headers, Json(&self.0).into_response().into_body()).into_response()
     }
 }
 
@@ -93,7 +95,7 @@ pub(super) async fn no_such_path(uri: Uri) -> Failed {
 }
 
 /// Answers to a method that a path does not have.
-pub(super) async fn no_such_method(uri: Uri) -> Failed {
+pub(super) fn no_such_method(uri: &Uri) -> Failed {
     Failed(usage(&format!("{} does not know this method", uri.path())))
 }
 

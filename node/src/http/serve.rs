@@ -1,88 +1,182 @@
-//! Listening on TCP and on the store's unix socket.
+//! Serving connections, each in a task of its own, within the limits.
 //!
-//! *Invariants*: TCP stays on the loopback until nodes can demand a token; the socket can be
-//! entered by its user only; on stopping, requests in flight get a bounded time to end.
+//! ```text
+//! accept ─▶ seat ─▶ TLS? ─▶ paced stream ─▶ hyper (head limit) ─▶ paced body ─▶ endpoints
+//! ```
+//! *Invariants*: a connection costs a task and its buffers, and only for so long as it has a seat;
+//! on stopping, requests in flight get a bounded time to end.
 //!
-//! *Not here*: the endpoints.
+//! *Not here*: listening (`bind`), the endpoints.
 
-use std::fs;
-use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-use std::time::Duration;
+use std::convert::Infallible;
+use std::sync::Arc;
 
 use axum::Router;
-use axum::serve::Listener;
-use tokio::net::{TcpListener, UnixListener};
+use axum::body::Body;
+use axum::http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
-use wire::fault::{Fault, FaultKind};
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt as _;
 
-/// Time that requests in flight have to end when the node stops.
-const DRAIN: Duration = Duration::from_secs(5);
+use super::access::Caller;
+use super::bind::Listening;
+use super::connections::{Connections, Seat};
+use super::limits::{
+    ACCEPT_PAUSE, DRAIN, HANDSHAKE_LIMIT, HEAD_BYTES_MAX, HEAD_LIMIT, HEADERS_MAX,
+};
+use super::pace::{Busy, BusyBody, PacedBody, PacedStream};
+use crate::refusals::{Refusals, Refused};
 
-/// A bound TCP listener with its address.
-#[derive(Debug)]
-pub struct Bound {
-    /// The listener.
-    pub listener: TcpListener,
-    /// Where it listens: the port that was given, or the one the system chose for 0.
-    pub address: SocketAddr,
-}
-
-/// Listens on TCP; refuses what is not the loopback, and a port in use.
-pub async fn bind_tcp(address: SocketAddr) -> Result<Bound, Fault> {
-    if !address.ip().is_loopback() {
-        let what = format!("{address} can be reached from other machines");
-        return Err(Fault::new(FaultKind::Refused, what)
-            .because("this version has no bearer tokens yet, so HTTP stays on the loopback")
-            .try_("--http 127.0.0.1:7480, and a proxy that demands credentials"));
-    }
-    let refused = |e: std::io::Error| {
-        let what = format!("cannot listen on {address}");
-        Fault::new(FaultKind::Refused, what)
-            .because(e.to_string())
-            .try_("--http with another port, or 0 for a free one")
-    };
-    let listener = TcpListener::bind(address).await.map_err(refused)?;
-    let address = listener.local_addr().map_err(refused)?;
-    Ok(Bound { listener, address })
-}
-
-/// Listens on a unix socket in the place of one that nobody serves any more; the caller holds the
-/// lock of its folder.
-pub fn bind_unix(path: &Path) -> Result<UnixListener, Fault> {
-    let refused = |e: std::io::Error| {
-        Fault::new(FaultKind::Refused, "cannot listen on the store's socket")
-            .because(e.to_string())
-            .try_("--data with a shorter path on a local file system")
-    };
-    if path.exists() {
-        fs::remove_file(path).map_err(refused)?;
-    }
-    let listener = UnixListener::bind(path).map_err(refused)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(refused)?;
-    Ok(listener)
+/// What serves connections.
+#[derive(Clone)]
+struct Server {
+    router: Router,
+    connections: Arc<Connections>,
+    refusals: Arc<Refusals>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
 }
 
 /// Serves until `stop`, then lets requests in flight end.
-pub async fn serve<L>(listener: L, router: Router, stop: CancellationToken)
-where
-    L: Listener,
-    L::Addr: std::fmt::Debug,
-{
-    let stopped = stop.clone();
-    let serving = axum::serve(listener, router)
-        .with_graceful_shutdown(async move { stopped.cancelled().await });
-    let late = async {
-        stop.cancelled().await;
-        tokio::time::sleep(DRAIN).await;
+pub(crate) async fn serve(
+    listening: Listening,
+    router: Router,
+    refusals: Arc<Refusals>,
+    stop: CancellationToken,
+) {
+    let server = Server {
+        router,
+        connections: Arc::default(),
+        refusals,
+        stop,
+        tasks: TaskTracker::new(),
     };
-    tokio::select! {
-        ended = serving => {
-            if let Err(error) = ended {
-                tracing::error!(%error, "HTTP ended");
+    loop {
+        let accepted = tokio::select! {
+            () = server.stop.cancelled() => break,
+            accepted = server.accept(&listening) => accepted,
+        };
+        if let Err(error) = accepted {
+            let why = Refused::Connection;
+            server.refusals.note(why, &"the system", &error);
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+        }
+    }
+    drop(listening);
+    server.tasks.close();
+    if timeout(DRAIN, server.tasks.wait()).await.is_err() {
+        tracing::warn!("requests were cut off");
+        server.connections.cut_all();
+        server.tasks.wait().await;
+    }
+}
+
+impl Server {
+    /// Accepts one connection and starts its task.
+    async fn accept(&self, listening: &Listening) -> std::io::Result<()> {
+        match listening {
+            Listening::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                if let Some(seat) = self.seat(Caller(None)) {
+                    let server = self.clone();
+                    self.tasks
+                        .spawn(async move { server.converse(stream, seat).await });
+                }
+            }
+            Listening::Tcp(listener, tls) => {
+                let (stream, address) = listener.accept().await?;
+                if let Some(seat) = self.seat(Caller::of(address.ip())) {
+                    let (server, tls) = (self.clone(), tls.clone());
+                    self.tasks
+                        .spawn(async move { server.greet(stream, tls, seat).await });
+                }
             }
         }
-        () = late => tracing::warn!("requests were cut off"),
+        Ok(())
     }
+
+    fn seat(&self, from: Caller) -> Option<Seat> {
+        let seat = self.connections.enter(from);
+        if seat.is_none() {
+            let why = "as many connections as there may be are busy";
+            self.refusals.note(Refused::Connection, &from, &why);
+        }
+        seat
+    }
+
+    /// Shakes hands, where there is TLS, and serves what follows.
+    async fn greet(&self, stream: TcpStream, tls: Option<TlsAcceptor>, seat: Seat) {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a connection is gone already");
+        }
+        let Some(tls) = tls else {
+            return self.converse(stream, seat).await;
+        };
+        let shaken = tokio::select! {
+            () = seat.cut.cancelled() => return,
+            () = self.stop.cancelled() => return,
+            shaken = timeout(HANDSHAKE_LIMIT, tls.accept(stream)) => shaken,
+        };
+        match shaken {
+            Ok(Ok(stream)) => self.converse(stream, seat).await,
+            Ok(Err(error)) => self.refusals.note(Refused::Handshake, &seat.from, &error),
+            Err(_) => silent(seat.from, "no TLS handshake in time"),
+        }
+    }
+
+    /// Serves the requests of one connection.
+    async fn converse<T>(&self, stream: T, seat: Seat)
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let service = service_fn(|request: Request<Incoming>| self.answer(request, &seat));
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new())
+            .header_read_timeout(HEAD_LIMIT)
+            .max_buf_size(HEAD_BYTES_MAX)
+            .max_headers(HEADERS_MAX);
+        let stream = TokioIo::new(PacedStream::new(stream));
+        let mut connection = std::pin::pin!(http.serve_connection(stream, service));
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = seat.cut.cancelled() => return,
+            () = self.stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                tokio::select! {
+                    ended = connection => ended,
+                    () = seat.cut.cancelled() => return,
+                }
+            }
+        };
+        match ended {
+            Err(error) if error.is_timeout() => silent(seat.from, "no request in time"),
+            Err(error) => tracing::debug!(%error, from = %seat.from, "a connection ended"),
+            Ok(()) => {}
+        }
+    }
+
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+        seat: &Seat,
+    ) -> Result<Response<BusyBody>, Infallible> {
+        let busy = Busy::new(&seat.busy);
+        let mut request = request.map(|body| Body::new(PacedBody::new(body)));
+        request.extensions_mut().insert(seat.from);
+        let response = self.router.clone().oneshot(request).await?;
+        Ok(response.map(|body| BusyBody::new(body, busy)))
+    }
+}
+
+/// Says that a connection was closed for its silence: nobody is kept from anything.
+fn silent(from: Caller, what: &str) {
+    tracing::debug!(%from, "{what}");
 }

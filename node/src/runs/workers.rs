@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use wire::client::{TOKEN_FILE_VARIABLE, TOKEN_VARIABLE};
 
 use super::Runs;
 
@@ -90,6 +91,9 @@ async fn work(config: &WorkerConfig, number: u16) -> Result<(), String> {
         format!("{BINARY} is not beside glebe, in GLEBE_BIN_DIR or on the PATH; try: cargo build")
     })?;
     let mut command = Command::new(binary);
+    // It reaches its own node without one; what was given to the node is not for its workers.
+    command.env_remove(TOKEN_VARIABLE);
+    command.env_remove(TOKEN_FILE_VARIABLE);
     command.arg("work").arg("--node").arg(&config.address);
     command.arg("--name").arg(format!("worker{number}"));
     command

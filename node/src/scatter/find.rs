@@ -11,7 +11,7 @@ use bytes::Bytes;
 use earth::geocode::{Geocode, Scheme};
 use earth::split::meta::SplitId;
 use earth::split::placement::{PlacementKey, PlacementRule};
-use wire::bundle::Kind;
+use wire::bundle::{BUNDLE_BYTES_MAX, Kind};
 use wire::fault::{Fault, FaultKind};
 use wire::hit::FileEntry;
 
@@ -21,6 +21,7 @@ use crate::cluster::core::{AskError, Core};
 use crate::identity::NodeId;
 use crate::meters::Purpose;
 use crate::peer::{Piece, Request, Response};
+use crate::refusals::Refused;
 use crate::slots::SlotSet;
 use crate::store::{ObjectKey, Record};
 use crate::swarm::CHUNK_BYTES_MAX;
@@ -128,6 +129,11 @@ impl<'a> Download<'a> {
 
     /// Reads from a node what is missing yet, and checks the whole.
     async fn take_from(&mut self, core: &Arc<Core>, node: &NodeId) -> Result<(), Fault> {
+        if self.entry.bytes > BUNDLE_BYTES_MAX as u64 {
+            let what = format!("node {node} tells of a file that is larger than any may be");
+            core.refusals.note(Refused::Object, node, &what);
+            return Err(Fault::new(FaultKind::Data, what));
+        }
         while (self.bytes.len() as u64) < self.entry.bytes {
             let piece = Piece {
                 key: self.key.clone(),
@@ -146,6 +152,7 @@ impl<'a> Download<'a> {
         }
         self.bytes.clear();
         let what = format!("node {node} sent other bytes of {} than were put", self.key);
+        core.refusals.note(Refused::Object, node, &what);
         Err(Fault::new(FaultKind::Data, what).try_("glebe cluster verify"))
     }
 }

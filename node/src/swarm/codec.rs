@@ -9,10 +9,13 @@
 //! *Not here*: what the bytes mean (`peer`).
 
 use std::io;
+use std::sync::Arc;
 
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use libp2p::StreamProtocol;
 use libp2p::request_response::Codec;
+
+use crate::refusals::{Refusals, Refused};
 
 /// Greatest chunk of an object in one message.
 pub const CHUNK_BYTES_MAX: usize = 4 << 20;
@@ -24,26 +27,30 @@ pub const JOIN_FRAME_BYTES_MAX: usize = 4 << 10;
 const FIRST_BYTES: usize = 16 << 10;
 
 /// Reads and writes length-prefixed messages.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Frames {
     request_max: usize,
     response_max: usize,
+    /// Counts questions that are none: libp2p keeps those to itself.
+    refusals: Arc<Refusals>,
 }
 
 impl Frames {
     /// Returns the frames of members among themselves.
-    pub(super) fn members() -> Self {
+    pub(super) fn members(refusals: &Arc<Refusals>) -> Self {
         Self {
             request_max: FRAME_BYTES_MAX,
             response_max: FRAME_BYTES_MAX,
+            refusals: Arc::clone(refusals),
         }
     }
 
     /// Returns the frames of joining: a short question, an answer that tells of all members.
-    pub(super) fn joining() -> Self {
+    pub(super) fn joining(refusals: &Arc<Refusals>) -> Self {
         Self {
             request_max: JOIN_FRAME_BYTES_MAX,
             response_max: FRAME_BYTES_MAX,
+            refusals: Arc::clone(refusals),
         }
     }
 }
@@ -57,7 +64,13 @@ impl Codec for Frames {
     where
         T: AsyncRead + Unpin + Send,
     {
-        read_frame(io, self.request_max).await
+        let read = read_frame(io, self.request_max).await;
+        if let Err(error) = &read
+            && is_malformed(error)
+        {
+            self.refusals.note(Refused::Message, &"a peer", error);
+        }
+        read
     }
 
     async fn read_response<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Vec<u8>>
@@ -113,6 +126,12 @@ async fn write_frame<T: AsyncWrite + Unpin + Send>(
     io.write_all(&length.to_be_bytes()).await?;
     io.write_all(frame).await?;
     io.close().await
+}
+
+/// Tells whether bytes were no message, rather than cut off by a network.
+fn is_malformed(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidData, UnexpectedEof};
+    matches!(error.kind(), InvalidData | UnexpectedEof)
 }
 
 fn checked(length: usize, max: usize) -> io::Result<usize> {

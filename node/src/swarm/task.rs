@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use futures::StreamExt;
 use libp2p::multiaddr::Protocol;
@@ -14,12 +15,13 @@ use libp2p::request_response::{
     Event, Message, OutboundFailure, OutboundRequestId, ResponseChannel,
 };
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
-use libp2p::swarm::{ConnectionId, SwarmEvent};
+use libp2p::swarm::{ConnectionId, ListenError, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Swarm};
 use tokio::sync::{mpsc, oneshot};
 
 use super::link::{Inbound, LinkError, Reached, Reply};
 use super::{Speech, SpeechEvent, multiaddr};
+use crate::refusals::{Refusals, Refused};
 
 /// Why no answer came, or the answer.
 type Answered = Result<Vec<u8>, LinkError>;
@@ -95,6 +97,7 @@ pub(super) struct Task {
     /// Lets answers come back; weak, so that the last `Link` ends the task.
     answers: mpsc::WeakSender<Command>,
     inbound: mpsc::Sender<Inbound>,
+    refusals: Arc<Refusals>,
     asked: HashMap<OutboundRequestId, oneshot::Sender<Answered>>,
     joining: HashMap<OutboundRequestId, oneshot::Sender<Answered>>,
     reaching: HashMap<ConnectionId, oneshot::Sender<Result<Reached, LinkError>>>,
@@ -105,13 +108,14 @@ impl Task {
     pub(super) fn new(
         swarm: Swarm<Speech>,
         commands: (mpsc::WeakSender<Command>, mpsc::Receiver<Command>),
-        inbound: mpsc::Sender<Inbound>,
+        (inbound, refusals): (mpsc::Sender<Inbound>, Arc<Refusals>),
     ) -> Self {
         Self {
             swarm,
             answers: commands.0,
             commands: commands.1,
             inbound,
+            refusals,
             asked: HashMap::new(),
             joining: HashMap::new(),
             reaching: HashMap::new(),
@@ -247,8 +251,16 @@ impl Task {
                     tell(reply, Err(LinkError::Unreachable));
                 }
             }
-            SwarmEvent::IncomingConnectionError { error, .. } => {
-                tracing::debug!(%error, "refused a connection");
+            SwarmEvent::IncomingConnectionError {
+                error,
+                send_back_addr,
+                ..
+            } => {
+                let why = match error {
+                    ListenError::Denied { .. } => Refused::Connection,
+                    _ => Refused::Handshake,
+                };
+                self.refusals.note(why, &send_back_addr, &error);
             }
             _ => {}
         }

@@ -15,6 +15,7 @@ mod delete;
 mod fixture;
 mod full;
 mod grow;
+mod hostile;
 mod lose;
 mod refuse;
 mod repair;

@@ -12,14 +12,14 @@ use crate::fault::{Fault, FaultKind};
 /// Where a node listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Address {
-    /// `http://HOST:PORT`, without a slash at its end.
+    /// `http://HOST:PORT` or `https://HOST:PORT`, without a slash at its end.
     Tcp(String),
     /// `unix:PATH`: the socket of an embedded store.
     Unix(PathBuf),
 }
 
 impl Address {
-    /// Parses `http://HOST:PORT`, `HOST:PORT` or `unix:PATH`.
+    /// Parses `http://HOST:PORT`, `https://HOST:PORT`, `HOST:PORT` or `unix:PATH`.
     pub fn parse(text: &str) -> Result<Self, Fault> {
         if let Some(path) = text.strip_prefix("unix:") {
             let path = PathBuf::from(path);
@@ -29,10 +29,7 @@ impl Address {
                 Ok(Self::Unix(path))
             };
         }
-        if text.starts_with("https://") {
-            return Err(wrong(text, "nodes serve http"));
-        }
-        let with_scheme = if text.starts_with("http://") {
+        let with_scheme = if text.starts_with("http://") || text.starts_with("https://") {
             text.to_owned()
         } else {
             format!("http://{text}")
@@ -45,6 +42,11 @@ impl Address {
             return Err(wrong(text, "an address ends after its port"));
         }
         Ok(Self::Tcp(with_scheme.trim_end_matches('/').to_owned()))
+    }
+
+    /// Tells whether TLS is spoken there.
+    pub fn is_tls(&self) -> bool {
+        matches!(self, Self::Tcp(base) if base.starts_with("https://"))
     }
 
     /// Returns the URL of a path below this address; a unix socket answers to any host name.
@@ -81,6 +83,7 @@ mod tests {
             "http://127.0.0.1:7480",
             "unix:.glebe/node.sock",
             "http://[::1]:80",
+            "https://lab3:7480",
         ] {
             assert_eq!(Address::parse(text).unwrap().to_string(), text);
         }
@@ -98,7 +101,8 @@ mod tests {
             "",
             "unix:",
             "http://",
-            "https://a:1",
+            "https://",
+            "https://a:1/x",
             "http://a:1/x",
             "a b",
             "ftp://a",

@@ -29,6 +29,14 @@ pub(super) fn transport(error: &reqwest::Error, address: &Address) -> Fault {
         return Fault::new(FaultKind::Usage, "the request cannot be built")
             .because(root_cause(error));
     }
+    if let Some(reason) = distrusted(error) {
+        return Fault::new(
+            FaultKind::Refused,
+            format!("{address} does not prove who it is"),
+        )
+        .because(reason)
+        .try_("--ca FILE with the certificate that signed the node's");
+    }
     if error.is_connect() {
         return Fault::new(
             FaultKind::Unreachable,
@@ -86,7 +94,10 @@ pub(super) fn refused(status: StatusCode, body: &[u8], address: &Address) -> Fau
 fn kind(status: StatusCode) -> FaultKind {
     match status.as_u16() {
         404 => FaultKind::Nothing,
-        401 | 403 | 409 | 429 | 507 => FaultKind::Refused,
+        401 => FaultKind::Unidentified,
+        403 => FaultKind::Forbidden,
+        429 => FaultKind::Busy,
+        409 | 507 => FaultKind::Refused,
         408 | 504 => FaultKind::Timeout,
         502 => FaultKind::Unreachable,
         503 => FaultKind::Partial,
@@ -94,6 +105,22 @@ fn kind(status: StatusCode) -> FaultKind {
         400..=499 => FaultKind::Usage,
         _ => FaultKind::Internal,
     }
+}
+
+/// Returns why TLS did not come about, if that is what failed.
+fn distrusted(error: &reqwest::Error) -> Option<String> {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+            return Some(tls.to_string());
+        }
+        // An error of the system shows its own source, not what it was made from.
+        cause = match error.downcast_ref::<std::io::Error>() {
+            Some(io) => io.get_ref().map(|inner| inner as &(dyn Error + 'static)),
+            None => error.source(),
+        };
+    }
+    None
 }
 
 /// Returns the innermost reason of an error, which names the system's own error.

@@ -22,7 +22,7 @@ impl Client {
     pub(super) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let mut request = self.http.request(method, self.address.url(path));
         if let Some(token) = &self.options.token {
-            request = request.bearer_auth(token);
+            request = request.bearer_auth(token.reveal());
         }
         if let Some(timeout) = self.options.timeout {
             request = request.timeout(timeout);

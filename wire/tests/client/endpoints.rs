@@ -232,7 +232,7 @@ async fn a_unix_socket_serves_as_well_and_the_token_is_sent_but_never_shown() {
     let folder = tempfile::tempdir().unwrap();
     let body = serde_json::to_vec(&Runs::default()).unwrap();
     let options = ClientOptions {
-        token: Some("secret".to_owned()),
+        token: Some(wire::access::Secret::new("secret")),
         ..ClientOptions::default()
     };
     let bytes = answer("200 OK", "application/json", &body);

@@ -14,3 +14,4 @@ mod objects;
 mod runs;
 mod samples;
 mod searches;
+mod tokens;
