@@ -36,7 +36,8 @@ struct File {
     cluster: Option<String>,
     data: Option<PathBuf>,
     output: Option<String>,
-    token_file: Option<PathBuf>,
+    #[serde(rename = "token_file")]
+    token: Option<PathBuf>,
     ca: Option<PathBuf>,
 }
 
@@ -57,7 +58,7 @@ impl Settings {
             text(f.data.as_ref())
         });
         let token_file = pick("token_file", text(global.token_file.as_ref()), |f| {
-            text(f.token_file.as_ref())
+            text(f.token.as_ref())
         });
         let ca = pick("ca", text(global.ca.as_ref()), |f| text(f.ca.as_ref()));
         let given = global.output.map(|o| format!("{o:?}").to_lowercase());

@@ -1,7 +1,7 @@
 //! The join token: what lets a new node into a cluster.
 //!
 //! ```text
-//! glebe1_ 128 hex digits = cluster id (16) | expiry (u64 BE, Unix seconds) | id (8) | mac (32 bytes)
+//! glebe1_ 128 hex digits = cluster id (16) | expiry (u64 BE, Unix seconds) | id (8) | mac (32)
 //! mac   = BLAKE3 keyed by the cluster's secret, of "glebe join token 1" | cluster id | expiry | id
 //! proof = BLAKE3 keyed by the mac, of what it is for | asking peer | answering peer
 //! ```

@@ -43,6 +43,7 @@ impl Transport {
             link,
             mut inbound,
             address,
+            ..
         } = swarm::listen(&two, any).await?;
         asker.link.admit([two.node()]).await;
         link.admit([one.node()]).await;

@@ -72,7 +72,7 @@ impl From<RoleArg> for Role {
 
 /// Parses `90s`, `15m`, `12h` or `30d`.
 fn lifetime(text: &str) -> Result<Duration, String> {
-    let days = text.strip_suffix('d').map(|days| days.parse::<u32>());
+    let days = text.strip_suffix('d').map(str::parse::<u32>);
     let found = match days {
         Some(Ok(days)) => Some(Duration::from_secs(u64::from(days) * 86_400)),
         Some(Err(_)) => None,

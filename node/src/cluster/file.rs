@@ -6,8 +6,8 @@
 //!  "peers":[{"node":ID,"p2p":"HOST:PORT"},…],
 //!  "vouchers":[{"change":HEX,"by":ID,"signature":HEX},…]}
 //! ```
-//! *Invariants*: mode 0600, for it holds the secret, and refused with another; written beside, fsynced and renamed; the
-//! members it names are those that are let in.
+//! *Invariants*: mode 0600, for it holds the secret, and refused with another; written beside,
+//! fsynced and renamed; the members it names are those that are let in.
 //!
 //! *Not here*: the store's objects (`store`).
 

@@ -100,15 +100,8 @@ fn grants() -> GrantNews {
     }
 }
 
-/// A message of each kind of question.
-fn requests() -> Vec<(&'static str, Request)> {
-    let gossip = Gossip {
-        ages: vec![(node("a"), beat().age)],
-        known: beat().known,
-        beat: beat(),
-        grants: 6,
-    };
-    let news = News {
+fn news() -> News {
+    News {
         beats: vec![beat()],
         changes: Some(changes()),
         wanted: vec![(node("b"), Age::default())],
@@ -119,7 +112,18 @@ fn requests() -> Vec<(&'static str, Request)> {
             by: node("a"),
             signature: Fixed([0x72; 64]),
         }],
+    }
+}
+
+/// A message of each kind of question.
+fn requests() -> Vec<(&'static str, Request)> {
+    let gossip = Gossip {
+        ages: vec![(node("a"), beat().age)],
+        known: beat().known,
+        beat: beat(),
+        grants: 6,
     };
+    let news = news();
     let head = Head {
         key: key(),
         placement_key: PlacementKey::named("run", "r"),

@@ -66,7 +66,8 @@ impl Codec for Bytes {
     }
 }
 
-/// Says bytes to a node in the name of the key in a folder; returns what it answers, nothing if it refuses.
+/// Says bytes to a node in the name of the key in a folder; returns what it answers, nothing if it
+/// refuses.
 pub(super) async fn say(
     key: &Path,
     to: SocketAddr,
