@@ -55,7 +55,9 @@ async fn a_foreign_error_page_is_named_by_its_status() {
     );
     assert!(fault.because[0].len() < 200);
     let fault = fault_of("401 Unauthorized", "text/html", "").await;
-    assert_eq!(fault.kind, FaultKind::Refused);
+    assert_eq!(fault.kind, FaultKind::Unidentified);
+    let fault = fault_of("403 Forbidden", "text/html", "").await;
+    assert_eq!(fault.kind, FaultKind::Forbidden);
 }
 
 #[tokio::test]

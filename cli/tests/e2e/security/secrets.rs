@@ -43,10 +43,15 @@ fn children_of(parent: u32) -> Vec<(String, Vec<u8>)> {
         let text = fs::read_to_string(path).unwrap_or_default();
         for child in text.split_whitespace().filter_map(|c| c.parse().ok()) {
             parents.push(child);
-            for name in ["cmdline", "environ"] {
-                let bytes = fs::read(format!("/proc/{child}/{name}")).unwrap_or_default();
-                found.push((format!("{name} of {child}"), bytes));
+            let of =
+                |id: u32, name: &str| fs::read(format!("/proc/{id}/{name}")).unwrap_or_default();
+            let cmdline = of(child, "cmdline");
+            // Until it runs its own program, a child shows what its parent was started with.
+            if cmdline == of(parent, "cmdline") {
+                continue;
             }
+            found.push((format!("cmdline of {child}"), cmdline));
+            found.push((format!("environ of {child}"), of(child, "environ")));
         }
     }
     found
