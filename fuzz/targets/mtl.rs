@@ -11,9 +11,9 @@ libfuzzer_sys::fuzz_target!(|text: &str| {
         let Ok(mtl) = Mtl::parse(extension, text) else {
             continue;
         };
-        mtl.acquired().map_or((), |_| ());
-        mtl.sun_elevation().map_or((), |_| ());
-        mtl.product().and_then(parse).map_or((), |_| ());
+        drop(mtl.acquired());
+        drop(mtl.sun_elevation());
+        drop(mtl.product().and_then(parse));
         for level in [Level::L1, Level::L2] {
             for key in ["REFLECTANCE_MULT_BAND_1", "REFLECTANCE_ADD_BAND_1"] {
                 if let Ok(Some(number)) = mtl.scaling(level, key) {

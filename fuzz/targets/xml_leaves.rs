@@ -3,5 +3,5 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|text: &str| {
-    ingest::source::xml::leaves(text).map_or((), |_| ());
+    drop(ingest::source::xml::leaves(text));
 });
