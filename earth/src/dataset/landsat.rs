@@ -214,4 +214,26 @@ mod tests {
         assert_eq!(names(Sensor::Oli, Level::L2).last(), Some(&"SR_B7"));
         assert!(names(Sensor::Tm, Level::L2).contains(&"ST_B6"));
     }
+
+    #[test]
+    fn every_bit_of_a_quality_band_means_what_usgs_says() {
+        let check = |meaning: &Meaning, told: &[(u32, Sky)]| {
+            for (bits, sky) in told {
+                assert_eq!((meaning.sky)(*bits), *sky, "{} {bits:b}", meaning.name);
+            }
+        };
+        let clear = (0, Sky::Clear);
+        let told = [(1, Sky::Void), (1 << 3, Sky::Cloud), (1 << 4, Sky::Shadow)];
+        check(&QA_PIXEL, &told);
+        check(
+            &QA_PIXEL,
+            &[clear, (1 << 5, Sky::Snow), (1 << 2, Sky::Clear)],
+        );
+        let told = [(1, Sky::Void), (1 << 4, Sky::Cloud), (3 << 7, Sky::Shadow)];
+        check(&BQA, &told);
+        check(&BQA, &[clear, (3 << 9, Sky::Snow), (1 << 7, Sky::Clear)]);
+        let told = [(1, Sky::Void), (3 << 14, Sky::Cloud), (3 << 10, Sky::Snow)];
+        check(&BQA_BEFORE, &told);
+        check(&BQA_BEFORE, &[clear, (1 << 14, Sky::Clear)]);
+    }
 }

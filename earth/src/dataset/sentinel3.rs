@@ -157,3 +157,32 @@ pub const SLSTR_CONFIDENCE: Meaning = Meaning {
     tells_shadow_and_snow: false,
     tells_void: true,
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_flag_alone_means_what_its_name_says() {
+        let sky = |flags: &[(&str, u32)], meaning: &Meaning, name: &str| {
+            let (_, bit) = flags.iter().find(|(own, _)| *own == name).unwrap();
+            (meaning.sky)(*bit)
+        };
+        let idepix = |name| sky(IDEPIX_BITS, &IDEPIX, name);
+        assert_eq!(idepix("IDEPIX_INVALID"), Sky::Void);
+        for name in [
+            "IDEPIX_CLOUD",
+            "IDEPIX_CLOUD_AMBIGUOUS",
+            "IDEPIX_CLOUD_SURE",
+        ] {
+            assert_eq!(idepix(name), Sky::Cloud, "{name}");
+        }
+        assert_eq!(idepix("IDEPIX_CLOUD_SHADOW"), Sky::Shadow);
+        assert_eq!(idepix("IDEPIX_SNOW_ICE"), Sky::Snow);
+        assert_eq!((IDEPIX.sky)(16), Sky::Clear, "the buffer around clouds");
+        let slstr = |name| sky(SLSTR_CONFIDENCE_BITS, &SLSTR_CONFIDENCE, name);
+        assert_eq!(slstr("unfilled"), Sky::Void);
+        assert_eq!(slstr("summary_cloud"), Sky::Cloud);
+        assert_eq!(slstr("snow"), Sky::Snow);
+    }
+}

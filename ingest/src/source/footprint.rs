@@ -281,4 +281,26 @@ mod tests {
             "{west} {east}"
         );
     }
+
+    #[test]
+    fn a_raster_around_a_pole_covers_that_pole_and_nothing_beyond_its_corners() {
+        for (epsg, north) in [(3413, true), (3031, false)] {
+            let half = 500_000.0;
+            let georef = Georef {
+                crs: Crs::from_epsg(epsg).unwrap(),
+                affine: Affine::new([-half, 1000.0, 0.0, half, 0.0, -1000.0]).unwrap(),
+                width: 1000,
+                height: 1000,
+            };
+            let (south_most, north_most) = span(&ring(&georef).unwrap(), 1);
+            let (pole, edge) = if north {
+                (north_most, south_most)
+            } else {
+                (-south_most, -north_most)
+            };
+            assert!((pole - 90.0).abs() < 1e-9, "EPSG:{epsg} {pole}");
+            // Corners lie 707 km from the pole, some 6.4 degrees.
+            assert!((83.0..84.5).contains(&edge), "EPSG:{epsg} {edge}");
+        }
+    }
 }
