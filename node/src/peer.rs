@@ -267,11 +267,22 @@ pub struct Search {
     pub rows_max: u32,
 }
 
+/// A split that matches, as it was when the page was read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Match {
+    /// Where it stands in the query's order.
+    pub position: Position,
+    /// What was looked at: others may know a newer one.
+    pub version: Version,
+    /// The hit as JSON.
+    pub json: String,
+}
+
 /// Hits of one node, in the query's order.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Hits {
-    /// Where each hit stands, and the hit as JSON.
-    pub hits: Vec<(Position, String)>,
+    /// The hits.
+    pub hits: Vec<Match>,
     /// Where to go on, if more follow.
     pub next: Option<Position>,
     /// The index that drove the evaluation.

@@ -17,7 +17,7 @@ use wire::fault::{Fault, FaultKind};
 use wire::hit::Hit;
 
 use crate::cluster::core::Core;
-use crate::peer::{Hits, Listed, Listing, Question, RecordPage, Search, Share};
+use crate::peer::{Hits, Listed, Listing, Match, Question, RecordPage, Search, Share};
 use crate::store::{Held, Record, Store, StoreError};
 
 /// Items of a listing in one message: some 200 bytes each.
@@ -135,17 +135,21 @@ fn find(
     let mut bytes = 0;
     for (position, record) in found.hits {
         if bytes > PAGE_BYTES_MAX {
-            page.next = page.hits.last().map(|(position, _)| position.clone());
+            page.next = page.hits.last().map(|hit| hit.position.clone());
             break;
         }
         let meta = record.split().map_err(StoreError::from)?;
         let cell = meta.geocode.bounds();
         let bbox = [cell.west(), cell.south(), cell.east(), cell.north()];
         let hit = Hit::new(&meta, bbox, &record.files, owners(&record));
-        let text = serde_json::to_string(&hit);
-        let text = text.map_err(|e| Fault::new(FaultKind::Internal, e.to_string()))?;
-        bytes += text.len();
-        page.hits.push((position, text));
+        let json = serde_json::to_string(&hit);
+        let json = json.map_err(|e| Fault::new(FaultKind::Internal, e.to_string()))?;
+        bytes += json.len();
+        page.hits.push(Match {
+            position,
+            version: record.version(),
+            json,
+        });
     }
     Ok(page)
 }

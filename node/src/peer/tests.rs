@@ -235,6 +235,14 @@ fn responses() -> Vec<(&'static str, Response)> {
     };
     let hits = Hits {
         index: "time".to_owned(),
+        hits: vec![Match {
+            position: Position {
+                ranks: Vec::new(),
+                id: SplitId::parse("c/s~9xj5k").unwrap(),
+            },
+            version: version(),
+            json: "{}".to_owned(),
+        }],
         rows_estimated: 300,
         pairs: Some(Tally {
             splits: 300,

@@ -3,7 +3,8 @@
 //! An owner that was away answers before all that it missed was handed over to it; those that hold
 //! what it may lack are known (`unconfirmed`), and are asked about what it found.
 //!
-//! *Invariants*: where nobody holds what another may lack, nothing is asked.
+//! *Invariants*: where nobody holds what another may lack, nothing is asked; a hit counts as what it
+//! was when its page was read, whatever its node was handed since.
 //!
 //! *Not here*: who is asked at all (`coverage`).
 
@@ -22,25 +23,25 @@ use wire::bundle::Kind;
 /// Keeps the hits of a node that none of its rivals knows better.
 pub(super) async fn only(
     core: &Arc<Core>,
-    (node, mut hits): (&NodeId, Hits),
+    mut hits: Hits,
     rivals: &[NodeId],
 ) -> Result<Hits, AskError> {
     if rivals.is_empty() || hits.hits.is_empty() {
         return Ok(hits);
     }
-    let ids = hits.hits.iter().map(|(position, _)| position.id.as_str());
+    let ids = hits.hits.iter().map(|hit| hit.position.id.as_str());
     let keys: Vec<ObjectKey> = ids.map(|id| ObjectKey::new(Kind::Split, id)).collect();
-    let asked = rivals.iter().chain([node]);
-    let known = try_join_all(asked.map(|node| versions(core, node, &keys))).await?;
-    let Some((own, rivals)) = known.split_last() else {
-        return Ok(hits);
-    };
-    let best = |i: usize| crate::replicate::winner(rivals.iter().filter_map(|v| v[i]));
-    let mut at = 0..;
-    hits.hits.retain(|_| {
-        let i = at.next().unwrap_or(usize::MAX);
-        let mine = own.get(i).copied().flatten();
-        mine.is_some_and(|mine| best(i).is_none_or(|best| mine.covers(&best)))
+    let asked = rivals.iter().map(|node| versions(core, node, &keys));
+    let known = try_join_all(asked).await?;
+    let mut at = 0..keys.len();
+    hits.hits.retain(|hit| {
+        let of_it = |i| {
+            known
+                .iter()
+                .filter_map(move |versions: &Vec<_>| versions[i])
+        };
+        let best = at.next().and_then(|i| crate::replicate::winner(of_it(i)));
+        best.is_none_or(|best| hit.version.covers(&best))
     });
     Ok(hits)
 }

@@ -172,7 +172,7 @@ impl Searching {
         let (core, node) = (Arc::clone(&self.core), node.clone());
         self.answers.push(Box::pin(async move {
             let answer = match core.ask(&node, request, limit).await {
-                Ok(Response::Hits(hits)) => fresh::only(&core, (&node, hits), &rivals).await,
+                Ok(Response::Hits(hits)) => fresh::only(&core, hits, &rivals).await,
                 Ok(_) => Err(AskError::senseless(&node)),
                 Err(error) => Err(error),
             };
@@ -193,7 +193,8 @@ impl Searching {
                 asked.rows_read += hits.rows_read;
                 asked.hits += hits.hits.len() as u64;
                 asked.millis += hits.micros as f64 / 1e3;
-                self.merge.push(source, hits.hits);
+                let hits_in_order = hits.hits.into_iter().map(|hit| (hit.position, hit.json));
+                self.merge.push(source, hits_in_order);
                 self.sources[source].pairs = hits.pairs;
                 match hits.next {
                     Some(next) => self.ask(source, Some(next)),
