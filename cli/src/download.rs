@@ -13,7 +13,7 @@ use futures::StreamExt as _;
 use wire::client::ByteStream;
 use wire::fault::{Fault, FaultKind};
 
-use crate::export::Partial;
+use crate::export::{Partial, unwritable};
 
 /// Writes a stream into `folder/name` and checks its BLAKE3 (hex); returns its bytes.
 pub(crate) async fn file(
@@ -54,10 +54,4 @@ pub(crate) fn is_whole(path: &Path, blake3: &str) -> Result<Option<bool>, Fault>
     let mut hasher = blake3::Hasher::new();
     std::io::copy(&mut file, &mut hasher).map_err(|e| unwritable(path, &e))?;
     Ok(Some(hasher.finalize().to_hex().as_str() == blake3))
-}
-
-pub(crate) fn unwritable(path: &Path, error: &std::io::Error) -> Fault {
-    Fault::new(FaultKind::Data, format!("cannot write {}", path.display()))
-        .because(error.to_string())
-        .try_("another -O, with room and the right to write")
 }

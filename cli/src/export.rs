@@ -22,7 +22,7 @@ use wire::fault::{Fault, FaultKind};
 
 pub(crate) use hdf5::Keyed;
 pub(crate) use png::{Stretch, rank};
-pub(crate) use whole::{Existing, Partial, file as whole_file, taken};
+pub(crate) use whole::{Existing, Partial, file as whole_file, taken, unwritable};
 
 /// What a cube is written as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]

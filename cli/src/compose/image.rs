@@ -99,7 +99,7 @@ pub(super) fn cubes(
 pub(super) fn write(cubes: &Cubes, path: &Path, target: &Target) -> Result<Vec<PathBuf>, Fault> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
     if let Some(folder) = folder {
-        std::fs::create_dir_all(folder).map_err(|e| crate::download::unwritable(folder, &e))?;
+        std::fs::create_dir_all(folder).map_err(|e| crate::export::unwritable(folder, &e))?;
     }
     let mut files = export::write(&cubes.image, path, target.format, target.existing)?.files;
     let provenance = beside(path, "provenance.tif");

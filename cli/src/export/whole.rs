@@ -11,8 +11,6 @@ use std::path::{Path, PathBuf};
 
 use wire::fault::{Fault, FaultKind};
 
-use crate::download::unwritable;
-
 /// Bytes compared at a time.
 const COMPARED_AT_ONCE: usize = 1 << 16;
 
@@ -178,4 +176,11 @@ impl Drop for Partial {
             crate::print::to_stderr(&format!("left behind: {} ({e})", self.0.display()));
         }
     }
+}
+
+/// Says that a file cannot be written.
+pub(crate) fn unwritable(path: &Path, error: &std::io::Error) -> Fault {
+    Fault::new(FaultKind::Data, format!("cannot write {}", path.display()))
+        .because(error.to_string())
+        .try_("another -O, with room and the right to write")
 }

@@ -6,26 +6,11 @@ use serde_json::Value;
 
 use crate::harness::{expect, glebe, ndjson, real_data, scratch};
 use crate::outputs::{judge, near};
+use crate::wrangle;
 
 /// Both dates of one square kilometre, the second one clouded; returns its fullest cell.
 fn slovenia(folder: &Path, real: &Path) -> String {
-    let tiffs = real.join("s2_timeseries_slovenia/geotiff");
-    for (day, time) in [
-        ("20150711T100008", "2015-07-11T10:00:08Z"),
-        ("20150731T100009", "2015-07-31T10:00:09Z"),
-    ] {
-        let mut ingest = glebe(folder);
-        ingest.args([
-            "ingest",
-            "--dataset",
-            "sentinel-2-l1c",
-            "--collection",
-            "s2",
-        ]);
-        ingest.args(["--precision", "6", "--datetime", time, "--cloud-mask"]);
-        ingest.arg(tiffs.join(format!("CLM_{day}.tif")));
-        expect(ingest.arg(tiffs.join(format!("S2_L1C_{day}.tif"))), 0);
-    }
+    wrangle::slovenia(folder, real);
     let search = [
         "search",
         "--sort",

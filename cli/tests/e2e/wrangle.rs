@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::harness::{expect, glebe, ndjson, real_data, scratch, stderr, stdout};
 
 /// Ingests both dates of one square kilometre in Slovenia: a clear and a clouded one.
-fn slovenia(folder: &Path, real: &Path) {
+pub(crate) fn slovenia(folder: &Path, real: &Path) {
     let tiffs = real.join("s2_timeseries_slovenia/geotiff");
     for (day, time) in [
         ("20150711T100008", "2015-07-11T10:00:08Z"),

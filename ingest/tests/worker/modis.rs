@@ -437,7 +437,7 @@ fn granules_that_are_not_what_their_name_says_fail() {
     fails(&one(("VALUE = \"04\"", "VALUE = \"07\"")), "h18v07");
     fails(&one(("\"2020-07-01\"", "\"2020-17-01\"")), "2020-17-01");
     // Without a day in its metadata the name says it; without both nothing does.
-    let file = one(("RANGEBEGINNINGDATE", "RANGEXXXXXXXXXDATE"));
+    let file = one(("RANGEBEGINNINGDATE", "RANGEBEGINNINGHOUR"));
     assert_eq!(open(&file).acquired.to_string(), "2020-07-01T00:00:00Z");
     let nameless = folder.path().join("x.hdf");
     fs::rename(&file, &nameless).unwrap();
