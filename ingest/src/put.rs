@@ -1,13 +1,18 @@
 //! Putting splits: each to the primary owner of its slot, a few at a time.
 //!
 //! *Invariants*: an event tells of a split only once it is acknowledged; splits are told in their
-//! order; an owner that does not answer is replaced by the node that was named.
+//! order; an owner that does not answer, or has stopped in the middle, is replaced by the next one
+//! and at last by the node that was named. A put that was given up may still arrive: it is of the
+//! same content.
 //!
 //! *Not here*: replication (node), encoding (`encode`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use earth::split::placement::PlacementKey;
+use tokio::time::timeout;
 use wire::bundle::{Bundle, Kind};
 use wire::client::{Client, ClientOptions};
 use wire::cluster::{ClusterView, NodeState};
@@ -19,6 +24,11 @@ use crate::spool::Waiting;
 
 /// Puts in flight: an fsync waits for the disk, and two cores fill it with four.
 pub const IN_FLIGHT_MAX: usize = 4;
+/// How long an owner may take with a put before it is asked whether it lives: far above what a put
+/// takes, so that nobody is asked as a rule.
+const DOUBT_AFTER: Duration = Duration::from_secs(3);
+/// Longest that a living node takes to say so, however busy.
+const LIFE_SIGN_LIMIT: Duration = Duration::from_secs(5);
 
 /// Clients of all nodes, by slot owner.
 #[derive(Debug)]
@@ -26,6 +36,8 @@ pub struct Owners {
     conduit: Client,
     view: ClusterView,
     clients: BTreeMap<String, Client>,
+    /// Nodes that gave no sign of life: nothing more is put to them.
+    silent: Mutex<BTreeSet<String>>,
 }
 
 impl Owners {
@@ -42,6 +54,7 @@ impl Owners {
             conduit,
             view,
             clients,
+            silent: Mutex::default(),
         })
     }
 
@@ -50,29 +63,70 @@ impl Owners {
         &self.conduit
     }
 
-    /// Returns the client of the primary owner; the conduit's if that node is not live.
-    fn of(&self, key: &PlacementKey) -> &Client {
-        let slot = usize::from(key.slot().number());
-        let primary = self.view.slots.get(slot).and_then(|owners| owners.first());
-        let node = primary.and_then(|i| self.view.nodes.get(usize::from(*i)));
-        node.and_then(|n| self.clients.get(&n.id))
-            .unwrap_or(&self.conduit)
+    /// Returns the live owners, primary first.
+    fn of(&self, key: &PlacementKey) -> Vec<(&str, &Client)> {
+        let silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        let owners = self.view.slots.get(usize::from(key.slot().number()));
+        let nodes = owners.into_iter().flatten();
+        let nodes = nodes.filter_map(|i| self.view.nodes.get(usize::from(*i)));
+        let live = nodes.filter(|node| !silent.contains(&node.id));
+        live.filter_map(|node| Some((node.id.as_str(), self.clients.get(&node.id)?)))
+            .collect()
     }
 
-    /// Puts an object to its primary owner, or through the conduit if that does not answer.
+    /// Puts an object to its primary owner, to the next one if that does not answer, or through the
+    /// conduit.
+    ///
+    /// # Errors
+    /// What the first that answers says; of no answer at all what became of the conduit.
     pub async fn put(&self, bundle: &Bundle, overwrite: bool) -> Result<PutAck, Fault> {
         let params = PutParams {
             overwrite,
             ..PutParams::default()
         };
-        let owner = self.of(&bundle.header.placement_key);
-        match owner.put(bundle, &params).await {
-            Err(fault) if fault.kind == FaultKind::Unreachable => {
-                self.conduit.put(bundle, &params).await
+        for (name, owner) in self.of(&bundle.header.placement_key) {
+            match put_to(owner, bundle, &params).await {
+                Err(fault) if fault.kind == FaultKind::Unreachable => {
+                    let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+                    silent.insert(name.to_owned());
+                }
+                answer => return answer,
             }
-            answer => answer,
+        }
+        put_to(&self.conduit, bundle, &params).await
+    }
+}
+
+/// Puts an object to one node, as long as that lives.
+async fn put_to(node: &Client, bundle: &Bundle, params: &PutParams) -> Result<PutAck, Fault> {
+    let put = node.put(bundle, params);
+    tokio::pin!(put);
+    loop {
+        let life = async {
+            tokio::time::sleep(DOUBT_AFTER).await;
+            timeout(LIFE_SIGN_LIMIT, node.healthy()).await
+        };
+        tokio::select! {
+            answer = &mut put => return answer,
+            sign = life => match sign {
+                Ok(Ok(())) => {}
+                Ok(Err(fault)) => return Err(fault),
+                Err(_) => return Err(stopped()),
+            },
         }
     }
+}
+
+fn stopped() -> Fault {
+    let seconds = (DOUBT_AFTER + LIFE_SIGN_LIMIT).as_secs();
+    Fault::new(
+        FaultKind::Unreachable,
+        "a node took a split and fell silent",
+    )
+    .because(format!(
+        "for {seconds} s it neither acknowledged nor said that it lives"
+    ))
+    .try_("glebe status")
 }
 
 /// Puts one split.

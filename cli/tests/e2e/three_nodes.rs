@@ -202,3 +202,40 @@ fn a_port_in_use_is_refused() {
     let said = stderr(&expect(&mut command, 5));
     assert!(said.contains("in use") && said.contains("try:"), "{said}");
 }
+
+#[test]
+fn an_ingest_goes_on_while_an_owner_is_stopped_and_nothing_is_missing_afterwards() {
+    let folder = scratch();
+    let folder = folder.path();
+    let scenes = world(folder, 1, 1, 600);
+    let nodes = cluster(folder, 3, 2);
+    let signal = |name: &str| {
+        let pid = nodes[1].pid().to_string();
+        expect(std::process::Command::new("kill").args([name, &pid]), 0);
+    };
+    // Its connections stay open and take bytes, so that only its silence tells.
+    signal("-STOP");
+    let ingest = ["ingest", "--precision", "6", "-o", "ndjson"];
+    let ended = nodes[0].ask(folder).args(ingest).arg(&scenes).output();
+    signal("-CONT");
+    let ended = ended.unwrap();
+    assert_eq!(ended.status.code(), Some(0), "{}", stderr(&ended));
+    let acked = ndjson(&ended);
+    let acked: BTreeSet<_> = acked
+        .iter()
+        .map(|s| s["id"].as_str().unwrap().to_owned())
+        .collect();
+    assert!(acked.len() > 10, "{} splits", acked.len());
+    for node in &nodes {
+        until("all that was acknowledged is found", || {
+            let found = node.ask(folder).args(["search", "-o", "id"]).output();
+            let found = found.unwrap();
+            let ids: BTreeSet<_> = stdout(&found).lines().map(str::to_owned).collect();
+            found.status.success() && ids == acked
+        });
+    }
+    until("each split is on its owners", || {
+        let verify = nodes[2].ask(folder).args(["cluster", "verify"]).output();
+        verify.unwrap().status.success()
+    });
+}
