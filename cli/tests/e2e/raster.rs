@@ -50,9 +50,25 @@ pub(crate) fn pixels(path: &Path) -> Pixels {
 impl Pixels {
     /// Warps files onto this raster's pixels with GDAL.
     pub(crate) fn warped(&self, files: &[PathBuf], kernel: &str, out: &Path) -> Pixels {
+        self.warped_onto_parts(files, (kernel, 1), out)
+    }
+
+    /// Columns and rows.
+    pub(crate) fn size(&self) -> [usize; 2] {
+        let size = |i: usize| self.info["size"][i].as_u64().unwrap();
+        [0, 1].map(|i| usize::try_from(size(i)).unwrap())
+    }
+
+    /// Warps files onto this raster's pixels, each cut into parts × parts, with GDAL.
+    pub(crate) fn warped_onto_parts(
+        &self,
+        files: &[PathBuf],
+        (kernel, parts): (&str, usize),
+        out: &Path,
+    ) -> Pixels {
         let place = self.info["geoTransform"].as_array().unwrap();
         let at = |i: usize| place[i].as_f64().unwrap();
-        let size = [0, 1].map(|i: usize| self.info["size"][i].as_f64().unwrap());
+        let size = self.size().map(|n| n as f64);
         let (east, south) = (at(0) + at(1) * size[0], at(3) + at(5) * size[1]);
         // As one raster, so that kernels see across the files.
         let all = out.with_extension("vrt");
@@ -61,7 +77,8 @@ impl Pixels {
         let mut warp = Command::new("gdalwarp");
         warp.args(["-q", "-overwrite", "-et", "0", "-r", kernel, "-te"]);
         warp.args([at(0), south, east, at(3)].map(|n| format!("{n:.17}")));
-        warp.arg("-ts").args(size.map(|n| n.to_string()));
+        let parts = self.size().map(|n| (n * parts).to_string());
+        warp.arg("-ts").args(parts);
         expect(warp.arg(&all).arg(out), 0);
         pixels(out)
     }
