@@ -1,4 +1,5 @@
-//! Composing: the median of twelve dates of one cell, beside rasterio and xarray on the same files.
+//! Composing: the median of twelve dates of one cell, beside odc-stac, and beside rasterio and xarray
+//! alone, on the same files.
 //!
 //! *Invariants*: ours is a whole command, from opening the store to a written file; the peer's
 //! imports and start-up are not counted; both read the same twelve files.
@@ -31,7 +32,7 @@ pub(crate) fn run(bench: &Bench) -> Result<Vec<Row>> {
     let (cell, megapixels) = fullest(bench, data)?;
     let files = files(bench, data, &cell)?;
     let mut peer = Peer::start(bench, &files)?;
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let (mut ours, mut bare, mut odc) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..RUNS {
         let asked = ["compose", "--data", data, "--geocode", &cell, "--exact"];
         let how = ["--rule", "median", "--bands", BANDS, "--min-coverage", "0"];
@@ -39,11 +40,16 @@ pub(crate) fn run(bench: &Bench) -> Result<Vec<Row>> {
         command.args(how).args(["-O", "median.tif", "--overwrite"]);
         ours.push(megapixels / seconds(&mut command)?);
         let best = peer.seconds("numpy")?.min(peer.seconds("dask")?);
-        theirs.push(megapixels / best);
+        bare.push(megapixels / best);
+        odc.push(megapixels / peer.seconds("odc")?);
     }
-    let name = "rasterio + xarray, the faster of numpy and dask, imports not counted";
     let what = format!("median of {DATES} dates, whole command");
-    Ok(vec![Row::new(&what, "Mpx/s", ours).beside(name, theirs)])
+    let row = || Row::new(&what, "Mpx/s", ours.clone());
+    let name = "rasterio + xarray, the faster of numpy and dask, imports not counted";
+    Ok(vec![
+        row().beside("odc-stac + xarray, imports not counted", odc),
+        row().beside(name, bare),
+    ])
 }
 
 /// Returns the cell with most dates, then pixels, and the megapixels that are read of it.
