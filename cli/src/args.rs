@@ -10,12 +10,14 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod compose;
+mod moving;
 mod selectors;
 mod token;
 mod verbs;
 mod wrangle;
 
 pub(crate) use compose::Compose;
+pub(crate) use moving::{Moving, Reading, Rebalance};
 pub(crate) use selectors::{Selectors, instant, known_dataset};
 pub(crate) use token::{TokenArgs, TokenVerb};
 pub(crate) use verbs::{

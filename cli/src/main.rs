@@ -6,11 +6,13 @@
 //! *Not here*: anything a node does (node); every verb is a client of one.
 
 mod args;
+mod cluster;
 mod compose;
 mod config;
 mod doctor;
 mod download;
 mod export;
+mod forecast;
 mod get;
 mod ingest;
 mod job;
@@ -24,6 +26,7 @@ mod scenes;
 mod search;
 mod session;
 mod status;
+mod steer;
 mod synth;
 mod token;
 mod train;
@@ -126,7 +129,7 @@ async fn dispatch(session: &Session, verb: Verb) -> Done {
         Verb::Collection(verb) => node_verbs::collection(session, verb).await,
         Verb::Job(verb) => job::run(session, verb).await,
         Verb::Model(verb) => model::run(session, verb).await,
-        Verb::Cluster(verb) => node_verbs::cluster(session, verb).await,
+        Verb::Cluster(verb) => cluster::run(session, verb).await,
         Verb::Completions { .. } | Verb::Man => Ok(ExitCode::SUCCESS),
     }
 }

@@ -1,9 +1,8 @@
-//! `glebe node`, `glebe collection`, `glebe cluster`.
+//! `glebe node`, `glebe collection`.
 //!
-//! *Invariants*: `cluster verify` exits 0 only when every object is on its owners with the right
-//! bytes.
+//! *Invariants*: a node is named by the beginning or the end of its id, if that is one node's only.
 //!
-//! *Not here*: `up` (its own file).
+//! *Not here*: `up`, `cluster` (files of their own).
 
 use std::process::ExitCode;
 
@@ -11,12 +10,16 @@ use earth::geocode::Scheme;
 use earth::split::collection::{Collection, is_name};
 use earth::split::placement::PlacementRule;
 use wire::client::Client;
+use wire::cluster::{ClusterView, LayoutChange};
 use wire::fault::{Fault, FaultKind};
+use wire::params::RepairParams;
 
 use crate::Done;
-use crate::args::{ClusterVerb, CollectionCreate, CollectionVerb, NodeVerb};
-use crate::print::{Align, Table, bytes, line};
+use crate::args::{CollectionCreate, CollectionVerb, NodeVerb, Reading};
+use crate::cluster::{owned, state};
+use crate::print::{Align, Table, bytes, count, line};
 use crate::session::Session;
+use crate::{forecast, steer};
 
 /// Default precision of a geohash collection: cells of about 4.9 km (S001 §III).
 const GEOHASH_PRECISION: u8 = 5;
@@ -32,14 +35,7 @@ pub(crate) async fn node(session: &Session, verb: NodeVerb) -> Done {
                 session.screen.json(&view.nodes);
                 return Ok(ExitCode::SUCCESS);
             }
-            let columns = ["NODE", "STATE", "P2P", "HTTP", "HOST"].map(|c| (c, Align::Left));
-            let mut table = Table::new(&columns);
-            for node in view.nodes {
-                let state = format!("{:?}", node.state).to_lowercase();
-                let host = node.host_label.unwrap_or_default();
-                table.row([node.id, state, node.p2p, node.http, host]);
-            }
-            table.print();
+            list(&view);
             Ok(ExitCode::SUCCESS)
         }
         NodeVerb::Show { id } => {
@@ -57,7 +53,26 @@ pub(crate) async fn node(session: &Session, verb: NodeVerb) -> Done {
         NodeVerb::Repair {
             rebuild_index: false,
             node,
-        } => repair(session, &client, node.as_deref()).await,
+            reading,
+        } => repair(session, (&client, node), reading).await,
+        NodeVerb::Drain { id, undo, moving } => {
+            let node = steer::find(&client.cluster().await?, &id)?.id.clone();
+            let change = if undo {
+                LayoutChange::Restore { node }
+            } else {
+                LayoutChange::Drain { node }
+            };
+            steer::run(session, change, &moving).await
+        }
+        NodeVerb::Remove {
+            id,
+            forsake,
+            moving,
+        } => {
+            let node = steer::find(&client.cluster().await?, &id)?.id.clone();
+            let change = LayoutChange::Remove { node, forsake };
+            steer::run(session, change, &moving).await
+        }
         NodeVerb::Repair { .. } => {
             let rebuilt = client.rebuild_index().await?;
             let objects = rebuilt.objects;
@@ -74,10 +89,26 @@ pub(crate) async fn node(session: &Session, verb: NodeVerb) -> Done {
     }
 }
 
-async fn repair(session: &Session, client: &Client, node: Option<&str>) -> Done {
-    let report = client.repair(node).await?;
+async fn repair(
+    session: &Session,
+    (client, node): (&Client, Option<String>),
+    reading: Reading,
+) -> Done {
+    let dry_run = reading.dry_run;
+    let report = client.repair(&RepairParams { node, dry_run }).await?;
     if session.screen.is_json() {
         session.screen.json(&report);
+    } else if dry_run {
+        line(&format!(
+            "would read and hash {} objects ({}; {:.1} min at {} MB/s), bring back {} that are \
+             gone, pull {} that other owners have newer",
+            count(report.checked),
+            bytes(report.bytes),
+            reading.minutes(report.bytes),
+            reading.rate,
+            count(report.healed),
+            count(report.pulled),
+        ));
     } else {
         for left in &report.left {
             line(left);
@@ -128,6 +159,26 @@ async fn delete(session: &Session, client: &Client, name: &str, dry_run: bool) -
     Ok(ExitCode::SUCCESS)
 }
 
+fn list(view: &ClusterView) {
+    let columns = ["NODE", "STATE", "ZONE", "HOST", "P2P", "HTTP"].map(|c| (c, Align::Left));
+    let numbers = ["WEIGHT", "SLOTS"].map(|c| (c, Align::Right));
+    let columns: Vec<_> = columns.into_iter().chain(numbers).collect();
+    let mut table = Table::new(&columns);
+    for node in &view.nodes {
+        table.row([
+            node.id.clone(),
+            state(view, node),
+            node.zone_label.clone().unwrap_or_default(),
+            node.host_label.clone().unwrap_or_default(),
+            node.p2p.clone(),
+            node.http.clone(),
+            node.weight.to_string(),
+            count(owned(view, node) as u64),
+        ]);
+    }
+    table.print();
+}
+
 pub(crate) async fn collection(session: &Session, verb: CollectionVerb) -> Done {
     let client = session.client().await?;
     match verb {
@@ -171,6 +222,11 @@ pub(crate) async fn collection(session: &Session, verb: CollectionVerb) -> Done 
         CollectionVerb::Resplit(args) => return crate::resplit::run(session, args).await,
         CollectionVerb::Create(args) => {
             let made = described(&args)?;
+            let over = args.over.as_deref().map(forecast::area).transpose()?;
+            forecast::print((&client, &session.screen), &made, over).await;
+            if args.dry_run {
+                return Ok(ExitCode::SUCCESS);
+            }
             client.create_collection(&made).await?;
             session.screen.note(format!(
                 "collection {}: {} cells of precision {}, placed by {:?}",
@@ -220,82 +276,4 @@ fn default_precision(scheme: Scheme) -> u8 {
         Scheme::Geohash => GEOHASH_PRECISION,
         Scheme::QuadTile => QUADTILE_PRECISION,
     }
-}
-
-pub(crate) async fn cluster(session: &Session, verb: ClusterVerb) -> Done {
-    match verb {
-        ClusterVerb::Token(args) => crate::token::run(session, args).await,
-        ClusterVerb::Show => show(session).await,
-        ClusterVerb::Verify => verify(session).await,
-    }
-}
-
-async fn show(session: &Session) -> Done {
-    let view = session.client().await?.cluster().await?;
-    if session.screen.is_json() {
-        session.screen.json(&view);
-        return Ok(ExitCode::SUCCESS);
-    }
-    line(&format!(
-        "layout {} (from {})   replicas {}   slots {}",
-        view.version,
-        view.parent,
-        view.replicas,
-        view.slots.len()
-    ));
-    let columns = [
-        ("NODE", Align::Left),
-        ("STATE", Align::Left),
-        ("PRIMARY", Align::Right),
-        ("OWNED", Align::Right),
-    ];
-    let mut table = Table::new(&columns);
-    for (index, node) in (0_u16..).zip(&view.nodes) {
-        let primary = view
-            .slots
-            .iter()
-            .filter(|o| o.first() == Some(&index))
-            .count();
-        let owned = view.slots.iter().filter(|o| o.contains(&index)).count();
-        let state = format!("{:?}", node.state).to_lowercase();
-        table.row([
-            node.id.clone(),
-            state,
-            primary.to_string(),
-            owned.to_string(),
-        ]);
-    }
-    table.print();
-    Ok(ExitCode::SUCCESS)
-}
-
-async fn verify(session: &Session) -> Done {
-    let report = session.client().await?.verify().await?;
-    if session.screen.is_json() {
-        session.screen.json(&report);
-    } else {
-        for problem in &report.problems {
-            line(problem);
-        }
-        session.screen.note(format!(
-            "{} objects, {} replicas read and hashed, {} problems{}",
-            report.objects,
-            report.replicas_checked,
-            report.problems_total,
-            if report.complete {
-                ""
-            } else {
-                "; not every node answered"
-            },
-        ));
-    }
-    if !report.complete {
-        return Ok(ExitCode::from(FaultKind::Partial.exit_code()));
-    }
-    let sound = report.problems_total == 0;
-    Ok(ExitCode::from(if sound {
-        0
-    } else {
-        FaultKind::Data.exit_code()
-    }))
 }

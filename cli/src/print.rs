@@ -55,6 +55,11 @@ impl Screen {
         }
     }
 
+    /// Tells whether questions are answered yes beforehand.
+    pub(crate) fn says_yes(&self) -> bool {
+        self.yes
+    }
+
     /// Tells whether progress is wanted.
     pub(crate) fn shows_progress(&self) -> bool {
         self.progress

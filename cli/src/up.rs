@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use node::config::Tokens;
 use node::http::TlsFiles;
+use node::layout::Standing;
 use node::upkeep::Pace;
 use tokio::signal::unix::{SignalKind, signal};
 use wire::fault::{Fault, FaultKind};
@@ -41,7 +42,11 @@ pub(crate) async fn run(session: &Session, args: Up) -> Done {
             Tokens::Elsewhere
         },
         replicas: args.replicas,
-        host_label: args.host_label,
+        standing: Standing {
+            host: args.host_label,
+            zone: args.zone_label,
+            weight: args.weight,
+        },
         upkeep: upkeep(args.repair_every, args.scrub_rate),
         workers: args.workers.unwrap_or(WORKERS),
     };

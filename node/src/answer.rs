@@ -133,7 +133,7 @@ async fn respond(core: &Arc<Core>, from: &NodeId, request: Request) -> Result<Re
         Request::Compare(comparison) => {
             Response::Compared(upkeep::answer(core, from, comparison).await?)
         }
-        Request::Repair(number) => Response::Repaired(upkeep::repaired(core, number).await?),
+        Request::Repair(job) => Response::Repaired(upkeep::repaired(core, job).await?),
         Request::Plan(request) => Response::Planned(jobs::plan(core, request).await?),
         Request::Jobs(run) => Response::Jobs(jobs::jobs(core, run).await?),
         Request::Counts(names) => Response::Counts(jobs::counts(core, names).await?),
@@ -143,6 +143,7 @@ async fn respond(core: &Arc<Core>, from: &NodeId, request: Request) -> Result<Re
         }
         Request::Compose(job) => Response::Composed(compose::answer(core, from, job).await?),
         Request::FetchComposed(piece) => Response::Bytes(compose::piece(core, from, piece)?),
+        Request::Loads => Response::Loads(core.blocking(listing::loads).await?),
     })
 }
 

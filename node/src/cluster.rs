@@ -12,6 +12,7 @@ pub(crate) mod gossip;
 pub(crate) mod join;
 mod report;
 mod start;
+mod steer;
 mod stopped;
 mod training;
 pub(crate) mod vouch;
@@ -28,7 +29,9 @@ use query::Query;
 use tokio::sync::mpsc;
 use wire::access::{Purpose, TokenMade, TokenRequest, Tokens};
 use wire::bundle::Kind;
-use wire::cluster::{BytesByPurpose, ClusterView, RepairReport, Status, VerifyReport};
+use wire::cluster::{
+    BytesByPurpose, ClusterView, LayoutChange, LayoutPlan, RepairReport, Status, VerifyReport,
+};
 use wire::compose::ComposeRequest;
 use wire::fault::{Fault, FaultKind};
 use wire::object::PutAck;
@@ -162,7 +165,12 @@ impl Cluster {
 
     /// Has a node check and heal all that it holds; `None` if it is none of this cluster.
     pub async fn repair(&self, node: &str) -> Result<Option<RepairReport>, Fault> {
-        upkeep::repair(&self.core, node).await
+        upkeep::repair(&self.core, node, false).await
+    }
+
+    /// Has a node say what a repair of it would do; `None` if it is none of this cluster.
+    pub async fn plan_repair(&self, node: &str) -> Result<Option<RepairReport>, Fault> {
+        upkeep::repair(&self.core, node, true).await
     }
 
     /// Plans a run where its data lies; unless it is a dry run, keeps it and starts its jobs.
@@ -198,6 +206,16 @@ impl Cluster {
     /// Reads every file on every node and compares replicas.
     pub async fn verify(&self) -> VerifyReport {
         report::verify(&self.core).await
+    }
+
+    /// Returns what a change of the layout would move.
+    pub async fn plan_layout(&self, change: LayoutChange) -> Result<LayoutPlan, Fault> {
+        steer::plan(&self.core, change).await
+    }
+
+    /// Changes the layout; returns what that moves, once the change is kept here.
+    pub async fn change_layout(&self, change: LayoutChange) -> Result<LayoutPlan, Fault> {
+        steer::change(&self.core, change).await
     }
 
     /// Tells whether all nodes read from and write to one and the same layout.

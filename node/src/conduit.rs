@@ -19,7 +19,7 @@ use query::Query;
 use tokio::sync::mpsc;
 use wire::access::{TokenMade, TokenRequest, Tokens};
 use wire::bundle::Kind;
-use wire::cluster::{ClusterView, NodeStatus, Status, VerifyReport};
+use wire::cluster::{ClusterView, LayoutChange, LayoutPlan, NodeStatus, Status, VerifyReport};
 use wire::collection::Collections;
 use wire::compose::ComposeRequest;
 use wire::fault::{Fault, FaultKind};
@@ -82,6 +82,16 @@ impl Conduit {
 
     pub(crate) fn cluster(&self) -> ClusterView {
         self.cluster.view()
+    }
+
+    /// Returns what a change of the layout would move.
+    pub(crate) async fn plan_layout(&self, change: LayoutChange) -> Result<LayoutPlan, Fault> {
+        self.cluster.plan_layout(change).await
+    }
+
+    /// Changes the layout; returns what that moves.
+    pub(crate) async fn change_layout(&self, change: LayoutChange) -> Result<LayoutPlan, Fault> {
+        self.cluster.change_layout(change).await
     }
 
     pub(crate) async fn status(&self) -> Status {

@@ -7,6 +7,7 @@
 use std::path::PathBuf;
 
 use crate::http::TlsFiles;
+use crate::layout::Standing;
 use crate::upkeep::Pace;
 
 /// Who must show a token to ask over HTTP; what other machines reach always demands one.
@@ -40,8 +41,8 @@ pub struct Config {
     pub token_file: Option<PathBuf>,
     /// Replicas of a new cluster; its default if absent.
     pub replicas: Option<u8>,
-    /// Names the machine, so that replicas land on distinct ones.
-    pub host_label: Option<String>,
+    /// Where it stands, so that replicas land apart, and how much it takes.
+    pub standing: Standing,
     /// How it keeps its replicas whole and alike.
     pub upkeep: Pace,
     /// Training workers at once.

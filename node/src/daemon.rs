@@ -233,7 +233,7 @@ async fn cluster_config(config: &Config, dir: &Path, http: &str) -> Result<Clust
         listen: resolve(&config.listen).await?,
         advertise: config.advertise.clone(),
         http: http.to_owned(),
-        host_label: config.host_label.clone(),
+        standing: config.standing.clone(),
         replicas: config.replicas,
         join: join(config)?,
         pace: ClusterConfig::PACE,

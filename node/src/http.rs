@@ -83,6 +83,7 @@ fn reading(table: Table) -> Table {
     table
         .read("/metrics", get(native::metrics))
         .read("/v1/cluster", get(native::cluster))
+        .read("/v1/cluster/layout/plan", post(native::plan_layout))
         .read("/v1/status", get(native::status))
         .read("/v1/search", post(search::search))
         .read("/v1/compose", post(compose::compose))
@@ -115,6 +116,7 @@ fn writing(table: Table) -> Table {
 fn administering(table: Table) -> Table {
     table
         .admin("/v1/verify", get(native::verify))
+        .admin("/v1/cluster/layout", post(native::change_layout))
         .admin("/v1/repair", post(native::repair))
         .admin("/v1/repair/rebuild-index", post(native::rebuild_index))
         .admin("/v1/models", delete(models::remove))

@@ -8,29 +8,60 @@
 //!
 //! *Not here*: which of several layouts is read from (`ring`), who is alive (`membership`).
 
+mod apart;
 mod change;
 mod fold;
+mod load;
+mod rebalance;
 
 use earth::split::placement::Slot;
+use serde::{Deserialize, Serialize};
 
-pub use change::{Change, ChangeSet, ChangeSetError, Stamp, What};
+pub use change::{Change, ChangeSet, ChangeSetError, Shift, Stamp, What};
+pub use load::{Balance, Flow, Load, Loads};
+pub use rebalance::even_out;
 
 use crate::identity::NodeId;
 
 /// Greatest number of replicas: beyond it a write costs more than any disk farm loses.
 pub const REPLICAS_MAX: u8 = 7;
+/// Greatest share of a node relative to the others': a disk of a petabyte beside one of a gigabyte.
+pub const WEIGHT_MAX: u32 = 1_000_000;
 /// Greatest number of members: the one-hop table is exchanged whole.
 pub const MEMBERS_MAX: usize = 4_096;
+
+/// Where a node stands and how much it takes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Place {
+    /// Its machine: replicas are kept on distinct ones where there are enough.
+    pub host: Option<String>,
+    /// Its rack, room or site: replicas are kept in distinct ones where there are enough.
+    #[serde(default)]
+    pub zone: Option<String>,
+    /// Its share relative to the others'.
+    pub weight: u32,
+}
+
+/// What a node was told of its place; what it was not told stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Its machine.
+    pub host: Option<String>,
+    /// Its rack, room or site.
+    pub zone: Option<String>,
+    /// Its share relative to the others'.
+    pub weight: Option<u32>,
+}
 
 /// A node as the layout knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
     /// Its id.
     pub node: NodeId,
-    /// Its host: replicas are kept on distinct ones where there are enough.
-    pub host: Option<String>,
-    /// Its share relative to the others'.
-    pub weight: u32,
+    /// Where it stands.
+    pub place: Place,
+    /// It is to own nothing any more, and still answers.
+    pub draining: bool,
 }
 
 /// Slot → ordered distinct owners.
@@ -69,6 +100,11 @@ impl Layout {
         &self.members
     }
 
+    /// Returns the owners that each slot has: min(replicas, members that own anything).
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
     /// Tells whether the node is a member.
     pub fn contains(&self, node: &NodeId) -> bool {
         self.index(node).is_some()
@@ -97,7 +133,7 @@ impl Layout {
     }
 
     /// Returns the members that do not own the slot, in the order in which they stand in for an
-    /// owner that is down: from the first owner on, around the members.
+    /// owner that is down: from the first owner on, around the members; none that is draining.
     pub fn standins(&self, slot: Slot) -> impl Iterator<Item = &NodeId> {
         let start = usize::from(self.owner_indexes(slot)[0]);
         let around = (0..self.members.len()).map(move |i| (start + i) % self.members.len());
@@ -105,11 +141,34 @@ impl Layout {
             let owners = self.owner_indexes(slot);
             !owners.iter().any(|o| usize::from(*o) == *i)
         });
-        others.map(|i| &self.members[i].node)
+        let staying = others.map(|i| &self.members[i]).filter(|m| !m.draining);
+        staying.map(|m| &m.node)
     }
 
-    fn index(&self, node: &NodeId) -> Option<usize> {
+    /// Returns the place of a node among the members.
+    pub fn index(&self, node: &NodeId) -> Option<usize> {
         self.members.binary_search_by(|m| m.node.cmp(node)).ok()
+    }
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self {
+            host: None,
+            zone: None,
+            weight: 1,
+        }
+    }
+}
+
+impl Standing {
+    /// Returns the place that results from the one before.
+    pub fn over(&self, before: &Place) -> Place {
+        Place {
+            host: self.host.clone().or_else(|| before.host.clone()),
+            zone: self.zone.clone().or_else(|| before.zone.clone()),
+            weight: self.weight.unwrap_or(before.weight),
+        }
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod compare;
 mod join;
+mod load;
 mod speaks;
 
 use earth::split::placement::PlacementKey;
@@ -34,6 +35,7 @@ pub use join::{JoinAnswer, JoinRequest, Welcome};
 
 pub use crate::store::Version;
 pub use compare::{Comparison, Difference};
+pub use load::SlotLoad;
 pub use speaks::Speaks;
 
 /// A question to a member.
@@ -81,8 +83,11 @@ pub enum Request {
     FetchComposed(ComposedPiece),
     /// Where do replicas differ? Answered with `Compared`.
     Compare(Comparison),
-    /// Check and heal all that you hold; asked again until it is done. Answered with `Repaired`.
-    Repair(u64),
+    /// Check and heal all that you hold, or say what that would be; asked again until it is done.
+    /// Answered with `Repaired`.
+    Repair(RepairJob),
+    /// What lies in each slot? Answered with `Loads`.
+    Loads,
 }
 
 /// An answer.
@@ -128,6 +133,8 @@ pub enum Response {
     Composed(Option<String>),
     /// What a repair did, as JSON of `wire::cluster::RepairReport`; none while it is under way.
     Repaired(Option<String>),
+    /// What lies in each slot in which anything does.
+    Loads(Vec<SlotLoad>),
 }
 
 /// What a node knows, without the content.
@@ -347,6 +354,15 @@ pub struct ComposeJob {
     pub job: String,
 }
 
+/// A repair to make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RepairJob {
+    /// Tells repairs for one asker apart.
+    pub number: u64,
+    /// Only say what it would do.
+    pub dry_run: bool,
+}
+
 /// Part of a file of what was composed; the last part of the last file ends it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ComposedPiece {
@@ -404,7 +420,8 @@ impl Request {
             | Self::Jobs(_)
             | Self::Counts(_)
             | Self::Cancel(_)
-            | Self::Compose(_) => Purpose::Query,
+            | Self::Compose(_)
+            | Self::Loads => Purpose::Query,
             Self::FetchComposed(_) => Purpose::Pixels,
             Self::Forget(_) | Self::Compare(_) | Self::Repair(_) => Purpose::Repair,
         }

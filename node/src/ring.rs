@@ -7,11 +7,16 @@
 //! all from the oldest that a live member still reads from. So a read meets every acknowledged
 //! write, whichever node took either. (Garage's rule, after its consistency test failed without.)
 //!
+//! A member that is draining owns nothing, so it is not waited for. What one node reads from was
+//! synced on all members, so another may read from it, too.
+//!
 //! *Invariants*: never empty, so there always is an owner; layouts only grow newer; no I/O.
 //!
 //! *Not here*: moving data (`sync`), who is alive (`membership`).
 
 use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 use crate::identity::NodeId;
 use crate::layout::{ChangeSet, ChangeSetError, Layout, Stamp};
@@ -36,7 +41,19 @@ pub struct Report {
 pub struct Ring {
     changes: ChangeSet,
     history: Vec<Arc<Layout>>,
+    /// The changes of each layout in the history.
+    sets: Vec<ChangeSet>,
     reading: usize,
+}
+
+/// Which layouts are live, told by the changes that each lacks: what a node writes down, and what
+/// a newcomer hears. Their versions would not do, for rival changes order themselves anew.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Standpoint {
+    /// Place of the layout read from, counted from the oldest.
+    pub reading: u32,
+    /// Of each layout but the newest, the places of the changes that it lacks; oldest first.
+    pub behind: Vec<Vec<u32>>,
 }
 
 impl Ring {
@@ -44,21 +61,35 @@ impl Ring {
     pub fn new(changes: ChangeSet) -> Self {
         let layout = Arc::new(changes.layout());
         Self {
+            sets: vec![changes.clone()],
             changes,
             history: vec![layout],
             reading: 0,
         }
     }
 
-    /// Returns the ring of all changes that reads from an earlier layout, as another node does.
-    pub fn reading_from(changes: ChangeSet, version: u64) -> Self {
+    /// Returns the ring of all changes that stands where this node did, or another does.
+    pub fn standing(changes: ChangeSet, at: &Standpoint) -> Self {
         let mut ring = Self::new(changes);
-        if let Some(earlier) = ring.changes.prefix(version)
-            && earlier.len() < ring.changes.len()
-        {
-            ring.history.insert(0, Arc::new(earlier.layout()));
-        }
+        let older = at
+            .behind
+            .iter()
+            .filter_map(|lacking| ring.changes.without(lacking));
+        let mut sets: Vec<ChangeSet> = older.filter(|set| set.len() < ring.changes.len()).collect();
+        sets.push(ring.changes.clone());
+        ring.history = sets.iter().map(|set| Arc::new(set.layout())).collect();
+        ring.reading = (at.reading as usize).min(sets.len() - 1);
+        ring.sets = sets;
         ring
+    }
+
+    /// Returns where the ring stands.
+    pub fn standpoint(&self) -> Standpoint {
+        let older = &self.sets[..self.sets.len().saturating_sub(1)];
+        Standpoint {
+            reading: u32::try_from(self.reading).unwrap_or(0),
+            behind: older.iter().map(|set| self.changes.beyond(set)).collect(),
+        }
     }
 
     /// Returns all changes known.
@@ -98,6 +129,7 @@ impl Ring {
             return Ok(false);
         }
         self.history.push(Arc::new(merged.layout()));
+        self.sets.push(merged.clone());
         self.changes = merged;
         Ok(true)
     }
@@ -108,13 +140,19 @@ impl Ring {
         let before = (self.reading, self.history.len());
         let synced = |layout: &Arc<Layout>| {
             let stamp = layout.stamp();
-            layout.members().iter().all(|member| {
-                let said = reports.iter().find(|r| r.node == member.node);
-                said.is_some_and(|r| r.synced == stamp)
-            })
+            layout
+                .members()
+                .iter()
+                .filter(|m| !m.draining)
+                .all(|member| {
+                    let said = reports.iter().find(|r| r.node == member.node);
+                    said.is_some_and(|r| r.synced == stamp)
+                })
         };
         let newer = self.history.iter().rposition(synced);
-        self.reading = newer.unwrap_or(0).max(self.reading);
+        let read = |layout: &Arc<Layout>| reports.iter().any(|r| r.reading == layout.stamp());
+        let others = self.history.iter().rposition(read);
+        self.reading = newer.max(others).unwrap_or(0).max(self.reading);
         let place = |r: &Report| {
             let found = self.history.iter().position(|l| l.stamp() == r.reading);
             // Unknown and newer: it reads what this node is about to hear of.
@@ -124,6 +162,7 @@ impl Ring {
         let live = reports.iter().filter(|r| r.live).map(place);
         let oldest = live.min().unwrap_or(0).min(self.reading);
         self.history.drain(..oldest);
+        self.sets.drain(..oldest);
         self.reading -= oldest;
         before != (self.reading + oldest, self.history.len())
     }
@@ -132,7 +171,7 @@ impl Ring {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layout::{Member, What};
+    use crate::layout::{Member, Place, What};
 
     fn node(i: u64) -> NodeId {
         NodeId::parse(&format!("n{i}")).unwrap()
@@ -141,17 +180,14 @@ mod tests {
     fn one() -> ChangeSet {
         let first = Member {
             node: node(1),
-            host: None,
-            weight: 1,
+            place: Place::default(),
+            draining: false,
         };
         ChangeSet::found(2, &first).unwrap()
     }
 
     fn join(set: &ChangeSet, i: u64) -> ChangeSet {
-        let what = What::Join {
-            host: None,
-            weight: 1,
-        };
+        let what = What::Join(Place::default());
         set.with(node(i), what).unwrap()
     }
 
@@ -222,10 +258,52 @@ mod tests {
 
     #[test]
     fn a_newcomer_reads_from_where_the_others_do() {
-        let changes = join(&one(), 2);
-        let ring = Ring::reading_from(changes.clone(), one().stamp().version);
+        let mut ring = Ring::new(one());
+        ring.merge(&join(&one(), 2)).unwrap();
+        let ring = Ring::standing(ring.changes().clone(), &ring.standpoint());
         assert_eq!(ring.read().stamp(), one().stamp());
-        assert_eq!(ring.newest().stamp(), changes.stamp());
-        assert!(Ring::reading_from(changes.clone(), changes.stamp().version).settled());
+        assert_eq!(ring.newest().stamp(), join(&one(), 2).stamp());
+        let now = Standpoint::default();
+        assert!(Ring::standing(ring.changes().clone(), &now).settled());
+    }
+
+    /// A node once wrote down the version of the layout that it read from. Rival changes order
+    /// themselves among those it knew, so the first so many of all were another layout.
+    #[test]
+    fn who_comes_back_after_rivals_met_stands_where_it_stood() {
+        let (mine, theirs) = (join(&one(), 7), join(&one(), 3));
+        let mut ring = Ring::new(mine.clone());
+        ring.merge(&theirs).unwrap();
+        let more = join(ring.changes(), 5);
+        ring.merge(&more).unwrap();
+        assert_eq!(ring.read().stamp(), mine.stamp());
+        assert_ne!(ring.changes().prefix(3).unwrap().stamp(), mine.stamp());
+        let back = Ring::standing(ring.changes().clone(), &ring.standpoint());
+        let stamps = |ring: &Ring| ring.writes().iter().map(|l| l.stamp()).collect::<Vec<_>>();
+        assert_eq!(stamps(&back), stamps(&ring));
+        assert_eq!(back.read(), ring.read());
+    }
+
+    #[test]
+    fn what_another_reads_from_may_be_read_from() {
+        let (old, new) = (one(), join(&one(), 2));
+        let mut ring = Ring::new(old.clone());
+        ring.merge(&new).unwrap();
+        let me = says(1, old.stamp(), old.stamp());
+        assert!(ring.advance(&[me, says(2, new.stamp(), new.stamp())]));
+        assert_eq!(ring.read().stamp(), new.stamp());
+    }
+
+    #[test]
+    fn nobody_waits_for_a_member_that_is_draining() {
+        let two = join(&one(), 2);
+        let drained = two.with(node(2), What::Drain(true)).unwrap();
+        let (o, n) = (two.stamp(), drained.stamp());
+        let mut ring = Ring::new(two);
+        ring.merge(&drained).unwrap();
+        let mut down = says(2, o, o);
+        down.live = false;
+        assert!(ring.advance(&[says(1, n, o), down]));
+        assert_eq!(ring.read().stamp(), n);
     }
 }

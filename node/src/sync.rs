@@ -6,14 +6,17 @@
 //! hand over  this node holds what an owner may lack (it stood in, was marked, or has just
 //!            started): it offers it to all owners, and says no more that it must be asked once
 //!            all have it
+//! let go     this node holds what it does not own: once all owners have read and hashed theirs, it
+//!            gives its own up
 //! ```
-//! *Invariants*: nothing is deleted; a slot counts as synced only if, as for a query, nobody can
-//! hold something that was not told; pulled bytes are checked against their hashes; all of it is
-//! idempotent and tried again until it is done.
+//! *Invariants*: nothing is given up that an owner lacks; a slot counts as synced only if, as for a
+//! query, nobody can hold something that was not told; pulled bytes are checked against their
+//! hashes; all of it is idempotent and tried again until it is done.
 //!
 //! *Not here*: which layout is read from (`ring`).
 
 mod hand_over;
+mod let_go;
 mod pull;
 
 use std::sync::Arc;
@@ -27,6 +30,7 @@ use crate::cluster::core::{Core, View};
 use crate::layout::{Layout, Stamp};
 use crate::slots::SlotSet;
 use crate::store::{Store, StoreError};
+use let_go::LetGo;
 use wire::bundle::Kind;
 
 /// Every kind of object, those first without which the others are not found.
@@ -37,25 +41,30 @@ pub(crate) const KINDS: [Kind; 5] = [
     Kind::Split,
     Kind::Model,
 ];
+/// Paces for which a layout must have been the only one before anything is let go: half a minute,
+/// longer than any page of a search that began under the layout before.
+const GRACE_PACES: u32 = 60;
 /// How often is tried again what others were not ready for.
 const TRY_AGAIN: Duration = Duration::from_millis(500);
 
 /// Runs until the node stops.
-pub(crate) async fn run(core: Arc<Core>) {
+pub(crate) async fn run(core: Arc<Core>, pace: Duration) {
     let mut changes = core.changes();
+    let mut let_go = LetGo::new(pace * GRACE_PACES);
     loop {
         let work = async {
             catch_up(&core).await;
             hand_over::run(&core).await;
+            let_go.run(&core).await
+        };
+        let waiting = tokio::select! {
+            () = core.stop.cancelled() => return,
+            waiting = work => waiting,
         };
         tokio::select! {
             () = core.stop.cancelled() => return,
-            () = work => {}
-        }
-        tokio::select! {
-            () = core.stop.cancelled() => return,
             _ = changes.changed() => {}
-            () = tokio::time::sleep(TRY_AGAIN), if !is_idle(&core) => {}
+            () = tokio::time::sleep(TRY_AGAIN), if waiting || !is_idle(&core) => {}
         }
     }
 }

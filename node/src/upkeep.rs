@@ -14,6 +14,7 @@
 mod bury;
 mod compare;
 mod heal;
+mod plan;
 mod scrub;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,7 +28,7 @@ use wire::fault::{Fault, FaultKind};
 
 use crate::cluster::core::{AskError, Core, View};
 use crate::identity::NodeId;
-use crate::peer::{Request, Response};
+use crate::peer::{RepairJob, Request, Response};
 use crate::store::ObjectKey;
 
 pub(crate) use compare::answer;
@@ -191,8 +192,12 @@ async fn repair_here(core: &Arc<Core>) -> RepairReport {
     report
 }
 
-/// Has a node repair itself; `None` if it is none of this cluster.
-pub(crate) async fn repair(core: &Arc<Core>, name: &str) -> Result<Option<RepairReport>, Fault> {
+/// Has a node repair itself, or say what it would do; `None` if it is none of this cluster.
+pub(crate) async fn repair(
+    core: &Arc<Core>,
+    name: &str,
+    dry_run: bool,
+) -> Result<Option<RepairReport>, Fault> {
     let mut nodes: Vec<NodeId> = core.look(View::others);
     nodes.push(core.me.clone());
     let fits = |node: &&NodeId| node.as_str().ends_with(name) || node.as_str().starts_with(name);
@@ -200,11 +205,9 @@ pub(crate) async fn repair(core: &Arc<Core>, name: &str) -> Result<Option<Repair
         return Ok(None);
     };
     let number = u64::from_be_bytes(number(core, node));
+    let job = RepairJob { number, dry_run };
     loop {
-        match core
-            .ask(node, Request::Repair(number), REPAIR_LIMIT)
-            .await?
-        {
+        match core.ask(node, Request::Repair(job), REPAIR_LIMIT).await? {
             Response::Repaired(None) => {}
             Response::Repaired(Some(text)) => {
                 let report = serde_json::from_str(&text);
@@ -230,10 +233,11 @@ fn number(core: &Core, node: &NodeId) -> [u8; 8] {
 }
 
 /// Answers whoever asks for a repair of this node: starts it, or says how it went.
-pub(crate) async fn repaired(core: &Arc<Core>, number: u64) -> Result<Option<String>, Fault> {
+pub(crate) async fn repaired(core: &Arc<Core>, job: RepairJob) -> Result<Option<String>, Fault> {
+    let number = job.number;
     let known = core.upkeep.state().repairs.contains_key(&number);
     if !known {
-        start_repair(core, number)?;
+        start_repair(core, job)?;
     }
     let deadline = tokio::time::Instant::now() + REPAIR_ANSWER;
     while tokio::time::Instant::now() < deadline {
@@ -255,7 +259,7 @@ pub(crate) async fn repaired(core: &Arc<Core>, number: u64) -> Result<Option<Str
     Ok(None)
 }
 
-fn start_repair(core: &Arc<Core>, number: u64) -> Result<(), Fault> {
+fn start_repair(core: &Arc<Core>, RepairJob { number, dry_run }: RepairJob) -> Result<(), Fault> {
     let mut state = core.upkeep.state();
     // What nobody fetched is forgotten by the next.
     state.repairs.retain(|_, report| report.is_none());
@@ -270,7 +274,11 @@ fn start_repair(core: &Arc<Core>, number: u64) -> Result<(), Fault> {
     let running = Arc::clone(core);
     let stop = core.stop.clone();
     core.tasks.spawn(stop.run_until_cancelled_owned(async move {
-        let report = repair_here(&running).await;
+        let report = if dry_run {
+            plan::plan(&running).await
+        } else {
+            repair_here(&running).await
+        };
         running.upkeep.state().repairs.insert(number, Some(report));
     }));
     Ok(())

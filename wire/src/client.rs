@@ -28,7 +28,7 @@ use connect::connector;
 
 use crate::access::{TokenMade, TokenRequest, Tokens};
 use crate::bundle::Bundle;
-use crate::cluster::{ClusterView, RepairReport, Status, VerifyReport};
+use crate::cluster::{ClusterView, LayoutChange, LayoutPlan, RepairReport, Status, VerifyReport};
 use crate::collection::{CollectionDeleted, Collections};
 use crate::compose::ComposeRequest;
 use crate::fault::{Fault, FaultKind};
@@ -99,6 +99,21 @@ impl Client {
     /// Returns the state of the whole cluster.
     pub async fn status(&self) -> Result<Status, Fault> {
         self.json(self.get("/v1/status")).await
+    }
+
+    /// Returns what a change of the layout would move.
+    pub async fn plan_layout(&self, change: &LayoutChange) -> Result<LayoutPlan, Fault> {
+        let path = "/v1/cluster/layout/plan";
+        let patient = self.patient()?;
+        let request = patient.request(Method::POST, path).json(change);
+        patient.json(request).await
+    }
+
+    /// Changes the layout; returns what that moves, once the change is kept.
+    pub async fn change_layout(&self, change: &LayoutChange) -> Result<LayoutPlan, Fault> {
+        let patient = self.patient()?;
+        let request = patient.request(Method::POST, "/v1/cluster/layout");
+        patient.json(request.json(change)).await
     }
 
     /// Has every replica read and hashed; returns what is wrong.
@@ -261,13 +276,11 @@ impl Client {
             .await
     }
 
-    /// Has a node read all that it holds and heal what is harmed or lacking.
-    pub async fn repair(&self, node: Option<&str>) -> Result<RepairReport, Fault> {
+    /// Has a node read all that it holds and heal what is harmed or lacking; in a dry run says what
+    /// that would be.
+    pub async fn repair(&self, params: &RepairParams) -> Result<RepairReport, Fault> {
         let patient = self.patient()?;
-        let params = RepairParams {
-            node: node.map(str::to_owned),
-        };
-        let request = patient.request(Method::POST, "/v1/repair").query(&params);
+        let request = patient.request(Method::POST, "/v1/repair").query(params);
         patient.json(request).await
     }
 

@@ -4,6 +4,8 @@
 //!
 //! *Not here*: how the layout is computed (node).
 
+use earth::geocode::Scheme;
+use earth::split::placement::PlacementRule;
 use serde::{Deserialize, Serialize};
 
 /// `GET /v1/cluster`: the layout with what is known about its nodes.
@@ -19,6 +21,12 @@ pub struct ClusterView {
     pub nodes: Vec<NodeView>,
     /// Slot → indexes into `nodes`, primary first.
     pub slots: Vec<Vec<u16>>,
+    /// Version of the newest layout: greater than `version` while data moves.
+    #[serde(default)]
+    pub newest: u64,
+    /// All nodes that answer read from the newest layout.
+    #[serde(default)]
+    pub settled: bool,
 }
 
 /// What is known about one node.
@@ -35,6 +43,19 @@ pub struct NodeView {
     /// Host label, for replicas on distinct hosts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_label: Option<String>,
+    /// Zone label, for replicas in distinct zones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone_label: Option<String>,
+    /// Its share relative to the other nodes'.
+    #[serde(default = "one")]
+    pub weight: u32,
+    /// It is being emptied, or has been: it owns no slot of the newest layout.
+    #[serde(default)]
+    pub draining: bool,
+}
+
+fn one() -> u32 {
+    1
 }
 
 /// Liveness as one node sees another.
@@ -116,7 +137,7 @@ pub struct NodeStatus {
     pub sent: BytesByPurpose,
 }
 
-/// `POST /v1/repair`: what a node found and healed among all that it holds.
+/// `POST /v1/repair`: what a node found and healed among all that it holds, or would.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct RepairReport {
     /// The node.
@@ -133,6 +154,9 @@ pub struct RepairReport {
     pub left: Vec<String>,
     /// Every other owner was compared with.
     pub complete: bool,
+    /// Nothing was done: objects are those that would be read, healed are those that are gone.
+    #[serde(default)]
+    pub dry_run: bool,
 }
 
 /// `GET /v1/verify`: every object on its owners with the right bytes, or not.
@@ -148,4 +172,99 @@ pub struct VerifyReport {
     pub problems_total: u64,
     /// Every node answered.
     pub complete: bool,
+}
+
+/// `POST /v1/cluster/layout` makes a change and says what it moves, `POST /v1/cluster/layout/plan`
+/// only says so.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "do")]
+pub enum LayoutChange {
+    /// Take all slots from a node, which stays a member.
+    Drain {
+        /// The node.
+        node: String,
+    },
+    /// Give a node that was drained slots again.
+    Restore {
+        /// The node.
+        node: String,
+    },
+    /// End a node's membership.
+    Remove {
+        /// The node.
+        node: String,
+        /// Even if it, or another that is down, holds the last replica of something.
+        #[serde(default)]
+        forsake: bool,
+    },
+    /// Move slots until bytes are even.
+    Rebalance {
+        /// Instead of what is held, what is expected: for a cluster that is still empty.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expect: Option<Expected>,
+    },
+}
+
+/// Cells that are to be filled evenly.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Expected {
+    /// How they are named.
+    pub scheme: Scheme,
+    /// Their precision.
+    pub precision: u8,
+    /// How they are placed.
+    pub placement: PlacementRule,
+    /// West, south, east, north of the area, in degrees.
+    pub over: [f64; 4],
+}
+
+/// What a change of the layout moves.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct LayoutPlan {
+    /// Version before.
+    pub version: u64,
+    /// Version that makes the change; the same if there is nothing to change.
+    pub next: u64,
+    /// Replicas of slots that move.
+    pub slots: u64,
+    /// Replicas of splits that move.
+    pub splits: u64,
+    /// Bytes that move.
+    pub bytes: u64,
+    /// Most bytes that any one node sends or receives.
+    pub bytes_busiest: u64,
+    /// Slots that move and of whose owners none can be reached.
+    pub slots_lost: u64,
+    /// Who brings what to whom.
+    pub moves: Vec<SlotMove>,
+    /// Evenness of bytes before.
+    pub before: Evenness,
+    /// Evenness of bytes afterwards.
+    pub after: Evenness,
+    /// Every node said what it holds.
+    pub complete: bool,
+}
+
+/// What one node brings to another.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SlotMove {
+    /// Who has it.
+    pub from: String,
+    /// Who gets it.
+    pub to: String,
+    /// Slots.
+    pub slots: u64,
+    /// Splits.
+    pub splits: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+/// How evenly bytes lie on nodes, relative to their weights.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Evenness {
+    /// Coefficient of variation, in percent.
+    pub cv: f64,
+    /// Greatest over mean.
+    pub max_over_mean: f64,
 }

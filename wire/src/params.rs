@@ -80,12 +80,15 @@ pub struct DeleteModelsParams {
     pub dry_run: bool,
 }
 
-/// `POST /v1/repair?node=`.
+/// `POST /v1/repair?node=&dry_run=`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct RepairParams {
     /// The node's id, or its beginning or end; the node asked if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
+    /// Say what would be done, and do nothing.
+    #[serde(default)]
+    pub dry_run: bool,
 }
 
 /// `GET /v1/model/file?run=&geocode=&name=`.

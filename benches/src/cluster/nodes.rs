@@ -129,7 +129,7 @@ async fn start(
         listen: "127.0.0.1:0".parse()?,
         advertise: None,
         http: format!("http://{id}"),
-        host_label: None,
+        standing: node::layout::Standing::default(),
         replicas,
         join,
         pace: ClusterConfig::PACE,

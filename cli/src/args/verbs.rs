@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::moving::{Moving, Reading, Rebalance};
 use super::selectors::Selectors;
 use super::token::TokenArgs;
 use super::wrangle::{GET_EXAMPLES, Pairs, Wrangle};
@@ -66,6 +67,12 @@ pub(crate) struct Up {
     /// Mebibytes a second read to check what is stored [default: 16]
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) scrub_rate: Option<u32>,
+    /// Names the rack, room or site, so that replicas land in distinct ones
+    #[arg(long, value_name = "Z")]
+    pub(crate) zone_label: Option<String>,
+    /// Share of the data relative to the other nodes' [default: 1]
+    #[arg(long, value_name = "W", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) weight: Option<u32>,
     /// Training workers this node runs at once [default: 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=256))]
     pub(crate) workers: Option<u16>,
@@ -290,13 +297,35 @@ pub(crate) enum NodeVerb {
         /// Its id, or the beginning of it
         id: String,
     },
+    /// Take all slots from a node, which stays a member and answers: its data goes elsewhere
+    Drain {
+        /// Its id, or the beginning or end of it
+        id: String,
+        /// Give it slots again
+        #[arg(long)]
+        undo: bool,
+        #[command(flatten)]
+        moving: Moving,
+    },
+    /// End a node's membership; drain it first, unless it is lost
+    Remove {
+        /// Its id, or the beginning or end of it
+        id: String,
+        /// Even if slots have no other owner that answers: what only it holds is lost
+        #[arg(long)]
+        forsake: bool,
+        #[command(flatten)]
+        moving: Moving,
+    },
     /// Read all that a node holds, heal what is corrupt or gone, pull what other owners have newer
     Repair {
         /// Its id, or the beginning or end of it [default: the node asked]
         node: Option<String>,
         /// Remake every record of the index of the node asked, from its files alone
-        #[arg(long, conflicts_with = "node")]
+        #[arg(long, conflicts_with_all = ["node", "dry_run"])]
         rebuild_index: bool,
+        #[command(flatten)]
+        reading: Reading,
     },
 }
 
@@ -368,6 +397,12 @@ pub(crate) struct CollectionCreate {
     /// Place by all but the last N characters
     #[arg(long, value_name = "N")]
     pub(crate) drop_last: Option<u8>,
+    /// Area of the forecast of balance [default: the contiguous United States]
+    #[arg(long, value_name = "W,S,E,N", allow_hyphen_values = true)]
+    pub(crate) over: Option<String>,
+    /// Print the forecast, make nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 /// `glebe job …`.
@@ -452,5 +487,7 @@ pub(crate) enum ClusterVerb {
     /// Show the layout: slots, owners, nodes
     Show,
     /// Prove that every object lies on its owners with the right bytes
-    Verify,
+    Verify(Reading),
+    /// Move slots until every node holds its share of the bytes
+    Rebalance(Rebalance),
 }

@@ -91,6 +91,16 @@ fn a_flipped_byte_is_named_by_verify_and_healed_by_repair() {
     let id = split.replace('+', "/");
     assert!(stdout(&found).contains(&id), "{}", stdout(&found));
     let repair = ["node", "repair", &nodes[1].id];
+    let whole = expect(nodes[2].ask(folder).args(repair).arg("--dry-run"), 0);
+    // Only reading finds a flipped byte.
+    assert!(
+        stdout(&whole).contains("bring back 0 "),
+        "{}",
+        stdout(&whole)
+    );
+    let verify = ["cluster", "verify", "--dry-run", "--rate", "1"];
+    let would = stdout(&expect(nodes[2].ask(folder).args(verify), 0));
+    assert!(would.contains(" min at 1 MB/s a node"), "{would}");
     let healed = expect(nodes[2].ask(folder).args(repair), 0);
     assert!(stderr(&healed).contains("1 healed"), "{}", stderr(&healed));
     expect(nodes[0].ask(folder).args(["cluster", "verify"]), 0);

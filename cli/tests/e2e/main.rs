@@ -20,6 +20,7 @@ mod embedded;
 mod harness;
 mod indices;
 mod keeping;
+mod layout;
 mod manners;
 mod mutants;
 mod outputs;

@@ -96,6 +96,9 @@ async fn cluster(State(held): State<Shared>) -> Json<ClusterView> {
         p2p: String::new(),
         state: NodeState::Up,
         host_label: None,
+        zone_label: None,
+        weight: 1,
+        draining: false,
     };
     let slots = vec![vec![0]; usize::from(earth::split::placement::SLOTS)];
     Json(ClusterView {
@@ -104,6 +107,8 @@ async fn cluster(State(held): State<Shared>) -> Json<ClusterView> {
         replicas: 1,
         nodes: vec![node],
         slots,
+        newest: 1,
+        settled: true,
     })
 }
 

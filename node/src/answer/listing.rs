@@ -5,6 +5,7 @@
 //!
 //! *Not here*: merging pages of several nodes (`scatter`).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use query::index::Turn;
@@ -17,8 +18,9 @@ use wire::fault::{Fault, FaultKind};
 use wire::hit::Hit;
 
 use crate::cluster::core::Core;
-use crate::peer::{Hits, Listed, Listing, Match, Question, RecordPage, Search, Share};
+use crate::peer::{Hits, Listed, Listing, Match, Question, RecordPage, Search, Share, SlotLoad};
 use crate::store::{Held, Record, Store, StoreError};
+use crate::sync::KINDS;
 
 /// Items of a listing in one message: some 200 bytes each.
 const ITEMS_MAX: usize = 8_192;
@@ -174,6 +176,24 @@ pub(super) fn share(store: &Store, slots: &SlotSet) -> Result<Share, StoreError>
         bytes: stats.bytes,
         ..Share::default()
     })
+}
+
+/// Sums up what is held in each slot.
+pub(super) fn loads(store: &Store) -> Result<Vec<SlotLoad>, StoreError> {
+    let mut loads: BTreeMap<u16, SlotLoad> = BTreeMap::new();
+    for kind in KINDS {
+        for held in store.list(kind, &SlotSet::all())? {
+            let slot = held.slot.number();
+            let load = loads.entry(slot).or_insert(SlotLoad {
+                slot,
+                splits: 0,
+                bytes: 0,
+            });
+            load.splits += u64::from(kind == Kind::Split && !held.is_tombstone());
+            load.bytes += held.bytes;
+        }
+    }
+    Ok(loads.into_values().collect())
 }
 
 fn parse(question: &Question) -> Result<Query, Fault> {

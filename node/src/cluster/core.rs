@@ -104,6 +104,8 @@ pub(crate) struct Core {
     pub transfers: Transfers,
     pub compositions: Compositions,
     pub upkeep: Upkeep,
+    /// Held while a change of the layout is planned: one asks all nodes for all that they hold.
+    pub planning: tokio::sync::Mutex<()>,
     /// Bytes of objects on their way to others.
     pub sending: Sending,
     /// None without a network.
@@ -277,6 +279,7 @@ impl Core {
             transfers: Transfers::default(),
             compositions: Compositions::default(),
             upkeep: Upkeep::default(),
+            planning: tokio::sync::Mutex::default(),
             sending: Sending::default(),
             link,
             signer: None,

@@ -1,7 +1,8 @@
 //! `cluster.json`: what a node must know of its cluster before it hears from anyone.
 //!
 //! ```json
-//! {"format":1,"cluster":HEX,"secret":HEX,"incarnation":N,"reading":VERSION,
+//! {"format":1,"cluster":HEX,"secret":HEX,"incarnation":N,
+//!  "standing":{"reading":0,"behind":[[4,5],…]},
 //!  "changes":[{"counter":1,"node":ID,"what":{"replicas":2}},…],
 //!  "peers":[{"node":ID,"p2p":"HOST:PORT"},…],
 //!  "vouchers":[{"change":HEX,"by":ID,"signature":HEX},…]}
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::vouch::Voucher;
 use crate::identity::{NodeId, check_private, write_private};
 use crate::layout::{ChangeSet, Stamp};
+use crate::ring::Standpoint;
 use crate::token::{ClusterId, ClusterSecret};
 
 /// Name of the file in a node's data folder.
@@ -37,8 +39,8 @@ pub(crate) struct ClusterRecord {
     pub secret: ClusterSecret,
     /// Starts of this node.
     pub incarnation: u64,
-    /// Version of the layout that is read from.
-    pub reading: u64,
+    /// Which layouts are live.
+    pub standing: Standpoint,
     /// All membership changes.
     pub changes: ChangeSet,
     /// Where the others were.
@@ -88,7 +90,7 @@ pub(crate) struct ClusterFile {
     pub secret: ClusterSecret,
     incarnation: u64,
     /// What was written last, so that nothing is written twice.
-    written: std::sync::Mutex<Option<(Stamp, u64, Vec<PeerRecord>)>>,
+    written: std::sync::Mutex<Option<(Stamp, Standpoint, Vec<PeerRecord>)>>,
 }
 
 impl ClusterRecord {
@@ -97,14 +99,14 @@ impl ClusterRecord {
         cluster: ClusterId,
         secret: ClusterSecret,
         changes: ChangeSet,
-        reading: u64,
+        standing: Standpoint,
     ) -> Self {
         Self {
             format: FORMAT,
             cluster,
             secret,
             incarnation: 0,
-            reading,
+            standing,
             changes,
             peers: Vec::new(),
             vouchers: Vec::new(),
@@ -155,10 +157,10 @@ impl ClusterFile {
     pub(crate) fn update(
         &self,
         changes: &ChangeSet,
-        reading: u64,
+        standing: &Standpoint,
         (peers, vouchers): (Vec<PeerRecord>, Vec<Voucher>),
     ) -> Result<(), ClusterFileError> {
-        let now = Some((changes.stamp(), reading, peers.clone()));
+        let now = Some((changes.stamp(), standing.clone(), peers.clone()));
         let mut written = self
             .written
             .lock()
@@ -170,7 +172,12 @@ impl ClusterFile {
             incarnation: self.incarnation,
             peers,
             vouchers,
-            ..ClusterRecord::new(self.cluster, self.secret.clone(), changes.clone(), reading)
+            ..ClusterRecord::new(
+                self.cluster,
+                self.secret.clone(),
+                changes.clone(),
+                standing.clone(),
+            )
         };
         self.write(&record)?;
         *written = now;

@@ -125,20 +125,16 @@ pub(crate) async fn persist(core: &Core) -> Result<(), super::file::ClusterFileE
     let Some(file) = core.file.clone() else {
         return Ok(());
     };
-    let (changes, reading, peers) = core.look(|view| {
+    let (changes, standing, peers) = core.look(|view| {
         let peer = |beat: &Beat| PeerRecord {
             node: beat.node.clone(),
             p2p: beat.p2p.clone(),
         };
         let others = view.table.beats().skip(1).map(peer).collect();
-        (
-            view.ring.changes().clone(),
-            view.ring.read().version(),
-            others,
-        )
+        (view.ring.changes().clone(), view.ring.standpoint(), others)
     });
     let others = (peers, vouch::vouchers(core, &changes));
-    let written = tokio::task::spawn_blocking(move || file.update(&changes, reading, others));
+    let written = tokio::task::spawn_blocking(move || file.update(&changes, &standing, others));
     written.await.unwrap_or(Ok(()))
 }
 

@@ -20,7 +20,7 @@ use super::core::{Core, resolve};
 use super::{gossip, vouch};
 use crate::access::Fixed;
 use crate::identity::NodeId;
-use crate::layout::What;
+use crate::layout::{Place, What};
 use crate::membership::{Age, Beat};
 use crate::meters::Purpose;
 use crate::peer::{JoinAnswer, JoinRequest, Speaks, Welcome, decode, encode};
@@ -39,7 +39,7 @@ const TOKEN_ADVICE: &str = "ask a member for a fresh one: glebe cluster token --
 pub(crate) struct Newcomer {
     pub p2p: String,
     pub http: String,
-    pub host: Option<String>,
+    pub place: Place,
     pub replicas: Option<u8>,
 }
 
@@ -69,7 +69,7 @@ pub(crate) async fn join(
         claim: token.claim(ends),
         p2p: newcomer.p2p,
         http: newcomer.http,
-        host: newcomer.host,
+        place: newcomer.place,
         replicas: newcomer.replicas,
         speaks: Speaks::OURS,
     };
@@ -145,7 +145,7 @@ async fn admit(core: &Arc<Core>, from: &NodeId, request: JoinRequest) -> Result<
         cluster: file.cluster,
         secret: file.secret.clone(),
         changes: view.ring.changes().clone(),
-        reading: view.ring.read().version(),
+        standing: view.ring.standpoint(),
         beats: view.table.beats().cloned().collect(),
         grants: core.keyring.news(),
         vouchers: vouch::vouchers(core, view.ring.changes()),
@@ -181,10 +181,7 @@ fn add(core: &Core, node: &NodeId, request: &JoinRequest) -> Result<(), Fault> {
     };
     core.change(|view, _| {
         if !view.ring.newest().contains(node) {
-            let join = What::Join {
-                host: request.host.clone(),
-                weight: 1,
-            };
+            let join = What::Join(request.place.clone());
             let changes = view.ring.changes().with(node.clone(), join);
             let changes = changes.map_err(|e| Fault::new(FaultKind::Refused, e.to_string()))?;
             view.merge(&changes);

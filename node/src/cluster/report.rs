@@ -28,7 +28,7 @@ const PROBLEMS_MAX: usize = 100;
 
 /// Returns the layout that is read from, with what is known of its nodes.
 pub(super) fn view(view: &View) -> ClusterView {
-    let layout = view.ring.read();
+    let (layout, newest) = (view.ring.read(), view.ring.newest());
     let nodes = layout.members().iter().map(|member| {
         let beat = view.table.of(&member.node);
         NodeView {
@@ -36,7 +36,12 @@ pub(super) fn view(view: &View) -> ClusterView {
             http: beat.map(|b| b.http.clone()).unwrap_or_default(),
             p2p: beat.map(|b| b.p2p.clone()).unwrap_or_default(),
             state: view.table.state(&member.node),
-            host_label: member.host.clone(),
+            host_label: member.place.host.clone(),
+            zone_label: member.place.zone.clone(),
+            weight: member.place.weight,
+            draining: newest
+                .index(&member.node)
+                .is_some_and(|i| newest.members()[i].draining),
         }
     });
     ClusterView {
@@ -47,6 +52,8 @@ pub(super) fn view(view: &View) -> ClusterView {
         slots: Slot::all()
             .map(|s| layout.owner_indexes(s).to_vec())
             .collect(),
+        newest: newest.version(),
+        settled: is_settled(view),
     }
 }
 

@@ -22,9 +22,9 @@ use crate::access::{Fixed, GrantNews, Keyring, KeyringError};
 use crate::answer::{self, jobs};
 use crate::http::reachable;
 use crate::identity::{Identity, IdentityError, NodeId};
-use crate::layout::{ChangeSet, Member, Stamp};
+use crate::layout::{ChangeSet, Member, Place, Stamp, Standing, What};
 use crate::membership::{Age, Beat, Table};
-use crate::ring::Ring;
+use crate::ring::{Ring, Standpoint};
 use crate::runs::Runs;
 use crate::slots::SlotSet;
 use crate::store::Store;
@@ -50,8 +50,8 @@ pub struct ClusterConfig {
     pub advertise: Option<String>,
     /// Its HTTP address, as users reach it.
     pub http: String,
-    /// Its host: replicas are kept on distinct ones.
-    pub host_label: Option<String>,
+    /// Where it stands, and how much it takes.
+    pub standing: Standing,
     /// Replicas of a cluster that it founds; of one that it joins, those it expects.
     pub replicas: Option<u8>,
     /// The cluster to join.
@@ -80,7 +80,7 @@ impl Cluster {
     /// Returns the cluster of one node without a network.
     pub fn embedded(store: Arc<Store>, runs: Arc<Runs>, http: String) -> Result<Self, Fault> {
         let me = NodeId::embedded();
-        let changes = found(1, &me, None)?;
+        let changes = found(1, &me, Place::default())?;
         let stamp = changes.stamp();
         let mut beat = beat(me, String::new(), http, stamp);
         (beat.known, beat.synced) = (stamp, stamp);
@@ -139,7 +139,7 @@ impl Cluster {
         core.tasks
             .spawn(gossip::run(Arc::clone(&core), config.pace));
         core.tasks.spawn(gossip::keep(Arc::clone(&core)));
-        core.tasks.spawn(sync::run(Arc::clone(&core)));
+        core.tasks.spawn(sync::run(Arc::clone(&core), config.pace));
         core.tasks
             .spawn(upkeep::run(Arc::clone(&core), config.upkeep));
         let cluster = Self { core, p2p };
@@ -199,23 +199,22 @@ async fn enter(
 ) -> Result<(ClusterRecord, Told), Fault> {
     let Some(to) = &config.join else {
         let replicas = config.replicas.unwrap_or(REPLICAS_DEFAULT);
-        let changes = found(replicas, link.me(), config.host_label.clone())?;
-        let version = changes.stamp().version;
+        let changes = found(replicas, link.me(), config.standing.over(&Place::default()))?;
         let (cluster, secret) = (ClusterId::draw(), ClusterSecret::draw());
         return Ok((
-            ClusterRecord::new(cluster, secret, changes, version),
+            ClusterRecord::new(cluster, secret, changes, Standpoint::default()),
             Told::default(),
         ));
     };
     let newcomer = Newcomer {
         p2p: p2p.to_owned(),
         http: config.http.clone(),
-        host: config.host_label.clone(),
+        place: config.standing.over(&Place::default()),
         replicas: config.replicas,
     };
     let welcome = join(link, &to.address, &to.token, newcomer).await?;
-    let (cluster, reading) = (welcome.cluster, welcome.reading);
-    let record = ClusterRecord::new(cluster, welcome.secret, welcome.changes, reading);
+    let (cluster, standing) = (welcome.cluster, welcome.standing);
+    let record = ClusterRecord::new(cluster, welcome.secret, welcome.changes, standing);
     let told = Told {
         beats: welcome.beats,
         grants: welcome.grants,
@@ -232,7 +231,18 @@ fn prepare(
     mut record: ClusterRecord,
 ) -> Result<(View, ClusterFile), Fault> {
     let file = ClusterFile::start(&config.data, &mut record).map_err(|e| internal(&e))?;
-    let ring = Ring::reading_from(record.changes, record.reading);
+    let changes = told(&record.changes, link.me(), &config.standing)?;
+    let mut standing = record.standing;
+    let new = changes.beyond(&record.changes);
+    if !new.is_empty() {
+        // What was the newest layout is one that lacks them, too; they come last in order.
+        standing
+            .behind
+            .iter_mut()
+            .for_each(|lacking| lacking.extend(&new));
+        standing.behind.push(new);
+    }
+    let ring = Ring::standing(changes, &standing);
     let reading = ring.read().stamp();
     let mut me = beat(
         link.me().clone(),
@@ -253,11 +263,26 @@ fn prepare(
     Ok((View::new(ring, table), file))
 }
 
-fn found(replicas: u8, me: &NodeId, host: Option<String>) -> Result<ChangeSet, Fault> {
+/// Adds a change if the node was told to stand elsewhere than the layout knows.
+fn told(changes: &ChangeSet, me: &NodeId, told: &Standing) -> Result<ChangeSet, Fault> {
+    if *told == Standing::default() {
+        return Ok(changes.clone());
+    }
+    let layout = changes.layout();
+    let known = layout.index(me).map(|i| &layout.members()[i].place);
+    match known.map(|place| (place, told.over(place))) {
+        Some((before, now)) if *before != now => changes
+            .with(me.clone(), What::Join(now))
+            .map_err(|e| Fault::new(FaultKind::Usage, e.to_string())),
+        _ => Ok(changes.clone()),
+    }
+}
+
+fn found(replicas: u8, me: &NodeId, place: Place) -> Result<ChangeSet, Fault> {
     let first = Member {
         node: me.clone(),
-        host,
-        weight: 1,
+        place,
+        draining: false,
     };
     ChangeSet::found(replicas, &first)
         .map_err(|e| Fault::new(FaultKind::Usage, e.to_string()).try_("glebe up --replicas 3"))

@@ -56,6 +56,9 @@ pub(crate) enum Distrust {
     /// Somebody vouches who is no member, or whose signature is wrong.
     #[error("a change of the layout that no member signed")]
     NoMember,
+    /// A member asks for something in another's name.
+    #[error("a change of the layout in another member's name")]
+    Borrowed,
     /// A counter leaves a gap.
     #[error("a change of the layout that claims to come after changes that are not there")]
     Ahead,
@@ -145,6 +148,9 @@ fn judge(
         if !is_good {
             return Err(Distrust::NoMember);
         }
+        if asker(change).is_some_and(|asker| *asker != voucher.by) {
+            return Err(Distrust::Borrowed);
+        }
         members.extend(joined(change));
         fresh.push((*voucher).clone());
     }
@@ -154,6 +160,11 @@ fn judge(
 /// Returns the node that a change makes a member.
 fn joined(change: &Change) -> Option<&NodeId> {
     matches!(change.what, What::Join { .. }).then_some(&change.node)
+}
+
+/// Returns the node that a change says has asked for it, where it says so.
+fn asker(change: &Change) -> Option<&NodeId> {
+    matches!(change.what, What::Replicas(_) | What::Rebalance(_)).then_some(&change.node)
 }
 
 fn name(change: &Change) -> ChangeName {

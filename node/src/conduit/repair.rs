@@ -9,18 +9,25 @@ use std::sync::Arc;
 use wire::cluster::RepairReport;
 use wire::fault::{Fault, FaultKind};
 use wire::object::Rebuilt;
+use wire::params::RepairParams;
 
 use super::{Conduit, blocking};
 
 impl Conduit {
-    /// Has a node, this one if none is named, check and heal all that it holds.
-    pub(crate) async fn repair(&self, node: Option<&str>) -> Result<RepairReport, Fault> {
-        let name = node.unwrap_or(self.cluster.node_id());
+    /// Has a node, this one if none is named, check and heal all that it holds, or say what that
+    /// would be.
+    pub(crate) async fn repair(&self, asked: RepairParams) -> Result<RepairReport, Fault> {
+        let name = asked.node.as_deref().unwrap_or(self.cluster.node_id());
         let unknown = || {
             let what = format!("there is no node {name}");
             Fault::new(FaultKind::Nothing, what).try_("glebe node list")
         };
-        self.cluster.repair(name).await?.ok_or_else(unknown)
+        let report = if asked.dry_run {
+            self.cluster.plan_repair(name).await?
+        } else {
+            self.cluster.repair(name).await?
+        };
+        report.ok_or_else(unknown)
     }
 
     /// Remakes this node's records from its files.

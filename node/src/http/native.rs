@@ -7,13 +7,15 @@
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
-use wire::cluster::{ClusterView, NodeStatus, RepairReport, Status, VerifyReport};
+use wire::cluster::{
+    ClusterView, LayoutChange, LayoutPlan, NodeStatus, RepairReport, Status, VerifyReport,
+};
 use wire::fault::{Fault, FaultKind};
 use wire::object::Rebuilt;
 use wire::params::RepairParams;
 
 use super::App;
-use super::reply::{Answer, Asked, Failed, json};
+use super::reply::{Answer, Asked, Body, Failed, json};
 use crate::refusals::Refusals;
 
 /// Prometheus's text format.
@@ -32,6 +34,20 @@ pub(super) async fn cluster(State(app): State<App>) -> Answer<ClusterView> {
     json(Ok(app.conduit.cluster()))
 }
 
+pub(super) async fn plan_layout(
+    State(app): State<App>,
+    Body(change): Body<LayoutChange>,
+) -> Answer<LayoutPlan> {
+    json(app.conduit.plan_layout(change).await)
+}
+
+pub(super) async fn change_layout(
+    State(app): State<App>,
+    Body(change): Body<LayoutChange>,
+) -> Answer<LayoutPlan> {
+    json(app.conduit.change_layout(change).await)
+}
+
 pub(super) async fn status(State(app): State<App>) -> Answer<Status> {
     json(Ok(app.conduit.status().await))
 }
@@ -44,7 +60,7 @@ pub(super) async fn repair(
     State(app): State<App>,
     Asked(params): Asked<RepairParams>,
 ) -> Answer<RepairReport> {
-    json(app.conduit.repair(params.node.as_deref()).await)
+    json(app.conduit.repair(params).await)
 }
 
 pub(super) async fn rebuild_index(State(app): State<App>) -> Answer<Rebuilt> {

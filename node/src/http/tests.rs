@@ -15,13 +15,14 @@ use crate::store::Store;
 use crate::token::ClusterSecret;
 
 /// Every endpoint with the least role that may ask it.
-const ENDPOINTS: [(&str, &str, Option<Role>); 35] = [
+const ENDPOINTS: [(&str, &str, Option<Role>); 37] = [
     ("GET", "/healthz", None),
     ("GET", "/readyz", None),
     ("GET", "/metrics", Some(Role::Read)),
     ("GET", "/v1/cluster", Some(Role::Read)),
     ("GET", "/v1/status", Some(Role::Read)),
     ("POST", "/v1/search", Some(Role::Read)),
+    ("POST", "/v1/cluster/layout/plan", Some(Role::Read)),
     ("POST", "/v1/compose", Some(Role::Read)),
     ("GET", "/v1/split", Some(Role::Read)),
     ("GET", "/v1/split/asset", Some(Role::Read)),
@@ -43,6 +44,7 @@ const ENDPOINTS: [(&str, &str, Option<Role>); 35] = [
     ("POST", "/v1/lease/renew", Some(Role::Write)),
     ("POST", "/v1/lease/fail", Some(Role::Write)),
     ("GET", "/v1/verify", Some(Role::Admin)),
+    ("POST", "/v1/cluster/layout", Some(Role::Admin)),
     ("POST", "/v1/repair", Some(Role::Admin)),
     ("POST", "/v1/repair/rebuild-index", Some(Role::Admin)),
     ("DELETE", "/v1/models", Some(Role::Admin)),

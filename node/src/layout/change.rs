@@ -8,13 +8,17 @@
 
 use std::collections::BTreeSet;
 
+use earth::split::placement::SLOTS;
 use serde::{Deserialize, Serialize};
 
-use super::{Layout, MEMBERS_MAX, Member, REPLICAS_MAX, fold::Fold};
+use super::{Layout, MEMBERS_MAX, Member, Place, REPLICAS_MAX, WEIGHT_MAX, fold::Fold};
 use crate::identity::NodeId;
 
 /// Greatest number of changes kept: a cluster that changed daily for ninety years.
 const CHANGES_MAX: usize = 32_768;
+/// Greatest number of slots moved by hand in all changes: three bytes each, so that the whole set
+/// still fits a message.
+const SHIFTED_MAX: usize = 1 << 18;
 
 /// What a change does.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -22,17 +26,27 @@ const CHANGES_MAX: usize = 32_768;
 pub enum What {
     /// Asks for that many replicas.
     Replicas(u8),
-    /// Makes the node a member.
-    Join {
-        /// Its host label.
-        host: Option<String>,
-        /// Its share relative to the others'.
-        weight: u32,
-    },
+    /// Makes the node a member; of a member, changes where it stands.
+    Join(Place),
     /// Ends the node's membership.
     Leave,
     /// Changes the node's share.
     Weight(u32),
+    /// Takes all slots from the node, which stays a member; or ends that.
+    Drain(bool),
+    /// Moves slots, as measured loads ask for; shares are kept as they are afterwards.
+    Rebalance(Vec<Shift>),
+}
+
+/// Slots that one node gives to another.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Shift {
+    /// Who owns them.
+    pub from: NodeId,
+    /// Who is to own them.
+    pub to: NodeId,
+    /// Their numbers.
+    pub slots: Vec<u16>,
 }
 
 /// One membership change.
@@ -40,7 +54,7 @@ pub enum What {
 pub struct Change {
     /// One more than the greatest counter known where it was made.
     pub counter: u64,
-    /// The node it is about; for `Replicas` the node that asked.
+    /// The node it is about; for `Replicas` and `Rebalance` the node that asked.
     pub node: NodeId,
     /// What it does.
     pub what: What,
@@ -70,10 +84,13 @@ pub enum ChangeSetError {
     /// Nobody ever joined.
     #[error("the changes make nobody a member")]
     Empty,
-    /// There are more changes or members than are kept.
-    #[error("{found} are more than the {CHANGES_MAX} changes and {MEMBERS_MAX} members allowed")]
+    /// There are more changes, members or moved slots than are kept.
+    #[error(
+        "{found} are more than the {CHANGES_MAX} changes, {MEMBERS_MAX} members and {SHIFTED_MAX} \
+         moved slots allowed, half of which one side may use up"
+    )]
     TooMany {
-        /// Changes or members found.
+        /// How many were found.
         found: usize,
     },
     /// A change asks for what cannot be.
@@ -94,10 +111,7 @@ impl ChangeSet {
             node: first.node.clone(),
             what,
         };
-        let join = What::Join {
-            host: first.host.clone(),
-            weight: first.weight,
-        };
+        let join = What::Join(first.place.clone());
         let changes = vec![change(1, What::Replicas(replicas)), change(2, join)];
         Self::try_from(changes)
     }
@@ -111,7 +125,17 @@ impl ChangeSet {
             what,
         };
         let one = std::iter::once(change);
-        Self::try_from(self.iter().cloned().chain(one).collect::<Vec<_>>())
+        let set = Self::try_from(self.iter().cloned().chain(one).collect::<Vec<_>>())?;
+        for (found, most) in [
+            (set.len(), CHANGES_MAX),
+            (shifted(&set.changes), SHIFTED_MAX),
+        ] {
+            // Half: what two sides of a parting add must still fit when they meet.
+            if found > most / 2 {
+                return Err(ChangeSetError::TooMany { found });
+            }
+        }
+        Ok(set)
     }
 
     /// Returns the union of two sets.
@@ -125,6 +149,23 @@ impl ChangeSet {
         let count = usize::try_from(version).ok()?;
         let first = self.iter().take(count).cloned().collect::<Vec<_>>();
         Self::try_from(first).ok().filter(|set| set.len() == count)
+    }
+
+    /// Returns the set without the changes at these places, if it folds to a layout.
+    pub fn without(&self, places: &[u32]) -> Option<Self> {
+        let lacks = |place: usize| places.iter().any(|p| *p as usize == place);
+        let kept = self.iter().enumerate().filter(|(place, _)| !lacks(*place));
+        let kept: Vec<Change> = kept.map(|(_, change)| change.clone()).collect();
+        let count = kept.len();
+        Self::try_from(kept).ok().filter(|set| set.len() == count)
+    }
+
+    /// Returns the places of the changes that another set lacks.
+    pub fn beyond(&self, other: &Self) -> Vec<u32> {
+        let lacking = (0_u32..)
+            .zip(&self.changes)
+            .filter(|(_, c)| !other.changes.contains(*c));
+        lacking.map(|(place, _)| place).collect()
     }
 
     /// Returns the changes in order.
@@ -176,7 +217,7 @@ impl TryFrom<Vec<Change>> for ChangeSet {
         for change in &changes {
             check(change)?;
             match change.what {
-                What::Join { .. } => drop(members.insert(&change.node)),
+                What::Join(_) => drop(members.insert(&change.node)),
                 What::Leave if members.len() > 1 => drop(members.remove(&change.node)),
                 _ => {}
             }
@@ -184,6 +225,9 @@ impl TryFrom<Vec<Change>> for ChangeSet {
         match members.len() {
             0 => Err(ChangeSetError::Empty),
             found if found > MEMBERS_MAX => Err(ChangeSetError::TooMany { found }),
+            _ if shifted(&changes) > SHIFTED_MAX => Err(ChangeSetError::TooMany {
+                found: shifted(&changes),
+            }),
             _ => Ok(Self { changes }),
         }
     }
@@ -195,12 +239,26 @@ impl From<ChangeSet> for Vec<Change> {
     }
 }
 
+/// Counts the slots that changes move by hand.
+fn shifted(changes: &BTreeSet<Change>) -> usize {
+    let slots = |change: &Change| match &change.what {
+        What::Rebalance(shifts) => shifts.iter().map(|s| s.slots.len()).sum(),
+        _ => 0,
+    };
+    changes.iter().map(slots).sum()
+}
+
 /// Refuses a change that no fold could carry out.
 fn check(change: &Change) -> Result<(), ChangeSetError> {
-    let what = match change.what {
+    let beyond = |shift: &Shift| shift.slots.iter().any(|slot| *slot >= SLOTS);
+    let what = match &change.what {
         What::Replicas(0) => "no replica at all",
-        What::Replicas(r) if r > REPLICAS_MAX => "more replicas than are possible",
-        What::Join { weight: 0, .. } | What::Weight(0) => "a share of nothing",
+        What::Replicas(r) if *r > REPLICAS_MAX => "more replicas than are possible",
+        What::Join(Place { weight: 0, .. }) | What::Weight(0) => "a share of nothing",
+        What::Join(Place { weight, .. }) | What::Weight(weight) if *weight > WEIGHT_MAX => {
+            "a share beyond all others"
+        }
+        What::Rebalance(shifts) if shifts.iter().any(beyond) => "a slot that there is not",
         _ => return Ok(()),
     };
     let node = change.node.clone();

@@ -1,382 +1,405 @@
 //! Folds membership changes, moving as few slots as balance allows.
 //!
-//! Every rank (first owners, second owners, …) is balanced by itself: a node that joins takes its
-//! share of each rank from those above theirs, and nothing moves between the others.
+//! Every node has a quota of all owned slots, by weight, and one of first owners. A change alters
+//! quotas; slots go from those above theirs to those below, and nothing moves between the others.
 //!
-//! *Invariants*: each rank's quotas add up to the number of slots; a slot's owners are distinct;
-//! a slot moves beyond the minimum only to part two owners on one host.
+//! *Invariants*: a slot's owners are distinct nodes, in distinct zones if there are enough zones,
+//! else on distinct hosts if there are enough hosts; a slot moves beyond the minimum only to part
+//! two owners in one of these; a change that would leave nobody to own anything is passed over.
 //!
 //! *Not here*: the order of the changes (`change`).
 
-use std::collections::BTreeMap;
+pub(super) mod level;
+pub(crate) mod quota;
+pub(super) mod table;
+
+use std::collections::{BTreeMap, HashMap};
 
 use earth::split::placement::SLOTS;
 
-use super::{Change, Layout, Member, Stamp, What};
-
-/// Slots looked at, as a multiple of all, to part owners on one host: bounds a hopeless search.
-const PARTING_ROUNDS: usize = 8;
-/// Passes over the slots that a leaver left: balance is even after three or four.
-const FILLING_ROUNDS: usize = 8;
-/// Odd, so that it permutes the slots: donors give slots spread over the ring, not neighbours.
-const STRIDE: usize = 6_367;
+use super::{Change, Layout, Member, Place, Shift, Stamp, What};
+use crate::identity::NodeId;
+use level::Level;
+use quota::Claim;
+use table::{NOBODY, Table, narrow};
 
 /// A node that is or was a member.
 #[derive(Debug)]
-struct Seat {
+struct Chair {
     member: Member,
-    host: usize,
+    /// Its weight, or what it owned after loads were evened out, in the same unit.
+    weight: f64,
+    domains: Domains,
     here: bool,
+}
+
+/// Numbers of the host and of the zone in which a node stands.
+#[derive(Debug, Clone, Copy)]
+struct Domains {
+    host: usize,
+    zone: usize,
+}
+
+/// What no two owners of a slot may share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Apart {
+    Nodes,
+    Hosts,
+    Zones,
 }
 
 /// Owners of all slots while changes are applied.
 #[derive(Debug)]
 pub(super) struct Fold {
     replicas: usize,
-    seats: Vec<Seat>,
+    chairs: Vec<Chair>,
+    by_node: HashMap<NodeId, usize>,
     hosts: BTreeMap<String, usize>,
-    /// Rank → slot → seat.
-    ranks: Vec<Vec<u16>>,
+    zones: BTreeMap<Option<String>, usize>,
+    table: Table,
+    /// Under which rule no slot has owners that must be parted; none if some may.
+    parted: Option<Apart>,
 }
-
-/// How far each seat is below its quota in one rank; above it if negative.
-type Deficits = Vec<i32>;
 
 impl Fold {
     /// Returns the fold of no change.
     pub(super) fn new() -> Self {
         Self {
             replicas: 1,
-            seats: Vec::new(),
+            chairs: Vec::new(),
+            by_node: HashMap::new(),
             hosts: BTreeMap::new(),
-            ranks: Vec::new(),
+            zones: BTreeMap::new(),
+            table: Table::new(),
+            parted: None,
         }
     }
 
     /// Applies one change; one that changes nothing is passed over.
     pub(super) fn apply(&mut self, change: &Change) {
-        let seat = self
-            .seats
-            .iter()
-            .position(|s| s.here && s.member.node == change.node);
+        let seat = self.by_node.get(&change.node).copied();
+        let stays = seat.is_some_and(|seat| self.others_open(seat));
         match (&change.what, seat) {
             (What::Replicas(replicas), _) => self.set_replicas(usize::from(*replicas)),
-            (What::Join { host, weight }, None) => self.join(Member {
-                node: change.node.clone(),
-                host: host.clone(),
-                weight: *weight,
-            }),
-            (What::Leave, Some(seat)) if self.present() > 1 => self.leave(seat),
-            (What::Weight(weight) | What::Join { weight, .. }, Some(seat)) => {
-                self.seats[seat].member.weight = *weight;
-                self.level_by_moves();
-            }
-            (What::Leave, _) | (What::Weight(_), None) => {}
+            (What::Join(place), None) => self.join(change.node.clone(), place),
+            (What::Join(place), Some(seat)) => self.stand(seat, place),
+            (What::Leave, Some(seat)) if stays => self.leave(seat),
+            (What::Drain(true), Some(seat)) if stays => self.drain(seat, true),
+            (What::Drain(false), Some(seat)) => self.drain(seat, false),
+            (What::Weight(weight), Some(seat)) => self.weigh(seat, *weight),
+            (What::Rebalance(shifts), _) => self.rebalance(shifts),
+            (What::Leave | What::Weight(_) | What::Drain(_), _) => {}
         }
-        self.part_hosts();
     }
 
     /// Returns the layout.
     pub(super) fn finish(self, stamp: Stamp) -> Layout {
-        let mut order: Vec<usize> = self.here().collect();
-        order.sort_by(|a, b| self.seats[*a].member.node.cmp(&self.seats[*b].member.node));
-        let mut index = vec![0; self.seats.len()];
+        let mut order: Vec<usize> = self.by_node.values().copied().collect();
+        order.sort_by(|a, b| self.chair(*a).member.node.cmp(&self.chair(*b).member.node));
+        let mut index = vec![0; self.seats()];
         for (i, seat) in order.iter().enumerate() {
-            index[*seat] = small(i);
+            index[*seat] = narrow(i);
         }
-        let slots = 0..usize::from(SLOTS);
-        let owners = slots.flat_map(|slot| self.ranks.iter().map(move |rank| rank[slot]));
+        let owners = self.table.owners().iter();
         Layout {
             stamp,
             replicas: u8::try_from(self.replicas).unwrap_or(super::REPLICAS_MAX),
-            owners: owners.map(|seat| index[usize::from(seat)]).collect(),
+            owners: owners.map(|seat| index[usize::from(*seat)]).collect(),
+            width: self.table.width(),
             members: order
                 .iter()
-                .map(|s| self.seats[*s].member.clone())
+                .map(|s| self.chair(*s).member.clone())
                 .collect(),
-            width: self.ranks.len(),
         }
     }
 
-    fn here(&self) -> impl Iterator<Item = usize> + '_ {
-        (0..self.seats.len()).filter(|seat| self.seats[*seat].here)
+    /// Returns the number of seats, that of nobody included.
+    fn seats(&self) -> usize {
+        self.chairs.len() + 1
     }
 
-    fn present(&self) -> usize {
-        self.here().count()
+    fn chair(&self, seat: usize) -> &Chair {
+        &self.chairs[seat - 1]
     }
 
-    fn join(&mut self, member: Member) {
-        let seat = self.seats.len();
-        let own = format!("node {}", member.node);
-        let label = member.host.as_ref().map_or(own, |h| format!("host {h}"));
-        let next = self.hosts.len();
-        let host = *self.hosts.entry(label).or_insert(next);
-        self.seats.push(Seat {
-            member,
-            host,
+    fn is_open(&self, seat: usize) -> bool {
+        seat != usize::from(NOBODY) && {
+            let chair = self.chair(seat);
+            chair.here && !chair.member.draining
+        }
+    }
+
+    fn open(&self) -> impl Iterator<Item = usize> + '_ {
+        (1..self.seats()).filter(|seat| self.is_open(*seat))
+    }
+
+    /// Tells whether somebody else may own slots.
+    fn others_open(&self, seat: usize) -> bool {
+        self.open().any(|other| other != seat)
+    }
+
+    fn join(&mut self, node: NodeId, place: &Place) {
+        let domains = self.domains(&node, place);
+        let seat = self.seats();
+        self.by_node.insert(node.clone(), seat);
+        self.chairs.push(Chair {
+            weight: f64::from(place.weight),
+            domains,
             here: true,
+            member: Member {
+                node,
+                place: place.clone(),
+                draining: false,
+            },
         });
-        if self.present() <= self.replicas {
-            self.ranks.push(vec![small(seat); usize::from(SLOTS)]);
-            self.level_by_swaps();
-        } else {
-            self.level_by_moves();
+        self.table.seat();
+        self.settle();
+    }
+
+    /// Changes where a member stands.
+    fn stand(&mut self, seat: usize, place: &Place) {
+        let node = self.chair(seat).member.node.clone();
+        let domains = self.domains(&node, place);
+        let chair = &mut self.chairs[seat - 1];
+        let (host, zone) = (&chair.member.place.host, &chair.member.place.zone);
+        if (host, zone) != (&place.host, &place.zone) {
+            self.parted = None;
         }
+        chair.domains = domains;
+        chair.member.place = Place {
+            weight: chair.member.place.weight,
+            ..place.clone()
+        };
+        self.weigh(seat, place.weight);
+    }
+
+    fn weigh(&mut self, seat: usize, weight: u32) {
+        let chair = &mut self.chairs[seat - 1];
+        chair.weight *= f64::from(weight) / f64::from(chair.member.place.weight);
+        chair.member.place.weight = weight;
+        self.settle();
     }
 
     fn leave(&mut self, seat: usize) {
-        self.seats[seat].here = false;
-        if self.present() < self.ranks.len() {
-            self.drop_owner(small(seat));
+        self.chairs[seat - 1].here = false;
+        self.by_node.remove(&self.chair(seat).member.node.clone());
+        self.close(seat);
+    }
+
+    fn drain(&mut self, seat: usize, draining: bool) {
+        self.chairs[seat - 1].member.draining = draining;
+        if draining {
+            self.close(seat);
         } else {
-            self.fill(small(seat));
+            self.settle();
         }
-        self.level_by_swaps();
+    }
+
+    /// Takes all slots from a seat that may own none any more.
+    fn close(&mut self, seat: usize) {
+        if self.open().count() < self.table.width() {
+            self.table.drop_rank_of(seat);
+        }
+        self.settle();
     }
 
     fn set_replicas(&mut self, replicas: usize) {
         self.replicas = replicas;
-        self.ranks.truncate(replicas);
-        while self.ranks.len() < replicas.min(self.present()) {
-            self.ranks.push(vec![u16::MAX; usize::from(SLOTS)]);
-            self.fill(u16::MAX);
+        while self.table.width() > self.wide() {
+            self.narrow();
         }
-        self.level_by_swaps();
+        self.settle();
     }
 
-    /// Takes one owner, who owns every slot, out of all of them; the ranks behind it move up.
-    fn drop_owner(&mut self, gone: u16) {
-        for slot in 0..usize::from(SLOTS) {
-            let at = self.ranks.iter().position(|rank| rank[slot] == gone);
-            for rank in at.unwrap_or(self.ranks.len())..self.ranks.len() - 1 {
-                self.ranks[rank][slot] = self.ranks[rank + 1][slot];
-            }
+    /// Drops the rank behind the others, after bringing into it what is to be dropped.
+    fn narrow(&mut self) {
+        let width = self.table.width();
+        let quotas = self.quotas(width - 1);
+        let counts = self.counts();
+        let dropped = counts
+            .iter()
+            .zip(&quotas)
+            .map(|(c, q)| signed(*c) - signed(*q));
+        let mut lack: Vec<i64> = dropped.collect();
+        for place in (width - 1..self.table.places()).step_by(width) {
+            lack[self.table.at(place)] -= 1;
         }
-        self.ranks.pop();
+        Level::rank(&mut self.table, width - 1, &mut lack);
+        self.table.widen(width - 1);
     }
 
-    /// Gives the slots that `gone` held to those furthest below their quota over all ranks; the
-    /// ranks are balanced by swaps afterwards. Later rounds even out what the first, which sees
-    /// one slot at a time, gave away too soon.
-    fn fill(&mut self, gone: u16) {
-        let by_rank = (0..self.ranks.len()).map(|rank| self.deficits(rank));
-        let mut deficits = vec![0; self.seats.len()];
-        for rank in by_rank {
-            deficits.iter_mut().zip(rank).for_each(|(sum, d)| *sum += d);
-        }
-        let takers: Vec<usize> = self.here().collect();
-        let places = (0..self.ranks.len()).flat_map(|r| slots_for(r).map(move |s| (r, s)));
-        let orphaned = |(rank, slot): &(usize, usize)| self.ranks[*rank][*slot] == gone;
-        let orphans: Vec<(usize, usize)> = places.filter(orphaned).collect();
-        for _ in 0..FILLING_ROUNDS {
-            let mut settled = true;
-            for &(rank, slot) in &orphans {
-                let able = takers.iter().filter(|t| !self.owns(**t, slot));
-                let best = able.max_by_key(|t| (self.apart(**t, slot, rank), deficits[**t]));
-                let Some(&taker) = best else { continue };
-                let holder = usize::from(self.ranks[rank][slot]);
-                if self.ranks[rank][slot] != gone {
-                    if deficits[taker] < deficits[holder] + 2 {
-                        continue;
-                    }
-                    deficits[holder] += 1;
-                }
-                self.ranks[rank][slot] = small(taker);
-                deficits[taker] -= 1;
-                settled = false;
-            }
-            if settled {
-                return;
-            }
-        }
-    }
-
-    /// Moves slots from seats above their quota to seats below it, rank by rank.
-    fn level_by_moves(&mut self) {
-        for rank in 0..self.ranks.len() {
-            let mut deficits = self.deficits(rank);
-            let wants = |d: &Deficits| d.iter().any(|d| *d > 0);
-            for apart in [true, false] {
-                if wants(&deficits) {
-                    self.move_some(rank, &mut deficits, apart);
-                }
-            }
-        }
-        self.level_by_swaps();
-    }
-
-    fn move_some(&mut self, rank: usize, deficits: &mut Deficits, apart: bool) {
-        let mut takers: Vec<usize> = self.here().filter(|s| deficits[*s] > 0).collect();
-        for slot in slots_for(rank) {
-            let donor = usize::from(self.ranks[rank][slot]);
-            if deficits[donor] >= 0 {
-                continue;
-            }
-            let able = takers.iter().filter(|t| !self.owns(**t, slot));
-            let able = able.filter(|t| !apart || self.apart(**t, slot, rank));
-            let Some(taker) = able.copied().max_by_key(|t| deficits[*t]) else {
+    /// Moves slots by hand, those that still can be, and keeps shares as they are then.
+    fn rebalance(&mut self, shifts: &[Shift]) {
+        for shift in shifts {
+            let seat = |node: &NodeId| self.by_node.get(node).copied();
+            let (Some(from), Some(to)) = (seat(&shift.from), seat(&shift.to)) else {
                 continue;
             };
-            self.ranks[rank][slot] = small(taker);
-            deficits[donor] += 1;
-            deficits[taker] -= 1;
-            takers.retain(|t| deficits[*t] > 0);
-            if takers.is_empty() {
-                return;
+            if !self.is_open(to) {
+                continue;
             }
-        }
-    }
-
-    /// Exchanges ranks within slots until each rank is balanced; no data moves by it.
-    fn level_by_swaps(&mut self) {
-        for rank in 0..self.ranks.len().saturating_sub(1) {
-            let mut deficits = self.deficits(rank);
-            for slot in slots_for(rank) {
-                let over = usize::from(self.ranks[rank][slot]);
-                if deficits[over] >= 0 {
-                    continue;
-                }
-                let behind = rank + 1..self.ranks.len();
-                let best = behind.max_by_key(|r| deficits[usize::from(self.ranks[*r][slot])]);
-                let Some(other) = best else { continue };
-                let under = usize::from(self.ranks[other][slot]);
-                if deficits[under] > 0 {
-                    self.swap(slot, rank, other);
-                    deficits[over] += 1;
-                    deficits[under] -= 1;
+            for slot in &shift.slots {
+                let owners = self.table.of(usize::from(*slot));
+                let rank = owners.iter().position(|o| usize::from(*o) == from);
+                let twice = owners.iter().any(|o| usize::from(*o) == to);
+                if let Some(rank) = rank.filter(|_| !twice) {
+                    self.table
+                        .give(usize::from(*slot) * self.table.width() + rank, to);
                 }
             }
         }
-    }
-
-    fn swap(&mut self, slot: usize, one: usize, other: usize) {
-        let seat = self.ranks[one][slot];
-        self.ranks[one][slot] = self.ranks[other][slot];
-        self.ranks[other][slot] = seat;
-    }
-
-    /// Exchanges owners between slots until no slot has two on one host, where hosts suffice.
-    fn part_hosts(&mut self) {
-        let labelled = self.here().any(|s| self.seats[s].member.host.is_some());
-        if !labelled || self.hosts_here() < self.ranks.len() {
-            return;
+        let counts = self.counts();
+        let weights: f64 = self.open().map(|s| self.chair(s).weight).sum();
+        let scale = weights / self.table.places().max(1) as f64;
+        let open: Vec<usize> = self.open().collect();
+        for seat in open {
+            // Half a slot for who has none, so that its share is not zero for ever.
+            self.chairs[seat - 1].weight = (counts[seat] as f64).max(0.5) * scale;
         }
-        let mut steps = PARTING_ROUNDS * usize::from(SLOTS);
-        for rank in 1..self.ranks.len() {
-            let mut others = slots_for(rank).cycle();
-            for slot in 0..usize::from(SLOTS) {
-                let seat = usize::from(self.ranks[rank][slot]);
-                while steps > 0 && !self.apart(seat, slot, rank) {
-                    steps -= 1;
-                    let Some(other) = others.next() else { return };
-                    if self.may_exchange(rank, slot, other) {
-                        self.ranks[rank].swap(slot, other);
-                        break;
-                    }
-                }
-            }
+        self.parted = None;
+        self.settle();
+    }
+
+    /// Brings the table to the quotas that hold now.
+    fn settle(&mut self) {
+        let wide = self.wide();
+        if self.table.width() < wide {
+            self.table.widen(wide);
         }
-    }
-
-    fn hosts_here(&self) -> usize {
-        let mut hosts: Vec<usize> = self.here().map(|s| self.seats[s].host).collect();
-        hosts.sort_unstable();
-        hosts.dedup();
-        hosts.len()
-    }
-
-    fn may_exchange(&self, rank: usize, slot: usize, other: usize) -> bool {
-        let mine = usize::from(self.ranks[rank][slot]);
-        let theirs = usize::from(self.ranks[rank][other]);
-        let fits = |seat: usize, slot| !self.owns(seat, slot) && self.apart(seat, slot, rank);
-        fits(theirs, slot) && fits(mine, other)
-    }
-
-    fn owns(&self, seat: usize, slot: usize) -> bool {
-        self.ranks.iter().any(|rank| rank[slot] == small(seat))
-    }
-
-    /// Tells whether a seat in that rank of a slot shares its host with none of the other ranks.
-    fn apart(&self, seat: usize, slot: usize, rank: usize) -> bool {
-        let others = (0..self.ranks.len()).filter(|r| *r != rank);
-        let mut owners = others.map(|r| usize::from(self.ranks[r][slot]));
-        owners.all(|o| o >= self.seats.len() || self.seats[o].host != self.seats[seat].host)
-    }
-
-    /// Returns how far each seat is below its quota in a rank.
-    fn deficits(&self, rank: usize) -> Deficits {
-        let mut counts = vec![0_i32; self.seats.len()];
-        for seat in &self.ranks[rank] {
-            if let Some(count) = counts.get_mut(usize::from(*seat)) {
-                *count += 1;
-            }
-        }
-        let quotas = self.quotas(&counts);
-        quotas.iter().zip(&counts).map(|(q, c)| q - c).collect()
-    }
-
-    /// Splits the slots of a rank by weight; what is left over goes first to those that hold most,
-    /// so that rounding moves nothing.
-    fn quotas(&self, counts: &[i32]) -> Vec<i32> {
-        let shares = self.shares();
-        let mut quotas = vec![0_i32; self.seats.len()];
-        let mut rests = Vec::with_capacity(shares.len());
-        for (seat, share) in shares {
-            let exact = share * f64::from(SLOTS);
-            quotas[seat] = whole(exact);
-            rests.push((exact - f64::from(quotas[seat]), counts[seat], seat));
-        }
-        let given: i32 = quotas.iter().sum();
-        let left = usize::try_from(i32::from(SLOTS) - given).unwrap_or(0);
-        let by_rest = |a: &(f64, i32, usize), b: &(f64, i32, usize)| {
-            b.0.total_cmp(&a.0).then(b.1.cmp(&a.1)).then(a.2.cmp(&b.2))
+        let quotas = self.quotas(wide);
+        let counts = self.counts();
+        let lack: Vec<i64> = difference(&quotas, &counts);
+        let lack_first = difference(&self.first_quotas(&quotas, &lack), &self.first_counts());
+        let apart = self.apart();
+        let domains: Vec<usize> = (0..self.seats()).map(|s| self.domain(s, apart)).collect();
+        let open: Vec<bool> = (0..self.seats()).map(|s| self.is_open(s)).collect();
+        let parted = self.parted == Some(apart);
+        let mut level = Level {
+            table: &mut self.table,
+            domains: &domains,
+            open: &open,
+            lack,
+            lack_first,
         };
-        rests.sort_by(by_rest);
-        for (_, _, seat) in rests.iter().cycle().take(left) {
-            quotas[*seat] += 1;
+        let parted = parted || level.part();
+        level.shift();
+        level.chain();
+        let apart_all = level.force() && parted;
+        self.parted = apart_all.then_some(apart);
+        let lack: Vec<i64> = difference(&quotas, &self.counts());
+        let firsts = self.first_quotas(&self.counts(), &lack);
+        let mut lack_first = difference(&firsts, &self.first_counts());
+        Level::rank(&mut self.table, 0, &mut lack_first);
+    }
+
+    /// Returns the owners that each slot should have.
+    fn wide(&self) -> usize {
+        self.replicas.min(self.open().count())
+    }
+
+    /// Returns what owners of a slot must not share: zones where there are enough, else hosts.
+    fn apart(&self) -> Apart {
+        let wide = self.wide();
+        let enough = |all: usize, of: fn(&Domains) -> usize| {
+            let (mut seen, mut found) = (vec![false; all], 0);
+            for seat in self.open() {
+                let new = !std::mem::replace(&mut seen[of(&self.chair(seat).domains)], true);
+                found += usize::from(new);
+                if found >= wide {
+                    return true;
+                }
+            }
+            found >= wide
+        };
+        if self.zones.len() > 1 && enough(self.zones.len(), |d| d.zone) {
+            Apart::Zones
+        } else if enough(self.hosts.len(), |d| d.host) {
+            Apart::Hosts
+        } else {
+            Apart::Nodes
+        }
+    }
+
+    fn domain(&self, seat: usize, apart: Apart) -> usize {
+        if seat == usize::from(NOBODY) {
+            return usize::MAX;
+        }
+        match apart {
+            Apart::Nodes => seat,
+            Apart::Hosts => self.chair(seat).domains.host,
+            Apart::Zones => self.chair(seat).domains.zone,
+        }
+    }
+
+    /// Returns how many places each seat should hold in a table that wide, as near to what it
+    /// holds as its share allows.
+    fn quotas(&self, width: usize) -> Vec<usize> {
+        let total = usize::from(SLOTS) * width;
+        let apart = self.apart();
+        let open: Vec<usize> = self.open().collect();
+        let claim = |seat: &usize| Claim {
+            weight: self.chair(*seat).weight,
+            domain: self.domain(*seat, apart),
+        };
+        let claims: Vec<Claim> = open.iter().map(claim).collect();
+        let shares = quota::shares(&claims, 1.0 / width.max(1) as f64);
+        let exact: Vec<f64> = shares.iter().map(|s| s * total as f64).collect();
+        let counts: Vec<usize> = open.iter().map(|s| self.table.held(*s).len()).collect();
+        let rounded = quota::rounded(&exact, &counts, total);
+        let mut quotas = vec![0; self.seats()];
+        for (seat, quota) in open.iter().zip(rounded) {
+            quotas[*seat] = quota;
         }
         quotas
     }
 
-    /// Returns each present seat's share of a rank; none above one of the ranks' number, for a
-    /// slot is held by a node in one rank only.
-    fn shares(&self) -> Vec<(usize, f64)> {
-        let cap = 1.0 / self.ranks.len().max(1) as f64;
-        let weight = |seat: usize| f64::from(self.seats[seat].member.weight);
-        let mut capped = vec![false; self.seats.len()];
-        loop {
-            let free = || self.here().filter(|s| !capped[*s]);
-            let total: f64 = free().map(weight).sum();
-            let rest = 1.0 - cap * capped.iter().filter(|c| **c).count() as f64;
-            let share = |seat: usize| weight(seat) / total * rest;
-            let over: Vec<usize> = free().filter(|s| share(*s) > cap + 1e-12).collect();
-            if over.is_empty() {
-                let of = |s: usize| if capped[s] { cap } else { share(s) };
-                return self.here().map(|s| (s, of(s))).collect();
-            }
-            for seat in over {
-                capped[seat] = true;
-            }
+    /// Splits first owners as all owners are split; who gives slots away gives of these, too.
+    fn first_quotas(&self, quotas: &[usize], lack: &[i64]) -> Vec<usize> {
+        let width = self.table.width().max(1);
+        let mut order: Vec<usize> = (0..self.seats()).collect();
+        order.sort_by_key(|seat| lack[*seat] >= 0);
+        let exact = |seat: &usize| quotas[*seat] as f64 / width as f64;
+        let exact: Vec<f64> = order.iter().map(exact).collect();
+        let counts: Vec<usize> = order.iter().map(|s| self.table.primaries(*s)).collect();
+        let total = self.table.places() / width;
+        let mut firsts = vec![0; self.seats()];
+        for (seat, first) in order.iter().zip(quota::rounded(&exact, &counts, total)) {
+            firsts[*seat] = first;
         }
+        firsts
+    }
+
+    fn counts(&self) -> Vec<usize> {
+        (0..self.seats())
+            .map(|s| self.table.held(s).len())
+            .collect()
+    }
+
+    fn first_counts(&self) -> Vec<usize> {
+        (0..self.seats()).map(|s| self.table.primaries(s)).collect()
+    }
+
+    /// Numbers the host and the zone of a node; nodes without a zone stand in one.
+    fn domains(&mut self, node: &NodeId, place: &Place) -> Domains {
+        let zone = place.zone.as_deref().unwrap_or_default();
+        let host = place.host.as_ref().map_or_else(
+            || format!("node {node}"),
+            |host| format!("host {host} in {zone}"),
+        );
+        let next = self.hosts.len();
+        let host = *self.hosts.entry(host).or_insert(next);
+        let next = self.zones.len();
+        let zone = *self.zones.entry(place.zone.clone()).or_insert(next);
+        Domains { host, zone }
     }
 }
 
-/// Returns all slots in an order of the rank's own, so that ranks give up different slots.
-fn slots_for(rank: usize) -> impl Iterator<Item = usize> + Clone {
-    let slots = usize::from(SLOTS);
-    (0..slots).map(move |i| (i * (STRIDE + 2 * 1_009 * rank) + 4_099 * rank) % slots)
+fn difference(wanted: &[usize], had: &[usize]) -> Vec<i64> {
+    let both = wanted.iter().zip(had);
+    both.map(|(wanted, had)| signed(*wanted) - signed(*had))
+        .collect()
 }
 
-fn small(seat: usize) -> u16 {
-    u16::try_from(seat).expect("changes and members are bounded well below 65,536 seats")
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "a share of 16,384 slots, floored"
-)]
-fn whole(exact: f64) -> i32 {
-    // A share such as 1/3 × 3 may come out a hair below the whole number it is.
-    (exact + 1e-9).floor() as i32
+fn signed(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }

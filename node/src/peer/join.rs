@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::{PeerFault, Speaks};
 use crate::access::GrantNews;
 use crate::cluster::Voucher;
-use crate::layout::ChangeSet;
+use crate::layout::{ChangeSet, Place};
 use crate::membership::Beat;
+use crate::ring::Standpoint;
 use crate::token::{Claim, ClusterId, ClusterSecret};
 
 /// What a stranger says to be let in.
@@ -24,8 +25,8 @@ pub struct JoinRequest {
     pub p2p: String,
     /// Its HTTP address.
     pub http: String,
-    /// Its host label.
-    pub host: Option<String>,
+    /// Where it stands.
+    pub place: Place,
     /// Replicas it was told to expect, if any.
     pub replicas: Option<u8>,
     /// The versions that it speaks.
@@ -52,8 +53,8 @@ pub struct Welcome {
     pub secret: ClusterSecret,
     /// All membership changes, its own join too.
     pub changes: ChangeSet,
-    /// Version of the layout that the cluster reads from.
-    pub reading: u64,
+    /// Which layouts the cluster reads from and writes to.
+    pub standing: Standpoint,
     /// Where the members are.
     pub beats: Vec<Beat>,
     /// All tokens.

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::access::{Fixed, Grant, Revocation};
 use crate::identity::to_hex;
-use crate::layout::{Member, What};
+use crate::layout::{Member, Place, What};
 use crate::store::{ContentHash, Span};
 use crate::token::Claim;
 
@@ -20,14 +20,18 @@ fn node(name: &str) -> NodeId {
 fn changes() -> ChangeSet {
     let first = Member {
         node: node("a"),
-        host: Some("rack1".to_owned()),
-        weight: 1,
+        place: Place {
+            host: Some("rack1".to_owned()),
+            ..Place::default()
+        },
+        draining: false,
     };
     let set = ChangeSet::found(2, &first).unwrap();
-    let what = What::Join {
-        host: None,
+    let what = What::Join(Place {
+        zone: Some("east".to_owned()),
         weight: 300,
-    };
+        ..Place::default()
+    });
     set.with(node("b"), what).unwrap()
 }
 
@@ -179,7 +183,8 @@ fn requests() -> Vec<(&'static str, Request)> {
         ("compose", compose()),
         ("fetch_composed", fetch_composed()),
         ("compare", compare()),
-        ("repair", Request::Repair(300)),
+        ("repair", repair()),
+        ("loads", Request::Loads),
     ]
 }
 
@@ -277,7 +282,23 @@ fn responses() -> Vec<(&'static str, Response)> {
         ("cancelled", Response::Cancelled(3)),
         ("composed", Response::Composed(Some("{}".to_owned()))),
         ("repaired", Response::Repaired(Some("{}".to_owned()))),
+        ("loads", Response::Loads(vec![load()])),
     ]
+}
+
+fn repair() -> Request {
+    Request::Repair(RepairJob {
+        number: 300,
+        dry_run: true,
+    })
+}
+
+fn load() -> SlotLoad {
+    SlotLoad {
+        slot: 16_383,
+        splits: 3,
+        bytes: 300,
+    }
 }
 
 fn join_request() -> JoinRequest {
@@ -290,7 +311,7 @@ fn join_request() -> JoinRequest {
         },
         p2p: "h:1".to_owned(),
         http: "http://h:2".to_owned(),
-        host: None,
+        place: Place::default(),
         replicas: Some(3),
         speaks: Speaks::OURS,
     }

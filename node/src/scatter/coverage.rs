@@ -284,7 +284,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::layout::{ChangeSet, Member, What};
+    use crate::layout::{ChangeSet, Member, Place, What};
 
     fn node(i: usize) -> NodeId {
         NodeId::parse(&format!("n{i}")).unwrap()
@@ -293,14 +293,11 @@ mod tests {
     fn holders(nodes: usize, replicas: u8) -> Holders {
         let first = Member {
             node: node(0),
-            host: None,
-            weight: 1,
+            place: Place::default(),
+            draining: false,
         };
         let join = |set: ChangeSet, i| {
-            let what = What::Join {
-                host: None,
-                weight: 1,
-            };
+            let what = What::Join(Place::default());
             set.with(node(i), what).unwrap()
         };
         let changes = (1..nodes).fold(ChangeSet::found(replicas, &first).unwrap(), join);

@@ -3,8 +3,8 @@
 //! An owner that was away answers before all that it missed was handed over to it; those that hold
 //! what it may lack are known (`unconfirmed`), and are asked about what it found.
 //!
-//! *Invariants*: where nobody holds what another may lack, nothing is asked; a hit counts as what it
-//! was when its page was read, whatever its node was handed since.
+//! *Invariants*: where nobody holds what another may lack, nothing is asked; a hit counts as what
+//! it was when its page was read, whatever its node was handed since.
 //!
 //! *Not here*: who is asked at all (`coverage`).
 

@@ -33,10 +33,7 @@ const AT_ONCE: usize = 8;
 
 /// Pulls what another owner has newer; returns how many objects that were.
 pub(super) async fn pull_newer(core: &Arc<Core>, node: &NodeId) -> Result<u64, Fault> {
-    let Some((layout, slots)) = core.look(|view| common(view, node)) else {
-        return Ok(0);
-    };
-    let newer = newer(core, node, (layout, &slots)).await?;
+    let newer = newer_at(core, node).await?;
     let pulls = newer
         .into_iter()
         .map(|held| async move { pull_one(core, node, &held.key, held.version()).await });
@@ -49,7 +46,15 @@ pub(super) async fn pull_newer(core: &Arc<Core>, node: &NodeId) -> Result<u64, F
     Ok(pulled)
 }
 
-/// Returns what another owner has newer.
+/// Returns what another owner has newer in the slots that both own.
+pub(super) async fn newer_at(core: &Arc<Core>, node: &NodeId) -> Result<Vec<Held>, Fault> {
+    match core.look(|view| common(view, node)) {
+        Some((layout, slots)) => newer(core, node, (layout, &slots)).await,
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Returns what another owner has newer in these slots.
 async fn newer(
     core: &Arc<Core>,
     node: &NodeId,

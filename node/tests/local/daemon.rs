@@ -23,7 +23,7 @@ fn config(data: &Path) -> Config {
         join: None,
         token_file: None,
         replicas: Some(1),
-        host_label: None,
+        standing: node::layout::Standing::default(),
         upkeep: node::upkeep::Pace::default(),
         workers: 0,
     }

@@ -11,6 +11,7 @@ use earth::split::collection::Collection;
 use earth::split::placement::{PlacementKey, PlacementRule};
 use node::cluster::{Cluster, ClusterConfig, Join, TOKEN_LIFETIME, join_token};
 use node::identity::Identity;
+use node::layout::Standing;
 use node::runs::Runs;
 use node::store::{Object, ObjectFile, ObjectKey, PutMode, Store};
 use node::upkeep::Pace;
@@ -75,7 +76,7 @@ async fn open_paced(
         listen,
         advertise: None,
         http: format!("http://{id}"),
-        host_label: None,
+        standing: Standing::default(),
         replicas,
         join,
         pace: Duration::from_millis(50),

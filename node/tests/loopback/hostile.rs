@@ -8,10 +8,10 @@ use std::time::Duration;
 use node::access::{Fixed, Grant, GrantNews};
 use node::cluster::Voucher;
 use node::identity::Identity;
-use node::layout::{ChangeSet, Stamp, What};
+use node::layout::{Change, ChangeSet, Member, Place, Shift, Stamp, What};
 use node::membership::{Age, Beat};
 use node::meters::Purpose;
-use node::peer::{Head, News, Part, Request, Response, decode, encode};
+use node::peer::{Gossip, Head, News, Part, Request, Response, decode, encode};
 use node::refusals::Refused;
 use node::slots::SlotSet;
 use node::swarm::{self, Lane, Link, LinkError};
@@ -145,17 +145,17 @@ async fn lies_about_others_are_refused_counted_and_change_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_layout_and_tokens_that_no_member_signed_are_refused_counted_and_change_nothing() {
     let (nodes, traitor) = betrayed().await;
-    let first = node::layout::Member {
+    let first = Member {
         node: nodes[0].id().parse_id(),
-        host: None,
-        weight: 1,
+        place: Place::default(),
+        draining: false,
     };
     // Made up whole: it holds none of the changes that are known, and puts everybody else out.
     let nobody = Identity::generate();
-    let join = What::Join {
-        host: None,
+    let join = What::Join(Place {
         weight: 900,
-    };
+        ..Place::default()
+    });
     let made_up = ChangeSet::found(1, &first).unwrap();
     let made_up = made_up.with(nobody.node(), join).unwrap();
     let posing = made_up.iter().map(|_| Voucher {
@@ -192,6 +192,57 @@ async fn a_layout_and_tokens_that_no_member_signed_are_refused_counted_and_chang
     traitor.tell(&nodes[0], news).await;
     assert_eq!(refused(&nodes[0], Refused::Grant), 1);
     assert!(nodes[0].cluster.tokens().tokens.len() <= 2);
+    unmoved(&nodes);
+}
+
+/// Returns a voucher for a change that its maker never gave.
+fn forged(change: &Change, by: &Node) -> Voucher {
+    let mut name = [0; 16];
+    name.copy_from_slice(&blake3::hash(&encode(change)).as_bytes()[..16]);
+    Voucher {
+        change: Fixed(name),
+        by: by.id().parse_id(),
+        signature: Fixed([7; 64]),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_drain_a_removal_and_a_rebalance_that_no_member_signed_move_nothing() {
+    let (nodes, traitor) = betrayed().await;
+    let victim = nodes[1].id().parse_id();
+    let question = Gossip {
+        ages: Vec::new(),
+        known: Stamp::default(),
+        beat: beat(&traitor.identity.node(), Age::default()),
+        grants: 0,
+    };
+    let answer = traitor.ask(&nodes[0], &Request::Gossip(question)).await;
+    let Response::News(known) = answer else {
+        panic!("{answer:?}");
+    };
+    let changes = known.changes.unwrap();
+    let before = nodes[0].cluster.view();
+    let shift = Shift {
+        from: victim.clone(),
+        to: traitor.identity.node(),
+        slots: (0..500).collect(),
+    };
+    for what in [What::Drain(true), What::Leave, What::Rebalance(vec![shift])] {
+        let made_up = changes.with(victim.clone(), what).unwrap();
+        let posing = forged(made_up.iter().last().unwrap(), &nodes[1]);
+        for vouchers in [Vec::new(), vec![posing]] {
+            let news = News {
+                changes: Some(made_up.clone()),
+                vouchers: [known.vouchers.clone(), vouchers].concat(),
+                ..News::default()
+            };
+            traitor.tell(&nodes[0], news).await;
+        }
+    }
+    assert_eq!(refused(&nodes[0], Refused::Change), 6);
+    let after = nodes[0].cluster.view();
+    assert_eq!((after.newest, after.slots), (before.newest, before.slots));
+    assert!(after.nodes.iter().all(|n| !n.draining));
     unmoved(&nodes);
 }
 
@@ -314,7 +365,7 @@ async fn a_stranger_gets_nothing_and_a_claim_that_was_overheard_is_worth_nothing
         claim: ticket.token.claim(ends),
         p2p: "127.0.0.1:1".to_owned(),
         http: "http://evil.example".to_owned(),
-        host: None,
+        place: Place::default(),
         replicas: None,
         speaks: node::peer::Speaks::OURS,
     };

@@ -9,6 +9,7 @@
 )]
 
 mod bench;
+mod change;
 mod delete;
 #[path = "../local/fixture.rs"]
 #[allow(dead_code, reason = "the fixture serves two test binaries")]

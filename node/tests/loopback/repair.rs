@@ -202,6 +202,31 @@ async fn a_flipped_byte_is_never_served_and_always_found_and_healed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dry_run_tells_what_a_repair_brings_back_and_pulls_and_does_neither() {
+    // Rounds of upkeep are far away: nothing is healed but by the repair asked for.
+    let nodes = paced(2, 2, Duration::from_hours(1)).await;
+    put_models(&nodes, 40).await;
+    until("all is confirmed", async || is_clean(&nodes[0]).await).await;
+    let keys = held(&nodes[1], Kind::Model);
+    let (gone, forgotten) = (&keys[..3], &keys[3..8]);
+    for key in gone {
+        fs::remove_file(&files_of(&nodes[1], key)[0]).unwrap();
+    }
+    for key in forgotten {
+        assert!(nodes[1].store.delete(key).unwrap());
+    }
+    let id = nodes[1].id();
+    let plan = nodes[0].cluster.plan_repair(&id).await.unwrap().unwrap();
+    assert!(plan.dry_run && plan.complete, "{plan:?}");
+    assert_eq!((plan.healed, plan.pulled), (3, 5), "{plan:?}");
+    let again = nodes[0].cluster.plan_repair(&id).await.unwrap().unwrap();
+    assert_eq!(again, plan);
+    let done = nodes[0].cluster.repair(&id).await.unwrap().unwrap();
+    assert_eq!((done.healed, done.pulled), (3, 5), "{done:?}");
+    assert!(is_clean(&nodes[0]).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_another_replica_a_corrupt_split_is_named_and_kept() {
     let nodes = cluster(1, 1).await;
     fill(&nodes, 3).await;

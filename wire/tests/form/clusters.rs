@@ -1,7 +1,10 @@
 //! The cluster, its state and its faults.
 
+use earth::geocode::Scheme;
+use earth::split::placement::PlacementRule;
 use wire::cluster::{
-    BytesByPurpose, ClusterView, NodeState, NodeStatus, NodeView, Status, VerifyReport,
+    BytesByPurpose, ClusterView, Evenness, Expected, LayoutChange, LayoutPlan, NodeState,
+    NodeStatus, NodeView, SlotMove, Status, VerifyReport,
 };
 use wire::fault::{Fault, FaultKind};
 
@@ -16,6 +19,9 @@ fn the_cluster_keeps_its_form() {
         p2p: "127.0.0.1:7481".to_owned(),
         state: NodeState::Up,
         host_label: Some("rack1".to_owned()),
+        zone_label: Some("east".to_owned()),
+        weight: 2,
+        draining: false,
     };
     check(
         "cluster-view",
@@ -25,6 +31,8 @@ fn the_cluster_keeps_its_form() {
             replicas: 2,
             nodes: vec![node],
             slots: vec![vec![0], vec![0, 1]],
+            newest: 3,
+            settled: false,
         },
     );
     let sent = BytesByPurpose {
@@ -69,6 +77,56 @@ fn the_cluster_keeps_its_form() {
             replicas_checked: 6,
             problems: texts(&["split naip/m_47~9xj5k: one replica is missing"]),
             problems_total: 1,
+            complete: true,
+        },
+    );
+}
+
+#[test]
+fn changes_of_the_layout_keep_their_form() {
+    let expect = Expected {
+        scheme: Scheme::Geohash,
+        precision: 3,
+        placement: PlacementRule::First(3),
+        over: [-109.5, 37.0, -102.0, 41.0],
+    };
+    let node = "12D3KooWa".to_owned();
+    let changes = [
+        LayoutChange::Drain { node: node.clone() },
+        LayoutChange::Restore { node: node.clone() },
+        LayoutChange::Remove {
+            node: node.clone(),
+            forsake: true,
+        },
+        LayoutChange::Rebalance {
+            expect: Some(expect),
+        },
+    ];
+    check("layout-changes", &changes.to_vec());
+    let moved = SlotMove {
+        from: node.clone(),
+        to: "12D3KooWb".to_owned(),
+        slots: 3,
+        splits: 20,
+        bytes: 4_096,
+    };
+    let evenness = |cv| Evenness {
+        cv,
+        max_over_mean: 1.25,
+    };
+    check(
+        "layout-plan",
+        &LayoutPlan {
+            version: 4,
+            next: 5,
+            slots: 3,
+            splits: 20,
+            bytes: 4_096,
+            bytes_busiest: 4_096,
+            slots_lost: 0,
+            moves: vec![moved],
+            before: evenness(2.5),
+            after: evenness(0.5),
             complete: true,
         },
     );

@@ -1,23 +1,19 @@
 //! Changes told by members, by traitors and by strangers.
 
 use super::*;
-use crate::layout::Member;
+use crate::layout::{Member, Place, Shift};
 
 fn founded(by: &Identity) -> ChangeSet {
     let first = Member {
         node: by.node(),
-        host: None,
-        weight: 1,
+        place: Place::default(),
+        draining: false,
     };
     ChangeSet::found(2, &first).unwrap()
 }
 
 fn join(set: &ChangeSet, node: NodeId) -> ChangeSet {
-    let what = What::Join {
-        host: None,
-        weight: 1,
-    };
-    set.with(node, what).unwrap()
+    set.with(node, What::Join(Place::default())).unwrap()
 }
 
 #[test]
@@ -93,5 +89,40 @@ fn a_counter_far_ahead_is_refused_whoever_signed_it() {
         let vouchers = Vouchers::default().of(&told, cluster, &a);
         let judged = judge(&known, &told, &vouchers, cluster);
         assert_eq!(judged, Err(Distrust::Ahead), "{counter}");
+    }
+}
+
+#[test]
+fn drains_removals_and_rebalances_are_taken_from_members_and_in_nobody_elses_name() {
+    let cluster = ClusterId::draw();
+    let [a, b, stranger] = [(); 3].map(|()| Identity::generate());
+    let known = join(&founded(&a), b.node());
+    let shift = Shift {
+        from: a.node(),
+        to: b.node(),
+        slots: vec![7],
+    };
+    let rebalance = What::Rebalance(vec![shift]);
+    let changes = [
+        (a.node(), What::Drain(true)),
+        (a.node(), What::Leave),
+        (a.node(), What::Weight(3)),
+        (b.node(), rebalance.clone()),
+    ];
+    for (node, what) in changes {
+        let told = known.with(node, what.clone()).unwrap();
+        let judged = |by: &Identity| {
+            let vouchers = Vouchers::default().of(&told, cluster, by);
+            judge(&known, &told, &vouchers, cluster).map(|fresh| fresh.len())
+        };
+        assert_eq!(judged(&b), Ok(1), "{what:?}");
+        assert_eq!(judged(&stranger), Err(Distrust::NoMember), "{what:?}");
+        assert_eq!(judge(&known, &told, &[], cluster), Err(Distrust::Unsigned));
+    }
+    for what in [What::Replicas(5), rebalance] {
+        let told = known.with(a.node(), what).unwrap();
+        let vouchers = Vouchers::default().of(&told, cluster, &b);
+        let judged = judge(&known, &told, &vouchers, cluster);
+        assert_eq!(judged, Err(Distrust::Borrowed));
     }
 }

@@ -1,0 +1,201 @@
+//! Changes of the layout: what they would move, whether they are wanted, how far they are.
+//!
+//! *Invariants*: `--dry-run` changes nothing; nothing is removed unasked; waiting ends when every
+//! node reads from the new layout, and stopping to wait stops nothing else.
+//!
+//! *Not here*: what moves (node's layout).
+
+use std::io::{IsTerminal as _, Write as _};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use wire::client::Client;
+use wire::cluster::{ClusterView, LayoutChange, LayoutPlan, NodeView};
+use wire::fault::{Fault, FaultKind};
+
+use crate::Done;
+use crate::args::Moving;
+use crate::print::{Align, Progress, Screen, Table, bytes, count, line};
+use crate::session::Session;
+use crate::status::short;
+
+/// Time between looks at how far a move is.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Who brings what to whom is listed for that many pairs.
+const MOVES_SHOWN: usize = 20;
+
+/// Makes a change, or says what it would move.
+pub(crate) async fn run(session: &Session, change: LayoutChange, moving: &Moving) -> Done {
+    let client = session.client().await?;
+    let screen = &session.screen;
+    if moving.dry_run || asks(&change) {
+        let plan = client.plan_layout(&change).await?;
+        if moving.dry_run {
+            show(screen, &plan, moving);
+            return Ok(done(&plan));
+        }
+        ask(screen, &plan, moving)?;
+    }
+    let sent = repaired(&client).await;
+    let plan = client.change_layout(&change).await?;
+    show(screen, &plan, moving);
+    if plan.next != plan.version && !moving.no_wait {
+        wait(screen, &client, (&plan, sent)).await?;
+    }
+    Ok(done(&plan))
+}
+
+fn done(plan: &LayoutPlan) -> ExitCode {
+    let partial = FaultKind::Partial.exit_code();
+    // Where nothing moves, nothing hangs on who did not answer.
+    let known = plan.complete || plan.slots == 0;
+    ExitCode::from(if known { 0 } else { partial })
+}
+
+/// Returns the one node that a user means by the beginning or the end of its id.
+pub(crate) fn find<'a>(view: &'a ClusterView, text: &str) -> Result<&'a NodeView, Fault> {
+    let meant = |node: &&NodeView| node.id.starts_with(text) || node.id.ends_with(text);
+    let mut found = view.nodes.iter().filter(meant);
+    match (found.next(), found.next()) {
+        (Some(node), None) => Ok(node),
+        (Some(_), Some(_)) => Err(Fault::new(
+            FaultKind::Usage,
+            format!("'{text}' names more than one node"),
+        )
+        .try_("more of its id: glebe node list")),
+        (None, _) => {
+            Err(Fault::new(FaultKind::Nothing, format!("no node '{text}'")).try_("glebe node list"))
+        }
+    }
+}
+
+/// Tells whether a change is asked about before it is made.
+fn asks(change: &LayoutChange) -> bool {
+    matches!(change, LayoutChange::Remove { .. })
+}
+
+fn ask(screen: &Screen, plan: &LayoutPlan, moving: &Moving) -> Result<(), Fault> {
+    if screen.says_yes() {
+        return Ok(());
+    }
+    if !std::io::stdin().is_terminal() {
+        let what = "removing a node is asked about, and nobody can answer here";
+        return Err(Fault::new(FaultKind::Usage, what)
+            .because(summary(plan, moving))
+            .try_("the same command with --yes, or with --dry-run"));
+    }
+    screen.note(summary(plan, moving));
+    drop(write!(std::io::stderr(), "Remove the node? [y/N] "));
+    let mut answer = String::new();
+    let read = std::io::stdin().read_line(&mut answer);
+    if read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes") {
+        return Ok(());
+    }
+    Err(Fault::new(FaultKind::Refused, "nothing was changed"))
+}
+
+fn summary(plan: &LayoutPlan, moving: &Moving) -> String {
+    let minutes = plan.bytes_busiest as f64 / (moving.rate * 1e6) / 60.0;
+    let partial = if plan.complete {
+        ""
+    } else {
+        " or more: not every node answered"
+    };
+    format!(
+        "layout {} → {}: {} slots, {} splits, {} move{partial}; {minutes:.1} min at {} MB/s a node",
+        plan.version,
+        plan.next,
+        count(plan.slots),
+        count(plan.splits),
+        bytes(plan.bytes),
+        moving.rate,
+    )
+}
+
+fn show(screen: &Screen, plan: &LayoutPlan, moving: &Moving) {
+    if screen.is_json() {
+        screen.json(plan);
+        return;
+    }
+    if plan.next == plan.version {
+        line(&format!("layout {}: nothing to move", plan.version));
+        return;
+    }
+    line(&summary(plan, moving));
+    let (was, is) = (plan.before, plan.after);
+    line(&format!(
+        "bytes lie with a CV of {:.2} % → {:.2} %, max/mean {:.3} → {:.3}",
+        was.cv, is.cv, was.max_over_mean, is.max_over_mean
+    ));
+    if plan.slots_lost > 0 {
+        line(&format!(
+            "{} slots have no owner that answers",
+            plan.slots_lost
+        ));
+    }
+    let mut table = Table::new(&[
+        ("FROM", Align::Left),
+        ("TO", Align::Left),
+        ("SLOTS", Align::Right),
+        ("SPLITS", Align::Right),
+        ("SIZE", Align::Right),
+    ]);
+    for moved in plan.moves.iter().take(MOVES_SHOWN) {
+        table.row([
+            short(&moved.from).to_owned(),
+            short(&moved.to).to_owned(),
+            count(moved.slots),
+            count(moved.splits),
+            bytes(moved.bytes),
+        ]);
+    }
+    table.print();
+    if plan.moves.len() > MOVES_SHOWN {
+        let more = plan.moves.len() - MOVES_SHOWN;
+        screen.note(format!("… and {more} more pairs; -o json lists them all"));
+    }
+}
+
+/// Returns the bytes that nodes have sent each other to bring data where it belongs.
+async fn repaired(client: &Client) -> u64 {
+    let status = client.status().await;
+    status.map_or(0, |status| status.bytes_by_purpose.repair)
+}
+
+/// Waits until every node reads from the new layout.
+async fn wait(
+    screen: &Screen,
+    client: &Client,
+    (plan, sent): (&LayoutPlan, u64),
+) -> Result<(), Fault> {
+    screen.note("moving; Ctrl-C stops waiting, not the move (glebe cluster show tells how far)");
+    let mut progress = Progress::new(screen, plan.bytes, "bytes");
+    loop {
+        let view = client.cluster().await?;
+        if view.version >= plan.next && view.settled {
+            break;
+        }
+        let moved = repaired(client).await.saturating_sub(sent);
+        progress.set(moved.min(plan.bytes), &away(&view));
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    progress.finish();
+    screen.note(format!(
+        "done: every node reads from layout {} or newer",
+        plan.next
+    ));
+    Ok(())
+}
+
+/// Names the nodes that are waited for and do not answer.
+fn away(view: &ClusterView) -> String {
+    let down = view
+        .nodes
+        .iter()
+        .filter(|n| n.state == wire::cluster::NodeState::Down);
+    let down: Vec<&str> = down.map(|n| short(&n.id)).collect();
+    if down.is_empty() {
+        return String::new();
+    }
+    format!("waits for {}", down.join(", "))
+}

@@ -1,0 +1,133 @@
+//! Draining, removing, rebalancing and forecasting, as a user does it, on four processes.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::harness::{Node, cluster, expect, ndjson, scratch, stderr, stdout, until, world};
+
+fn json(node: &Node, folder: &Path, words: &[&str]) -> Value {
+    let output = expect(node.ask(folder).args(words).args(["-o", "json"]), 0);
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn ids(node: &Node, folder: &Path) -> Vec<String> {
+    let output = expect(node.ask(folder).args(["search", "-o", "id"]), 0);
+    let mut ids: Vec<String> = stdout(&output).lines().map(str::to_owned).collect();
+    ids.sort();
+    ids
+}
+
+#[test]
+fn a_node_is_drained_under_ingest_and_removed_and_every_split_is_where_it_should_be() {
+    let folder = scratch();
+    let folder = folder.path();
+    let scenes = world(folder, 2, 2, 600);
+    let mut nodes = cluster(folder, 4, 2);
+    let leaver = nodes[3].id.clone();
+    let mut ingest = nodes[0].ask(folder);
+    ingest
+        .args(["ingest", "--precision", "6", "-o", "ndjson"])
+        .arg(&scenes);
+    let ingest = ingest
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    until("something is stored", || {
+        json(&nodes[1], folder, &["status"])["splits"].as_u64() > Some(2)
+    });
+    let dry = json(
+        &nodes[1],
+        folder,
+        &["node", "drain", &leaver[40..], "--dry-run"],
+    );
+    assert!(dry["slots"].as_u64() > Some(1_000), "{dry}");
+    let before = json(&nodes[1], folder, &["cluster", "show"])["newest"].clone();
+    assert_eq!(dry["version"], before, "a dry run changes nothing");
+    let drained = expect(nodes[1].ask(folder).args(["node", "drain", &leaver]), 0);
+    assert!(
+        stdout(&drained).contains("MB/s a node"),
+        "{}",
+        stdout(&drained)
+    );
+    assert!(stderr(&drained).contains("every node reads from layout"));
+    let ingested = ingest.wait_with_output().unwrap();
+    assert!(ingested.status.success());
+    let list = stdout(&expect(nodes[2].ask(folder).args(["node", "list"]), 0));
+    let row = list.lines().find(|l| l.starts_with(&leaver)).unwrap();
+    assert!(row.contains("up, drained"), "{list}");
+
+    let refused = expect(nodes[0].ask(folder).args(["node", "remove", &leaver]), 2);
+    assert!(stderr(&refused).contains("--yes"), "{}", stderr(&refused));
+    assert!(nodes[3].stop());
+    expect(
+        nodes[0]
+            .ask(folder)
+            .args(["node", "remove", &leaver, "--yes"]),
+        0,
+    );
+    let list = stdout(&expect(nodes[2].ask(folder).args(["node", "list"]), 0));
+    assert!(!list.contains(&leaver), "{list}");
+    expect(nodes[1].ask(folder).args(["cluster", "verify"]), 0);
+    let mut acked: Vec<String> = ndjson(&ingested)
+        .iter()
+        .map(|s| s["id"].as_str().unwrap().to_owned())
+        .collect();
+    acked.sort();
+    for node in &nodes[..3] {
+        assert_eq!(ids(node, folder), acked);
+    }
+    rebalance_evens_out(&nodes, folder);
+    a_new_collection_comes_with_a_forecast(&nodes[0], folder);
+}
+
+fn rebalance_evens_out(nodes: &[Node], folder: &Path) {
+    let dry = json(&nodes[0], folder, &["cluster", "rebalance", "--dry-run"]);
+    let done = json(&nodes[1], folder, &["cluster", "rebalance"]);
+    assert_eq!(dry["moves"], done["moves"]);
+    let cv = |plan: &Value, when: &str| plan[when]["cv"].as_f64().unwrap();
+    assert!(cv(&done, "after") <= cv(&done, "before"), "{done}");
+    expect(nodes[2].ask(folder).args(["cluster", "verify"]), 0);
+}
+
+fn a_new_collection_comes_with_a_forecast(node: &Node, folder: &Path) {
+    let create = [
+        "collection",
+        "create",
+        "short",
+        "--dataset",
+        "naip",
+        "--first",
+        "3",
+    ];
+    let made = expect(node.ask(folder).args(create), 0);
+    let said = stderr(&made);
+    assert!(
+        said.contains("forecast over the contiguous US: CV"),
+        "{said}"
+    );
+    assert!(said.contains("max/mean"), "{said}");
+}
+
+#[test]
+fn nodes_are_named_clearly_or_not_at_all() {
+    let folder = scratch();
+    let folder = folder.path();
+    let nodes = cluster(folder, 2, 1);
+    let none = expect(nodes[0].ask(folder).args(["node", "drain", "nobody"]), 1);
+    assert!(stderr(&none).contains("glebe node list"));
+    // All ids begin alike.
+    let both = expect(nodes[0].ask(folder).args(["node", "drain", "12D3"]), 2);
+    assert!(stderr(&both).contains("more than one node"));
+    let own = ["node", "remove", &nodes[0].id, "--yes"];
+    let itself = expect(nodes[0].ask(folder).args(own), 5);
+    assert!(stderr(&itself).contains("cannot remove itself"));
+    let rate = expect(
+        nodes[0]
+            .ask(folder)
+            .args(["cluster", "rebalance", "--rate", "0"]),
+        2,
+    );
+    assert!(stderr(&rate).contains("is no rate"));
+}

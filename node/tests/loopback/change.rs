@@ -1,0 +1,264 @@
+//! The layout changes at a user's word: data follows, and old owners give up what others hold.
+
+use std::path::PathBuf;
+
+use node::store::Object;
+use wire::cluster::{LayoutChange, LayoutPlan};
+use wire::fault::{Fault, FaultKind};
+
+use crate::bench::{
+    Node, SOON, cluster, collection, fill, folder, open, open_at, set, splits, ticket, until,
+};
+
+async fn foretell(node: &Node, change: LayoutChange) -> Result<LayoutPlan, Fault> {
+    node.cluster.plan_layout(change).await
+}
+
+async fn make(node: &Node, change: LayoutChange) -> Result<LayoutPlan, Fault> {
+    node.cluster.change_layout(change).await
+}
+
+fn drain(node: &Node) -> LayoutChange {
+    LayoutChange::Drain { node: node.id() }
+}
+
+fn remove(id: String, forsake: bool) -> LayoutChange {
+    LayoutChange::Remove { node: id, forsake }
+}
+
+/// Where a node would keep an object.
+fn place(node: &Node, object: &Object) -> PathBuf {
+    let (slot, name) = (object.slot().number(), object.key.id.replace('/', "+"));
+    let path = format!("objects/split/{slot:04x}/{name}/r60.tif");
+    node.dir.path().join(path)
+}
+
+/// Tells whether each object lies on its owners and nowhere else.
+fn exactly_on_owners(nodes: &[Node], objects: &[Object]) -> bool {
+    objects.iter().all(|object| {
+        let owners = nodes[0].cluster.owners(object.slot());
+        nodes
+            .iter()
+            .all(|node| place(node, object).exists() == owners.contains(&node.id()))
+    })
+}
+
+async fn settled_at(nodes: &[Node], version: u64) {
+    until("all read from the new layout", async || {
+        let moved = |n: &Node| n.cluster.view().version >= version && n.cluster.is_settled();
+        nodes.iter().all(moved)
+    })
+    .await;
+}
+
+async fn sound(node: &Node) {
+    until("everything is on its owners", async || {
+        let report = node.cluster.verify().await;
+        report.complete && report.problems.is_empty()
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_old_owner_gives_up_what_every_new_owner_holds_also_if_it_is_killed_in_between() {
+    let mut nodes = cluster(3, 2).await;
+    let ids = fill(&nodes, 60).await;
+    let join = ticket(&nodes[0]);
+    nodes.push(open(folder(), None, Some(join)).await.unwrap());
+    let version = nodes[3].cluster.view().newest;
+    settled_at(&nodes, version).await;
+    let objects = splits(60);
+    assert!(
+        !exactly_on_owners(&nodes, &objects),
+        "nothing goes before its time"
+    );
+    // One is killed while the others let go, and is back before they have done.
+    let victim = nodes.remove(1);
+    let address = victim.cluster.p2p().parse().unwrap();
+    let dir = victim.kill().await;
+    nodes.push(open_at(dir, address, None, None).await.unwrap());
+    until(
+        "each object lies on its owners and nowhere else",
+        async || exactly_on_owners(&nodes, &objects),
+    )
+    .await;
+    sound(&nodes[0]).await;
+    for node in &nodes {
+        let (found, end) = node.all().await;
+        assert!(end.complete, "{end:?}");
+        assert_eq!(set(found), ids);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_owner_cannot_read_back_is_kept_by_who_owned_it_before() {
+    let mut nodes = cluster(2, 1).await;
+    fill(&nodes, 40).await;
+    let join = ticket(&nodes[0]);
+    nodes.push(open(folder(), None, Some(join)).await.unwrap());
+    let version = nodes[2].cluster.view().newest;
+    settled_at(&nodes, version).await;
+    let objects = splits(40);
+    let newcomer = nodes[2].id();
+    let taken = |o: &&Object| nodes[0].cluster.owners(o.slot()).contains(&newcomer);
+    let broken = objects.iter().find(taken).unwrap();
+    let before = nodes[..2]
+        .iter()
+        .find(|n| place(n, broken).exists())
+        .unwrap();
+    let mut bytes = std::fs::read(place(&nodes[2], broken)).unwrap();
+    bytes[7] ^= 1;
+    std::fs::write(place(&nodes[2], broken), bytes).unwrap();
+    let others: Vec<Object> = objects.iter().filter(|o| *o != broken).cloned().collect();
+    until("the others are given up", async || {
+        exactly_on_owners(&nodes, &others)
+    })
+    .await;
+    assert!(place(before, broken).exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_is_drained_while_splits_come_in_then_removed_and_nothing_is_lost() {
+    let mut nodes = cluster(4, 2).await;
+    fill(&nodes, 30).await;
+    let objects = splits(150);
+    let leaver = nodes[3].id();
+    let putting = async {
+        for (i, object) in objects.iter().enumerate() {
+            nodes[i % 4].put(object).await.unwrap();
+        }
+    };
+    let draining = async {
+        let dry = foretell(&nodes[0], drain(&nodes[3])).await.unwrap();
+        assert!(dry.slots > 0 && dry.splits > 0 && dry.bytes > 0 && dry.complete);
+        assert!(dry.moves.iter().all(|m| m.from == leaver));
+        let plan = make(&nodes[0], drain(&nodes[3])).await.unwrap();
+        settled_at(&nodes, plan.next).await;
+        plan
+    };
+    let (plan, ()) = tokio::join!(draining, putting);
+    let view = nodes[1].cluster.view();
+    let at = view.nodes.iter().position(|n| n.id == leaver).unwrap();
+    assert!(view.nodes[at].draining);
+    let index = u16::try_from(at).unwrap();
+    assert!(view.slots.iter().all(|owners| !owners.contains(&index)));
+    // It still answers those that ask it.
+    let (found, end) = nodes[3].all().await;
+    assert_eq!((found.len(), end.complete), (150, true));
+    let again = make(&nodes[0], drain(&nodes[3])).await.unwrap();
+    assert_eq!((again.slots, again.next), (0, again.version));
+    let gone = nodes.pop().unwrap();
+    gone.kill().await;
+    let removed = make(&nodes[0], remove(leaver, false)).await.unwrap();
+    assert_eq!((removed.slots, removed.slots_lost), (0, 0));
+    settled_at(&nodes, plan.next + 1).await;
+    sound(&nodes[2]).await;
+    for node in &nodes {
+        let (found, end) = node.all().await;
+        assert_eq!((found.len(), end.complete), (150, true));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rival_drains_on_two_sides_converge_and_both_hold() {
+    let nodes = cluster(5, 2).await;
+    let ids = fill(&nodes, 60).await;
+    let before = nodes[0].cluster.view().newest;
+    let (one, other) = tokio::join!(
+        make(&nodes[0], drain(&nodes[3])),
+        make(&nodes[1], drain(&nodes[4])),
+    );
+    assert!(one.unwrap().next > before && other.unwrap().next > before);
+    let both = [nodes[3].id(), nodes[4].id()];
+    until("both are drained on every node", async || {
+        nodes.iter().all(|node| {
+            let view = node.cluster.view();
+            let drained = view
+                .nodes
+                .iter()
+                .filter(|n| n.draining && both.contains(&n.id));
+            drained.count() == 2 && view.version == view.newest && node.cluster.is_settled()
+        })
+    })
+    .await;
+    let view = nodes[0].cluster.view();
+    assert_eq!(view.version, before + 2);
+    for node in &nodes {
+        assert_eq!(node.cluster.view().slots, view.slots);
+    }
+    sound(&nodes[2]).await;
+    assert_eq!(set(nodes[4].all().await.0), ids);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_node_is_removed_and_its_slots_get_their_replicas_back() {
+    let mut nodes = cluster(4, 2).await;
+    let ids = fill(&nodes, 50).await;
+    let lost = nodes.pop().unwrap();
+    let id = lost.id();
+    lost.kill().await;
+    until("it is down", async || {
+        let view = nodes[0].cluster.view();
+        view.nodes
+            .iter()
+            .any(|n| n.id == id && n.state == wire::cluster::NodeState::Down)
+    })
+    .await;
+    let plan = make(&nodes[0], remove(id, false)).await.unwrap();
+    assert!(plan.slots > 0 && plan.slots_lost == 0 && plan.complete);
+    settled_at(&nodes, plan.next).await;
+    sound(&nodes[1]).await;
+    for node in &nodes {
+        let (found, end) = node.all().await;
+        assert!(end.complete);
+        assert_eq!(set(found), ids);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_last_replica_of_something_is_removed_only_by_who_forsakes_it() {
+    let mut nodes = cluster(2, 1).await;
+    nodes[0].put(&collection()).await.unwrap();
+    let own = make(&nodes[0], remove(nodes[0].id(), false))
+        .await
+        .unwrap_err();
+    assert_eq!(own.kind, FaultKind::Refused);
+    let lost = nodes.pop().unwrap();
+    let id = lost.id();
+    lost.kill().await;
+    until("it is down", async || {
+        let view = nodes[0].cluster.view();
+        view.nodes
+            .iter()
+            .any(|n| n.id == id && n.state == wire::cluster::NodeState::Down)
+    })
+    .await;
+    let dry = foretell(&nodes[0], remove(id.clone(), false))
+        .await
+        .unwrap();
+    assert!(dry.slots_lost > 0);
+    let fault = make(&nodes[0], remove(id.clone(), false))
+        .await
+        .unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Refused, "{fault:?}");
+    assert!(fault.try_.unwrap().contains("--forsake"));
+    assert_eq!(nodes[0].cluster.view().newest, dry.version);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rebalance_evens_out_bytes_as_its_dry_run_said() {
+    let nodes = cluster(3, 1).await;
+    let ids = fill(&nodes, 300).await;
+    let change = LayoutChange::Rebalance { expect: None };
+    let dry = foretell(&nodes[0], change.clone()).await.unwrap();
+    assert_eq!(nodes[0].cluster.view().newest, dry.version);
+    let plan = make(&nodes[1], change.clone()).await.unwrap();
+    assert_eq!((&plan.moves, plan.next), (&dry.moves, dry.version + 1));
+    assert!(plan.before.cv > 1.0 && plan.after.cv < 0.7, "{plan:?}");
+    settled_at(&nodes, plan.next).await;
+    let again = foretell(&nodes[2], change).await.unwrap();
+    assert!((again.before.cv - plan.after.cv).abs() < 0.01, "{again:?}");
+    sound(&nodes[2]).await;
+    assert_eq!(set(nodes[0].all().await.0), ids);
+    assert!(nodes[0].cluster.settled(SOON).await);
+}
