@@ -1,5 +1,5 @@
-//! Composing: the median of twelve dates of one cell, beside odc-stac, and beside rasterio and xarray
-//! alone, on the same files.
+//! Composing: the median of twelve dates of one cell, beside odc-stac, and beside rasterio and
+//! xarray alone, on the same files.
 //!
 //! *Invariants*: ours is a whole command, from opening the store to a written file; the peer's
 //! imports and start-up are not counted; both read the same twelve files.

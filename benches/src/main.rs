@@ -12,6 +12,7 @@ mod partition;
 mod process;
 mod query;
 mod read;
+mod ring;
 mod row;
 mod startup;
 mod texture;
@@ -43,6 +44,8 @@ enum Name {
     Query,
     /// Pixels a second from stored splits to 32-bit values, beside rasterio on the same files
     Read,
+    /// Balance and movement of layouts over the contiguous US, beside random tokens
+    Ring,
     /// Images a second of 18 texture values, beside scikit-image
     Texture,
     /// Samples a second of the NDVI recipe
@@ -95,6 +98,7 @@ fn run(args: Args) -> Result<()> {
             Name::Partition => partition::run(&bench)?,
             Name::Query => query::run(&bench)?,
             Name::Read => read::run(&bench)?,
+            Name::Ring => ring::run()?,
             Name::Texture => texture::run(&bench)?,
             Name::Train => train::run(&bench)?,
         };
