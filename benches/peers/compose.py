@@ -8,6 +8,7 @@ counted. `numpy` and `dask` read with rasterio; `odc` loads a cube with odc-stac
 """
 
 import datetime
+import os
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -40,7 +41,7 @@ def item(number, path):
         west, south, east, north = transform_bounds(file.crs, "EPSG:4326", *file.bounds)
         corners = [[west, south], [east, south], [east, north], [west, north], [west, south]]
         band = {"data_type": file.dtypes[0], "nodata": file.nodata}
-        asset = pystac.Asset(path, media_type=pystac.MediaType.COG, roles=["data"])
+        asset = pystac.Asset(os.path.abspath(path), media_type=pystac.MediaType.COG, roles=["data"])
         asset.extra_fields = {
             "raster:bands": [band] * 4,
             "eo:bands": [{"name": f"b{i}"} for i in range(1, 5)],
