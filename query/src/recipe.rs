@@ -253,6 +253,20 @@ mod tests {
     }
 
     #[test]
+    fn a_window_holds_as_many_days_as_it_says() {
+        let all = [
+            split("a", 1, 0.5, Some(0.0)),
+            split("b", 3, 0.5, Some(0.0)),
+            split("c", 5, 0.6, Some(0.0)),
+        ];
+        let mut asked = recipe(Rule::Median, 1.0, None);
+        for (days, names) in [(1.9, "c"), (2.0, "bc"), (3.9, "bc"), (4.0, "abc")] {
+            asked.window_days = Some(days);
+            assert_eq!(chosen(&asked, &all).0, names, "{days} days");
+        }
+    }
+
+    #[test]
     fn medians_leave_out_clouds_that_nothing_tells_the_place_of() {
         let mut all = vec![
             split("a", 1, 1.0, Some(0.9)),

@@ -241,6 +241,22 @@ mod tests {
     }
 
     #[test]
+    fn a_step_has_the_length_that_its_text_says_and_ends_where_the_next_begins() {
+        let texts = ["10d", "2w", "3mo", "2y"];
+        let lengths = [
+            Every::Days(10),
+            Every::Days(14),
+            Every::Months(3),
+            Every::Months(24),
+        ];
+        assert_eq!(texts.map(Every::parse), lengths.map(Ok));
+        let (first, last) = (at("2020-01-01T12:00:00Z"), at("2020-01-20T00:00:00Z"));
+        let steps = Every::Days(7).steps(first, last).unwrap();
+        let edge = at("2020-01-08T00:00:00Z");
+        assert!(!steps[0].holds(edge) && steps[1].holds(edge));
+    }
+
+    #[test]
     fn steps_without_end_and_senseless_lengths_are_refused() {
         for text in ["", "d", "10", "0d", "10x", "-1d", "70000d", "10000w"] {
             assert!(Every::parse(text).is_err(), "{text}");
