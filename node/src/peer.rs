@@ -108,7 +108,7 @@ pub enum Response {
     /// The record of the object, if held.
     Described(Option<Box<Record>>),
     /// Bytes of a file.
-    Bytes(Vec<u8>),
+    Bytes(#[serde(with = "serde_bytes")] Vec<u8>),
     /// A page of what is held.
     Listed(Listed),
     /// A page of hits.
@@ -175,6 +175,7 @@ pub struct Part {
     /// What is kept, in the first part.
     pub head: Option<Head>,
     /// Bytes of the files, one after the other.
+    #[serde(with = "serde_bytes")]
     pub bytes: Vec<u8>,
     /// Why it is sent.
     pub purpose: Purpose,
