@@ -112,6 +112,7 @@ mod tests {
                 chips_val: 1,
                 epochs_best: 1,
                 epochs: 1,
+                ..Metrics::default()
             },
             splits: 1,
             seconds: 1.0,

@@ -1,4 +1,4 @@
-//! What a network must beat: the training mean, and linear regression on a chip's band means.
+//! What a network must beat beside the training mean: linear regression on bands.
 //!
 //! *Invariants*: closed form, no iteration, no randomness; judged on the same held-out chips.
 //!
@@ -15,28 +15,44 @@ pub struct Linear {
     pub weights: Vec<f64>,
 }
 
-impl Linear {
-    /// Solves the normal equations; rows are the chips' normalised band means.
-    ///
-    /// Returns `None` without rows or with values that are not finite.
-    pub fn fit(rows: &[Vec<f64>], labels: &[f32]) -> Option<Self> {
-        let width = rows.first()?.len() + 1;
-        let mut normal = vec![vec![0.0; width + 1]; width];
-        for (row, label) in rows.iter().zip(labels) {
-            let with_one = |i: usize| if i == 0 { 1.0 } else { row[i - 1] };
-            for (i, line) in normal.iter_mut().enumerate() {
-                for (j, cell) in line.iter_mut().take(width).enumerate() {
-                    *cell += with_one(i) * with_one(j);
-                }
-                line[width] += with_one(i) * f64::from(*label);
+/// The normal equations of a regression, row by row.
+#[derive(Debug, Clone, Default)]
+pub struct Equations {
+    lines: Vec<Vec<f64>>,
+    rows: u64,
+}
+
+impl Equations {
+    /// Adds a row (normalised bands) with its label; one without a label adds nothing.
+    pub fn add(&mut self, row: &[f64], label: f32) {
+        if label.is_nan() {
+            return;
+        }
+        let width = row.len() + 1;
+        self.lines.resize(width, vec![0.0; width + 1]);
+        self.rows += 1;
+        let with_one = |i: usize| if i == 0 { 1.0 } else { row[i - 1] };
+        for (i, line) in self.lines.iter_mut().enumerate() {
+            for (j, cell) in line.iter_mut().take(width).enumerate() {
+                *cell += with_one(i) * with_one(j);
             }
+            line[width] += with_one(i) * f64::from(label);
         }
-        for (i, line) in normal.iter_mut().enumerate().skip(1) {
-            line[i] += RIDGE * rows.len() as f64;
-        }
-        solve(normal).map(|weights| Self { weights })
     }
 
+    /// Solves them; `None` without rows or with values that are not finite.
+    pub fn solve(mut self) -> Option<Linear> {
+        if self.rows == 0 {
+            return None;
+        }
+        for (i, line) in self.lines.iter_mut().enumerate().skip(1) {
+            line[i] += RIDGE * self.rows as f64;
+        }
+        solve(self.lines).map(|weights| Linear { weights })
+    }
+}
+
+impl Linear {
     /// Answers one row.
     pub fn answer(&self, row: &[f64]) -> f64 {
         let products = row.iter().zip(&self.weights[1..]).map(|(x, w)| x * w);
@@ -73,16 +89,18 @@ fn solve(mut lines: Vec<Vec<f64>>) -> Option<Vec<f64>> {
     solution.iter().all(|x| x.is_finite()).then_some(solution)
 }
 
-/// Returns the mean of the labels, 0 for none.
-pub fn mean(labels: &[f32]) -> f64 {
-    let sum: f64 = labels.iter().map(|l| f64::from(*l)).sum();
-    sum / labels.len().max(1) as f64
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Linear, mean};
+    use super::{Equations, Linear};
     use crate::seed::Dice;
+
+    fn fit(rows: &[Vec<f64>], labels: &[f32]) -> Option<Linear> {
+        let mut equations = Equations::default();
+        for (row, label) in rows.iter().zip(labels) {
+            equations.add(row, *label);
+        }
+        equations.solve()
+    }
 
     #[test]
     fn a_linear_law_is_found_exactly() {
@@ -93,7 +111,7 @@ mod tests {
         #[expect(clippy::cast_possible_truncation, reason = "labels are 32-bit floats")]
         let law = |r: &Vec<f64>| (0.3 - 1.5 * r[0] + 0.25 * r[1] + 2.0 * r[2]) as f32;
         let labels: Vec<f32> = rows.iter().map(law).collect();
-        let line = Linear::fit(&rows, &labels).expect("50 rows");
+        let line = fit(&rows, &labels).expect("50 rows");
         for (found, truth) in line.weights.iter().zip([0.3, -1.5, 0.25, 2.0]) {
             assert!((found - truth).abs() < 1e-5, "{:?}", line.weights);
         }
@@ -106,7 +124,7 @@ mod tests {
             vec![0.0, 3.0, 3.0],
             vec![0.0, 2.0, 2.0],
         ];
-        let line = Linear::fit(&rows, &[1.0, 5.0, 3.0]).expect("solvable with a ridge");
+        let line = fit(&rows, &[1.0, 5.0, 3.0]).expect("solvable with a ridge");
         assert!(
             (line.answer(&[0.0, 4.0, 4.0]) - 7.0).abs() < 1e-3,
             "{line:?}"
@@ -115,8 +133,10 @@ mod tests {
 
     #[test]
     fn nothing_and_not_a_number_give_no_line() {
-        assert_eq!(Linear::fit(&[], &[]), None);
-        assert_eq!(Linear::fit(&[vec![f64::NAN]], &[1.0]), None);
-        assert!(mean(&[]).abs() < 1e-12);
+        assert_eq!(fit(&[], &[]), None);
+        assert_eq!(fit(&[vec![f64::NAN]], &[1.0]), None);
+        let known = fit(&[vec![1.0], vec![7.0], vec![2.0]], &[2.0, f32::NAN, 4.0]);
+        let line = known.expect("two rows with a label");
+        assert!((line.answer(&[3.0]) - 6.0).abs() < 1e-6, "{line:?}");
     }
 }

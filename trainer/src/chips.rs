@@ -33,7 +33,9 @@ pub struct ChipSet {
     pub channels: usize,
     /// All pixels: chip, band, row, column.
     pub pixels: Vec<f32>,
-    /// One label a chip.
+    /// Labels of a chip: 1, or as many as it has pixels.
+    pub labels_a_chip: usize,
+    /// All labels, chip by chip; NaN where a pixel has none.
     pub labels: Vec<f32>,
     /// One position a chip.
     pub positions: Vec<Position>,
@@ -54,11 +56,12 @@ pub struct LeftOut {
 
 impl ChipSet {
     /// Opens an empty set.
-    pub fn new(chip_px: usize, channels: usize) -> Self {
+    pub fn new(chip_px: usize, channels: usize, labels_a_chip: usize) -> Self {
         Self {
             chip_px,
             channels,
             pixels: Vec::new(),
+            labels_a_chip,
             labels: Vec::new(),
             positions: Vec::new(),
             left_out: LeftOut::default(),
@@ -67,12 +70,12 @@ impl ChipSet {
 
     /// Returns the number of chips.
     pub fn len(&self) -> usize {
-        self.labels.len()
+        self.positions.len()
     }
 
     /// Tells whether there is no chip.
     pub fn is_empty(&self) -> bool {
-        self.labels.is_empty()
+        self.positions.is_empty()
     }
 
     /// Returns how many numbers a chip has.
@@ -85,10 +88,8 @@ impl ChipSet {
         &self.pixels[index * self.chip_len()..][..self.chip_len()]
     }
 
-    /// Returns the band means of one chip.
-    pub fn band_means(&self, index: usize) -> Vec<f64> {
-        let area = self.chip_px * self.chip_px;
-        let mean = |band: &[f32]| band.iter().map(|v| f64::from(*v)).sum::<f64>() / area as f64;
-        self.chip(index).chunks_exact(area).map(mean).collect()
+    /// Returns the labels of one chip.
+    pub fn label(&self, index: usize) -> &[f32] {
+        &self.labels[index * self.labels_a_chip..][..self.labels_a_chip]
     }
 }

@@ -62,6 +62,8 @@ pub struct NetworkConfig {
     pub inputs: Vec<String>,
     /// What is answered.
     pub answer: String,
+    /// Shape of an answer: `[1]` for one number a chip, `[1, side, side]` for one a pixel.
+    pub answer_shape: Vec<i64>,
     /// Side of a chip in pixels.
     pub chip_px: u32,
     /// Nominal resolution of the chips' grid in metres.

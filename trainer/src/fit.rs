@@ -1,4 +1,4 @@
-//! Finds weights: Adam on mean squared error over shuffled batches, until patience runs out.
+//! Finds weights: Adam on a masked loss over shuffled batches, until patience runs out.
 //!
 //! *Invariants*: the weights of the best epoch are the ones that remain; on a CPU with a fixed
 //! number of threads the same seed, chips and hyper-parameters give the same weights to the bit;
@@ -10,29 +10,32 @@ pub mod early_stop;
 
 use serde::Serialize;
 use tch::nn::OptimizerConfig;
-use tch::{Kind, Reduction, Tensor, nn};
+use tch::{Kind, Tensor, nn};
 use wire::run::Hyper;
 
 use crate::fit::early_stop::{EarlyStop, Verdict};
+use crate::loss;
 use crate::metric::mse::mse;
-use crate::network::{Network, WeightsError};
+use crate::network::{Network, WeightsError, floats};
+use crate::recipe::Phase;
 use crate::seed::Dice;
 use crate::stop::Stop;
 
-/// Symmetries of a square: a label that is a mean over pixels does not change with them.
+/// Symmetries of a square: a label that is a mean over pixels does not change with them, a map
+/// turns with its chip.
 const SYMMETRIES: usize = 8;
 
 /// Least chips of an epoch: small cells are walked over several times, so that an epoch's patience
 /// means a like number of steps for every cell (eight of the default batch).
 const EPOCH_CHIPS_MIN: usize = 256;
 
-/// Normalised chips [n, channels, side, side] with standardised labels.
+/// Normalised chips with standardised labels.
 #[derive(Debug)]
 pub struct Sample {
-    /// Chips.
+    /// Chips [n, channels, side, side].
     pub chips: Tensor,
-    /// Labels, one a chip.
-    pub labels: Vec<f32>,
+    /// Labels [n, 1, 1, 1] or [n, 1, side, side]; NaN is masked.
+    pub labels: Tensor,
 }
 
 /// What is learned from and judged by.
@@ -75,7 +78,7 @@ pub struct Course {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FitError {
     /// The loss is not finite.
-    #[error("the {of} loss of epoch {epoch} is not finite; a smaller learning rate may help")]
+    #[error("the {of} loss of epoch {epoch} is not finite; a smaller --learning-rate helps")]
     NotFinite {
         /// `training` or `validation`.
         of: &'static str,
@@ -104,7 +107,6 @@ pub fn fit(
     let mut optimiser = nn::Adam::default()
         .build(network.vars(), hyper.learning_rate)
         .map_err(|e| FitError::Optimiser(e.to_string()))?;
-    let labels = Tensor::from_slice(&lesson.train.labels).to_device(network.vars().device());
     let mut order: Vec<i64> = (0..lesson.train.chips.size()[0]).collect();
     let mut watch = EarlyStop::new(hyper.patience);
     let mut best = network.weights();
@@ -114,8 +116,7 @@ pub fn fit(
         let mut pass = Pass {
             network,
             optimiser: &mut optimiser,
-            chips: &lesson.train.chips,
-            labels: &labels,
+            sample: lesson.train,
         };
         let mut train = 0.0;
         for _ in 0..walks {
@@ -146,7 +147,7 @@ pub fn fit(
 
 /// Returns the mean squared error of the network on a sample, in squared standardised units.
 pub fn score(network: &Network, sample: &Sample) -> f64 {
-    mse(&network.answer(&sample.chips), &sample.labels)
+    mse(&network.answer(&sample.chips), &floats(&sample.labels))
 }
 
 /// Builds the record of an epoch from its training and validation loss, both standardised.
@@ -165,7 +166,7 @@ fn judged(epoch: u32, losses: [f64; 2], variance: f64) -> Result<Epoch, FitError
     })
 }
 
-/// Turns or mirrors chips [n, channels, side, side] by one of the square's symmetries.
+/// Turns or mirrors chips or labels [n, channels, side, side] by one of the square's symmetries.
 fn turned(chips: &Tensor, symmetry: usize) -> Tensor {
     let flips: Vec<i64> = [(1, 2), (2, 3)]
         .into_iter()
@@ -188,8 +189,7 @@ fn batch_size(hyper: &Hyper) -> usize {
 struct Pass<'a> {
     network: &'a Network,
     optimiser: &'a mut nn::Optimizer,
-    chips: &'a Tensor,
-    labels: &'a Tensor,
+    sample: &'a Sample,
 }
 
 impl Pass<'_> {
@@ -215,10 +215,12 @@ impl Pass<'_> {
     fn step(&mut self, indexes: &[i64], symmetry: usize) -> f64 {
         let index = Tensor::from_slice(indexes);
         let device = self.network.vars().device();
-        let chips = self.chips.index_select(0, &index).to_device(device);
-        let labels = self.labels.index_select(0, &index.to_device(device));
-        let answers = self.network.forward(&turned(&chips, symmetry));
-        let loss = answers.mse_loss(&labels, Reduction::Mean);
+        let pick =
+            |from: &Tensor| turned(&from.index_select(0, &index).to_device(device), symmetry);
+        let answers = self
+            .network
+            .forward(&pick(&self.sample.chips), Phase::Learn);
+        let loss = loss::mse(&answers, &pick(&self.sample.labels));
         self.optimiser.backward_step(&loss);
         loss.to_kind(Kind::Double).double_value(&[])
     }
@@ -231,26 +233,44 @@ mod tests {
 
     use super::{FitError, Lesson, Sample, fit, score};
     use crate::network::Network;
-    use crate::recipe::Recipe;
+    use crate::recipe::ndmi_unet::NdmiUnet;
+    use crate::recipe::ndvi_cnn::NdviCnn;
+    use crate::recipe::{Answer, Recipe};
     use crate::seed::Dice;
     use crate::stop::Stop;
 
     /// Chips and labels that have nothing to do with each other: what is learned does not last.
-    fn noise(count: usize, word: &str) -> Sample {
+    fn noise(count: usize, answer: Answer, word: &str) -> Sample {
         let mut dice = Dice::new(1, &[word]);
-        let mut draw = |n: usize| -> Vec<f64> { (0..n).map(|_| dice.unit() * 2.0 - 1.0).collect() };
-        let chips = Tensor::from_slice(&draw(count * 3 * 64)).to_kind(tch::Kind::Float);
-        #[expect(clippy::cast_possible_truncation, reason = "labels are 32-bit floats")]
-        let labels = draw(count).into_iter().map(|v| v as f32).collect();
+        let mut draw = |channels: usize, side: usize| {
+            let numbers = (0..count * channels * side * side).map(|_| dice.unit() * 2.0 - 1.0);
+            let whole = |n: usize| i64::try_from(n).expect("a small number");
+            let shape = [count, channels, side, side].map(whole);
+            let drawn = Tensor::from_slice(&numbers.collect::<Vec<f64>>());
+            drawn.to_kind(tch::Kind::Float).reshape(shape)
+        };
         Sample {
-            chips: chips.reshape([-1, 3, 8, 8]),
-            labels,
+            chips: draw(3, SIDE_PX),
+            labels: draw(1, answer.side(SIDE_PX)),
         }
     }
 
+    const SIDE_PX: usize = 16;
+
     #[test]
     fn the_weights_of_the_best_epoch_remain_to_the_bit() {
-        let (train, validation) = (noise(64, "train"), noise(32, "validation"));
+        best_epoch_remains(&NdviCnn);
+    }
+
+    #[test]
+    fn what_batch_normalisation_remembered_at_the_best_epoch_remains_with_it() {
+        best_epoch_remains(&NdmiUnet);
+    }
+
+    fn best_epoch_remains(recipe: &dyn Recipe) {
+        let (train, validation) = ("train", "validation");
+        let [train, validation] = [(64, train), (32, validation)]
+            .map(|(count, word)| noise(count, recipe.answer(), word));
         let lesson = Lesson {
             train: &train,
             validation: &validation,
@@ -263,7 +283,7 @@ mod tests {
             ..Hyper::default()
         };
         let dice = &mut Dice::new(1, &["order"]);
-        let mut network = Network::new(Recipe::NdviCnn, Device::Cpu, &mut Dice::new(1, &[]));
+        let mut network = Network::new(recipe, Device::Cpu, &mut Dice::new(1, &[]));
         let course = fit(&mut network, &lesson, &hyper, dice, &Stop::default()).expect("weights");
         let last = course.epochs.last().expect("an epoch");
         let best = course.epochs.iter().find(|e| e.epoch == course.best_epoch);
@@ -298,7 +318,7 @@ mod tests {
 
     #[test]
     fn a_wish_to_stop_ends_it() {
-        let sample = noise(8, "train");
+        let sample = noise(8, Answer::Number, "train");
         let lesson = Lesson {
             train: &sample,
             validation: &sample,
@@ -306,7 +326,7 @@ mod tests {
         };
         let stop = Stop::default();
         stop.wish();
-        let mut network = Network::new(Recipe::NdviCnn, Device::Cpu, &mut Dice::new(1, &[]));
+        let mut network = Network::new(&NdviCnn, Device::Cpu, &mut Dice::new(1, &[]));
         let dice = &mut Dice::new(1, &[]);
         let ended = fit(&mut network, &lesson, &Hyper::default(), dice, &stop);
         assert_eq!(ended, Err(FitError::Stopped));

@@ -13,6 +13,7 @@ pub mod survey;
 use std::time::Instant;
 
 use tch::Device;
+use wire::model::Metrics;
 use wire::run::Lease;
 
 use crate::chips::planes::PlanesError;
@@ -20,10 +21,11 @@ use crate::config::{CONFIG_VERSION, DataConfig, ModelConfig, NetworkConfig};
 use crate::fit::{Epoch, FitError, fit};
 use crate::job::lesson::{LessonError, Material};
 use crate::job::rules::RulesError;
+use crate::job::scores::Scored;
 use crate::job::survey::{Survey, SurveyError};
 use crate::network::{Network, Weights};
 use crate::probe::SOFTWARE;
-use crate::recipe::{Recipe, UnknownRecipe};
+use crate::recipe::{self, Recipe, UnknownRecipe};
 use crate::seed::Dice;
 use crate::stop::Stop;
 use crate::weights;
@@ -82,7 +84,7 @@ pub fn learn(lease: &Lease, device: Device, stop: &Stop) -> Result<Learned, JobE
         reason = "a driver: the seconds of a job are told to users and decide nothing"
     )]
     let start = Instant::now();
-    let recipe = Recipe::parse(&lease.run.recipe)?;
+    let recipe = recipe::parse(&lease.run.recipe)?;
     rules::check(&lease.run.hyper, recipe)?;
     tch::set_num_threads(i32::try_from(lease.run.hyper.threads).unwrap_or(1));
     let survey = survey::survey(lease, recipe)?;
@@ -102,7 +104,13 @@ pub fn learn(lease: &Lease, device: Device, stop: &Stop) -> Result<Learned, JobE
         material: &material,
     };
     let mut config = job.config(&weights);
-    config.metrics = scores::scores(&network, &material, &course);
+    let scored = Scored {
+        answer: recipe.answer(),
+        chip_px: usize::try_from(lease.run.hyper.chip_px).unwrap_or(1),
+        material: &material,
+        course: &course,
+    };
+    config.metrics = scores::scores(&network, scored);
     config.seconds = start.elapsed().as_secs_f64();
     Ok(Learned {
         config,
@@ -114,7 +122,7 @@ pub fn learn(lease: &Lease, device: Device, stop: &Stop) -> Result<Learned, JobE
 /// A job whose material is ready.
 struct Job<'a> {
     lease: &'a Lease,
-    recipe: Recipe,
+    recipe: &'a dyn Recipe,
     survey: &'a Survey,
     material: &'a Material,
 }
@@ -124,22 +132,25 @@ impl Job<'_> {
     fn config(&self, weights: &Weights) -> ModelConfig {
         let (lease, survey) = (self.lease, self.survey);
         let inputs = self.recipe.inputs().iter().map(|b| b.role.to_owned());
-        let numbers = weights.values().map(|w| w.values.len() as u64);
+        let chip_px = lease.run.hyper.chip_px;
+        let described = self.recipe.describe(i64::from(chip_px));
+        let last = described.layers.last().map(|l| l.out.clone());
         ModelConfig {
             version: CONFIG_VERSION,
             run: lease.run.name.clone(),
             geocode: lease.geocode.clone(),
             scheme: survey.scheme,
             recipe: self.recipe.name().to_owned(),
-            metrics: scores::NONE,
+            metrics: Metrics::default(),
             splits: survey.splits.len() as u64,
             seconds: 0.0,
             network: NetworkConfig {
                 inputs: inputs.collect(),
-                answer: self.recipe.describe(8).task.to_owned(),
-                chip_px: lease.run.hyper.chip_px,
+                answer: described.task.to_owned(),
+                answer_shape: last.unwrap_or_default(),
+                chip_px,
                 resolution_m: survey.resolution_m,
-                parameters: numbers.sum(),
+                parameters: u64::try_from(described.parameters).unwrap_or(0),
             },
             normalisation: self.material.normalisation.clone(),
             data: self.data(),

@@ -17,7 +17,8 @@ use tokio::sync::watch;
 use trainer::infer::{self, PredictOptions};
 use trainer::log::say;
 use trainer::probe;
-use trainer::recipe::{Description, Layer, Recipe};
+use trainer::recipe;
+use trainer::recipe::describe::{Band, Description, Layer, parameters};
 use trainer::work::{self, WorkOptions};
 use wire::fault::{Fault, FaultKind};
 
@@ -176,14 +177,14 @@ fn predict(args: PredictArgs) -> Result<(), Fault> {
 
 fn describe(args: &DescribeArgs) -> Result<(), Fault> {
     let usage = |reason: String| Fault::new(FaultKind::Usage, reason);
-    let recipe = Recipe::parse(&args.recipe).map_err(|e| usage(e.to_string()))?;
+    let recipe = recipe::parse(&args.recipe)
+        .map_err(|e| usage(e.to_string()).try_("glebe train ndvi-cnn --describe"))?;
     let (side, step) = (args.chip_px, recipe.chip_px_step());
     if side == 0 || !side.is_multiple_of(step) {
-        let what = format!("--chip-px is {side}, not a multiple of {step}");
-        return Err(usage(what).try_(format!(
-            "--chip-px {}",
-            side.next_multiple_of(step).max(step)
-        )));
+        let what = format!("a chip's side is {side} pixels");
+        let fault = usage(what).because(format!("{} takes multiples of {step}", recipe.name()));
+        let next = side.next_multiple_of(step).max(step);
+        return Err(fault.try_(format!("a side of {next} pixels")));
     }
     let told = recipe.describe(i64::from(side));
     match args.output {
@@ -194,32 +195,42 @@ fn describe(args: &DescribeArgs) -> Result<(), Fault> {
 
 /// Writes a description for people.
 fn table(told: &Description) -> String {
+    let hyper = &told.hyper;
     let head = [
         format!("{}: {}", told.recipe, told.task),
         format!("source      {}", told.source),
-        format!("inputs      {}", told.inputs.join(", ")),
+        format!("inputs      {}", bands(&told.inputs)),
+        format!("label from  {}", bands(&told.label_bands)),
         format!("label       {}", told.label),
+        format!("normalised  {}", told.normalisation),
         format!("loss        {}", told.loss),
+        format!(
+            "defaults    {} epochs, batch {}, learning rate {}, patience {}, chips of {} pixels",
+            hyper.epochs, hyper.batch, hyper.learning_rate, hyper.patience, hyper.chip_px,
+        ),
         format!("parameters  {}", told.parameters),
         String::new(),
-        format!("{:<8} {:<52} {:<14} tensors", "layer", "does", "out"),
+        format!("{:<8} {:<14} {:>10}  does", "layer", "out", "parameters"),
     ];
     let layer = |layer: &Layer| {
-        let tensor = |(name, shape): &(String, Vec<i64>)| format!("{name} {shape:?}");
-        let tensors: Vec<String> = layer.tensors.iter().map(tensor).collect();
         let out = format!("{:?}", layer.out);
-        format!(
-            "{:<8} {:<52} {out:<14} {}",
-            layer.name,
-            layer.does,
-            tensors.join(", ")
-        )
+        let count = parameters(std::slice::from_ref(layer));
+        format!("{:<8} {out:<14} {count:>10}  {}", layer.name, layer.does)
     };
     let lines: Vec<String> = head
         .into_iter()
         .chain(told.layers.iter().map(layer))
         .collect();
     lines.join("\n")
+}
+
+/// Tells bands with the common names that will do.
+fn bands(bands: &[Band]) -> String {
+    let tell = |b: &Band| match b.commons {
+        [only] if *only == b.role => b.role.to_owned(),
+        all => format!("{} ({})", b.role, all.join(" or ")),
+    };
+    bands.iter().map(tell).collect::<Vec<_>>().join(", ")
 }
 
 /// Returns the device, or why there is none.

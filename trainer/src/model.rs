@@ -12,7 +12,7 @@ use tch::Device;
 use crate::config::{CONFIG_VERSION, ModelConfig};
 use crate::network::{Network, WeightsError};
 use crate::publish::{CONFIG_FILE, WEIGHTS_FILE};
-use crate::recipe::{Recipe, UnknownRecipe};
+use crate::recipe::{self, Recipe, UnknownRecipe};
 use crate::seed::Dice;
 use crate::weights::{self, WeightsFileError};
 
@@ -27,7 +27,7 @@ pub struct Model {
     /// All but the weights.
     pub config: ModelConfig,
     /// Its recipe.
-    pub recipe: Recipe,
+    pub recipe: &'static dyn Recipe,
     /// The network with its weights.
     pub network: Network,
 }
@@ -95,7 +95,7 @@ pub fn open(folder: &Path, device: Device) -> Result<Model, ModelError> {
     if config.version > CONFIG_VERSION {
         return Err(ModelError::Version(config.version));
     }
-    let recipe = Recipe::parse(&config.recipe)?;
+    let recipe = recipe::parse(&config.recipe)?;
     check(&config, recipe)?;
     let weights = weights::decode(&read(&folder.join(WEIGHTS_FILE), WEIGHTS_BYTES_MAX)?)?;
     let found = weights::hash(&weights);
@@ -113,7 +113,7 @@ pub fn open(folder: &Path, device: Device) -> Result<Model, ModelError> {
 }
 
 /// Checks what the recipe fixes and answering relies on.
-fn check(config: &ModelConfig, recipe: Recipe) -> Result<(), ModelError> {
+fn check(config: &ModelConfig, recipe: &dyn Recipe) -> Result<(), ModelError> {
     let roles = recipe.inputs().iter().map(|b| b.role);
     let step = recipe.chip_px_step();
     let chip_px = config.network.chip_px;

@@ -8,20 +8,18 @@ use std::collections::BTreeMap;
 
 use tch::{Device, Tensor, nn};
 
-use crate::recipe::Recipe;
-use crate::recipe::ndvi_cnn::NdviCnn;
+use crate::recipe::{Net, Phase, Recipe};
 use crate::seed::Dice;
 
-/// Chips answered at once without gradients: keeps the maps of a 32-pixel chip below 64 MiB.
-const ANSWER_BATCH: i64 = 256;
-/// The same as a step.
-const ANSWER_STEP: usize = 256;
+/// Pixels answered at once without gradients, one chip at least: each layer's maps of 16 channels
+/// stay below 16 MiB.
+const ANSWER_PIXELS: i64 = 256 * 32 * 32;
 
 /// A network with its weights.
 #[derive(Debug)]
 pub struct Network {
     vars: nn::VarStore,
-    body: NdviCnn,
+    body: Box<dyn Net>,
 }
 
 /// One stored tensor.
@@ -61,11 +59,9 @@ pub enum WeightsError {
 
 impl Network {
     /// Builds the recipe's network with first weights drawn from `dice`.
-    pub fn new(recipe: Recipe, device: Device, dice: &mut Dice) -> Self {
+    pub fn new(recipe: &dyn Recipe, device: Device, dice: &mut Dice) -> Self {
         let vars = nn::VarStore::new(device);
-        let body = match recipe {
-            Recipe::NdviCnn => NdviCnn::new(&vars.root(), dice),
-        };
+        let body = recipe.network(&vars.root(), dice);
         Self { vars, body }
     }
 
@@ -74,23 +70,29 @@ impl Network {
         &self.vars
     }
 
-    /// Maps normalised chips [n, channels, side, side] to standardised labels [n].
-    pub fn forward(&self, chips: &Tensor) -> Tensor {
-        self.body.forward(chips)
+    /// Maps normalised chips [n, channels, side, side] to standardised labels, shaped as by `Net`.
+    pub fn forward(&self, chips: &Tensor, phase: Phase) -> Tensor {
+        self.body.forward(chips, phase)
     }
 
     /// Answers normalised chips [n, channels, side, side] without gradients, in order.
     pub fn answer(&self, chips: &Tensor) -> Vec<f32> {
-        let count = chips.size()[0];
-        let mut answers = Vec::with_capacity(usize::try_from(count).unwrap_or(0));
-        tch::no_grad(|| {
-            for start in (0..count).step_by(ANSWER_STEP) {
-                let part = chips.narrow(0, start, ANSWER_BATCH.min(count - start));
-                let part = self.forward(&part.to_device(self.vars.device()));
-                answers.extend(floats(&part));
-            }
-        });
+        let (count, pixels) = (chips.size()[0], chips.size()[2] * chips.size()[3]);
+        let batch = (ANSWER_PIXELS / pixels.max(1)).max(1);
+        let mut answers = Vec::new();
+        let mut start = 0;
+        while start < count {
+            let part = chips.narrow(0, start, batch.min(count - start));
+            let part = part.to_device(self.vars.device());
+            answers.extend(floats(&tch::no_grad(|| self.forward(&part, Phase::Answer))));
+            start += batch;
+        }
         answers
+    }
+
+    /// Makes the weights constants: nothing can be learned any more.
+    pub fn freeze(&mut self) {
+        self.vars.freeze();
     }
 
     /// Copies the weights out.
@@ -98,7 +100,7 @@ impl Network {
         let copy = |(name, tensor): (String, Tensor)| {
             let weight = Weight {
                 shape: tensor.size(),
-                values: floats(&tensor.flatten(0, -1)),
+                values: floats(&tensor),
             };
             (name, weight)
         };
@@ -134,8 +136,8 @@ impl Network {
     }
 }
 
-/// Copies a tensor of one dimension out, as 32-bit floats.
-fn floats(tensor: &Tensor) -> Vec<f32> {
+/// Copies a tensor out as 32-bit floats, row-major.
+pub fn floats(tensor: &Tensor) -> Vec<f32> {
     let tensor = tensor.to_device(Device::Cpu).to_kind(tch::Kind::Float);
     let mut values = vec![0.0_f32; tensor.numel()];
     let count = values.len();
@@ -147,22 +149,44 @@ fn floats(tensor: &Tensor) -> Vec<f32> {
 mod tests {
     use tch::{Device, Kind, Tensor};
 
-    use super::{Network, WeightsError};
-    use crate::recipe::Recipe;
+    use super::{Network, Phase, WeightsError};
+    use crate::recipe::RECIPES;
+    use crate::recipe::ndvi_cnn::NdviCnn;
     use crate::seed::Dice;
 
     fn network(seed: u64) -> Network {
-        Network::new(Recipe::NdviCnn, Device::Cpu, &mut Dice::new(seed, &[]))
+        Network::new(&NdviCnn, Device::Cpu, &mut Dice::new(seed, &[]))
     }
 
     #[test]
     fn weights_put_into_another_network_give_the_same_answers() {
-        let (one, mut other) = (network(1), network(2));
-        let chips = Tensor::arange(300 * 3 * 64, (Kind::Float, Device::Cpu)).sin();
-        let chips = chips.reshape([300, 3, 8, 8]);
-        assert_ne!(one.answer(&chips), other.answer(&chips));
-        other.set_weights(&one.weights()).expect("same recipe");
-        assert_eq!(one.answer(&chips), other.answer(&chips));
+        for recipe in RECIPES {
+            let network = |seed| Network::new(recipe, Device::Cpu, &mut Dice::new(seed, &[]));
+            let (one, mut other) = (network(1), network(2));
+            let chips = Tensor::arange(300 * 3 * 256, (Kind::Float, Device::Cpu)).sin();
+            let chips = chips.reshape([300, 3, 16, 16]);
+            // A step forward changes what a network remembers of its batches.
+            drop(tch::no_grad(|| one.forward(&chips, Phase::Learn)));
+            assert_ne!(one.answer(&chips), other.answer(&chips));
+            other.set_weights(&one.weights()).expect("same recipe");
+            assert_eq!(one.answer(&chips), other.answer(&chips));
+        }
+    }
+
+    #[test]
+    fn an_answer_depends_on_no_other_chip_of_its_batch() {
+        for recipe in RECIPES {
+            let network = Network::new(recipe, Device::Cpu, &mut Dice::new(1, &[]));
+            let chips = Tensor::arange(9 * 3 * 256, (Kind::Float, Device::Cpu)).sin();
+            let chips = chips.reshape([9, 3, 16, 16]);
+            let (all, last) = (
+                network.answer(&chips),
+                network.answer(&chips.narrow(0, 8, 1)),
+            );
+            let there = &all[all.len() - last.len()..];
+            let near = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-5;
+            assert!(there.iter().zip(&last).all(near), "{}", recipe.name());
+        }
     }
 
     #[test]

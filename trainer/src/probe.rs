@@ -43,6 +43,6 @@ pub fn probe() -> Probe {
         cuda_devices: tch::Cuda::device_count(),
         threads: tch::get_num_threads(),
         mkldnn: tch::utils::has_mkldnn(),
-        recipes: vec![crate::recipe::Recipe::NdviCnn.name()],
+        recipes: crate::recipe::names(),
     }
 }

@@ -6,13 +6,16 @@
 //! *Not here*: sending it (`work`), reading it (`model`). Format: docs/FORMATS.md, "Model folder".
 
 pub mod card;
+pub mod item;
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use earth::geocode::GeocodeError;
 
 use crate::job::Learned;
 use crate::recipe::Recipe;
+use crate::torchscript::{self, TorchScriptError};
 use crate::weights;
 
 /// The weights.
@@ -23,9 +26,30 @@ pub const CONFIG_FILE: &str = "config.json";
 pub const CARD_FILE: &str = "README.md";
 /// One line an epoch.
 pub const METRICS_FILE: &str = "metrics.jsonl";
+/// The STAC Item.
+pub const ITEM_FILE: &str = "item.json";
+/// The network with its weights, for PyTorch.
+pub const TORCHSCRIPT_FILE: &str = "model.pt";
+
+/// Why a model has no folder.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// A text cannot be written.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    /// The cell has no place on the Earth.
+    #[error(transparent)]
+    Cell(#[from] GeocodeError),
+    /// There is no TorchScript of the network.
+    #[error(transparent)]
+    TorchScript(#[from] TorchScriptError),
+}
 
 /// Returns the files of a model folder.
-pub fn folder(learned: &Learned, recipe: Recipe) -> serde_json::Result<Vec<(String, Bytes)>> {
+pub fn folder(
+    learned: &Learned,
+    recipe: &dyn Recipe,
+) -> Result<Vec<(String, Bytes)>, PublishError> {
     let config = serde_json::to_string_pretty(&learned.config)? + "\n";
     let mut metrics = String::new();
     for epoch in &learned.epochs {
@@ -33,14 +57,18 @@ pub fn folder(learned: &Learned, recipe: Recipe) -> serde_json::Result<Vec<(Stri
         metrics.push('\n');
     }
     let weights = weights::encode(&learned.weights, &facts(learned));
-    let card = card::card(
-        &learned.config,
-        &recipe.describe(i64::from(learned.config.network.chip_px)),
-    );
+    let chip_px = learned.config.network.chip_px;
+    let described = recipe.describe(i64::from(chip_px));
+    let card = card::card(&learned.config, &described);
+    let item = item::item(&learned.config, &described)?;
+    let item = serde_json::to_string_pretty(&item)? + "\n";
+    let script = torchscript::encode(recipe, &learned.weights, chip_px)?;
     Ok(vec![
         (CARD_FILE.to_owned(), card.into()),
         (CONFIG_FILE.to_owned(), config.into()),
+        (ITEM_FILE.to_owned(), item.into()),
         (METRICS_FILE.to_owned(), metrics.into()),
+        (TORCHSCRIPT_FILE.to_owned(), script.into()),
         (WEIGHTS_FILE.to_owned(), weights.into()),
     ])
 }

@@ -1,18 +1,97 @@
-//! What is learned from what: a closed set of recipes, found by name.
+//! What is learned from what: recipes, found by name in one list.
 //!
-//! *Invariants*: a recipe names its bands by what they show, never by a product's own names.
+//! A new recipe is a file of this folder and a line in `RECIPES` (docs/ADDING_A_RECIPE.md).
+//!
+//! *Invariants*: a recipe names its bands by what they show, never by a product's own names; its
+//! description names exactly the tensors of its network.
 //!
 //! *Not here*: how chips are cut (`chips`), how weights are found (`fit`).
 
+pub mod describe;
+pub mod ndmi_unet;
 pub mod ndvi_cnn;
 
-use serde::Serialize;
+use std::fmt::Debug;
 
-/// A recipe.
+use tch::{Tensor, nn};
+
+use crate::recipe::describe::Description;
+use crate::seed::Dice;
+
+/// All recipes, by name.
+pub static RECIPES: [&dyn Recipe; 2] = [&ndmi_unet::NdmiUnet, &ndvi_cnn::NdviCnn];
+
+/// What is learned from what, with which network.
+pub trait Recipe: Debug + Sync {
+    /// Returns the name.
+    fn name(&self) -> &'static str;
+
+    /// Returns the bands that enter the network, in the order of its channels.
+    fn inputs(&self) -> &'static [BandWish];
+
+    /// Returns the bands that the label is computed from.
+    fn label_bands(&self) -> &'static [BandWish];
+
+    /// Returns what is answered for a chip.
+    fn answer(&self) -> Answer;
+
+    /// Returns what the side of a chip must be a multiple of.
+    fn chip_px_step(&self) -> u32;
+
+    /// Computes the label of a chip from the pixels of its label bands.
+    ///
+    /// One number or one a pixel, as `answer` says; NaN where a pixel's has no meaning, `None`
+    /// where none has one.
+    fn label(&self, bands: &[Vec<f32>]) -> Option<Vec<f32>>;
+
+    /// Builds the network under `root` with first weights drawn from `dice`.
+    fn network(&self, root: &nn::Path<'_>, dice: &mut Dice) -> Box<dyn Net>;
+
+    /// Describes the recipe for chips of that side.
+    fn describe(&self, chip_px: i64) -> Description;
+}
+
+/// A network, whatever its layers.
+pub trait Net: Debug + Send {
+    /// Maps normalised chips [n, channels, side, side] to standardised answers: [n, 1, 1, 1] for
+    /// one number a chip, [n, 1, side, side] for one a pixel.
+    fn forward(&self, chips: &Tensor, phase: Phase) -> Tensor;
+}
+
+/// What a network computes for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Recipe {
-    /// RGB chip → mean NDVI of the chip (S001 §II.D, Fig. 5).
-    NdviCnn,
+pub enum Phase {
+    /// A step: batch normalisation goes by the batch, and remembers.
+    Learn,
+    /// An answer: batch normalisation goes by what it remembers.
+    Answer,
+}
+
+/// What a network answers for a chip.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Answer {
+    /// One number.
+    Number,
+    /// One number a pixel.
+    Map {
+        /// Distance between the least and the greatest that a label can be, for PSNR and SSIM.
+        range: f64,
+    },
+}
+
+impl Answer {
+    /// Returns how many numbers are answered for a chip of that side.
+    pub fn len(self, chip_px: usize) -> usize {
+        self.side(chip_px).pow(2)
+    }
+
+    /// Returns the side of what is answered for a chip of that side.
+    pub fn side(self, chip_px: usize) -> usize {
+        match self {
+            Self::Number => 1,
+            Self::Map { .. } => chip_px,
+        }
+    }
 }
 
 /// A band that a recipe asks for.
@@ -24,93 +103,125 @@ pub struct BandWish {
     pub commons: &'static [&'static str],
 }
 
+/// Red, green and blue, in this order.
+pub const RGB: [BandWish; 3] = [
+    BandWish {
+        role: "red",
+        commons: &["red"],
+    },
+    BandWish {
+        role: "green",
+        commons: &["green"],
+    },
+    BandWish {
+        role: "blue",
+        commons: &["blue"],
+    },
+];
+
+/// Below this sum of two reflectances their ratio is noise: one digital number of a Sentinel-2
+/// product.
+pub const REFLECTANCE_SUM_MIN: f32 = 1e-4;
+
 /// No recipe has that name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no recipe is called '{0}' (there is: ndvi-cnn)")]
-pub struct UnknownRecipe(String);
-
-/// What a recipe is, for people and scripts.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Description {
-    /// The name.
-    pub recipe: &'static str,
-    /// What it learns, in one line.
-    pub task: &'static str,
-    /// Where it comes from.
-    pub source: &'static str,
-    /// Roles of the input bands, in the order of the network's channels.
-    pub inputs: Vec<&'static str>,
-    /// How the label is computed.
-    pub label: &'static str,
-    /// Layers, in order.
-    pub layers: Vec<Layer>,
-    /// Trained numbers in all.
-    pub parameters: i64,
-    /// Loss that is made small.
-    pub loss: &'static str,
+#[error("no recipe is called '{name}' (there is: {})", names().join(", "))]
+pub struct UnknownRecipe {
+    name: String,
 }
 
-/// One layer with its stored tensors.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Layer {
-    /// Name, also the prefix of its tensors.
-    pub name: String,
-    /// What it does.
-    pub does: String,
-    /// Stored tensors: name and shape.
-    pub tensors: Vec<(String, Vec<i64>)>,
-    /// Shape that leaves it, without the batch.
-    pub out: Vec<i64>,
+/// Returns the recipe of that name.
+pub fn parse(name: &str) -> Result<&'static dyn Recipe, UnknownRecipe> {
+    let found = RECIPES.into_iter().find(|r| r.name() == name);
+    found.ok_or_else(|| UnknownRecipe {
+        name: name.to_owned(),
+    })
 }
 
-impl Recipe {
-    /// Returns the recipe of that name.
-    pub fn parse(name: &str) -> Result<Self, UnknownRecipe> {
-        match name {
-            ndvi_cnn::NAME => Ok(Self::NdviCnn),
-            other => Err(UnknownRecipe(other.to_owned())),
+/// Returns the names of all recipes.
+pub fn names() -> Vec<&'static str> {
+    RECIPES.into_iter().map(Recipe::name).collect()
+}
+
+/// Returns (a - b) / (a + b), reflectances below 0 (an offset over-corrects dark pixels) taken as
+/// 0, so that it lies in -1..=1; `None` where both are too dark to tell.
+pub fn normalised_difference(a: f32, b: f32) -> Option<f32> {
+    let (a, b) = (a.max(0.0), b.max(0.0));
+    (a + b > REFLECTANCE_SUM_MIN).then(|| (a - b) / (a + b))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use tch::{Device, Kind, Tensor, nn};
+
+    use super::{Answer, Phase, RECIPES, Recipe, names, normalised_difference, parse};
+    use crate::seed::Dice;
+
+    #[test]
+    fn every_recipe_is_found_by_its_name_and_no_other() {
+        for recipe in RECIPES {
+            assert_eq!(parse(recipe.name()).map(Recipe::name), Ok(recipe.name()));
+        }
+        let mut sorted = names();
+        sorted.sort_unstable();
+        sorted.dedup();
+        assert_eq!(names(), sorted, "in order of names, each once");
+        let unknown = parse("tea-leaves").map(Recipe::name);
+        let text = unknown.map_err(|e| e.to_string());
+        let all = names().join(", ");
+        let wanted = format!("no recipe is called 'tea-leaves' (there is: {all})");
+        assert_eq!(text, Err(wanted));
+    }
+
+    #[test]
+    fn every_description_names_exactly_the_tensors_and_shapes_of_its_network() {
+        for recipe in RECIPES {
+            let side = i64::from(recipe.chip_px_step()) * 3;
+            let vars = nn::VarStore::new(Device::Cpu);
+            let net = recipe.network(&vars.root(), &mut Dice::new(1, &[]));
+            let told = recipe.describe(side);
+            let sizes = |tensors: Vec<(String, Vec<i64>)>| -> BTreeMap<_, _> {
+                tensors.into_iter().collect()
+            };
+            let kept = |l: &super::describe::Layer| [l.tensors.clone(), l.kept.clone()].concat();
+            let real = vars.variables().into_iter().map(|(n, t)| (n, t.size()));
+            assert_eq!(
+                sizes(told.layers.iter().flat_map(kept).collect()),
+                real.collect()
+            );
+            let learned = vars
+                .trainable_variables()
+                .iter()
+                .map(Tensor::numel)
+                .sum::<usize>();
+            assert_eq!(Ok(told.parameters), i64::try_from(learned));
+            let channels = i64::try_from(recipe.inputs().len()).expect("a few");
+            let chips = Tensor::zeros([5, channels, side, side], (Kind::Float, Device::Cpu));
+            let answer = net.forward(&chips, Phase::Answer).size();
+            let last = told.layers.last().expect("a layer").out.clone();
+            match recipe.answer() {
+                Answer::Number => {
+                    assert_eq!((answer, last), (vec![5, 1, 1, 1], vec![1]));
+                }
+                Answer::Map { .. } => {
+                    assert_eq!(
+                        (answer, last),
+                        (vec![5, 1, side, side], vec![1, side, side])
+                    );
+                }
+            }
         }
     }
 
-    /// Returns the name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::NdviCnn => ndvi_cnn::NAME,
-        }
-    }
-
-    /// Returns what the side of a chip must be a multiple of.
-    pub fn chip_px_step(self) -> u32 {
-        match self {
-            Self::NdviCnn => ndvi_cnn::CHIP_PX_STEP,
-        }
-    }
-
-    /// Returns the bands that enter the network, in the order of its channels.
-    pub fn inputs(self) -> &'static [BandWish] {
-        match self {
-            Self::NdviCnn => &ndvi_cnn::INPUTS,
-        }
-    }
-
-    /// Returns the bands that the label is computed from.
-    pub fn label_bands(self) -> &'static [BandWish] {
-        match self {
-            Self::NdviCnn => &ndvi_cnn::LABEL_BANDS,
-        }
-    }
-
-    /// Computes the label of a chip from its label bands; `None` where it has no meaning.
-    pub fn label(self, bands: &[Vec<f32>]) -> Option<f32> {
-        match self {
-            Self::NdviCnn => ndvi_cnn::mean_ndvi(&bands[0], &bands[1]),
-        }
-    }
-
-    /// Describes the recipe for chips of that side.
-    pub fn describe(self, chip_px: i64) -> Description {
-        match self {
-            Self::NdviCnn => ndvi_cnn::describe(chip_px),
-        }
+    #[test]
+    fn a_normalised_difference_lies_between_minus_1_and_1_or_is_none() {
+        let same = |a: Option<f32>, b: f32| a.is_some_and(|a| (a - b).abs() < 1e-6);
+        assert!(same(normalised_difference(0.3, 0.1), 0.5));
+        assert!(same(normalised_difference(0.2, -0.01), 1.0));
+        assert!(same(normalised_difference(-0.05, 0.1), -1.0));
+        assert_eq!(normalised_difference(0.0, -0.01), None);
+        assert_eq!(normalised_difference(f32::NAN, f32::NAN), None);
     }
 }

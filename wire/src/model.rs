@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::hit::FileEntry;
 
 /// What a model scored on held-out blocks, beside its baselines.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Metrics {
     /// Validation mean squared error of the network.
     pub val_mse: f64,
@@ -28,6 +28,28 @@ pub struct Metrics {
     pub epochs_best: u32,
     /// Epochs run.
     pub epochs: u32,
+    /// Validation coefficient of determination; none where every truth is the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub val_r2: Option<f64>,
+    /// Scores as images, of a model that answers maps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub map: Option<MapMetrics>,
+}
+
+/// What a model that answers maps scored on held-out chips; a score is none where it cannot be had.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct MapMetrics {
+    /// Peak signal-to-noise ratio over all pixels, in decibels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub val_psnr: Option<f64>,
+    /// Structural similarity, the mean over chips.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub val_ssim: Option<f64>,
+    /// Structural similarity at several scales, the mean over chips.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub val_ms_ssim: Option<f64>,
+    /// Scales that chips of this side have room for: 5 from 161 pixels on, 2 at 32.
+    pub ms_ssim_scales: u32,
 }
 
 /// One model, as listed. It is also `config.json`'s summary inside the model folder.

@@ -304,6 +304,7 @@ mod tests {
             chips_val: 1,
             epochs_best: 1,
             epochs: 2,
+            ..Metrics::default()
         }
     }
 

@@ -22,7 +22,7 @@ pub fn chip_grid(shape: Shape, chip_px: usize) -> ChipGrid {
 }
 
 /// Adds the chips of one split to the set.
-pub fn cut(planes: &Planes, recipe: Recipe, set: &mut ChipSet) {
+pub fn cut(planes: &Planes, recipe: &dyn Recipe, set: &mut ChipSet) {
     let grid = chip_grid(planes.shape, set.chip_px);
     for row in 0..grid.rows {
         for column in 0..grid.columns {
@@ -32,21 +32,25 @@ pub fn cut(planes: &Planes, recipe: Recipe, set: &mut ChipSet) {
 }
 
 /// Adds one chip to the set, or counts why not.
-fn cut_one(planes: &Planes, recipe: Recipe, position: Position, set: &mut ChipSet) {
+fn cut_one(planes: &Planes, recipe: &dyn Recipe, position: Position, set: &mut ChipSet) {
     let corner = Corner {
         top: index(position.row) * set.chip_px,
         left: index(position.column) * set.chip_px,
     };
-    let window = |plane: &Vec<f32>| window(plane, planes.shape, corner, set.chip_px);
-    let inputs: Vec<Vec<f32>> = planes.inputs.iter().map(window).collect();
-    let others: Vec<Vec<f32>> = planes.others.iter().map(window).collect();
+    let cut_out = |plane: &Vec<f32>| window(plane, planes.shape, corner, set.chip_px);
+    let inputs: Vec<Vec<f32>> = planes.inputs.iter().map(cut_out).collect();
+    let others: Vec<Vec<f32>> = planes.others.iter().map(cut_out).collect();
     if inputs.iter().chain(&others).flatten().any(|v| v.is_nan()) {
         set.left_out.fill += 1;
-    } else if cloud_share(planes, corner, set.chip_px) > CLOUD_SHARE_MAX {
+        return;
+    }
+    let cloud = planes.cloud.as_ref();
+    let cloud = cloud.map(|plane| window(plane, planes.shape, corner, set.chip_px));
+    if cloud.as_deref().is_some_and(|c| share(c) > CLOUD_SHARE_MAX) {
         set.left_out.cloud += 1;
-    } else if let Some(label) = recipe.label(&others) {
+    } else if let Some(label) = label(recipe, &others, cloud.as_deref()) {
         set.pixels.extend(inputs.iter().flatten());
-        set.labels.push(label);
+        set.labels.extend(label);
         set.positions.push(position);
     } else {
         set.left_out.no_label += 1;
@@ -72,12 +76,20 @@ pub fn window<T: Copy>(plane: &[T], shape: Shape, corner: Corner, side: usize) -
     (corner.top..corner.top + side).flat_map(line).collect()
 }
 
-/// Returns the share of a window that is cloud, 0 where nothing tells.
-fn cloud_share(planes: &Planes, corner: Corner, side: usize) -> f64 {
-    planes.cloud.as_ref().map_or(0.0, |cloud| {
-        let hidden = window(cloud, planes.shape, corner, side);
-        hidden.iter().filter(|c| **c).count() as f64 / hidden.len() as f64
-    })
+/// Returns the share of a window that is cloud.
+fn share(cloud: &[bool]) -> f64 {
+    cloud.iter().filter(|c| **c).count() as f64 / cloud.len() as f64
+}
+
+/// Computes the label of a chip; of a map, pixels under cloud have none.
+fn label(recipe: &dyn Recipe, bands: &[Vec<f32>], cloud: Option<&[bool]>) -> Option<Vec<f32>> {
+    let mut label = recipe.label(bands)?;
+    if let Some(cloud) = cloud.filter(|c| c.len() == label.len()) {
+        for (value, _) in label.iter_mut().zip(cloud).filter(|(_, hidden)| **hidden) {
+            *value = f32::NAN;
+        }
+    }
+    label.iter().any(|v| !v.is_nan()).then_some(label)
 }
 
 /// Widens a count.
@@ -92,7 +104,9 @@ mod tests {
     use crate::chips::Position;
     use crate::chips::onto::Shape;
     use crate::chips::planes::Planes;
-    use crate::recipe::Recipe;
+    use crate::recipe::Recipe as _;
+    use crate::recipe::ndmi_unet::NdmiUnet;
+    use crate::recipe::ndvi_cnn::NdviCnn;
 
     /// A grid of 3 × 2 chips of 8 pixels with a ragged edge; red counts pixels, nir is 3 × red.
     fn planes() -> Planes {
@@ -110,8 +124,8 @@ mod tests {
     }
 
     fn cut_all(planes: &Planes) -> ChipSet {
-        let mut set = ChipSet::new(8, 3);
-        cut(planes, Recipe::NdviCnn, &mut set);
+        let mut set = ChipSet::new(8, 3, 1);
+        cut(planes, &NdviCnn, &mut set);
         set
     }
 
@@ -147,6 +161,23 @@ mod tests {
         planes.cloud = Some(cloud);
         let set = cut_all(&planes);
         assert_eq!((set.len(), set.left_out.cloud), (5, 1));
+    }
+
+    #[test]
+    fn a_map_has_no_label_under_cloud_and_in_the_dark_and_one_everywhere_else() {
+        let mut planes = planes();
+        let mut cloud = vec![false; 27 * 17];
+        cloud[0..6].fill(true);
+        planes.cloud = Some(cloud);
+        planes.others[0][8] = 0.0;
+        planes.others[1][8] = 0.0;
+        let mut set = ChipSet::new(8, 3, NdmiUnet.answer().len(8));
+        cut(&planes, &NdmiUnet, &mut set);
+        assert_eq!((set.len(), set.labels.len()), (6, 6 * 64));
+        let masked = |i: usize| set.label(i).iter().filter(|v| v.is_nan()).count();
+        assert_eq!([masked(0), masked(1), masked(2)], [6, 1, 0]);
+        let there = set.labels.iter().filter(|v| !v.is_nan());
+        assert!(there.copied().all(|v| (v + 0.5).abs() < 1e-6));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::chips::ChipSet;
 
 /// Least deviation divided by: a constant band must not blow up (a tenth of a digital number).
-const DEVIATION_MIN: f64 = 1e-5;
+pub const DEVIATION_MIN: f64 = 1e-5;
 
 /// Mean and standard deviation.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -31,8 +31,9 @@ pub struct Normalisation {
 }
 
 impl Spread {
-    /// Measures values, in order; 0 and 1 for none.
+    /// Measures the values that are numbers, in order; 0 and 1 for none.
     fn of(values: impl Iterator<Item = f32> + Clone) -> Self {
+        let values = values.filter(|v| !v.is_nan());
         let count = values.clone().count();
         if count == 0 {
             return Self {
@@ -78,7 +79,7 @@ impl Normalisation {
         };
         Self {
             bands: (0..set.channels).map(band).collect(),
-            label: Spread::of(indexes.iter().map(|i| set.labels[*i])),
+            label: Spread::of(indexes.iter().flat_map(|i| set.label(*i)).copied()),
         }
     }
 
@@ -96,17 +97,18 @@ impl Normalisation {
 #[cfg(test)]
 mod tests {
     use super::{Normalisation, Spread};
-    use crate::chips::ChipSet;
+    use crate::chips::{ChipSet, Position};
 
     #[test]
     fn training_chips_come_out_with_mean_0_and_deviation_1() {
-        let mut set = ChipSet::new(2, 2);
+        let mut set = ChipSet::new(2, 2, 1);
         set.pixels = vec![
             0.1, 0.2, 0.3, 0.4, 5.0, 5.0, 5.0, 5.0, //
             0.5, 0.6, 0.7, 0.8, 5.0, 5.0, 5.0, 5.0, //
             9.0, 9.0, 9.0, 9.0, 9.0, 9.0, 9.0, 9.0,
         ];
         set.labels = vec![0.0, 1.0, 77.0];
+        set.positions = vec![Position { row: 0, column: 0 }; 3];
         let normal = Normalisation::measure(&set, &[0, 1]);
         assert!(
             (normal.bands[0].mean - 0.45).abs() < 1e-6,

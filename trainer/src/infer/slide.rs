@@ -1,7 +1,8 @@
 //! A network slid over the planes of one split: a map of its answers.
 //!
 //! *Invariants*: only windows without fill are answered, as in training; a pixel's value is the
-//! mean over the windows that cover it; what no such window covers stays NaN.
+//! mean over the windows that cover it, of maps weighted by how near it lies to a window's middle;
+//! what no such window covers stays NaN.
 //!
 //! *Not here*: where the map lies on the ground (`mosaic`).
 
@@ -10,6 +11,7 @@ use crate::chips::onto::Shape;
 use crate::chips::planes::Planes;
 use crate::job::lesson::tensor;
 use crate::model::Model;
+use crate::recipe::Answer;
 
 /// Windows answered at once: bounds memory to a few MiB for chips of 32 pixels.
 const WINDOWS_BATCH: usize = 256;
@@ -32,8 +34,9 @@ pub fn slide(model: &Model, planes: &Planes, stride: usize) -> Map {
     let mut sums = Sums {
         shape: planes.shape,
         side,
+        kernel: kernel(model.recipe.answer(), side),
         totals: vec![0.0; width * height],
-        counts: vec![0; width * height],
+        weights: vec![0.0; width * height],
     };
     let mut batch = Batch::default();
     for top in starts(height, side, stride) {
@@ -61,6 +64,19 @@ fn starts(length: usize, side: usize, stride: usize) -> Vec<usize> {
     let mut starts: Vec<usize> = (0..last).step_by(stride.max(1)).collect();
     starts.push(last);
     starts
+}
+
+/// Returns the weights along one side of a window: even for one number, a raised cosine for a map,
+/// whose pixels at the edge were answered without their surroundings.
+fn kernel(answer: Answer, side: usize) -> Vec<f64> {
+    let raised = |i: usize| {
+        let turn = (i as f64 + 0.5) / side as f64 * std::f64::consts::TAU;
+        (1.0 - turn.cos()) / 2.0
+    };
+    match answer {
+        Answer::Number => vec![1.0; side],
+        Answer::Map { .. } => (0..side).map(raised).collect(),
+    }
 }
 
 /// Windows that wait for an answer.
@@ -94,10 +110,13 @@ impl Batch {
             return;
         }
         let chips = tensor(&self.pixels, model.recipe.inputs().len(), sums.side);
-        let answers = model.network.answer(&chips);
-        for (corner, answer) in self.corners.iter().zip(answers) {
-            let label = model.config.normalisation.label.undo(answer);
-            sums.add(*corner, f64::from(label));
+        let mut answers = model.network.answer(&chips);
+        for answer in &mut answers {
+            *answer = model.config.normalisation.label.undo(*answer);
+        }
+        let a_window = model.recipe.answer().len(sums.side);
+        for (corner, answer) in self.corners.iter().zip(answers.chunks_exact(a_window)) {
+            sums.add(*corner, answer);
         }
         self.corners.clear();
         self.pixels.clear();
@@ -108,18 +127,22 @@ impl Batch {
 struct Sums {
     shape: Shape,
     side: usize,
+    /// Weights along one side of a window.
+    kernel: Vec<f64>,
     totals: Vec<f64>,
-    counts: Vec<u32>,
+    weights: Vec<f64>,
 }
 
 impl Sums {
-    /// Adds an answer to the pixels of its window.
-    fn add(&mut self, corner: Corner, answer: f64) {
-        for y in corner.top..corner.top + self.side {
-            let start = y * self.shape.width + corner.left;
-            for i in start..start + self.side {
-                self.totals[i] += answer;
-                self.counts[i] += 1;
+    /// Adds an answer, one number or one a pixel, to the pixels of its window.
+    fn add(&mut self, corner: Corner, answer: &[f32]) {
+        let step = usize::from(answer.len() > 1);
+        for y in 0..self.side {
+            let start = (corner.top + y) * self.shape.width + corner.left;
+            for x in 0..self.side {
+                let weight = self.kernel[y] * self.kernel[x];
+                self.totals[start + x] += weight * f64::from(answer[(y * self.side + x) * step]);
+                self.weights[start + x] += weight;
             }
         }
     }
@@ -130,14 +153,17 @@ impl Sums {
             clippy::cast_possible_truncation,
             reason = "maps are 32-bit floats, like the answers that are averaged"
         )]
-        let mean = |(sum, count): (&f64, &u32)| (sum / f64::from(*count)) as f32;
-        self.totals.iter().zip(&self.counts).map(mean).collect()
+        let mean = |(sum, weight): (&f64, &f64)| (sum / weight) as f32;
+        self.totals.iter().zip(&self.weights).map(mean).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::starts;
+    use super::{Sums, kernel, starts};
+    use crate::chips::cut::Corner;
+    use crate::chips::onto::Shape;
+    use crate::recipe::Answer;
 
     #[test]
     fn windows_cover_the_whole_length_and_never_leave_it() {
@@ -145,5 +171,54 @@ mod tests {
         assert_eq!(starts(31, 32, 16), Vec::<usize>::new());
         assert_eq!(starts(64, 32, 16), [0, 16, 32]);
         assert_eq!(starts(70, 32, 16), [0, 16, 32, 38]);
+    }
+
+    /// Sums over a row that two windows of 4 × 4 cover, half over one another.
+    fn sums(answer: Answer) -> Sums {
+        let shape = Shape {
+            width: 6,
+            height: 4,
+        };
+        let (side, pixels) = (4, 24);
+        Sums {
+            shape,
+            side,
+            kernel: kernel(answer, side),
+            totals: vec![0.0; pixels],
+            weights: vec![0.0; pixels],
+        }
+    }
+
+    #[test]
+    fn maps_that_agree_are_laid_over_one_another_without_a_seam() {
+        let mut sums = sums(Answer::Map { range: 2.0 });
+        for left in [0, 2] {
+            let pixel = |i: usize| (i % 4 + left) as f32;
+            let map: Vec<f32> = (0..16).map(pixel).collect();
+            sums.add(Corner { top: 0, left }, &map);
+        }
+        let means = sums.means();
+        let near = |(i, v): (usize, &f32)| (v - (i % 6) as f32).abs() < 1e-5;
+        assert!(means.iter().enumerate().all(near), "{means:?}");
+    }
+
+    #[test]
+    fn where_maps_differ_the_one_whose_middle_is_nearer_counts_more() {
+        let mut sums = sums(Answer::Map { range: 2.0 });
+        sums.add(Corner { top: 0, left: 0 }, &[0.0; 16]);
+        sums.add(Corner { top: 0, left: 2 }, &[1.0; 16]);
+        let row = &sums.means()[..6];
+        assert!(
+            row[2] < 0.5 && row[2] > 0.0 && row[3] > 0.5 && row[3] < 1.0,
+            "{row:?}"
+        );
+    }
+
+    #[test]
+    fn one_number_fills_its_window_evenly() {
+        let mut sums = sums(Answer::Number);
+        sums.add(Corner { top: 0, left: 0 }, &[2.0]);
+        sums.add(Corner { top: 0, left: 2 }, &[4.0]);
+        assert_eq!(sums.means()[..6], [2.0, 2.0, 3.0, 3.0, 4.0, 4.0]);
     }
 }

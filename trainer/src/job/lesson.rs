@@ -12,7 +12,7 @@ use wire::run::{Hyper, Lease};
 
 use crate::chips::blocks::{Block, block_of, held_out, side_chips};
 use crate::chips::cut::{chip_grid, cut};
-use crate::chips::normal::Normalisation;
+use crate::chips::normal::{DEVIATION_MIN, Normalisation};
 use crate::chips::planes;
 use crate::chips::{ChipSet, LeftOut};
 use crate::config::BlocksConfig;
@@ -51,30 +51,46 @@ pub struct Material {
     pub left_out: LeftOut,
     /// How chips were held out.
     pub blocks: BlocksConfig,
-    /// Normalised band means of the training chips, for the linear baseline.
-    pub train_means: Vec<Vec<f64>>,
-    /// The same of the held-out chips.
-    pub validation_means: Vec<Vec<f64>>,
-    /// Labels of the held-out chips, as they are.
+    /// Labels of the held-out chips, as they are; NaN is masked.
     pub truth: Vec<f32>,
 }
 
 /// Why there is nothing to learn from.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "too few chips of {chip_px} pixels without fill or cloud: {train} to learn from \
-     (at least {TRAIN_CHIPS_MIN}) and {validation} held out (at least {VALIDATION_CHIPS_MIN}) in \
-     {blocks} blocks of {splits} splits; left out: {} for fill, {} for cloud, {} in the dark; \
-     a smaller chip_px, more dates or less strict selectors help",
-    left_out.fill, left_out.cloud, left_out.no_label
-)]
-pub struct LessonError {
-    chip_px: usize,
-    train: usize,
-    validation: usize,
-    blocks: usize,
-    splits: usize,
-    left_out: LeftOut,
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum LessonError {
+    /// Too few chips.
+    #[error(
+        "too few chips of {chip_px} pixels without fill or cloud: {train} to learn from (at least \
+         {TRAIN_CHIPS_MIN}) and {validation} held out (at least {VALIDATION_CHIPS_MIN}) in \
+         {blocks} blocks of {splits} splits; left out: {} for fill, {} for cloud, {} in the dark; \
+         a smaller --chip, more dates or less strict selectors help",
+        left_out.fill, left_out.cloud, left_out.no_label
+    )]
+    TooFew {
+        /// Side of a chip in pixels.
+        chip_px: usize,
+        /// Chips to learn from.
+        train: usize,
+        /// Chips held out.
+        validation: usize,
+        /// Blocks that hold chips.
+        blocks: usize,
+        /// Splits.
+        splits: usize,
+        /// Chips left out.
+        left_out: LeftOut,
+    },
+    /// Every label is the same.
+    #[error(
+        "the label is {label:.4} in all {chips} chips to learn from, so there is nothing to tell \
+         apart; more dates, another season or a larger cell (a lesser --precision) help"
+    )]
+    OneLabel {
+        /// The label.
+        label: f64,
+        /// Chips to learn from.
+        chips: usize,
+    },
 }
 
 impl Material {
@@ -91,13 +107,13 @@ impl Material {
 /// Cuts the chips of all splits, one split in memory at a time.
 pub fn cut_all(
     survey: &Survey,
-    recipe: Recipe,
+    recipe: &dyn Recipe,
     hyper: &Hyper,
     stop: &Stop,
 ) -> Result<Cuts, JobError> {
     let chip_px = usize::try_from(hyper.chip_px).unwrap_or(1);
     let inputs = recipe.inputs().len();
-    let mut set = ChipSet::new(chip_px, inputs);
+    let mut set = ChipSet::new(chip_px, inputs, recipe.answer().len(chip_px));
     for split in &survey.splits {
         if stop.wished() {
             return Err(FitError::Stopped.into());
@@ -125,7 +141,7 @@ pub fn prepare(cuts: &Cuts, lease: &Lease) -> Result<Material, LessonError> {
     let (validation, train): (Vec<usize>, Vec<usize>) =
         (0..set.len()).partition(|i| held.contains(&blocks[*i]));
     if train.len() < TRAIN_CHIPS_MIN || validation.len() < VALIDATION_CHIPS_MIN {
-        return Err(LessonError {
+        return Err(LessonError::TooFew {
             chip_px: set.chip_px,
             train: train.len(),
             validation: validation.len(),
@@ -135,6 +151,17 @@ pub fn prepare(cuts: &Cuts, lease: &Lease) -> Result<Material, LessonError> {
         });
     }
     let normalisation = Normalisation::measure(set, &train);
+    let labels = train.iter().flat_map(|i| set.label(*i));
+    let distance = |l: &f32| (f64::from(*l) - normalisation.label.mean).abs();
+    if labels
+        .map(distance)
+        .all(|d| d.is_nan() || d < DEVIATION_MIN)
+    {
+        return Err(LessonError::OneLabel {
+            label: normalisation.label.mean,
+            chips: train.len(),
+        });
+    }
     let pick = Pick {
         set,
         normalisation: &normalisation,
@@ -142,9 +169,11 @@ pub fn prepare(cuts: &Cuts, lease: &Lease) -> Result<Material, LessonError> {
     Ok(Material {
         train: pick.sample(&train),
         validation: pick.sample(&validation),
-        train_means: pick.means(&train),
-        validation_means: pick.means(&validation),
-        truth: validation.iter().map(|i| set.labels[*i]).collect(),
+        truth: validation
+            .iter()
+            .flat_map(|i| set.label(*i))
+            .copied()
+            .collect(),
         left_out: set.left_out,
         blocks: BlocksConfig {
             side_chips: cuts.side_chips,
@@ -170,29 +199,16 @@ impl Pick<'_> {
             let start = pixels.len() - self.set.chip_len();
             self.normalisation.apply(&mut pixels[start..]);
         }
-        let label = |i: &usize| self.normalisation.label.apply(self.set.labels[*i]);
+        let labels = indexes.iter().flat_map(|i| self.set.label(*i));
+        let labels: Vec<f32> = labels.map(|l| self.normalisation.label.apply(*l)).collect();
         Sample {
             chips: tensor(&pixels, self.set.channels, self.set.chip_px),
-            labels: indexes.iter().map(label).collect(),
+            labels: tensor(&labels, 1, self.set.labels_a_chip.isqrt()),
         }
-    }
-
-    /// Returns the normalised band means of the chips of those indexes.
-    fn means(&self, indexes: &[usize]) -> Vec<Vec<f64>> {
-        let means = |i: &usize| {
-            let means = self.set.band_means(*i);
-            let spreads = &self.normalisation.bands;
-            means
-                .iter()
-                .zip(spreads)
-                .map(|(m, s)| (m - s.mean) / s.std)
-                .collect()
-        };
-        indexes.iter().map(means).collect()
     }
 }
 
-/// Shapes pixels (chip, band, row, column) as a tensor.
+/// Shapes pixels or labels (chip, band, row, column) as a tensor.
 pub fn tensor(pixels: &[f32], channels: usize, side: usize) -> Tensor {
     let whole = |n: usize| i64::try_from(n).unwrap_or(0);
     Tensor::from_slice(pixels).reshape([-1, whole(channels), whole(side), whole(side)])
@@ -206,9 +222,10 @@ mod tests {
     use earth::split::placement::PlacementRule;
     use wire::run::{Lease, Run};
 
-    use super::{Cuts, prepare};
+    use super::{Cuts, LessonError, prepare};
     use crate::chips::blocks::block_of;
     use crate::chips::{ChipSet, Position};
+    use crate::network::floats;
 
     const SIDE_CHIPS: u32 = 4;
 
@@ -233,7 +250,7 @@ mod tests {
 
     /// Three dates of 12 × 12 chips of one pixel whose label is the number of their block.
     fn cuts() -> Cuts {
-        let mut set = ChipSet::new(1, 1);
+        let mut set = ChipSet::new(1, 1, 1);
         for _date in 0..3 {
             for (row, column) in (0..12).flat_map(|r| (0..12).map(move |c| (r, c))) {
                 let position = Position { row, column };
@@ -255,21 +272,33 @@ mod tests {
     fn no_place_is_learned_from_on_one_date_and_judged_on_another() {
         let material = prepare(&cuts(), &lease()).expect("enough chips");
         let undo = |l: &f32| material.normalisation.label.undo(*l).round().to_bits();
-        let learned: BTreeSet<u32> = material.train.labels.iter().map(undo).collect();
-        let judged: BTreeSet<u32> = material.validation.labels.iter().map(undo).collect();
+        let seen =
+            |labels: &tch::Tensor| -> BTreeSet<u32> { floats(labels).iter().map(undo).collect() };
+        let learned = seen(&material.train.labels);
+        let judged = seen(&material.validation.labels);
         assert_eq!((learned.len(), judged.len()), (7, 2));
         assert!(learned.is_disjoint(&judged), "{learned:?} {judged:?}");
         assert_eq!(
-            material.validation.labels.len(),
+            material.validation.labels.numel(),
             2 * 16 * 3,
             "every date of a held-out block"
         );
     }
 
     #[test]
+    fn one_label_everywhere_is_refused_with_the_label() {
+        let mut cuts = cuts();
+        cuts.set.labels.fill(0.25);
+        let refused = prepare(&cuts, &lease()).map(|_| ());
+        let chips = 7 * 16 * 3;
+        let label = 0.25;
+        assert_eq!(refused, Err(LessonError::OneLabel { label, chips }));
+    }
+
+    #[test]
     fn normalisation_is_measured_on_training_chips_alone() {
         let material = prepare(&cuts(), &lease()).expect("enough chips");
-        let labels = &material.train.labels;
+        let labels = floats(&material.train.labels);
         let mean: f32 = labels.iter().sum::<f32>() / labels.len() as f32;
         assert!(mean.abs() < 1e-5, "{mean}");
         let band = material.normalisation.bands[0];

@@ -30,7 +30,7 @@ pub struct RulesError {
 }
 
 /// Checks the hyper-parameters of a job.
-pub fn check(hyper: &Hyper, recipe: Recipe) -> Result<(), RulesError> {
+pub fn check(hyper: &Hyper, recipe: &dyn Recipe) -> Result<(), RulesError> {
     whole("epochs", hyper.epochs, EPOCHS_MAX)?;
     whole("batch", hyper.batch, BATCH_MAX)?;
     whole("chip_px", hyper.chip_px, CHIP_PX_MAX)?;
@@ -73,12 +73,12 @@ mod tests {
     use wire::run::Hyper;
 
     use super::check;
-    use crate::recipe::Recipe;
+    use crate::recipe::ndvi_cnn::NdviCnn;
 
     fn refused(change: impl Fn(&mut Hyper)) -> String {
         let mut hyper = Hyper::default();
         change(&mut hyper);
-        check(&hyper, Recipe::NdviCnn).map_or_else(|e| e.to_string(), |()| "accepted".to_owned())
+        check(&hyper, &NdviCnn).map_or_else(|e| e.to_string(), |()| "accepted".to_owned())
     }
 
     #[test]

@@ -55,7 +55,10 @@ pub enum SurveyError {
     #[error("the job has no splits")]
     None,
     /// Not one has the bands.
-    #[error("none of {splits} splits has the bands of {recipe}: {first}")]
+    #[error(
+        "none of {splits} splits has the bands of {recipe}: {first}; choose a collection whose \
+         bands have the common names {wanted} (glebe collection list), or another recipe"
+    )]
     Bands {
         /// Splits offered.
         splits: usize,
@@ -63,6 +66,8 @@ pub enum SurveyError {
         recipe: &'static str,
         /// What the first of them lacks.
         first: String,
+        /// Common names of the recipe's bands.
+        wanted: String,
     },
     /// One split alone is too large.
     #[error(
@@ -81,7 +86,7 @@ pub enum SurveyError {
 }
 
 /// Reads the metadata of a lease's splits and chooses those to learn from.
-pub fn survey(lease: &Lease, recipe: Recipe) -> Result<Survey, SurveyError> {
+pub fn survey(lease: &Lease, recipe: &dyn Recipe) -> Result<Survey, SurveyError> {
     let offered = in_order(&lease.splits);
     let mut left_out = SplitsLeftOut::default();
     let mut first_lack = None;
@@ -106,6 +111,7 @@ pub fn survey(lease: &Lease, recipe: Recipe) -> Result<Survey, SurveyError> {
                 splits: offered.len(),
                 recipe: recipe.name(),
                 first,
+                wanted: wanted(recipe),
             }),
         );
     };
@@ -113,7 +119,8 @@ pub fn survey(lease: &Lease, recipe: Recipe) -> Result<Survey, SurveyError> {
     found.retain(|s| Grid::of(s) == grid);
     left_out.other_grid = (all - found.len()) as u64;
     let side = usize::try_from(lease.run.hyper.chip_px).unwrap_or(1);
-    let kept = thin(found, grid.shape, side, recipe.inputs().len())?;
+    let values_a_chip = recipe.inputs().len() * side * side + recipe.answer().len(side);
+    let kept = thin(found, grid.shape, side, values_a_chip)?;
     left_out.too_many = all as u64 - left_out.other_grid - kept.len() as u64;
     Ok(Survey {
         scheme: kept[0].meta.geocode.scheme(),
@@ -164,6 +171,18 @@ impl Survey {
     }
 }
 
+/// Names what a recipe's bands may be called.
+fn wanted(recipe: &dyn Recipe) -> String {
+    let wishes = recipe.inputs().iter().chain(recipe.label_bands());
+    let mut names: Vec<String> = Vec::new();
+    for name in wishes.map(|w| w.commons.join(" or ")) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names.join(", ")
+}
+
 /// Returns the splits in order of their ids, each once.
 fn in_order(splits: &[LeaseSplit]) -> Vec<LeaseSplit> {
     let by_id: BTreeMap<_, _> = splits.iter().map(|s| (s.id.clone(), s.clone())).collect();
@@ -203,13 +222,11 @@ fn thin(
     splits: Vec<Surveyed>,
     shape: Shape,
     chip_px: usize,
-    channels: usize,
+    values_a_chip: usize,
 ) -> Result<Vec<Surveyed>, SurveyError> {
     let grid = chip_grid(shape, chip_px);
     let chips = usize::try_from(u64::from(grid.rows) * u64::from(grid.columns));
-    let values = chips
-        .unwrap_or(usize::MAX)
-        .saturating_mul(channels * chip_px * chip_px);
+    let values = chips.unwrap_or(usize::MAX).saturating_mul(values_a_chip);
     let most = VALUES_MAX / values.max(1);
     if most == 0 {
         let Shape { width, height } = shape;

@@ -2,15 +2,13 @@
 //!
 //! *Invariants*: in squared units of the label.
 //!
-//! *Not here*: its gradient.
+//! *Not here*: its gradient (`loss`).
 
-/// Returns the mean of (predicted - truth)²; NaN for empty slices.
+use crate::metric::{known, mean};
+
+/// Returns the mean of (predicted - truth)² where there is a truth; NaN where there is none at all.
 pub fn mse(predicted: &[f32], truth: &[f32]) -> f64 {
-    let pairs = predicted.iter().zip(truth);
-    let sum: f64 = pairs
-        .map(|(p, t)| (f64::from(*p) - f64::from(*t)).powi(2))
-        .sum();
-    sum / predicted.len() as f64
+    mean(known(predicted, truth).map(|(p, t)| (p - t).powi(2)))
 }
 
 #[cfg(test)]
@@ -18,6 +16,8 @@ mod tests {
     #[test]
     fn it_is_the_mean_of_squares() {
         assert!((super::mse(&[1.0, 2.0], &[0.0, 4.0]) - 2.5).abs() < 1e-12);
+        assert!((super::mse(&[1.0, 9.0], &[0.0, f32::NAN]) - 1.0).abs() < 1e-12);
+        assert!(super::mse(&[f32::NAN], &[0.0]).is_nan());
         assert!(super::mse(&[], &[]).is_nan());
     }
 }

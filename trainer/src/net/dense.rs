@@ -6,8 +6,7 @@
 
 use tch::{Tensor, nn};
 
-use crate::net::conv_cell::Width;
-use crate::net::first_weights;
+use crate::net::{Width, first_weights};
 use crate::seed::Dice;
 
 /// A fully connected layer.
@@ -21,7 +20,7 @@ impl Dense {
     /// Registers the layer's weights (`weight` [to, from], `bias` [to]) under `path`.
     pub fn new(path: &nn::Path<'_>, width: Width, dice: &mut Dice) -> Self {
         Self {
-            weight: first_weights::weight(path, "weight", &[width.to, width.from], dice),
+            weight: first_weights::weight(path, &[width.to, width.from], dice),
             bias: first_weights::bias(path, width.to),
         }
     }

@@ -5,10 +5,12 @@
 //!
 //! *Not here*: a licence: whoever publishes a model outside decides that.
 
+use wire::model::MapMetrics;
+
 use crate::chips::choose::UsedBand;
 use crate::chips::onto::Onto;
 use crate::config::{BandUse, ModelConfig};
-use crate::recipe::{Description, Layer};
+use crate::recipe::describe::{Description, Layer};
 
 /// Writes the card.
 pub fn card(config: &ModelConfig, recipe: &Description) -> String {
@@ -34,7 +36,11 @@ fn front_matter(config: &ModelConfig) -> String {
     ];
     text += &list("tags", tags.into_iter());
     text += &list("datasets", config.data.datasets.iter().map(String::as_str));
-    text += &list("metrics", ["mse", "mae"].into_iter());
+    let names: &[&str] = match config.metrics.map {
+        None => &["mse", "mae", "r_squared"],
+        Some(_) => &["mse", "mae", "r_squared", "psnr", "ssim", "ms_ssim"],
+    };
+    text += &list("metrics", names.iter().copied());
     text + "---\n"
 }
 
@@ -71,18 +77,46 @@ fn scores(config: &ModelConfig) -> String {
     format!(
         "## Scores\n\nOn {} held-out chips in {} blocks that no date was learned from:\n\n\
          | | MSE |\n|---|---|\n| network | {:.3e} |\n| mean of the training chips | {:.3e} |\n\
-         | linear regression on band means | {:.3e} |\n\nMean absolute error of the network: \
-         {:.4}. Best epoch {} of {}. The best epoch was chosen on these same chips, so that the \
-         network's score is a little optimistic. {verdict}\n",
+         | linear regression on {} | {:.3e} |\n\nOf the network: mean absolute error {:.4}, {}. \
+         Best epoch {} of {}. The best epoch was chosen on these same chips, so that the \
+         network's scores are a little optimistic. {verdict}\n",
         m.chips_val,
         config.data.blocks.validation,
         m.val_mse,
         m.mean_mse,
+        if m.map.is_some() {
+            "a pixel's bands"
+        } else {
+            "band means"
+        },
         m.linear_mse,
         m.val_mae,
+        [Some(score("R²", m.val_r2, "")), m.map.map(image_scores)]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join(", "),
         m.epochs_best,
         m.epochs,
     )
+}
+
+/// Tells a score, or that it could not be had.
+fn score(name: &str, score: Option<f64>, unit: &str) -> String {
+    score.map_or_else(
+        || format!("no {name}"),
+        |score| format!("{name} {score:.4}{unit}"),
+    )
+}
+
+/// Tells the scores of a map as an image.
+fn image_scores(m: MapMetrics) -> String {
+    let [psnr, ssim] = [
+        score("PSNR", m.val_psnr, " dB"),
+        score("SSIM", m.val_ssim, ""),
+    ];
+    let name = format!("MS-SSIM (at {} scales)", m.ms_ssim_scales);
+    format!("{psnr}, {ssim}, {}", score(&name, m.val_ms_ssim, ""))
 }
 
 fn data(config: &ModelConfig, recipe: &Description) -> String {
@@ -94,7 +128,8 @@ fn training(config: &ModelConfig, recipe: &Description) -> String {
     let data = &config.data;
     format!(
         "## Training data\n\n{} chips of {} x {} pixels at {} m from {} splits of {}, acquired {} \
-         to {}; blocks of {} x {} chips, {} learned from, {} held out. Label: {}.\n\n",
+         to {}; blocks of {} x {} chips, {} learned from, {} held out.\n\nLabel: {}.\n\nBands, and \
+         how each came onto the chips' grid:\n\n",
         config.metrics.chips_train,
         config.network.chip_px,
         config.network.chip_px,

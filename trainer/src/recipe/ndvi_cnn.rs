@@ -11,59 +11,94 @@
 
 use tch::{Tensor, nn};
 
-use crate::net::conv_cell::{ConvCell, Width};
+use crate::net::Width;
+use crate::net::conv_cell::ConvCell;
 use crate::net::dense::Dense;
-use crate::recipe::{BandWish, Description, Layer};
+use crate::recipe::describe::{Description, Layer, STANDARDISED, bands, parameters};
+use crate::recipe::{Answer, BandWish, Net, Phase, RGB, Recipe, normalised_difference};
 use crate::seed::Dice;
 
-/// The recipe's name.
-pub const NAME: &str = "ndvi-cnn";
-/// Each cell halves the side, so that it must be divisible this often.
-pub const CHIP_PX_STEP: u32 = 1 << CELLS.len();
-/// Bands of the network.
-pub const INPUTS: [BandWish; 3] = [
-    BandWish {
-        role: "red",
-        commons: &["red"],
-    },
-    BandWish {
-        role: "green",
-        commons: &["green"],
-    },
-    BandWish {
-        role: "blue",
-        commons: &["blue"],
-    },
-];
 /// Bands of the label. Sentinel-2's narrow near infrared (B8A) stands in for B08.
-pub const LABEL_BANDS: [BandWish; 2] = [
-    INPUTS[0],
+const LABEL_BANDS: [BandWish; 2] = [
+    RGB[0],
     BandWish {
         role: "nir",
         commons: &["nir", "nir08"],
     },
 ];
 
-/// Channels that enter: one for each band of `INPUTS`.
+/// Channels that enter: one for each band of `RGB`.
 const CHANNELS: i64 = 3;
 /// Channels that leave each cell.
 const CELLS: [i64; 3] = [16, 32, 64];
+/// Each cell halves the side, so that it must be divisible this often.
+const CHIP_PX_STEP: u32 = 1 << CELLS.len();
 /// Width of the first fully connected layer.
 const HIDDEN: i64 = 32;
-/// Below this sum a ratio is noise: one digital number of a Sentinel-2 product.
-const REFLECTANCE_SUM_MIN: f32 = 1e-4;
+
+/// The recipe.
+#[derive(Debug, Clone, Copy)]
+pub struct NdviCnn;
+
+impl Recipe for NdviCnn {
+    fn name(&self) -> &'static str {
+        "ndvi-cnn"
+    }
+
+    fn inputs(&self) -> &'static [BandWish] {
+        &RGB
+    }
+
+    fn label_bands(&self) -> &'static [BandWish] {
+        &LABEL_BANDS
+    }
+
+    fn answer(&self) -> Answer {
+        Answer::Number
+    }
+
+    fn chip_px_step(&self) -> u32 {
+        CHIP_PX_STEP
+    }
+
+    fn label(&self, bands: &[Vec<f32>]) -> Option<Vec<f32>> {
+        mean_ndvi(&bands[0], &bands[1]).map(|mean| vec![mean])
+    }
+
+    fn network(&self, root: &nn::Path<'_>, dice: &mut Dice) -> Box<dyn Net> {
+        Box::new(Network::new(root, dice))
+    }
+
+    fn describe(&self, chip_px: i64) -> Description {
+        let layers = layers(chip_px);
+        Description {
+            recipe: self.name(),
+            task: "mean NDVI of a chip from its red, green and blue",
+            source: "S001, section II.D, figure 5 (widths are ours: the figure names none)",
+            inputs: bands(self.inputs()),
+            label_bands: bands(self.label_bands()),
+            label: "mean over pixels of (nir - red) / (nir + red), reflectances below 0 taken as 0",
+            normalisation: STANDARDISED,
+            loss: "mean squared error",
+            chip_px_step: self.chip_px_step(),
+            hyper: wire::run::Hyper::default(),
+            parameters: parameters(&layers),
+            layers,
+        }
+    }
+}
 
 /// The network.
 #[derive(Debug)]
-pub struct NdviCnn {
+struct Network {
     cells: Vec<ConvCell>,
     hidden: Dense,
     answer: Dense,
 }
 
-impl NdviCnn {
+impl Network {
     /// Registers the network's first weights under `root`, drawn from `dice`.
-    pub fn new(root: &nn::Path<'_>, dice: &mut Dice) -> Self {
+    fn new(root: &nn::Path<'_>, dice: &mut Dice) -> Self {
         let mut from = CHANNELS;
         let mut cells = Vec::with_capacity(CELLS.len());
         for (i, to) in CELLS.into_iter().enumerate() {
@@ -82,32 +117,33 @@ impl NdviCnn {
             answer: Dense::new(&(root / "answer"), answer, dice),
         }
     }
+}
 
-    /// Maps normalised chips [n, 3, side, side] to standardised labels [n].
-    pub fn forward(&self, chips: &Tensor) -> Tensor {
+impl Net for Network {
+    fn forward(&self, chips: &Tensor, _phase: Phase) -> Tensor {
         let mut maps = chips.shallow_clone();
         for cell in &self.cells {
             maps = cell.forward(&maps);
         }
         let means = maps.mean_dim([2_i64, 3].as_slice(), false, None);
         let hidden = self.hidden.forward(&means).relu();
-        self.answer.forward(&hidden).squeeze_dim(1)
+        self.answer.forward(&hidden).reshape([-1, 1, 1, 1])
     }
 }
 
 /// Returns the mean of (nir - red) / (nir + red) over a chip's pixels; `None` without any.
 ///
-/// Reflectances below 0 (an offset over-corrects dark pixels) count as 0, so that every ratio lies
-/// in -1..=1; pixels darker than a named sum in both bands are left out.
-pub fn mean_ndvi(red: &[f32], nir: &[f32]) -> Option<f32> {
+/// Pixels that are dark in both bands are left out.
+fn mean_ndvi(red: &[f32], nir: &[f32]) -> Option<f32> {
     let mut sum = 0.0_f64;
     let mut count = 0_u32;
-    for (r, n) in red.iter().zip(nir) {
-        let (r, n) = (r.max(0.0), n.max(0.0));
-        if r + n > REFLECTANCE_SUM_MIN {
-            sum += f64::from((n - r) / (n + r));
-            count += 1;
-        }
+    for ratio in nir
+        .iter()
+        .zip(red)
+        .filter_map(|(n, r)| normalised_difference(*n, *r))
+    {
+        sum += f64::from(ratio);
+        count += 1;
     }
     #[expect(
         clippy::cast_possible_truncation,
@@ -116,80 +152,47 @@ pub fn mean_ndvi(red: &[f32], nir: &[f32]) -> Option<f32> {
     (count > 0).then(|| (sum / f64::from(count)) as f32)
 }
 
-/// Describes the recipe for chips of that side.
-pub fn describe(chip_px: i64) -> Description {
+/// Describes the layers for chips of that side.
+fn layers(chip_px: i64) -> Vec<Layer> {
     let mut layers = Vec::new();
     let (mut from, mut side) = (CHANNELS, chip_px);
     for (i, to) in CELLS.into_iter().enumerate() {
         side /= 2;
         let does = "3x3 convolution (step 2, padding 1), ReLU";
-        layers.push(layer(&format!("cell{}", i + 1), does, &[to, from, 3, 3]));
-        if let Some(last) = layers.last_mut() {
-            last.out = vec![to, side, side];
-        }
+        let name = format!("cell{}", i + 1);
+        layers.push(Layer::conv(
+            &name,
+            does,
+            Width { from, to },
+            &[to, side, side],
+        ));
         from = to;
     }
-    layers.push(Layer {
-        name: "mean".to_owned(),
-        does: "mean over positions".to_owned(),
-        tensors: Vec::new(),
-        out: vec![from],
-    });
-    layers.push(layer("hidden", "fully connected, ReLU", &[HIDDEN, from]));
-    layers.push(layer("answer", "fully connected", &[1, HIDDEN]));
-    let sizes = layers.iter().flat_map(|l| &l.tensors);
-    Description {
-        recipe: NAME,
-        task: "mean NDVI of a chip from its red, green and blue",
-        source: "S001, section II.D, figure 5 (widths are ours: the figure names none)",
-        inputs: INPUTS.iter().map(|b| b.role).collect(),
-        label: "mean over pixels of (nir - red) / (nir + red), reflectances below 0 taken as 0",
-        parameters: sizes.map(|(_, s)| s.iter().product::<i64>()).sum(),
-        layers,
-        loss: "mean squared error",
-    }
-}
-
-/// Describes a layer with `weight` of that shape and its `bias`.
-fn layer(name: &str, does: &str, weight: &[i64]) -> Layer {
-    Layer {
-        name: name.to_owned(),
-        does: does.to_owned(),
-        tensors: vec![
-            (format!("{name}.bias"), vec![weight[0]]),
-            (format!("{name}.weight"), weight.to_vec()),
-        ],
-        out: vec![weight[0]],
-    }
+    layers.push(Layer::bare("mean", "mean over positions", &[from]));
+    let hidden = Layer::biased(
+        "hidden",
+        "fully connected, ReLU",
+        &[HIDDEN, from],
+        &[HIDDEN],
+    );
+    layers.push(hidden);
+    layers.push(Layer::biased(
+        "answer",
+        "fully connected",
+        &[1, HIDDEN],
+        &[1],
+    ));
+    layers
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
-    use tch::{Device, Kind, Tensor, nn};
-
-    use super::{NdviCnn, describe, mean_ndvi};
-    use crate::seed::Dice;
+    use super::{NdviCnn, mean_ndvi};
+    use crate::recipe::Recipe as _;
 
     #[test]
-    fn the_description_names_exactly_the_tensors_of_the_network() {
-        let vars = nn::VarStore::new(Device::Cpu);
-        let net = NdviCnn::new(&vars.root(), &mut Dice::new(1, &[]));
-        let told: BTreeMap<_, _> = describe(32)
-            .layers
-            .into_iter()
-            .flat_map(|l| l.tensors)
-            .collect();
-        let real: BTreeMap<_, _> = vars
-            .variables()
-            .into_iter()
-            .map(|(name, t)| (name, t.size()))
-            .collect();
-        assert_eq!(told, real);
-        assert_eq!(describe(32).parameters, 25_697);
-        let answer = net.forward(&Tensor::zeros([5, 3, 24, 24], (Kind::Float, Device::Cpu)));
-        assert_eq!(answer.size(), [5]);
+    fn it_has_as_many_numbers_as_the_formats_page_says() {
+        assert_eq!(NdviCnn.describe(32).parameters, 25_697);
     }
 
     #[test]

@@ -7,10 +7,12 @@ use tch::{Device, Tensor};
 use trainer::job::{Learned, learn};
 use trainer::model::{ModelError, open};
 use trainer::publish;
-use trainer::recipe::Recipe;
+use trainer::recipe;
+use trainer::recipe::Recipe as _;
+use trainer::recipe::ndvi_cnn::NdviCnn;
 use trainer::stop::Stop;
 use wire::model::Metrics;
-use wire::run::Hyper;
+use wire::run::{Hyper, Lease};
 
 use crate::world::{Scene, folder, lease, quick};
 
@@ -21,18 +23,23 @@ const TOLERANCE: f64 = 1e-5;
 pub(crate) fn written(path: &Path, epochs: u32) -> (Learned, PathBuf) {
     let split = Scene::new("a", 1).write(&path.join("splits"));
     let hyper = Hyper { epochs, ..quick() };
-    let learned =
-        learn(&lease(vec![split], hyper), Device::Cpu, &Stop::default()).expect("a model");
+    published(&lease(vec![split], hyper), path)
+}
+
+/// Learns what a lease says and writes the folder below `path`.
+pub(crate) fn published(lease: &Lease, path: &Path) -> (Learned, PathBuf) {
+    let learned = learn(lease, Device::Cpu, &Stop::default()).expect("a model");
     let place = path.join("model");
     std::fs::create_dir_all(&place).expect("a folder");
-    for (name, bytes) in publish::folder(&learned, Recipe::NdviCnn).expect("files") {
+    let recipe = recipe::parse(&lease.run.recipe).expect("a recipe");
+    for (name, bytes) in publish::folder(&learned, recipe).expect("files") {
         std::fs::write(place.join(name), bytes).expect("a file");
     }
     (learned, place)
 }
 
 #[test]
-fn the_folder_has_four_files_and_what_the_ring_reads_stands_at_the_top() {
+fn the_folder_has_six_files_and_what_the_ring_reads_stands_at_the_top() {
     let (_keep, path) = folder();
     let (learned, place) = written(&path, 2);
     let mut names: Vec<String> = std::fs::read_dir(&place)
@@ -50,7 +57,9 @@ fn the_folder_has_four_files_and_what_the_ring_reads_stands_at_the_top() {
         [
             "README.md",
             "config.json",
+            "item.json",
             "metrics.jsonl",
+            "model.pt",
             "model.safetensors"
         ]
     );
@@ -119,21 +128,14 @@ fn python_reads_the_weights_and_numpy_computes_the_same_answer() {
     let ours = f64::from(model.network.answer(&chip)[0]);
     let raw: Vec<u8> = pixels.iter().flat_map(|v| v.to_le_bytes()).collect();
     std::fs::write(path.join("chip.f32"), raw).expect("a chip");
-    let output = Command::new(python)
-        .arg(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/tests/oracles/ndvi_cnn.py"
-        ))
-        .arg(place.join("model.safetensors"))
-        .arg(path.join("chip.f32"))
-        .output()
-        .expect("python runs");
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{errors}");
-    let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let told = asked(
+        &python,
+        "ndvi_cnn.py",
+        &[&place.join("model.safetensors"), &path.join("chip.f32")],
+    );
     let shapes: std::collections::BTreeMap<String, Vec<i64>> =
         serde_json::from_value(told["shapes"].clone()).expect("shapes");
-    let layers = Recipe::NdviCnn.describe(16).layers;
+    let layers = NdviCnn.describe(16).layers;
     let documented = layers.into_iter().flat_map(|l| l.tensors).collect();
     assert_eq!(shapes, documented);
     assert_eq!(told["metadata"]["format"], "pt");
@@ -145,10 +147,26 @@ fn python_reads_the_weights_and_numpy_computes_the_same_answer() {
     );
 }
 
-/// The interpreter that `cargo xtask setup` made, with numpy and safetensors.
+/// Runs a program of `tests/oracles`; returns the JSON that it prints.
+pub(crate) fn asked(python: &Path, program: &str, arguments: &[&Path]) -> serde_json::Value {
+    let oracles = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracles");
+    let output = Command::new(python)
+        .arg(oracles.join(program))
+        .args(arguments)
+        .output()
+        .expect("python runs");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program}: {errors}");
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+/// The interpreter that `cargo xtask setup` made, with numpy and safetensors, or that of
+/// `GLEBE_TEST_PYTHON`, which may have PyTorch too.
 #[expect(clippy::print_stderr, reason = "a skipped test says so")]
-fn python() -> Option<PathBuf> {
-    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.deps/python/bin/python");
+pub(crate) fn python() -> Option<PathBuf> {
+    let named = std::env::var_os("GLEBE_TEST_PYTHON").map(PathBuf::from);
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.deps/python/bin/python");
+    let python = named.unwrap_or(own);
     if python.is_file() {
         return Some(python);
     }
@@ -157,4 +175,30 @@ fn python() -> Option<PathBuf> {
         python.display()
     );
     None
+}
+
+#[test]
+fn pystac_reads_the_item_with_its_machine_learning_extension() {
+    let Some(python) = python() else { return };
+    let (_keep, path) = folder();
+    let (learned, place) = written(&path, 1);
+    let told = asked(&python, "mlm.py", &[&place.join("item.json")]);
+    assert_eq!(told["name"], "ndvi-cnn gcpvj");
+    assert_eq!(told["bands"], serde_json::json!(["red", "green", "blue"]));
+    assert_eq!(told["input_shape"], serde_json::json!([-1, 3, 16, 16]));
+    assert_eq!(told["output_shape"], serde_json::json!([-1, 1, 1, 1]));
+    assert_eq!(told["parameters"], 25_697);
+    assert_eq!(told["framework_version"], "2.11.0");
+    assert_eq!(told["artifact_type"], "torch.jit.save");
+    assert_eq!(told["chip_px"], 16);
+    let means: Vec<f64> = serde_json::from_value(told["means"].clone()).expect("numbers");
+    let ours = learned.config.normalisation.bands.iter().map(|b| b.mean);
+    assert!(
+        ours.zip(&means).all(|(a, b)| (a - b).abs() < 1e-12),
+        "{told}"
+    );
+    for asset in told["hrefs"].as_array().expect("assets") {
+        let name = asset.as_str().expect("a name");
+        assert!(place.join(name).is_file(), "{name} is named, not there");
+    }
 }

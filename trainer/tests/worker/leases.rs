@@ -65,7 +65,7 @@ fn a_worker_publishes_each_model_under_its_lease_and_leaves_when_nothing_is_left
         let (bundle, under) = &heard.models[0];
         assert_eq!(bundle.header.id, "spring/gcpvj");
         assert_eq!(bundle.header.placement_key, good.placement_key);
-        assert_eq!(bundle.header.files.len(), 4);
+        assert_eq!(bundle.header.files.len(), 6);
         for word in ["run=spring", "geocode=gcpvj", "token=1"] {
             assert!(under.contains(word), "{under}");
         }
@@ -74,7 +74,7 @@ fn a_worker_publishes_each_model_under_its_lease_and_leaves_when_nothing_is_left
         assert!(failure.hopeless);
         assert_eq!(
             failure.reason,
-            "no recipe is called 'tea-leaves' (there is: ndvi-cnn)"
+            "no recipe is called 'tea-leaves' (there is: ndmi-unet, ndvi-cnn)"
         );
     });
 }

@@ -3,6 +3,8 @@
 mod folder;
 mod learning;
 mod leases;
+mod maps;
 mod node;
 mod predict;
+mod similarity;
 mod world;

@@ -1,7 +1,8 @@
 //! A small world made in the test: splits with a law that a line cannot learn.
 //!
 //! Each pixel of red, green and blue is a steady mean plus noise whose strength varies over the
-//! land; near infrared grows with that strength. Band means tell nothing of it, texture does.
+//! land; near infrared grows with that strength, short-wave infrared stays. Band means tell nothing
+//! of it, texture does.
 
 use std::path::{Path, PathBuf};
 
@@ -21,6 +22,8 @@ pub(crate) const CELL: &str = "gcpvj";
 const SCALE: f64 = 1e-4;
 const OFFSET: f64 = -0.1;
 const FILL: u16 = 0;
+/// Reflectance of short-wave infrared, everywhere.
+const SWIR: f64 = 0.25;
 /// Pixels over which the strength of the noise changes.
 const PATCH_PX: usize = 24;
 /// Patches along each side of the land: more than the cell's 480 pixels need.
@@ -36,6 +39,8 @@ pub(crate) struct Scene {
     pub(crate) rgb_m: f64,
     /// Name, common name and resolution of near infrared.
     pub(crate) nir: (&'static str, &'static str, f64),
+    /// Short-wave infrared, where there is one, at 20 m.
+    pub(crate) swir: bool,
     /// Columns from the west that are fill.
     pub(crate) fill_columns: usize,
     /// Columns from the west under cloud, told by a scene-class band.
@@ -50,8 +55,18 @@ impl Scene {
             cell: CELL.to_owned(),
             rgb_m: 10.0,
             nir: ("B08", "nir", 10.0),
+            swir: false,
             fill_columns: 0,
             cloud_columns: 0,
+        }
+    }
+
+    /// A scene with the bands of NDMI, at 20 m as Sentinel-2 has them.
+    pub(crate) fn moist(name: &str, seed: u64) -> Self {
+        Self {
+            nir: ("B8A", "nir08", 20.0),
+            swir: true,
+            ..Self::new(name, seed)
         }
     }
 
@@ -71,12 +86,10 @@ impl Scene {
 
     fn split(&self, id: &SplitId, geocode: &Geocode) -> (SplitMeta, Vec<AssetRaster>) {
         let mut files: Vec<(f64, Vec<(BandMeta, Samples)>)> = Vec::new();
-        for (name, common, resolution_m) in [
-            ("B02", "blue", self.rgb_m),
-            ("B03", "green", self.rgb_m),
-            ("B04", "red", self.rgb_m),
-            self.nir,
-        ] {
+        let visible = [("B02", "blue"), ("B03", "green"), ("B04", "red")];
+        let visible = visible.map(|(name, common)| (name, common, self.rgb_m));
+        let swir = self.swir.then_some(("B11", "swir16", 20.0));
+        for (name, common, resolution_m) in visible.into_iter().chain([self.nir]).chain(swir) {
             let samples = Samples::U16(self.plane(geocode, name, common, resolution_m));
             let band = band(name, Some(common), resolution_m, SampleType::U16);
             match files
@@ -140,6 +153,8 @@ impl Scene {
                 let strength = land.strength(x as f64 / patch, y as f64 / patch);
                 let value = if common.starts_with("nir") {
                     0.12 + 0.4 * strength
+                } else if common.starts_with("swir") {
+                    SWIR
                 } else {
                     0.1 + 0.08 * strength * (noise.unit() * 2.0 - 1.0)
                 };
@@ -251,15 +266,20 @@ fn asset(
     (asset, metas)
 }
 
-/// A lease on splits of `CELL`.
+/// A lease on splits of `CELL` for `ndvi-cnn`.
 pub(crate) fn lease(splits: Vec<LeaseSplit>, hyper: Hyper) -> Lease {
+    lease_of("ndvi-cnn", splits, hyper)
+}
+
+/// A lease on splits of `CELL`.
+pub(crate) fn lease_of(recipe: &str, splits: Vec<LeaseSplit>, hyper: Hyper) -> Lease {
     let geocode = Geocode::parse(Scheme::Geohash, CELL).expect("a cell");
     Lease {
         token: 1,
         expires_millis: 30_000,
         run: Run {
             name: "spring".to_owned(),
-            recipe: "ndvi-cnn".to_owned(),
+            recipe: recipe.to_owned(),
             query: query::Query::default(),
             mode: wire::run::Mode::Partitioned,
             hyper,

@@ -175,6 +175,8 @@ pub(crate) fn metrics() -> Metrics {
         chips_val: 100,
         epochs_best: 12,
         epochs: 20,
+        val_r2: Some(0.98),
+        map: None,
     }
 }
 
