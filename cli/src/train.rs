@@ -5,6 +5,8 @@
 //!
 //! *Not here*: plans and leases (node), fitting (trainer).
 
+pub(crate) mod recipe;
+
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -17,14 +19,25 @@ use crate::args::Train;
 use crate::print::{Progress, Screen, bytes, line};
 use crate::session::Session;
 use crate::status::short;
+use crate::train::recipe::{Form, Recipe};
 
-/// Recipes of this version.
-const RECIPES: [&str; 1] = ["ndvi-cnn"];
 /// Time between looks at a run's jobs.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 pub(crate) async fn run(session: &Session, args: Train) -> Done {
-    let run = described(&args)?;
+    if args.describe {
+        let form = if session.screen.is_json() {
+            Form::Json
+        } else {
+            Form::Table
+        };
+        let told = recipe::described(&args.recipe, args.chip, form).await?;
+        line(told.trim_end());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let is_cluster = session.settings.cluster.value.is_some();
+    let known = recipe::checked(&args.recipe, args.chip, is_cluster).await?;
+    let run = described(&args, &known)?;
     let client = session.client().await?;
     let plan = client.start_run(&run, args.dry_run).await?;
     if args.dry_run {
@@ -57,16 +70,9 @@ pub(crate) async fn run(session: &Session, args: Train) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-fn described(args: &Train) -> Result<Run, Fault> {
-    if !RECIPES.contains(&args.recipe.as_str()) {
-        return Err(
-            Fault::new(FaultKind::Usage, format!("no recipe '{}'", args.recipe))
-                .because(format!("known recipes: {}", RECIPES.join(", ")))
-                .try_("glebe train ndvi-cnn --max-cloud 10"),
-        );
-    }
+fn described(args: &Train, recipe: &Recipe) -> Result<Run, Fault> {
     let query = args.selectors.query()?;
-    let default = Hyper::default();
+    let default = recipe.hyper.clone();
     let hyper = Hyper {
         epochs: args.epochs.unwrap_or(default.epochs),
         batch: args.batch.unwrap_or(default.batch),

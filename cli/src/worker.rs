@@ -45,6 +45,30 @@ pub(crate) fn start_fault(name: &str, error: &std::io::Error) -> Fault {
     Fault::new(FaultKind::Internal, format!("{name} does not start")).because(error.to_string())
 }
 
+/// Turns a worker's failure into a fault in the worker's own words, read from its stderr.
+pub(crate) fn ended_saying(
+    name: &str,
+    status: std::process::ExitStatus,
+    stderr: &str,
+) -> Result<(), Fault> {
+    let Err(mut fault) = ended(name, status) else {
+        return Ok(());
+    };
+    let after = |line: &str, word: &str| line.trim_start().strip_prefix(word).map(str::to_owned);
+    let Some(what) = stderr.lines().find_map(|l| after(l, "error: ")) else {
+        return Err(fault.because(stderr.trim().to_owned()));
+    };
+    fault = Fault::new(fault.kind, what);
+    for line in stderr.lines() {
+        if let Some(reason) = after(line, "because ") {
+            fault = fault.because(reason);
+        } else if let Some(step) = after(line, "try: ") {
+            fault = fault.try_(step);
+        }
+    }
+    Err(fault)
+}
+
 /// Turns a worker's failure, which it has explained on stderr itself, into a fault.
 pub(crate) fn ended(name: &str, status: std::process::ExitStatus) -> Result<(), Fault> {
     let kind = match status.code() {

@@ -187,8 +187,11 @@ impl GetFormat {
 /// `glebe train`.
 #[derive(Debug, Args)]
 pub(crate) struct Train {
-    /// Recipe: ndvi-cnn
+    /// Recipe: ndmi-unet, ndvi-cnn
     pub(crate) recipe: String,
+    /// Say what the recipe learns, layer by layer; train nothing
+    #[arg(long)]
+    pub(crate) describe: bool,
     #[command(flatten)]
     pub(crate) selectors: Selectors,
     /// Name of the run [default: recipe and time]

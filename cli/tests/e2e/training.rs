@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::harness::{Node, cluster, expect, glebe, scratch, stderr, stdout, world};
+use crate::harness::{Node, cluster, expect, glebe, real_data, scratch, stderr, stdout, world};
 
 fn json(node: &Node, folder: &Path, args: &[&str]) -> Value {
     let output = expect(node.ask(folder).args(args).args(["-o", "json"]), 0);
@@ -206,4 +206,146 @@ fn the_same_seed_gives_the_same_weights_embedded() {
     let first = hashes("one");
     assert!(!first.is_empty());
     assert_eq!(hashes("two"), first);
+}
+
+#[test]
+fn a_map_is_learned_published_pulled_and_predicted() {
+    let folder = scratch();
+    let folder = folder.path();
+    let scenes = world(folder, 1, 2, 600);
+    expect(glebe(folder).args(["ingest"]).arg(&scenes), 0);
+    let output = glebe(folder)
+        .args(["train", "ndmi-unet", "--name", "moist"])
+        .args(["--epochs", "2", "--chip", "32", "-o", "json"])
+        .output()
+        .unwrap();
+    let said = stderr(&output);
+    assert!(matches!(output.status.code(), Some(0 | 1)), "{said}");
+    let run: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let jobs = run["jobs"].as_array().unwrap();
+    let done = jobs.iter().find(|j| j["state"] == "done");
+    let done = done.unwrap_or_else(|| panic!("no model: {run}"));
+    assert_eq!(done["metrics"]["map"]["ms_ssim_scales"], 2, "{done}");
+    assert!(done["metrics"]["map"]["val_ssim"].is_number(), "{done}");
+    let model = format!("moist/{}", done["geocode"].as_str().unwrap());
+    expect(glebe(folder).args(["model", "pull", &model, "-O", "m"]), 0);
+    let card = std::fs::read_to_string(folder.join("m/README.md")).unwrap();
+    assert!(card.contains("nir = B8A (20 m, nearest pixel"), "{card}");
+    let scene = std::fs::read_dir(&scenes).unwrap();
+    let mut scene = scene.map(|e| e.unwrap().path());
+    let scene = scene.find(|p| p.extension().is_some_and(|e| e == "SAFE"));
+    let predict = ["predict", "m", "-O", "ndmi.tif", "-o", "json"];
+    let told = expect(glebe(folder).args(predict).arg(scene.unwrap()), 0);
+    let told: Value = serde_json::from_slice(&told.stdout).unwrap();
+    assert!(told["pixels"].as_u64().unwrap() > 10_000, "{told}");
+    // Its own cell alone: elsewhere, and under cloud, answers are guesses.
+    let own = told["cells"].as_array().unwrap().iter();
+    let mut own = own.filter(|c| c["kinship"] == "own");
+    let mean = own.next().unwrap()["mean"].as_f64().unwrap();
+    assert!(mean.abs() < 1.0, "no map of NDMI: {told}");
+}
+
+#[test]
+fn a_recipe_is_described_layer_by_layer_without_a_store() {
+    let folder = scratch();
+    let folder = folder.path();
+    let told = stdout(&expect(
+        glebe(folder).args(["train", "ndmi-unet", "--describe"]),
+        0,
+    ));
+    for word in [
+        "nir (nir08 or nir)",
+        "normalised ",
+        "mean squared error",
+        "parameters  311185",
+        "up0 ",
+        "transposed convolution",
+    ] {
+        assert!(told.contains(word), "no '{word}': {told}");
+    }
+    let json = [
+        "train",
+        "ndvi-cnn",
+        "--describe",
+        "--chip",
+        "64",
+        "-o",
+        "json",
+    ];
+    let told = expect(glebe(folder).args(json), 0);
+    let told: Value = serde_json::from_slice(&told.stdout).unwrap();
+    assert_eq!(told["parameters"], 25_697);
+    assert_eq!(told["layers"][0]["out"], Value::from(vec![16, 32, 32]));
+    assert!(!folder.join(".glebe").exists(), "a store was made");
+}
+
+#[test]
+fn a_recipe_or_chip_that_cannot_be_is_refused_before_anything_starts() {
+    let folder = scratch();
+    let folder = folder.path();
+    let said = stderr(&expect(glebe(folder).args(["train", "tea-leaves"]), 2));
+    assert!(said.contains("there is: ndmi-unet, ndvi-cnn"), "{said}");
+    assert!(said.contains("try:"), "{said}");
+    let odd = ["train", "ndmi-unet", "--chip", "40"];
+    let said = stderr(&expect(glebe(folder).args(odd), 2));
+    assert!(said.contains("takes multiples of 16"), "{said}");
+    assert!(said.contains("try: a side of 48 pixels"), "{said}");
+}
+
+/// A STAC Item of the real Sentinel-2 scene of 10 m and 20 m bands, over links to its files.
+fn mekong(folder: &Path, real: &Path) -> std::path::PathBuf {
+    let delivered = real.join("s2_majortom/T48QUE_20200223");
+    let mut assets = serde_json::Map::new();
+    for band in ["B02", "B03", "B04", "B08", "B8A", "B11"] {
+        let file = format!("{band}.tif");
+        std::os::unix::fs::symlink(delivered.join(&file), folder.join(&file)).unwrap();
+        let described = serde_json::json!({
+            "href": file, "roles": ["data"],
+            "eo:bands": [{"name": band}],
+            "raster:bands": [{"nodata": 0, "scale": 0.0001, "offset": 0}],
+        });
+        assets.insert(band.to_owned(), described);
+    }
+    let item = serde_json::json!({
+        "type": "Feature", "stac_version": "1.0.0", "id": "T48QUE_20200223",
+        "collection": "sentinel-2-l2a",
+        "properties": {"datetime": "2020-02-23T03:27:39Z"}, "assets": assets,
+    });
+    let path = folder.join("item.json");
+    std::fs::write(&path, item.to_string()).unwrap();
+    path
+}
+
+#[test]
+fn a_map_is_learned_from_a_real_sentinel_2_scene_and_beats_the_training_mean() {
+    let Some(real) = real_data() else { return };
+    let folder = scratch();
+    let folder = folder.path();
+    let item = mekong(folder, &real);
+    expect(glebe(folder).args(["ingest"]).arg(&item), 0);
+    let output = glebe(folder)
+        .args(["train", "ndmi-unet", "--name", "mekong", "--epochs", "4"])
+        .args(["--min-coverage", "60", "-o", "json"])
+        .output()
+        .unwrap();
+    let said = stderr(&output);
+    assert!(matches!(output.status.code(), Some(0 | 1)), "{said}");
+    let run: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let done = run["jobs"].as_array().unwrap().iter();
+    let done: Vec<&Value> = done.filter(|j| j["state"] == "done").collect();
+    assert!(!done.is_empty(), "{said}{run}");
+    eprintln!("{}", serde_json::to_string_pretty(&done).unwrap());
+    for job in &done {
+        let score = |name: &str| job["metrics"][name].as_f64().unwrap();
+        assert!(score("val_mse") < score("mean_mse"), "{job}");
+    }
+    let predict = ["predict", "mekong", "-O", "ndmi.tif", "-o", "json"];
+    let told = expect(glebe(folder).args(predict).arg(&item), 0);
+    let told: Value = serde_json::from_slice(&told.stdout).unwrap();
+    assert_eq!(
+        told["cells"].as_array().unwrap().len(),
+        done.len(),
+        "{told}"
+    );
+    assert!(told["pixels"].as_u64().unwrap() > 50_000, "{told}");
 }

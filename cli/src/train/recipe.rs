@@ -1,0 +1,68 @@
+//! What a recipe is, asked of `glebe-trainer`, which alone knows.
+//!
+//! *Invariants*: a recipe is refused before anything is planned; this binary links no libtorch and
+//! keeps no list of its own.
+//!
+//! *Not here*: the runs (`train`), what recipes compute (trainer).
+
+use serde::Deserialize;
+use wire::fault::Fault;
+use wire::run::Hyper;
+
+use crate::worker;
+
+/// The worker that knows recipes.
+const TRAINER: &str = "glebe-trainer";
+
+/// What a run needs to know of its recipe.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Recipe {
+    /// Hyper-parameters unless others are named.
+    pub(crate) hyper: Hyper,
+}
+
+/// How a description is wanted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Form {
+    Table,
+    Json,
+}
+
+/// Returns the description of a recipe for chips of a side (the recipe's own, if none is named).
+pub(crate) async fn described(
+    name: &str,
+    chip_px: Option<u32>,
+    form: Form,
+) -> Result<String, Fault> {
+    let mut command = worker::command(TRAINER)?;
+    command.args(["describe", name]);
+    if let Some(side) = chip_px {
+        command.args(["--chip-px", &side.to_string()]);
+    }
+    command.args(match form {
+        Form::Table => ["-o", "table"],
+        Form::Json => ["-o", "json"],
+    });
+    let ended = command.output().await;
+    let ended = ended.map_err(|e| worker::start_fault(TRAINER, &e))?;
+    let said = String::from_utf8_lossy(&ended.stderr);
+    worker::ended_saying(TRAINER, ended.status, &said)?;
+    Ok(String::from_utf8_lossy(&ended.stdout).into_owned())
+}
+
+/// Checks a recipe with its chips; where nodes are elsewhere and no worker is here, theirs will.
+pub(crate) async fn checked(
+    name: &str,
+    chip_px: Option<u32>,
+    is_cluster: bool,
+) -> Result<Recipe, Fault> {
+    if is_cluster && worker::find(TRAINER).is_err() {
+        return Ok(Recipe::default());
+    }
+    let text = described(name, chip_px, Form::Json).await?;
+    serde_json::from_str(&text).map_err(|e| {
+        let what = format!("{TRAINER} gave no description of {name}");
+        let fault = Fault::new(wire::fault::FaultKind::Internal, what).because(e.to_string());
+        fault.try_("glebe doctor, which compares the versions of both binaries")
+    })
+}
