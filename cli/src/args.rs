@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod compose;
 mod moving;
+mod region;
 mod selectors;
 mod token;
 mod verbs;
@@ -18,6 +19,7 @@ mod wrangle;
 
 pub(crate) use compose::Compose;
 pub(crate) use moving::{Moving, Reading, Rebalance};
+pub(crate) use region::{RegionGroups, RegionVerb};
 pub(crate) use selectors::{Selectors, instant, known_dataset};
 pub(crate) use token::{TokenArgs, TokenVerb};
 pub(crate) use verbs::{
@@ -143,6 +145,9 @@ pub(crate) enum Verb {
     /// Models in the ring
     #[command(subcommand)]
     Model(ModelVerb),
+    /// Regions: which are of like texture
+    #[command(subcommand)]
+    Region(RegionVerb),
     /// The cluster as a whole
     #[command(subcommand)]
     Cluster(ClusterVerb),

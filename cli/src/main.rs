@@ -21,6 +21,7 @@ mod node_verbs;
 mod pairs;
 mod predict;
 mod print;
+mod region;
 mod resplit;
 mod scenes;
 mod search;
@@ -38,7 +39,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser as _};
 use wire::fault::{Fault, FaultKind};
 
-use args::{Cli, Verb};
+use args::{Cli, RegionVerb, Verb};
 use print::Screen;
 use session::Session;
 
@@ -130,6 +131,7 @@ async fn dispatch(session: &Session, verb: Verb) -> Done {
         Verb::Job(verb) => job::run(session, verb).await,
         Verb::Model(verb) => model::run(session, verb).await,
         Verb::Cluster(verb) => cluster::run(session, verb).await,
+        Verb::Region(RegionVerb::Groups(args)) => region::groups(session, args).await,
         Verb::Completions { .. } | Verb::Man => Ok(ExitCode::SUCCESS),
     }
 }

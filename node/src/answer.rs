@@ -8,6 +8,7 @@
 
 pub(crate) mod jobs;
 mod listing;
+mod textures;
 pub(crate) mod transfer;
 
 use std::sync::Arc;
@@ -134,6 +135,9 @@ async fn respond(core: &Arc<Core>, from: &NodeId, request: Request) -> Result<Re
             Response::Compared(upkeep::answer(core, from, comparison).await?)
         }
         Request::Repair(job) => Response::Repaired(upkeep::repaired(core, job).await?),
+        Request::Textures(question) => {
+            Response::Textures(textures::textures(core, question).await?)
+        }
         Request::Plan(request) => Response::Planned(jobs::plan(core, request).await?),
         Request::Jobs(run) => Response::Jobs(jobs::jobs(core, run).await?),
         Request::Counts(names) => Response::Counts(jobs::counts(core, names).await?),

@@ -10,6 +10,7 @@ pub(crate) mod core;
 mod file;
 pub(crate) mod gossip;
 pub(crate) mod join;
+mod regions;
 mod report;
 mod start;
 mod steer;
@@ -35,6 +36,7 @@ use wire::cluster::{
 use wire::compose::ComposeRequest;
 use wire::fault::{Fault, FaultKind};
 use wire::object::PutAck;
+use wire::region::Textures;
 use wire::run::{Plan, Run, RunCancelled, RunView, Runs as RunList};
 use wire::search::SearchLine;
 
@@ -176,6 +178,11 @@ impl Cluster {
     /// Plans a run where its data lies; unless it is a dry run, keeps it and starts its jobs.
     pub async fn start_run(&self, run: Run, dry_run: bool) -> Result<Plan, Fault> {
         training::start(&self.core, run, dry_run).await
+    }
+
+    /// Returns the mean texture of each cell that matches.
+    pub async fn textures(&self, query: &Query) -> Result<Textures, Fault> {
+        regions::textures(&self.core, query).await
     }
 
     /// Returns a run with its jobs on all nodes; `None` if there is no such run.

@@ -93,6 +93,7 @@ fn reading(table: Table) -> Table {
         .read("/v1/collections", get(collections::list))
         .read("/v1/ledger", get(collections::ledger))
         .read("/v1/ledgers", get(collections::ledgers))
+        .read("/v1/textures", post(search::textures))
         .read("/v1/runs", get(runs::list))
         .read("/v1/runs/{name}", get(runs::view))
         .read("/v1/models", get(models::list))

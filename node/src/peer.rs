@@ -19,6 +19,7 @@ use wire::bundle::Kind;
 use wire::cluster::BytesByPurpose;
 use wire::fault::{Fault, FaultKind};
 use wire::object::PutOutcome;
+use wire::region::CellTexture;
 use wire::run::JobCounts;
 
 use crate::access::GrantNews;
@@ -88,6 +89,8 @@ pub enum Request {
     Repair(RepairJob),
     /// What lies in each slot? Answered with `Loads`.
     Loads,
+    /// Mean textures of your cells that match. Answered with `Textures`.
+    Textures(Question),
 }
 
 /// An answer.
@@ -135,6 +138,8 @@ pub enum Response {
     Repaired(Option<String>),
     /// What lies in each slot in which anything does.
     Loads(Vec<SlotLoad>),
+    /// Mean textures of cells.
+    Textures(Vec<CellTexture>),
 }
 
 /// What a node knows, without the content.
@@ -422,7 +427,8 @@ impl Request {
             | Self::Counts(_)
             | Self::Cancel(_)
             | Self::Compose(_)
-            | Self::Loads => Purpose::Query,
+            | Self::Loads
+            | Self::Textures(_) => Purpose::Query,
             Self::FetchComposed(_) => Purpose::Pixels,
             Self::Forget(_) | Self::Compare(_) | Self::Repair(_) => Purpose::Repair,
         }

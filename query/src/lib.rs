@@ -5,6 +5,7 @@
 //! *Not here*: storage and network (node), text of the command line (cli).
 
 pub mod empty;
+pub mod groups;
 pub mod index;
 pub mod merge;
 pub mod model;

@@ -40,6 +40,7 @@ use crate::params::{
     AssetParams, DeleteModelsParams, DryRun, LedgersParams, ModelFileParams, ModelsParams,
     RepairParams, SceneParams, SplitParams,
 };
+use crate::region::Textures;
 use crate::run::{
     Failure, LeaseAnswer, LeaseRequest, Plan, Renew, Run, RunCancelled, RunView, Runs,
 };
@@ -129,6 +130,12 @@ impl Client {
         let request = self.request(Method::POST, "/v1/search").json(request);
         let response = self.send(request).await?;
         Ok(stream::search_lines(response, self.address.clone()).boxed())
+    }
+
+    /// Returns the mean texture of each cell that matches, from all nodes.
+    pub async fn textures(&self, request: &SearchRequest) -> Result<Textures, Fault> {
+        self.json(self.request(Method::POST, "/v1/textures").json(request))
+            .await
     }
 
     /// Has splits composed where they lie; images arrive as they are made, the end last.

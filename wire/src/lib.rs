@@ -18,5 +18,6 @@ pub mod model;
 pub mod ndjson;
 pub mod object;
 pub mod params;
+pub mod region;
 pub mod run;
 pub mod search;

@@ -27,6 +27,7 @@ mod outputs;
 mod pairs;
 mod raster;
 mod real_imagery;
+mod regions;
 mod resplit;
 mod resume;
 mod seams;

@@ -196,7 +196,7 @@ pub(super) fn loads(store: &Store) -> Result<Vec<SlotLoad>, StoreError> {
     Ok(loads.into_values().collect())
 }
 
-fn parse(question: &Question) -> Result<Query, Fault> {
+pub(super) fn parse(question: &Question) -> Result<Query, Fault> {
     let query = serde_json::from_str(&question.query);
     query.map_err(|e| {
         Fault::new(FaultKind::Usage, "the query cannot be read").because(e.to_string())

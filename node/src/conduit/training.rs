@@ -7,11 +7,13 @@
 
 use std::sync::Arc;
 
+use query::Query;
 use serde::Deserialize;
 use wire::bundle::Kind;
 use wire::fault::{Fault, FaultKind};
 use wire::model::Metrics;
 use wire::object::PutAck;
+use wire::region::Textures;
 use wire::run::{
     Failure, LeaseAnswer, LeaseRequest, Mode, Plan, Renew, Run, RunCancelled, RunView, Runs,
 };
@@ -36,6 +38,11 @@ impl Conduit {
             .try_("--mode partitioned"));
         }
         self.cluster.start_run(run, dry_run).await
+    }
+
+    /// Returns the mean texture of each cell that matches: by it regions are grouped.
+    pub(crate) async fn textures(&self, query: &Query) -> Result<Textures, Fault> {
+        self.cluster.textures(query).await
     }
 
     pub(crate) async fn runs(&self) -> Runs {

@@ -13,6 +13,7 @@ use futures::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 use wire::ndjson;
 use wire::params::SplitParams;
+use wire::region::Textures;
 use wire::search::SearchRequest;
 
 use super::App;
@@ -26,6 +27,13 @@ pub(super) async fn search(
     let lines = ReceiverStream::new(lines).map(|line| ndjson::line(&line));
     let kind = [(header::CONTENT_TYPE, ndjson::MEDIA_TYPE)];
     Ok((kind, HttpBody::from_stream(lines)))
+}
+
+pub(super) async fn textures(
+    State(app): State<App>,
+    Body(request): Body<SearchRequest>,
+) -> Answer<Textures> {
+    json(app.conduit.textures(&request.query).await)
 }
 
 pub(super) async fn split(

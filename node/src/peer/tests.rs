@@ -185,6 +185,7 @@ fn requests() -> Vec<(&'static str, Request)> {
         ("compare", compare()),
         ("repair", repair()),
         ("loads", Request::Loads),
+        ("textures", Request::Textures(question())),
     ]
 }
 
@@ -283,6 +284,15 @@ fn responses() -> Vec<(&'static str, Response)> {
         ("composed", Response::Composed(Some("{}".to_owned()))),
         ("repaired", Response::Repaired(Some("{}".to_owned()))),
         ("loads", Response::Loads(vec![load()])),
+        (
+            "textures",
+            Response::Textures(vec![CellTexture {
+                geocode: "9xj5".to_owned(),
+                splits: 300,
+                measured: 2,
+                texture: vec![0.5],
+            }]),
+        ),
     ]
 }
 

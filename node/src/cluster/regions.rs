@@ -1,0 +1,67 @@
+//! Textures of cells over all nodes.
+//!
+//! *Invariants*: each cell once; where several nodes answer for it, the one that saw most.
+//!
+//! *Not here*: one node's cells (`answer::textures`), which are alike (`query::groups`).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use query::Query;
+use query::predicate::Predicate;
+use query::route::route;
+use wire::fault::{Fault, FaultKind};
+use wire::region::{CellTexture, Textures};
+
+use super::core::{AskError, Core};
+use crate::peer::{Question, Request, Response};
+use crate::scatter::{self, PAGE_LIMIT};
+
+/// Asks the owners of all that matches for their cells' textures.
+pub(super) async fn textures(core: &Arc<Core>, query: &Query) -> Result<Textures, Fault> {
+    let predicate = Predicate::compile(query)?;
+    let text =
+        serde_json::to_string(query).map_err(|e| Fault::new(FaultKind::Internal, e.to_string()))?;
+    let catalog = core.catalog().await;
+    let slots = route(&predicate, &catalog.collections);
+    let coverage = scatter::cover(core, slots).patient();
+    let gathered = scatter::gather(coverage, |node, slots| {
+        let question = Question {
+            query: text.clone(),
+            slots,
+        };
+        async move {
+            match core
+                .ask(&node, Request::Textures(question), PAGE_LIMIT)
+                .await
+            {
+                Ok(Response::Textures(cells)) => Ok(Ok(cells)),
+                Ok(_) => Err(AskError::senseless(&node)),
+                // What is refused is refused by all: nobody else is asked instead.
+                Err(AskError::Fault { fault, .. }) if fault.kind == FaultKind::Usage => {
+                    Ok(Err(*fault))
+                }
+                Err(error) => Err(error),
+            }
+        }
+    })
+    .await;
+    let answers = gathered
+        .answers
+        .into_iter()
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut cells: BTreeMap<String, CellTexture> = BTreeMap::new();
+    for cell in answers.into_iter().flatten() {
+        match cells.get_mut(&cell.geocode) {
+            Some(known) if known.splits >= cell.splits => {}
+            Some(known) => *known = cell,
+            None => {
+                cells.insert(cell.geocode.clone(), cell);
+            }
+        }
+    }
+    Ok(Textures {
+        cells: cells.into_values().collect(),
+        complete: gathered.missing.is_empty() && catalog.missing.is_empty(),
+    })
+}
