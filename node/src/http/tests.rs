@@ -15,7 +15,7 @@ use crate::store::Store;
 use crate::token::ClusterSecret;
 
 /// Every endpoint with the least role that may ask it.
-const ENDPOINTS: [(&str, &str, Option<Role>); 37] = [
+const ENDPOINTS: [(&str, &str, Option<Role>); 38] = [
     ("GET", "/healthz", None),
     ("GET", "/readyz", None),
     ("GET", "/metrics", Some(Role::Read)),
@@ -24,6 +24,7 @@ const ENDPOINTS: [(&str, &str, Option<Role>); 37] = [
     ("POST", "/v1/search", Some(Role::Read)),
     ("POST", "/v1/cluster/layout/plan", Some(Role::Read)),
     ("POST", "/v1/compose", Some(Role::Read)),
+    ("POST", "/v1/textures", Some(Role::Read)),
     ("GET", "/v1/split", Some(Role::Read)),
     ("GET", "/v1/split/asset", Some(Role::Read)),
     ("GET", "/v1/splits/known", Some(Role::Read)),

@@ -8,7 +8,7 @@
 //!
 //! *Not here*: asking (`scatter`), what makes a slot unconfirmed (`replicate`, `sync`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -210,15 +210,22 @@ impl Coverage {
         }
     }
 
-    /// Returns the other nodes that may know better what became of objects in these slots.
+    /// Returns the other nodes that may know better what became of objects in these slots: those
+    /// that hold what owners may lack, and, where that is the node itself, the owners.
     pub(crate) fn rivals(&self, node: &NodeId, slots: &SlotSet) -> Vec<NodeId> {
-        let extras = self.extras.iter().map(|i| &self.holders[*i]);
-        let meets = |holder: &&Holder| {
+        let marked = |holder: &Holder| {
             let mut both = holder.extra.clone();
             both.intersect(slots);
-            holder.node != *node && holder.can_answer() && !both.is_empty()
+            both
         };
-        extras.filter(meets).map(|h| h.node.clone()).collect()
+        let own = self.holders.iter().find(|h| h.node == *node).map(marked);
+        let own = own.unwrap_or_else(SlotSet::none);
+        let mut rivals: BTreeSet<usize> = own.iter().flat_map(|s| self.owners_of(s)).collect();
+        let extras = self.extras.iter().copied();
+        rivals.extend(extras.filter(|i| !marked(&self.holders[*i]).is_empty()));
+        let rivals = rivals.into_iter().map(|i| &self.holders[i]);
+        let others = rivals.filter(|h| h.node != *node && h.can_answer());
+        others.map(|h| h.node.clone()).collect()
     }
 
     /// Returns the slots that are not answered for.
@@ -281,8 +288,6 @@ impl Coverage {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
     use crate::layout::{ChangeSet, Member, Place, What};
 
@@ -424,6 +429,23 @@ mod tests {
             !coverage.missing().is_empty(),
             "two silent ones may share a secret"
         );
+    }
+
+    /// What was deleted while a stand-in held it is deleted there, too, whatever marked it since.
+    #[test]
+    fn what_a_standin_tells_is_held_to_what_owners_know() {
+        let mut holders = holders(5, 2);
+        let (slot, slots) = one_slot();
+        let owners: Vec<NodeId> = holders.layout.owners(slot).cloned().collect();
+        let standin = holders.layout.standins(slot).next().unwrap().clone();
+        holders.unconfirmed.insert(standin.clone(), slots.clone());
+        let coverage = Coverage::new(holders, slots.clone());
+        let rivals = |node| {
+            let rivals = coverage.rivals(node, &slots);
+            rivals.into_iter().collect::<BTreeSet<_>>()
+        };
+        assert_eq!(rivals(&standin), owners.iter().cloned().collect());
+        assert_eq!(rivals(&owners[0]), BTreeSet::from([standin.clone()]));
     }
 
     #[test]
