@@ -259,7 +259,7 @@ mod tests {
             split("b", 3, 0.5, Some(0.0)),
             split("c", 5, 0.6, Some(0.0)),
         ];
-        let mut asked = recipe(Rule::Median, 1.0, None);
+        let mut asked = recipe(Rule::Median, 1.6, None);
         for (days, names) in [(1.9, "c"), (2.0, "bc"), (3.9, "bc"), (4.0, "abc")] {
             asked.window_days = Some(days);
             assert_eq!(chosen(&asked, &all).0, names, "{days} days");
