@@ -127,7 +127,7 @@ proptest! {
                 continue;
             }
             let (moved, ideal) = (moved(&before, &after), asked_for(&before, &after));
-            // A twentieth more where nothing binds (`bench ring`); zones of uneven weight cost more.
+            // A twentieth where nothing binds (`bench ring`); zones of uneven weight cost more.
             let most = ideal as f64 * 1.1 + parting(&before, &after) as f64;
             prop_assert!(moved as f64 <= most, "{last:?}: moved {moved}, ideal {ideal}");
         }
