@@ -109,8 +109,9 @@ async fn put_to(node: &Client, bundle: &Bundle, params: &PutParams) -> Result<Pu
         tokio::select! {
             answer = &mut put => return answer,
             sign = life => match sign {
-                Ok(Ok(())) => {}
-                Ok(Err(fault)) => return Err(fault),
+                Ok(Err(fault)) if fault.kind == FaultKind::Unreachable => return Err(fault),
+                // Whatever it answers, it lives.
+                Ok(_) => {}
                 Err(_) => return Err(stopped()),
             },
         }
