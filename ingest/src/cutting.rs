@@ -26,8 +26,8 @@ use crate::source::Scene;
 use crate::spool::{Spool, Waiting};
 use crate::strip::{CellCut, Held};
 
-/// Bytes of pixels from which cells are cut one after another, each by all threads: several at
-/// once would not fit into memory.
+/// Bytes of pixels from which cells are cut one after another, each by all threads while the one
+/// before it is encoded: more at once would not fit into memory.
 const CELL_BYTES_ALONE: u64 = 32 << 20;
 
 /// A scene that was cut.
@@ -76,7 +76,7 @@ pub type Teller<'a> = &'a mut dyn FnMut(Told) -> ControlFlow<()>;
 /// Where splits go.
 pub struct Sink<'a> {
     /// Where their files wait.
-    pub spool: &'a mut Spool,
+    pub spool: &'a Spool,
     /// Who hears of them.
     pub tell: Teller<'a>,
     /// Bytes of pieces that are read ahead: `PIECES_BYTES_MAX`, unless a test wants less.
@@ -96,7 +96,7 @@ pub fn cut(
     target: (&Collection, &[Geocode]),
     each: &mut dyn FnMut(Step),
 ) -> Result<CutScene, Fault> {
-    let (mut spool, mut splits) = (Spool::new()?, Vec::new());
+    let (spool, mut splits) = (Spool::new()?, Vec::new());
     let mut tell = |told| {
         match told {
             Told::Step(step) => each(step),
@@ -105,7 +105,7 @@ pub fn cut(
         ControlFlow::Continue(())
     };
     let sink = Sink {
-        spool: &mut spool,
+        spool: &spool,
         tell: &mut tell,
         ahead_max: PIECES_BYTES_MAX,
     };
@@ -135,11 +135,13 @@ pub fn stream(
     let needs = strips.iter().map(|s| plan.needs(scene, &pieces, s));
     let mut ahead = Ahead::new(needs.collect(), ahead_max);
     pieces.hold(pieces.read(&ahead.next(&pieces, None))?);
-    let mut line = Line {
+    let keeper = Keeper {
+        scene,
+        collection,
         spool,
-        back: Vec::new(),
-        sums: CutSums::default(),
     };
+    let mut line = Line::default();
+    let mut waits = None;
     for (number, strip) in strips.iter().enumerate() {
         let next = ahead.next(&pieces, Some(number));
         let held = Held {
@@ -149,44 +151,82 @@ pub fn stream(
         };
         let (read, done) = rayon::join(
             || pieces.read(&next),
-            || cut_strip(held, collection, &strip.cells),
+            || cut_strip(held, keeper, &strip.cells, waits.take()),
         );
         let (read, done) = (read?, done?);
         ahead.past(&mut pieces, number);
         pieces.hold(read);
-        line.take(done, ahead.all_read(), tell)?;
+        waits = done.waits;
+        line.take(done.cells, ahead.all_read(), tell)?;
+    }
+    if let Some(cut) = waits {
+        line.take(vec![keeper.keep(cut)?], true, tell)?;
     }
     Ok(line.sums)
 }
 
-/// One cell, encoded unless it is empty.
+/// One cell, encoded and in the spool unless it is empty.
 struct CellDone {
     counts: PixelCounts,
     pixels: u64,
-    split: Option<Encoded>,
+    split: Option<Waiting>,
+}
+
+/// What became of a strip.
+struct StripDone {
+    cells: Vec<CellDone>,
+    /// A large cell that is still to be encoded, while the next one is cut.
+    waits: Option<CellCut>,
 }
 
 fn cut_strip(
     held: Held<'_>,
-    collection: &Collection,
+    keeper: Keeper<'_>,
     cells: &[CellPlan],
-) -> Result<Vec<CellDone>, Fault> {
-    let one = |cell: &CellPlan| {
-        let cell = held.cut(cell)?;
+    mut waits: Option<CellCut>,
+) -> Result<StripDone, Fault> {
+    let bytes = cells.iter().map(|c| c.bytes).max().unwrap_or(0);
+    let mut done = Vec::with_capacity(cells.len() + 1);
+    if bytes > CELL_BYTES_ALONE {
+        for cell in cells {
+            let before = waits.take();
+            let (cut, kept) = rayon::join(
+                || held.cut(cell),
+                || before.map(|cut| keeper.keep(cut)).transpose(),
+            );
+            done.extend(kept?);
+            waits = Some(cut?);
+        }
+    } else {
+        done.extend(waits.take().map(|cut| keeper.keep(cut)).transpose()?);
+        let one = |cell: &CellPlan| keeper.keep(held.cut(cell)?);
+        let cells = cells.par_iter().with_max_len(1).map(one);
+        done.append(&mut cells.collect::<Result<Vec<_>, Fault>>()?);
+    }
+    Ok(StripDone { cells: done, waits })
+}
+
+/// Encodes cells into the spool.
+#[derive(Clone, Copy)]
+struct Keeper<'a> {
+    scene: &'a Scene,
+    collection: &'a Collection,
+    spool: &'a Spool,
+}
+
+impl Keeper<'_> {
+    fn keep(self, cell: CellCut) -> Result<CellDone, Fault> {
         let (counts, pixels) = (cell.measured.counts, pixels(&cell));
         let full = cell.cut.has_pixels().then_some(cell);
-        let split = full.map(|cell| encode::split(held.scene, collection, cell));
+        let split = full.map(|cell| {
+            let Encoded { meta, files } = encode::split(self.scene, self.collection, cell)?;
+            self.spool.push(meta, files)
+        });
         Ok(CellDone {
             counts,
             pixels,
             split: split.transpose()?,
         })
-    };
-    let bytes = cells.iter().map(|c| c.bytes).max().unwrap_or(0);
-    if bytes > CELL_BYTES_ALONE {
-        cells.iter().map(one).collect()
-    } else {
-        cells.par_iter().with_max_len(1).map(one).collect()
     }
 }
 
@@ -197,14 +237,14 @@ fn pixels(cell: &CellCut) -> u64 {
         .sum()
 }
 
-/// Where splits wait until all of the scene was read.
-struct Line<'a> {
-    spool: &'a mut Spool,
+/// Splits that wait until all of the scene was read.
+#[derive(Default)]
+struct Line {
     back: Vec<Waiting>,
     sums: CutSums,
 }
 
-impl Line<'_> {
+impl Line {
     /// Takes the cells of a strip; tells of all that wait if the scene was read.
     fn take(&mut self, done: Vec<CellDone>, all_read: bool, tell: Teller<'_>) -> Result<(), Fault> {
         let step = Step {
@@ -214,7 +254,7 @@ impl Line<'_> {
         for cell in done {
             self.sums.counts = self.sums.counts.plus(cell.counts);
             match cell.split {
-                Some(split) => self.back.push(self.spool.push(split.meta, split.files)?),
+                Some(split) => self.back.push(split),
                 None => self.sums.empty += 1,
             }
         }

@@ -283,7 +283,7 @@ impl Ingest<'_> {
         let (sender, mut told) = mpsc::channel::<Told>(TOLD_WAITING_MAX);
         let worker = spawn_blocking(move || {
             let target = (&job.collection, cells.as_slice());
-            let mut spool = Spool::new()?;
+            let spool = Spool::new()?;
             let mut tell = |told| {
                 // Nobody hears it if the run has ended; then the cut does not matter either.
                 match sender.blocking_send(told) {
@@ -292,7 +292,7 @@ impl Ingest<'_> {
                 }
             };
             let sink = Sink {
-                spool: &mut spool,
+                spool: &spool,
                 tell: &mut tell,
                 ahead_max: PIECES_BYTES_MAX,
             };

@@ -11,6 +11,7 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use earth::split::meta::SplitMeta;
@@ -20,7 +21,7 @@ use wire::fault::{Fault, FaultKind};
 #[derive(Debug)]
 pub struct Spool {
     file: Arc<File>,
-    end: u64,
+    end: AtomicU64,
 }
 
 /// One split that waits.
@@ -57,26 +58,22 @@ impl Spool {
         let file = tempfile::tempfile().map_err(|e| full(&e))?;
         Ok(Self {
             file: Arc::new(file),
-            end: 0,
+            end: AtomicU64::new(0),
         })
     }
 
-    /// Appends a split's files.
-    pub fn push(
-        &mut self,
-        meta: SplitMeta,
-        files: Vec<(String, Vec<u8>)>,
-    ) -> Result<Waiting, Fault> {
+    /// Adds a split's files; from as many threads at once as there are.
+    pub fn push(&self, meta: SplitMeta, files: Vec<(String, Vec<u8>)>) -> Result<Waiting, Fault> {
         let mut waiting = Waiting {
             meta,
             spool: Arc::clone(&self.file),
             files: Vec::with_capacity(files.len()),
         };
         for (name, bytes) in files {
-            let written = self.file.write_all_at(&bytes, self.end);
+            let start = self.end.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            let written = self.file.write_all_at(&bytes, start);
             written.map_err(|e| full(&e))?;
-            waiting.files.push((name, self.end, bytes.len()));
-            self.end += bytes.len() as u64;
+            waiting.files.push((name, start, bytes.len()));
         }
         Ok(waiting)
     }
@@ -123,7 +120,7 @@ mod tests {
 
     #[test]
     fn what_waits_comes_back_in_any_order() {
-        let mut spool = Spool::new().unwrap();
+        let spool = Spool::new().unwrap();
         let file = |n: u8| vec![(format!("r{n}.tif"), vec![n; usize::from(n) * 1000])];
         let waiting: Vec<_> = (0..9)
             .map(|n| spool.push(meta(), file(n)).unwrap())

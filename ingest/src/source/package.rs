@@ -54,6 +54,8 @@ pub struct Delivered {
     pub ends: BTreeMap<String, Vec<u8>>,
 }
 
+/// Bytes that are read while those before them are hashed.
+const STRETCH_BYTES: usize = 1 << 20;
 /// Bytes kept of each file's end: a JPEG 2000 end marker has two.
 const END_BYTES: usize = 2;
 
@@ -66,6 +68,22 @@ struct Digest {
 }
 
 impl Digest {
+    /// Hashes a file; a stretch is read while the one before it is hashed.
+    fn of_file(path: &Path) -> Result<Self, Fault> {
+        let failed = |e| unreadable(path, &e);
+        let mut from = File::open(path).map_err(failed)?;
+        let (mut now, mut next) = (vec![0; STRETCH_BYTES], vec![0; STRETCH_BYTES]);
+        let mut file = Self::default();
+        let mut read = from.read(&mut now).map_err(failed)?;
+        while read > 0 {
+            let hash = || file.update(&now[..read]);
+            let (more, ()) = rayon::join(|| from.read(&mut next), hash);
+            read = more.map_err(failed)?;
+            std::mem::swap(&mut now, &mut next);
+        }
+        Ok(file)
+    }
+
     fn update(&mut self, piece: &[u8]) {
         self.content.update(piece);
         self.bytes += piece.len() as u64;
@@ -237,9 +255,7 @@ impl Package {
         let mut sum = Sum::default();
         let mut archive = self.opened()?;
         for name in self.files.keys() {
-            let mut file = Digest::default();
-            self.read_in(&mut archive, name, &mut |piece| file.update(piece))?;
-            sum.add(name, file);
+            sum.add(name, self.digest(&mut archive, name)?);
         }
         Ok(sum)
     }
@@ -256,6 +272,15 @@ impl Package {
             Root::Folder(_) | Root::Tar(..) => Ok(None),
             Root::Zip(path, _) => Archive::open(path).map(Some),
         }
+    }
+
+    fn digest(&self, archive: &mut Option<Archive>, name: &str) -> Result<Digest, Fault> {
+        let Root::Folder(folder) = &self.root else {
+            let mut file = Digest::default();
+            self.read_in(archive, name, &mut |piece| file.update(piece))?;
+            return Ok(file);
+        };
+        Digest::of_file(&folder.join(name))
     }
 
     fn read(&self, name: &str, each: &mut dyn FnMut(&[u8])) -> Result<(), Fault> {
@@ -300,8 +325,7 @@ pub fn delivered_with_text(
 
 fn add_files(sum: &mut Sum, files: &[&Path]) -> Result<(), Fault> {
     for path in files {
-        let mut file = Digest::default();
-        read_file(path, &mut |piece| file.update(piece))?;
+        let file = Digest::of_file(path)?;
         let name = path
             .file_name()
             .map(|n| n.to_string_lossy())

@@ -65,7 +65,7 @@ fn cut(scene: &Scene, ahead_max: u64) -> Vec<Heard> {
         ControlFlow::Continue(())
     };
     let sink = Sink {
-        spool: &mut Spool::new().unwrap(),
+        spool: &Spool::new().unwrap(),
         tell: &mut tell,
         ahead_max,
     };
