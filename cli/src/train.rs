@@ -10,8 +10,10 @@ pub(crate) mod recipe;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use query::{Paired, Query};
 use wire::client::Client;
 use wire::fault::{Fault, FaultKind};
+use wire::model::{InputMetrics, MapMetrics};
 use wire::run::{Hyper, JobState, Mode, Plan, Run, RunView};
 
 use crate::Done;
@@ -72,6 +74,17 @@ pub(crate) async fn run(session: &Session, args: Train) -> Done {
 
 fn described(args: &Train, recipe: &Recipe) -> Result<Run, Fault> {
     let query = args.selectors.query()?;
+    if recipe.pairs == Some(true) && (query.cloud.min.is_some() || query.cloud.max.is_some()) {
+        let what = format!(
+            "--min-cloud or --max-cloud does not go with {}",
+            args.recipe
+        );
+        return Err(Fault::new(FaultKind::Usage, what)
+            .because("it would leave out the cloudy splits or the clear ones")
+            .try_("--cloudy 20 --clear 5"));
+    }
+    let paired = paired(args, recipe)?;
+    let query = Query { paired, ..query };
     let default = recipe.hyper.clone();
     let hyper = Hyper {
         epochs: args.epochs.unwrap_or(default.epochs),
@@ -112,6 +125,18 @@ fn described(args: &Train, recipe: &Recipe) -> Result<Run, Fault> {
         hyper,
         seed,
     })
+}
+
+/// Returns what makes a pair, where the command says it; refuses that of a recipe without pairs.
+fn paired(args: &Train, recipe: &Recipe) -> Result<Option<Paired>, Fault> {
+    let rule = args.pairs.rule()?;
+    if rule.is_some() && recipe.pairs == Some(false) {
+        let what = "--cloudy, --clear and --within are for recipes that learn from pairs";
+        return Err(Fault::new(FaultKind::Usage, what)
+            .because(format!("{} takes each split by itself", args.recipe))
+            .try_("--max-cloud, to leave out cloudy splits"));
+    }
+    Ok(rule.map(|rule| rule.asked()))
 }
 
 fn print_plan(screen: &Screen, run: &Run, plan: &Plan) -> ExitCode {
@@ -170,10 +195,28 @@ pub(crate) fn scores(view: &RunView) -> String {
     if metrics.is_empty() {
         return String::new();
     }
+    let mended = metrics.iter().filter_map(|m| m.map.zip(m.input));
+    let mended: Vec<_> = mended.collect();
+    if !mended.is_empty() {
+        return beside_input(&mended);
+    }
     let net = median(metrics.iter().map(|m| m.val_mse));
     let mean = median(metrics.iter().map(|m| m.mean_mse));
     let linear = median(metrics.iter().map(|m| m.linear_mse));
     format!("median val MSE {net:.5} (mean {mean:.5}, linear {linear:.5})")
+}
+
+/// Returns the median scores of mended images beside those of the images as they were.
+fn beside_input(scores: &[(MapMetrics, InputMetrics)]) -> String {
+    let of = |pick: fn(&(MapMetrics, InputMetrics)) -> Option<f64>| {
+        median(scores.iter().filter_map(pick))
+    };
+    let [psnr, ssim] = [of(|s| s.0.val_psnr), of(|s| s.0.val_ssim)];
+    let [input_psnr, input_ssim] = [of(|s| s.1.psnr), of(|s| s.1.ssim)];
+    format!(
+        "median val PSNR {psnr:.2} dB (cloudy input {input_psnr:.2}), SSIM {ssim:.4} \
+         (cloudy input {input_ssim:.4})"
+    )
 }
 
 /// Returns the median of some numbers, 0 for none.

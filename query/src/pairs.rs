@@ -43,6 +43,21 @@ pub struct RuleError {
     clear_max: f64,
 }
 
+/// Cloudy from this cloud cover in percent on, unless said otherwise.
+pub const CLOUDY_MIN: f64 = 20.0;
+/// Clear up to this cloud cover in percent, unless said otherwise.
+pub const CLEAR_MAX: f64 = 5.0;
+
+impl Default for Rule {
+    fn default() -> Self {
+        Self {
+            cloudy_min: CLOUDY_MIN,
+            clear_max: CLEAR_MAX,
+            within: None,
+        }
+    }
+}
+
 /// Whether a split is cloudy, clear, or neither.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sky {

@@ -11,6 +11,7 @@ pub mod clouds;
 pub mod cut;
 pub mod normal;
 pub mod onto;
+pub mod pair;
 pub mod planes;
 
 use serde::{Deserialize, Serialize};
@@ -33,10 +34,12 @@ pub struct ChipSet {
     pub channels: usize,
     /// All pixels: chip, band, row, column.
     pub pixels: Vec<f32>,
-    /// Labels of a chip: 1, or as many as it has pixels.
+    /// Labels of a chip: 1, or as many a band as it has pixels.
     pub labels_a_chip: usize,
     /// All labels, chip by chip; NaN where a pixel has none.
     pub labels: Vec<f32>,
+    /// Where the inputs hide the ground, 1 or 0, one a pixel; only of pairs, else empty.
+    pub veils: Vec<f32>,
     /// One position a chip.
     pub positions: Vec<Position>,
     /// What was left out.
@@ -63,6 +66,7 @@ impl ChipSet {
             pixels: Vec::new(),
             labels_a_chip,
             labels: Vec::new(),
+            veils: Vec::new(),
             positions: Vec::new(),
             left_out: LeftOut::default(),
         }
@@ -86,6 +90,21 @@ impl ChipSet {
     /// Returns the pixels of one chip: band, row, column.
     pub fn chip(&self, index: usize) -> &[f32] {
         &self.pixels[index * self.chip_len()..][..self.chip_len()]
+    }
+
+    /// Returns the side of a chip's label: 1, or that of the chip.
+    pub fn label_side(&self) -> usize {
+        if self.labels_a_chip.is_multiple_of(self.chip_px.pow(2)) {
+            self.chip_px
+        } else {
+            1
+        }
+    }
+
+    /// Returns where the inputs of one chip hide the ground; `None` unless they are of pairs.
+    pub fn veil(&self, index: usize) -> Option<&[f32]> {
+        let area = self.chip_px * self.chip_px;
+        self.veils.get(index * area..(index + 1) * area)
     }
 
     /// Returns the labels of one chip.

@@ -6,7 +6,7 @@
 //! *Not here*: the weights (`weights`), the text for people (`publish::card`).
 
 use earth::geocode::Scheme;
-use query::Query;
+use query::{Paired, Query};
 use serde::{Deserialize, Serialize};
 use wire::model::Metrics;
 use wire::run::Hyper;
@@ -89,6 +89,9 @@ pub struct DataConfig {
     pub chips_left_out: LeftOut,
     /// Blocks of chips.
     pub blocks: BlocksConfig,
+    /// Pairs that chips were cut of, where a recipe learns from pairs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pairs: Option<PairsConfig>,
 }
 
 /// A set of bands with the number of splits that used it.
@@ -107,8 +110,20 @@ pub struct SplitsLeftOut {
     pub no_band: u64,
     /// Another grid than most splits'.
     pub other_grid: u64,
+    /// Half of no pair, where a recipe learns from pairs.
+    #[serde(default)]
+    pub no_pair: u64,
     /// More than fit in memory.
     pub too_many: u64,
+}
+
+/// Cloudy splits with clear ones.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct PairsConfig {
+    /// How many.
+    pub count: u64,
+    /// What made a split cloudy or clear.
+    pub rule: Paired,
 }
 
 /// How chips were held out.

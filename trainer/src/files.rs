@@ -20,9 +20,6 @@ use crate::infer::mosaic::Mosaic;
 
 /// Greatest file of a split: a bundle's, so that what was stored can be read.
 const FILE_BYTES_MAX: u64 = wire::bundle::BUNDLE_BYTES_MAX as u64;
-/// Name of the band of a map, seen as its description.
-const MAP_BAND: &str = "answer";
-
 /// Bands of one file in physical values, NaN for fill.
 pub type AssetPlanes = Vec<Vec<f32>>;
 
@@ -172,26 +169,36 @@ fn physical(raster: &Raster, band: &BandMeta) -> Vec<f32> {
         .collect()
 }
 
-/// Writes a map as a GeoTIFF beside its place and renames it.
-pub fn write_map(out: &Path, mosaic: &Mosaic, crs: &Crs) -> Result<(), MapError> {
-    let samples = Samples::F32(mosaic.values.clone());
-    let raster = Raster::new(mosaic.width, mosaic.height, samples)?;
+/// Writes a map, its bands named, as a GeoTIFF beside its place and renames it.
+pub fn write_map(
+    out: &Path,
+    mosaic: Mosaic,
+    (crs, names): (&Crs, &[&str]),
+) -> Result<(), MapError> {
+    let raster = |band| Raster::new(mosaic.width, mosaic.height, Samples::F32(band));
+    let rasters = mosaic.bands.into_iter().map(raster);
+    let rasters: Vec<Raster> = rasters.collect::<Result<_, _>>()?;
     let georef = Georef {
         crs: crs.clone(),
         affine: Affine::new(mosaic.transform.to_gdal())?,
         width: mosaic.width,
         height: mosaic.height,
     };
-    let band = BandImage {
-        name: MAP_BAND,
-        raster: &raster,
+    let band = |(raster, name)| BandImage {
+        name,
+        raster,
         scale: 1.0,
         offset: 0.0,
         overview: Kernel::Bilinear,
     };
+    let bands: Vec<BandImage<'_>> = rasters
+        .iter()
+        .zip(names.iter().copied())
+        .map(band)
+        .collect();
     let bytes = encode_geotiff(&Image {
         georef: &georef,
-        bands: &[band],
+        bands: &bands,
         fill: None,
         items: &[],
     })?;

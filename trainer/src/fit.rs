@@ -1,23 +1,23 @@
-//! Finds weights: Adam on a masked loss over shuffled batches, until patience runs out.
+//! Finds weights: Adam on masked losses over shuffled batches, until patience runs out.
 //!
 //! *Invariants*: the weights of the best epoch are the ones that remain; on a CPU with a fixed
 //! number of threads the same seed, chips and hyper-parameters give the same weights to the bit;
 //! a loss that is not finite is an error, never a model.
 //!
-//! *Not here*: what chips and labels are (`chips`), the scores that are published (`job`).
+//! *Not here*: what a step is (`tutor`), what chips and labels are (`chips`), the scores that are
+//! published (`job`).
 
 pub mod early_stop;
+pub mod tutor;
 
 use serde::Serialize;
-use tch::nn::OptimizerConfig;
-use tch::{Kind, Tensor, nn};
+use tch::Tensor;
 use wire::run::Hyper;
 
 use crate::fit::early_stop::{EarlyStop, Verdict};
-use crate::loss;
+use crate::fit::tutor::{Losses, Rivalry, Tutor};
 use crate::metric::mse::mse;
 use crate::network::{Network, WeightsError, floats};
-use crate::recipe::Phase;
 use crate::seed::Dice;
 use crate::stop::Stop;
 
@@ -34,8 +34,10 @@ const EPOCH_CHIPS_MIN: usize = 256;
 pub struct Sample {
     /// Chips [n, channels, side, side].
     pub chips: Tensor,
-    /// Labels [n, 1, 1, 1] or [n, 1, side, side]; NaN is masked.
+    /// Labels [n, 1, 1, 1] or [n, bands, side, side]; NaN is masked.
     pub labels: Tensor,
+    /// Where a cloudy image hides the ground, 1 or 0, [n, 1, side, side]; only of pairs.
+    pub veils: Option<Tensor>,
 }
 
 /// What is learned from and judged by.
@@ -63,6 +65,9 @@ pub struct Epoch {
     pub learning_rate: f64,
     /// The best so far.
     pub best: bool,
+    /// How a network and its rival did, where there is one.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub rivalry: Option<Rivalry>,
 }
 
 /// How learning went.
@@ -104,30 +109,30 @@ pub fn fit(
     dice: &mut Dice,
     stop: &Stop,
 ) -> Result<Course, FitError> {
-    let mut optimiser = nn::Adam::default()
-        .build(network.vars(), hyper.learning_rate)
-        .map_err(|e| FitError::Optimiser(e.to_string()))?;
+    let refused = |e: tch::TchError| FitError::Optimiser(e.to_string());
+    let mut tutor = Tutor::new(network, hyper.learning_rate).map_err(refused)?;
     let mut order: Vec<i64> = (0..lesson.train.chips.size()[0]).collect();
     let mut watch = EarlyStop::new(hyper.patience);
-    let mut best = network.weights();
+    let mut best = (network.weights(), network.rival_weights());
     let mut epochs = Vec::new();
     let walks = (EPOCH_CHIPS_MIN / order.len().max(1)).max(1);
     for number in 1..=hyper.epochs {
         let mut pass = Pass {
             network,
-            optimiser: &mut optimiser,
+            tutor: &mut tutor,
             sample: lesson.train,
         };
-        let mut train = 0.0;
+        let mut train = Losses::default();
         for _ in 0..walks {
             dice.shuffle(&mut order);
-            train += pass.run(&order, batch_size(hyper), (dice, stop))? / walks as f64;
+            let walk = pass.run(&order, batch_size(hyper), (dice, stop))?;
+            train.add(walk, 1.0 / walks as f64);
         }
         let validation = score(network, lesson.validation);
-        let epoch = judged(number, [train, validation], lesson.label_variance)?;
+        let epoch = judged(number, (train, validation), lesson.label_variance)?;
         let verdict = watch.judge(validation);
         if verdict == Verdict::Better {
-            best = network.weights();
+            best = (network.weights(), network.rival_weights());
         }
         epochs.push(Epoch {
             learning_rate: hyper.learning_rate,
@@ -138,7 +143,10 @@ pub fn fit(
             break;
         }
     }
-    network.set_weights(&best)?;
+    network.set_weights(&best.0)?;
+    if let Some(rival) = &best.1 {
+        network.set_rival_weights(rival)?;
+    }
     Ok(Course {
         epochs,
         best_epoch: watch.best_epoch(),
@@ -150,19 +158,25 @@ pub fn score(network: &Network, sample: &Sample) -> f64 {
     mse(&network.answer(&sample.chips), &floats(&sample.labels))
 }
 
-/// Builds the record of an epoch from its training and validation loss, both standardised.
-fn judged(epoch: u32, losses: [f64; 2], variance: f64) -> Result<Epoch, FitError> {
-    for (loss, of) in losses.into_iter().zip(["training", "validation"]) {
-        if !loss.is_finite() {
+/// Builds the record of an epoch from its training losses and its validation loss, standardised.
+fn judged(
+    epoch: u32,
+    (train, validation): (Losses, f64),
+    variance: f64,
+) -> Result<Epoch, FitError> {
+    let is_finite = [train.is_finite(), validation.is_finite()];
+    for (is_finite, of) in is_finite.into_iter().zip(["training", "validation"]) {
+        if !is_finite {
             return Err(FitError::NotFinite { of, epoch });
         }
     }
     Ok(Epoch {
         epoch,
-        train_mse: losses[0] * variance,
-        validation_mse: losses[1] * variance,
+        train_mse: train.mse * variance,
+        validation_mse: validation * variance,
         learning_rate: 0.0,
         best: false,
+        rivalry: train.rivalry,
     })
 }
 
@@ -188,41 +202,41 @@ fn batch_size(hyper: &Hyper) -> usize {
 /// One walk over the training chips.
 struct Pass<'a> {
     network: &'a Network,
-    optimiser: &'a mut nn::Optimizer,
+    tutor: &'a mut Tutor,
     sample: &'a Sample,
 }
 
 impl Pass<'_> {
-    /// Steps once a batch; returns the mean loss, weighted by batch size.
+    /// Steps once a batch; returns the mean losses, weighted by batch size.
     fn run(
         &mut self,
         order: &[i64],
         batch: usize,
         (dice, stop): (&mut Dice, &Stop),
-    ) -> Result<f64, FitError> {
-        let mut sum = 0.0;
+    ) -> Result<Losses, FitError> {
+        let mut sum = Losses::default();
         for part in order.chunks(batch) {
             if stop.wished() {
                 return Err(FitError::Stopped);
             }
             let symmetry = dice.below(SYMMETRIES);
-            sum += self.step(part, symmetry) * part.len() as f64;
+            let losses = self.tutor.step(self.network, &self.batch(part, symmetry));
+            sum.add(losses, part.len() as f64 / order.len() as f64);
         }
-        Ok(sum / order.len() as f64)
+        Ok(sum)
     }
 
-    /// Steps on the chips of those indexes, turned alike; returns their loss before the step.
-    fn step(&mut self, indexes: &[i64], symmetry: usize) -> f64 {
+    /// Takes the chips of those indexes, turned alike, to where the network computes.
+    fn batch(&self, indexes: &[i64], symmetry: usize) -> Sample {
         let index = Tensor::from_slice(indexes);
         let device = self.network.vars().device();
         let pick =
             |from: &Tensor| turned(&from.index_select(0, &index).to_device(device), symmetry);
-        let answers = self
-            .network
-            .forward(&pick(&self.sample.chips), Phase::Learn);
-        let loss = loss::mse(&answers, &pick(&self.sample.labels));
-        self.optimiser.backward_step(&loss);
-        loss.to_kind(Kind::Double).double_value(&[])
+        Sample {
+            chips: pick(&self.sample.chips),
+            labels: pick(&self.sample.labels),
+            veils: self.sample.veils.as_ref().map(pick),
+        }
     }
 }
 
@@ -252,6 +266,7 @@ mod tests {
         Sample {
             chips: draw(3, SIDE_PX),
             labels: draw(1, answer.side(SIDE_PX)),
+            veils: None,
         }
     }
 
@@ -312,6 +327,7 @@ mod tests {
         let sample = Sample {
             labels: chips.narrow(1, 0, 1),
             chips,
+            veils: None,
         };
         let lesson = Lesson {
             train: &sample,

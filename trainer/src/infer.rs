@@ -56,6 +56,8 @@ pub struct Summary {
     pub width: u32,
     /// Its rows.
     pub height: u32,
+    /// Names of its bands.
+    pub bands: &'static [&'static str],
     /// Pixels with an answer.
     pub pixels: u64,
     /// Pixels with valid bands that no window without fill covers.
@@ -196,14 +198,18 @@ impl Prediction<'_> {
         let map = slide(model, &planes, usize::try_from(stride).unwrap_or(1));
         let grid =
             Grid::of(&meta.geocode, choice.resolution_m).map_err(|e| refused(e.to_string()))?;
-        if grid.pixels() != map.values.len() as u64 {
+        if map
+            .bands
+            .iter()
+            .any(|band| grid.pixels() != band.len() as u64)
+        {
             return Err(refused(format!(
                 "{} is not on its cell's fixed grid",
                 meta.id
             )));
         }
         self.warn(model, meta, kinship);
-        let scores = Scores::of(&map.values);
+        let scores = Scores::of(&map.bands);
         self.unanswered += map.valid.saturating_sub(scores.count);
         self.cells.push(CellSummary {
             geocode: meta.geocode.to_string(),
@@ -213,8 +219,8 @@ impl Prediction<'_> {
             pixels: scores.count,
             mean: scores.mean(),
         });
-        let values = map.values;
-        self.maps.push(Placed { grid, values });
+        let bands = map.bands;
+        self.maps.push(Placed { grid, bands });
         Ok(())
     }
 
@@ -248,18 +254,22 @@ impl Prediction<'_> {
         let crs = self.maps[0].grid.crs().clone();
         let mosaic = mosaic(&self.maps).map_err(|e| refuse(e.to_string()))?;
         self.maps.clear();
-        write_map(&self.options.out, &mosaic, &crs).map_err(|e| refuse(chain(&e)))?;
-        Ok(self.summary(&mosaic, crs.to_string()))
+        let names = self.models.first().map(|(_, m)| m.recipe.answer().bands());
+        let names = names.unwrap_or_default();
+        let summary = self.summary(&mosaic, (crs.to_string(), names));
+        write_map(&summary.out, mosaic, (&crs, names)).map_err(|e| refuse(chain(&e)))?;
+        Ok(summary)
     }
 
-    fn summary(self, mosaic: &Mosaic, crs: String) -> Summary {
-        let scores = Scores::of(&mosaic.values);
+    fn summary(self, mosaic: &Mosaic, (crs, names): (String, &'static [&'static str])) -> Summary {
+        let scores = Scores::of(&mosaic.bands);
         let any = scores.count > 0;
         Summary {
             out: self.options.out.clone(),
             crs,
             width: mosaic.width,
             height: mosaic.height,
+            bands: names,
             pixels: scores.count,
             pixels_unanswered: self.unanswered,
             min: any.then_some(scores.min),
@@ -273,24 +283,28 @@ impl Prediction<'_> {
     }
 }
 
-/// Count, sum and range of the values that are numbers.
+/// Sum and range of the values that are numbers, over all bands, and count of a band's.
 struct Scores {
     count: u64,
+    bands: usize,
     sum: f64,
     min: f32,
     max: f32,
 }
 
 impl Scores {
-    fn of(values: &[f32]) -> Self {
+    fn of(bands: &[Vec<f32>]) -> Self {
         let mut scores = Self {
             count: 0,
+            bands: bands.len(),
             sum: 0.0,
             min: f32::INFINITY,
             max: f32::NEG_INFINITY,
         };
-        for value in values.iter().filter(|v| !v.is_nan()) {
-            scores.count += 1;
+        if let Some(band) = bands.first() {
+            scores.count = band.iter().filter(|v| !v.is_nan()).count() as u64;
+        }
+        for value in bands.iter().flatten().filter(|v| !v.is_nan()) {
             scores.sum += f64::from(*value);
             scores.min = scores.min.min(*value);
             scores.max = scores.max.max(*value);
@@ -299,6 +313,6 @@ impl Scores {
     }
 
     fn mean(&self) -> Option<f64> {
-        (self.count > 0).then(|| self.sum / self.count as f64)
+        (self.count > 0).then(|| self.sum / (self.count as f64 * self.bands as f64))
     }
 }

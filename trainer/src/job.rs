@@ -6,6 +6,7 @@
 //! *Not here*: leases and publishing (`work`, `publish`).
 
 pub mod lesson;
+pub mod pairs;
 pub mod rules;
 pub mod scores;
 pub mod survey;
@@ -17,7 +18,7 @@ use wire::model::Metrics;
 use wire::run::Lease;
 
 use crate::chips::planes::PlanesError;
-use crate::config::{CONFIG_VERSION, DataConfig, ModelConfig, NetworkConfig};
+use crate::config::{CONFIG_VERSION, DataConfig, ModelConfig, NetworkConfig, PairsConfig};
 use crate::fit::{Epoch, FitError, fit};
 use crate::job::lesson::{LessonError, Material};
 use crate::job::rules::RulesError;
@@ -37,6 +38,8 @@ pub struct Learned {
     pub config: ModelConfig,
     /// The weights of the best epoch.
     pub weights: Weights,
+    /// Those of the rival that it learned against, where there is one.
+    pub rival: Option<Weights>,
     /// Every epoch.
     pub epochs: Vec<Epoch>,
 }
@@ -93,6 +96,7 @@ pub fn learn(lease: &Lease, device: Device, stop: &Stop) -> Result<Learned, JobE
     drop(cuts);
     let words = |purpose| Dice::new(lease.run.seed, &[&lease.geocode, purpose]);
     let mut network = Network::new(recipe, device, &mut words("weights"));
+    network.challenge(recipe, &mut words("rival"));
     let lesson = material.lesson();
     let order = &mut words("order");
     let course = fit(&mut network, &lesson, &lease.run.hyper, order, stop)?;
@@ -105,7 +109,7 @@ pub fn learn(lease: &Lease, device: Device, stop: &Stop) -> Result<Learned, JobE
     };
     let mut config = job.config(&weights);
     let scored = Scored {
-        answer: recipe.answer(),
+        recipe,
         chip_px: usize::try_from(lease.run.hyper.chip_px).unwrap_or(1),
         material: &material,
         course: &course,
@@ -115,6 +119,7 @@ pub fn learn(lease: &Lease, device: Device, stop: &Stop) -> Result<Learned, JobE
     Ok(Learned {
         config,
         weights,
+        rival: network.rival_weights(),
         epochs: course.epochs,
     })
 }
@@ -162,6 +167,15 @@ impl Job<'_> {
         }
     }
 
+    /// Tells the pairs that chips were cut of.
+    fn pairs(&self) -> Option<PairsConfig> {
+        let rule = pairs::rule(&self.lease.run.query, self.recipe.pairs()?).ok()?;
+        Some(PairsConfig {
+            count: self.survey.sources.len() as u64,
+            rule: rule.asked(),
+        })
+    }
+
     /// Tells where the chips came from.
     fn data(&self) -> DataConfig {
         DataConfig {
@@ -172,6 +186,7 @@ impl Job<'_> {
             left_out: self.survey.left_out,
             chips_left_out: self.material.left_out,
             blocks: self.material.blocks,
+            pairs: self.pairs(),
         }
     }
 }

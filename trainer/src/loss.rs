@@ -5,6 +5,9 @@
 //!
 //! *Not here*: scores, which have no gradient (`metric`).
 
+#[cfg(test)]
+pub(crate) mod slope;
+
 use tch::{Kind, Tensor};
 
 /// Returns the mean of (answer - label)² over the labels that are numbers.
@@ -15,48 +18,62 @@ pub fn mse(answers: &Tensor, labels: &Tensor) -> Tensor {
     squares.sum(squares.kind()) / known.sum(Kind::Int64).clamp_min(1)
 }
 
+/// Returns the mean of |answer - label| over the labels that are numbers.
+pub fn l1(answers: &Tensor, labels: &Tensor) -> Tensor {
+    let known = labels.isfinite();
+    let distance = answers - labels.nan_to_num(0.0, 0.0, 0.0);
+    let distances = (distance * &known).abs();
+    distances.sum(distances.kind()) / known.sum(Kind::Int64).clamp_min(1)
+}
+
+/// Returns what it costs a network that its answers were judged so: nothing where they pass for
+/// labels (Goodfellow et al. 2014, in the form that does not saturate).
+pub fn unmasked(judged: &Tensor) -> Tensor {
+    (-judged).softplus().mean(judged.kind())
+}
+
+/// Returns what it costs a rival to have judged labels and answers so: nothing where it told all of
+/// them apart.
+pub fn fooled(labels: &Tensor, answers: &Tensor) -> Tensor {
+    unmasked(labels) + unmasked(&-answers)
+}
+
 #[cfg(test)]
 mod tests {
     use tch::{Device, Kind, Tensor};
 
-    use super::mse;
-    use crate::seed::Dice;
-
-    /// Step of the central differences: its square is far above a double's rounding.
-    const STEP: f64 = 1e-4;
-
-    fn drawn(shape: &[i64]) -> Tensor {
-        let mut dice = Dice::new(3, &["loss"]);
-        let count = shape.iter().product::<i64>();
-        let values: Vec<f64> = (0..count).map(|_| dice.unit() * 4.0 - 2.0).collect();
-        Tensor::from_slice(&values).reshape(shape)
-    }
-
-    /// Checks a loss's gradient at some answers against central differences.
-    fn check(loss: impl Fn(&Tensor) -> Tensor, answers: &Tensor) {
-        let at = answers.copy().set_requires_grad(true);
-        loss(&at).backward();
-        let gradient = at.grad().reshape([-1]);
-        for i in 0..answers.numel() {
-            let moved = |by: f64| {
-                let mut step = vec![0.0; answers.numel()];
-                step[i] = by;
-                let step = Tensor::from_slice(&step).reshape(answers.size());
-                loss(&(answers + step)).double_value(&[])
-            };
-            let slope = (moved(STEP) - moved(-STEP)) / (2.0 * STEP);
-            let told = gradient.double_value(&[i64::try_from(i).expect("a few")]);
-            assert!(
-                (told - slope).abs() < 1e-7,
-                "{i}: {told}, by differences {slope}"
-            );
-        }
-    }
+    use super::slope::{check, drawn};
+    use super::{fooled, l1, mse, unmasked};
 
     #[test]
     fn the_gradient_of_mse_is_that_of_central_differences() {
         let labels = drawn(&[3, 1, 4, 4]).sin();
         check(|a| mse(a, &labels), &drawn(&[3, 1, 4, 4]));
+    }
+
+    #[test]
+    fn the_gradient_of_l1_is_that_of_central_differences() {
+        // Nowhere as near to the answers as the differences step: a distance has a corner at 0.
+        let labels = drawn(&[3, 2, 4, 4]).cos();
+        check(|a| l1(a, &labels), &drawn(&[3, 2, 4, 4]));
+    }
+
+    #[test]
+    fn the_gradients_of_both_sides_of_the_rivalry_are_those_of_central_differences() {
+        let (labels, answers) = (drawn(&[2, 1, 3, 3]), drawn(&[2, 1, 3, 3]).cos() * 3.0);
+        check(unmasked, &answers);
+        check(|judged| fooled(judged, &answers), &labels);
+        check(|judged| fooled(&labels, judged), &answers);
+    }
+
+    #[test]
+    fn who_is_fooled_pays_what_the_other_saves() {
+        let judged = |value: f64| Tensor::full([4], value, (Kind::Double, Device::Cpu));
+        let cost = |loss: Tensor| loss.double_value(&[]);
+        let undecided = 2.0 * 2.0_f64.ln();
+        assert!((cost(fooled(&judged(0.0), &judged(0.0))) - undecided).abs() < 1e-12);
+        assert!(cost(fooled(&judged(40.0), &judged(-40.0))) < 1e-12);
+        assert!(cost(unmasked(&judged(-40.0))) > 39.0 && cost(unmasked(&judged(40.0))) < 1e-12);
     }
 
     #[test]
@@ -69,6 +86,10 @@ mod tests {
         let rest = mse(&part(&answers), &part(&labels)).double_value(&[]);
         assert!((whole - rest).abs() < 1e-12, "{whole} {rest}");
         check(|a| mse(a, &masked), &answers);
+        let whole = l1(&answers, &masked).double_value(&[]);
+        let rest = l1(&part(&answers), &part(&labels)).double_value(&[]);
+        assert!((whole - rest).abs() < 1e-12, "{whole} {rest}");
+        check(|a| l1(a, &masked), &(answers + 0.37));
     }
 
     #[test]

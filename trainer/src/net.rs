@@ -6,12 +6,15 @@
 //!
 //! *Not here*: whole networks (`recipe`), how they learn (`fit`).
 
+pub mod attention;
 pub mod batch_norm;
 pub mod conv;
 pub mod conv_block;
 pub mod conv_cell;
 pub mod dense;
 pub mod first_weights;
+pub mod irnn;
+pub mod residual;
 pub mod up_block;
 
 /// Channels that enter and leave a layer.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use tch::{Device, Tensor, nn};
 
-use crate::recipe::{Net, Phase, Recipe};
+use crate::recipe::{Net, Phase, Recipe, Rival};
 use crate::seed::Dice;
 
 /// Pixels answered at once without gradients, one chip at least: each layer's maps of 16 channels
@@ -20,6 +20,16 @@ const ANSWER_PIXELS: i64 = 256 * 32 * 32;
 pub struct Network {
     vars: nn::VarStore,
     body: Box<dyn Net>,
+    rival: Option<Opponent>,
+}
+
+/// A network that another learns to fool, with its weights.
+#[derive(Debug)]
+pub struct Opponent {
+    /// The store that an optimiser works on.
+    pub vars: nn::VarStore,
+    /// Its layers.
+    pub body: Box<dyn Rival>,
 }
 
 /// One stored tensor.
@@ -62,7 +72,20 @@ impl Network {
     pub fn new(recipe: &dyn Recipe, device: Device, dice: &mut Dice) -> Self {
         let vars = nn::VarStore::new(device);
         let body = recipe.network(&vars.root(), dice);
-        Self { vars, body }
+        let rival = None;
+        Self { vars, body, rival }
+    }
+
+    /// Sets the recipe's rival against the network, where it has one: to learn, never to answer.
+    pub fn challenge(&mut self, recipe: &dyn Recipe, dice: &mut Dice) {
+        let vars = nn::VarStore::new(self.vars.device());
+        let body = recipe.rival(&vars.root(), dice);
+        self.rival = body.map(|body| Opponent { vars, body });
+    }
+
+    /// Returns the rival that was set against the network.
+    pub fn rival(&self) -> Option<&Opponent> {
+        self.rival.as_ref()
     }
 
     /// Returns the store that an optimiser works on.
@@ -73,6 +96,11 @@ impl Network {
     /// Maps normalised chips [n, channels, side, side] to standardised labels, shaped as by `Net`.
     pub fn forward(&self, chips: &Tensor, phase: Phase) -> Tensor {
         self.body.forward(chips, phase)
+    }
+
+    /// Maps chips as `forward` does, with what was attended to, as by `Net`.
+    pub fn attend(&self, chips: &Tensor, phase: Phase) -> (Tensor, Option<Tensor>) {
+        self.body.attend(chips, phase)
     }
 
     /// Answers normalised chips [n, channels, side, side] without gradients, in order.
@@ -97,43 +125,65 @@ impl Network {
 
     /// Copies the weights out.
     pub fn weights(&self) -> Weights {
-        let copy = |(name, tensor): (String, Tensor)| {
-            let weight = Weight {
-                shape: tensor.size(),
-                values: floats(&tensor),
-            };
-            (name, weight)
-        };
-        self.vars.variables().into_iter().map(copy).collect()
+        copied(&self.vars)
+    }
+
+    /// Copies the rival's weights out, where there is one.
+    pub fn rival_weights(&self) -> Option<Weights> {
+        self.rival.as_ref().map(|rival| copied(&rival.vars))
     }
 
     /// Puts weights in; all or none.
     pub fn set_weights(&mut self, weights: &Weights) -> Result<(), WeightsError> {
-        let variables: BTreeMap<String, Tensor> = self.vars.variables().into_iter().collect();
-        if !variables.keys().eq(weights.keys()) {
-            return Err(WeightsError::Names {
-                found: weights.keys().cloned().collect(),
-                wanted: variables.keys().cloned().collect(),
+        put(&self.vars, weights)
+    }
+
+    /// Puts the rival's weights in; all or none. Without a rival there is nothing to put.
+    pub fn set_rival_weights(&mut self, weights: &Weights) -> Result<(), WeightsError> {
+        self.rival
+            .as_ref()
+            .map_or(Ok(()), |rival| put(&rival.vars, weights))
+    }
+}
+
+/// Copies all weights of a store out.
+fn copied(vars: &nn::VarStore) -> Weights {
+    let copy = |(name, tensor): (String, Tensor)| {
+        let weight = Weight {
+            shape: tensor.size(),
+            values: floats(&tensor),
+        };
+        (name, weight)
+    };
+    vars.variables().into_iter().map(copy).collect()
+}
+
+/// Puts weights into a store; all or none.
+fn put(vars: &nn::VarStore, weights: &Weights) -> Result<(), WeightsError> {
+    let variables: BTreeMap<String, Tensor> = vars.variables().into_iter().collect();
+    if !variables.keys().eq(weights.keys()) {
+        return Err(WeightsError::Names {
+            found: weights.keys().cloned().collect(),
+            wanted: variables.keys().cloned().collect(),
+        });
+    }
+    for (name, tensor) in &variables {
+        let found = &weights[name].shape;
+        if *found != tensor.size() {
+            return Err(WeightsError::Shape {
+                name: name.clone(),
+                found: found.clone(),
+                wanted: tensor.size(),
             });
         }
-        for (name, tensor) in &variables {
-            let found = &weights[name].shape;
-            if *found != tensor.size() {
-                return Err(WeightsError::Shape {
-                    name: name.clone(),
-                    found: found.clone(),
-                    wanted: tensor.size(),
-                });
-            }
-        }
-        tch::no_grad(|| {
-            for (name, mut tensor) in variables {
-                let weight = &weights[&name];
-                tensor.copy_(&Tensor::from_slice(&weight.values).reshape(&weight.shape));
-            }
-        });
-        Ok(())
     }
+    tch::no_grad(|| {
+        for (name, mut tensor) in variables {
+            let weight = &weights[&name];
+            tensor.copy_(&Tensor::from_slice(&weight.values).reshape(&weight.shape));
+        }
+    });
+    Ok(())
 }
 
 /// Copies a tensor out as 32-bit floats, row-major.
@@ -163,8 +213,8 @@ mod tests {
         for recipe in RECIPES {
             let network = |seed| Network::new(recipe, Device::Cpu, &mut Dice::new(seed, &[]));
             let (one, mut other) = (network(1), network(2));
-            let chips = Tensor::arange(300 * 3 * 256, (Kind::Float, Device::Cpu)).sin();
-            let chips = chips.reshape([300, 3, 16, 16]);
+            let chips = Tensor::arange(60 * 3 * 256, (Kind::Float, Device::Cpu)).sin();
+            let chips = chips.reshape([60, 3, 16, 16]);
             // A step forward changes what a network remembers of its batches.
             drop(tch::no_grad(|| one.forward(&chips, Phase::Learn)));
             assert_ne!(one.answer(&chips), other.answer(&chips));

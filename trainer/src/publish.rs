@@ -14,6 +14,7 @@ use bytes::Bytes;
 use earth::geocode::GeocodeError;
 
 use crate::job::Learned;
+use crate::network::Weights;
 use crate::recipe::Recipe;
 use crate::torchscript::{self, TorchScriptError};
 use crate::weights;
@@ -30,6 +31,9 @@ pub const METRICS_FILE: &str = "metrics.jsonl";
 pub const ITEM_FILE: &str = "item.json";
 /// The network with its weights, for PyTorch.
 pub const TORCHSCRIPT_FILE: &str = "model.pt";
+
+/// Weights of the rival that the network learned against, of recipes with one: for learning on.
+pub const RIVAL_FILE: &str = "discriminator.safetensors";
 
 /// Why a model has no folder.
 #[derive(Debug, thiserror::Error)]
@@ -56,25 +60,29 @@ pub fn folder(
         metrics.push_str(&serde_json::to_string(epoch)?);
         metrics.push('\n');
     }
-    let weights = weights::encode(&learned.weights, &facts(learned));
+    let weights = weights::encode(&learned.weights, &facts(learned, &learned.weights));
     let chip_px = learned.config.network.chip_px;
     let described = recipe.describe(i64::from(chip_px));
     let card = card::card(&learned.config, &described);
     let item = item::item(&learned.config, &described)?;
     let item = serde_json::to_string_pretty(&item)? + "\n";
     let script = torchscript::encode(recipe, &learned.weights, chip_px)?;
-    Ok(vec![
+    let rival = learned.rival.as_ref();
+    let rival = rival.map(|rival| weights::encode(rival, &facts(learned, rival)));
+    let mut files: Vec<(String, Bytes)> = vec![
         (CARD_FILE.to_owned(), card.into()),
         (CONFIG_FILE.to_owned(), config.into()),
         (ITEM_FILE.to_owned(), item.into()),
         (METRICS_FILE.to_owned(), metrics.into()),
         (TORCHSCRIPT_FILE.to_owned(), script.into()),
         (WEIGHTS_FILE.to_owned(), weights.into()),
-    ])
+    ];
+    files.extend(rival.map(|rival| (RIVAL_FILE.to_owned(), rival.into())));
+    Ok(files)
 }
 
 /// Returns what stands beside the weights as text, for readers that see nothing else.
-fn facts(learned: &Learned) -> BTreeMap<String, String> {
+fn facts(learned: &Learned, weights: &Weights) -> BTreeMap<String, String> {
     let config = &learned.config;
     let facts = [
         ("format", "pt".to_owned()),
@@ -86,7 +94,7 @@ fn facts(learned: &Learned) -> BTreeMap<String, String> {
         ("inputs", config.network.inputs.join(",")),
         ("chip_px", config.network.chip_px.to_string()),
         ("seed", config.seed.to_string()),
-        ("weights_blake3", config.weights_blake3.clone()),
+        ("weights_blake3", weights::hash(weights)),
     ];
     facts
         .into_iter()

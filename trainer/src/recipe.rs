@@ -10,16 +10,18 @@
 pub mod describe;
 pub mod ndmi_unet;
 pub mod ndvi_cnn;
+pub mod spagan;
 
 use std::fmt::Debug;
 
+use query::pairs::Rule;
 use tch::{Tensor, nn};
 
 use crate::recipe::describe::Description;
 use crate::seed::Dice;
 
 /// All recipes, by name.
-pub static RECIPES: [&dyn Recipe; 2] = [&ndmi_unet::NdmiUnet, &ndvi_cnn::NdviCnn];
+pub static RECIPES: [&dyn Recipe; 3] = [&ndmi_unet::NdmiUnet, &ndvi_cnn::NdviCnn, &spagan::SpaGan];
 
 /// What is learned from what, with which network.
 pub trait Recipe: Debug + Sync {
@@ -47,6 +49,17 @@ pub trait Recipe: Debug + Sync {
     /// Builds the network under `root` with first weights drawn from `dice`.
     fn network(&self, root: &nn::Path<'_>, dice: &mut Dice) -> Box<dyn Net>;
 
+    /// Returns which splits make a pair, of a recipe whose label is a clear split and whose inputs
+    /// are the cloudy one beside it; unless the run's query names another rule.
+    fn pairs(&self) -> Option<Rule> {
+        None
+    }
+
+    /// Builds the rival that the network learns to fool, where there is one, under `root`.
+    fn rival(&self, _root: &nn::Path<'_>, _dice: &mut Dice) -> Option<Box<dyn Rival>> {
+        None
+    }
+
     /// Describes the recipe for chips of that side.
     fn describe(&self, chip_px: i64) -> Description;
 }
@@ -54,8 +67,21 @@ pub trait Recipe: Debug + Sync {
 /// A network, whatever its layers.
 pub trait Net: Debug + Send {
     /// Maps normalised chips [n, channels, side, side] to standardised answers: [n, 1, 1, 1] for
-    /// one number a chip, [n, 1, side, side] for one a pixel.
+    /// one number a chip, [n, bands, side, side] for as many a pixel.
     fn forward(&self, chips: &Tensor, phase: Phase) -> Tensor;
+
+    /// Maps chips as `forward` does; beside the answers, of a network that attends to what hides
+    /// the ground, how much to each pixel: [n, 1, side, side], 0..=1.
+    fn attend(&self, chips: &Tensor, phase: Phase) -> (Tensor, Option<Tensor>) {
+        (self.forward(chips, phase), None)
+    }
+}
+
+/// A network that tells answers from labels: another learns to fool it.
+pub trait Rival: Debug + Send {
+    /// Judges standardised images [n, bands, side, side] beside the chips that they belong to,
+    /// place by place: above 0 for a label, below for an answer.
+    fn judge(&self, chips: &Tensor, images: &Tensor) -> Tensor;
 }
 
 /// What a network computes for.
@@ -72,17 +98,27 @@ pub enum Phase {
 pub enum Answer {
     /// One number.
     Number,
-    /// One number a pixel.
+    /// One number a pixel and band.
     Map {
-        /// Distance between the least and the greatest that a label can be, for PSNR and SSIM.
-        range: f64,
+        /// Names of the bands.
+        bands: &'static [&'static str],
+        /// The least and the greatest that is told apart, for PSNR and SSIM.
+        bounds: [f32; 2],
     },
 }
 
 impl Answer {
     /// Returns how many numbers are answered for a chip of that side.
     pub fn len(self, chip_px: usize) -> usize {
-        self.side(chip_px).pow(2)
+        self.bands().len() * self.side(chip_px).pow(2)
+    }
+
+    /// Returns the names of the bands that are answered.
+    pub fn bands(self) -> &'static [&'static str] {
+        match self {
+            Self::Number => &ANSWER,
+            Self::Map { bands, .. } => bands,
+        }
     }
 
     /// Returns the side of what is answered for a chip of that side.
@@ -93,6 +129,9 @@ impl Answer {
         }
     }
 }
+
+/// The one band of most answers.
+pub const ANSWER: [&str; 1] = ["answer"];
 
 /// A band that a recipe asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -205,10 +244,11 @@ mod tests {
                 Answer::Number => {
                     assert_eq!((answer, last), (vec![5, 1, 1, 1], vec![1]));
                 }
-                Answer::Map { .. } => {
+                Answer::Map { bands, .. } => {
+                    let bands = i64::try_from(bands.len()).expect("a few");
                     assert_eq!(
                         (answer, last),
-                        (vec![5, 1, side, side], vec![1, side, side])
+                        (vec![5, bands, side, side], vec![bands, side, side])
                     );
                 }
             }

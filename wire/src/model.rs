@@ -34,6 +34,22 @@ pub struct Metrics {
     /// Scores as images, of a model that answers maps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub map: Option<MapMetrics>,
+    /// What the input itself scores, unchanged, of a model that mends images: what to beat.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<InputMetrics>,
+}
+
+/// What an input scores as an answer; a score is none where it cannot be had.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct InputMetrics {
+    /// Mean squared error.
+    pub mse: f64,
+    /// Peak signal-to-noise ratio over all pixels, in decibels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub psnr: Option<f64>,
+    /// Structural similarity, the mean over chips and bands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssim: Option<f64>,
 }
 
 /// What a model that answers maps scored on held-out chips; a score is none where it cannot be had.

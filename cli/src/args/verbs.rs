@@ -11,7 +11,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::moving::{Moving, Reading, Rebalance};
 use super::selectors::Selectors;
 use super::token::TokenArgs;
-use super::wrangle::{GET_EXAMPLES, Pairs, Wrangle};
+use super::wrangle::{GET_EXAMPLES, PairBounds, Pairs, Wrangle};
 use crate::export::Format;
 
 /// How cells are named.
@@ -187,7 +187,7 @@ impl GetFormat {
 /// `glebe train`.
 #[derive(Debug, Args)]
 pub(crate) struct Train {
-    /// Recipe: ndmi-unet, ndvi-cnn
+    /// Recipe: ndmi-unet, ndvi-cnn, spagan
     pub(crate) recipe: String,
     /// Say what the recipe learns, layer by layer; train nothing
     #[arg(long)]
@@ -215,6 +215,8 @@ pub(crate) struct Train {
     /// Chip side in pixels
     #[arg(long, value_name = "PX")]
     pub(crate) chip: Option<u32>,
+    #[command(flatten)]
+    pub(crate) pairs: PairBounds,
     /// How models come to be
     #[arg(long, value_enum, default_value_t = ModeArg::Partitioned)]
     pub(crate) mode: ModeArg,

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use earth::cube::regular::Every;
 use earth::raster::resample::Method;
 use jiff::SignedDuration;
-use query::pairs::Rule;
+use query::pairs::{CLEAR_MAX, CLOUDY_MIN, Rule};
 use wire::fault::{Fault, FaultKind};
 
 /// Days between splits of two sensors, where nothing is said: one orbit of Landsat.
@@ -119,10 +119,39 @@ pub(crate) struct Pairs {
     pub(crate) within: Option<SignedDuration>,
 }
 
+/// What makes a pair, for recipes that learn from pairs.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Pairs (spagan)")]
+pub(crate) struct PairBounds {
+    /// Cloudy from this cloud cover in percent on [default: 20]
+    #[arg(long, value_name = "PERCENT")]
+    cloudy: Option<f64>,
+    /// Clear up to this cloud cover in percent [default: 5]
+    #[arg(long, value_name = "PERCENT")]
+    clear: Option<f64>,
+    /// Farthest apart: 35d, 12h [default: any]
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    within: Option<SignedDuration>,
+}
+
+impl PairBounds {
+    /// Returns the rule, where a bound is given.
+    pub(crate) fn rule(&self) -> Result<Option<Rule>, Fault> {
+        let pairs = Pairs {
+            wanted: self.cloudy.is_some() || self.clear.is_some() || self.within.is_some(),
+            cloudy: self.cloudy,
+            clear: self.clear,
+            within: self.within,
+        };
+        pairs.wanted.then(|| pairs.rule()).transpose()
+    }
+}
+
 impl Pairs {
     /// Returns what makes splits cloudy and clear.
     pub(crate) fn rule(&self) -> Result<Rule, Fault> {
-        let (clear, cloudy) = (self.clear.unwrap_or(5.0), self.cloudy.unwrap_or(20.0));
+        let clear = self.clear.unwrap_or(CLEAR_MAX);
+        let cloudy = self.cloudy.unwrap_or(CLOUDY_MIN);
         Rule::new(clear, cloudy, self.within).map_err(|e| {
             Fault::new(FaultKind::Usage, "--clear must be less than --cloudy")
                 .because(e.to_string())

@@ -19,6 +19,9 @@ const TRAINER: &str = "glebe-trainer";
 pub(crate) struct Recipe {
     /// Hyper-parameters unless others are named.
     pub(crate) hyper: Hyper,
+    /// It learns from cloudy splits with clear ones; unknown where no worker is here to ask.
+    #[serde(default)]
+    pub(crate) pairs: Option<bool>,
 }
 
 /// How a description is wanted.

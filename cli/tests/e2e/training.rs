@@ -164,6 +164,73 @@ fn pulled_model_opens_in_python_and_predicts(
 }
 
 #[test]
+fn a_world_under_clouds_is_seen_clear_by_the_models_of_its_pairs() {
+    let folder = scratch();
+    let folder = folder.path();
+    let scenes = world(folder, 1, 4, 300);
+    expect(glebe(folder).arg("ingest").arg(&scenes), 0);
+    let train = ["train", "spagan", "--name", "clear", "--chip", "16"];
+    let mistaken = expect(glebe(folder).args(train).args(["--max-cloud", "60"]), 2);
+    assert!(stderr(&mistaken).contains("does not go with spagan"));
+    let mistaken = ["train", "ndvi-cnn", "--cloudy", "40"];
+    let mistaken = expect(glebe(folder).args(mistaken), 2);
+    assert!(
+        stderr(&mistaken).contains("learn from pairs"),
+        "{}",
+        stderr(&mistaken)
+    );
+
+    let found = ["search", "--pairs", "--cloudy", "40", "-o", "json"];
+    let found = expect(glebe(folder).args(found), 0);
+    let found: Value = serde_json::from_slice(&found.stdout).unwrap();
+    let pairs = found["pairs"].as_array().unwrap();
+    let words = ["--cloudy", "40", "--epochs", "3", "-o", "json"];
+    let output = glebe(folder).args(train).args(words).output().unwrap();
+    let said = stderr(&output);
+    assert!(matches!(output.status.code(), Some(0 | 1)), "{said}");
+    let shown = stdout(&expect(glebe(folder).args(["job", "show", "clear"]), 0));
+    assert!(shown.contains("dB (cloudy input"), "{shown}");
+    let run: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let done = run["jobs"].as_array().unwrap().iter();
+    let done: Vec<&Value> = done.filter(|j| j["state"] == "done").collect();
+    assert!(!done.is_empty(), "{said}{run}");
+    for job in &done {
+        let (ours, input) = (&job["metrics"]["map"], &job["metrics"]["input"]);
+        for (ours, input) in [
+            (&ours["val_psnr"], &input["psnr"]),
+            (&ours["val_ssim"], &input["ssim"]),
+        ] {
+            assert!(ours.as_f64().unwrap() > input.as_f64().unwrap(), "{job}");
+        }
+        let geocode = job["geocode"].as_str().unwrap();
+        let model = format!("clear/{geocode}");
+        let pull = ["model", "pull", &model, "-O", geocode];
+        expect(glebe(folder).args(pull), 0);
+        let config = std::fs::read(folder.join(geocode).join("config.json")).unwrap();
+        let config: Value = serde_json::from_slice(&config).unwrap();
+        let there = pairs.iter().filter(|p| p["cloudy"]["geocode"] == *geocode);
+        assert_eq!(config["data"]["pairs"]["count"], there.count(), "{config}");
+    }
+    let cloudy = pairs[0]["cloudy"]["scene"].as_str().unwrap();
+    let scene = scenes.join(format!("{cloudy}.SAFE"));
+    let predict = ["predict", "clear", "-O", "clear.tif", "-o", "json"];
+    let told = expect(glebe(folder).args(predict).arg(&scene), 0);
+    let told: Value = serde_json::from_slice(&told.stdout).unwrap();
+    assert_eq!(told["bands"], serde_json::json!(["red", "green", "blue"]));
+    assert!(
+        told["max"].as_f64().unwrap() < 0.5,
+        "a cloud is brighter: {told}"
+    );
+    let info = std::process::Command::new("gdalinfo")
+        .arg(folder.join("clear.tif"))
+        .output();
+    let info = String::from_utf8_lossy(&info.unwrap().stdout).into_owned();
+    for said in ["Band 3", "Description = green", "Overviews", "Float32"] {
+        assert!(info.contains(said), "{info}");
+    }
+}
+
+#[test]
 fn the_same_seed_gives_the_same_weights_embedded() {
     let folder = scratch();
     let folder = folder.path();

@@ -49,6 +49,11 @@ fn cut_one(planes: &Planes, recipe: &dyn Recipe, position: Position, set: &mut C
     if cloud.as_deref().is_some_and(|c| share(c) > CLOUD_SHARE_MAX) {
         set.left_out.cloud += 1;
     } else if let Some(label) = label(recipe, &others, cloud.as_deref()) {
+        if let Some(veil) = &planes.veil {
+            let veil = window(veil, planes.shape, corner, set.chip_px);
+            set.veils
+                .extend(veil.into_iter().map(|v| f32::from(u8::from(v))));
+        }
         set.pixels.extend(inputs.iter().flatten());
         set.labels.extend(label);
         set.positions.push(position);
@@ -81,11 +86,12 @@ fn share(cloud: &[bool]) -> f64 {
     cloud.iter().filter(|c| **c).count() as f64 / cloud.len() as f64
 }
 
-/// Computes the label of a chip; of a map, pixels under cloud have none.
+/// Computes the label of a chip; of a map, pixels under cloud have none in any band.
 fn label(recipe: &dyn Recipe, bands: &[Vec<f32>], cloud: Option<&[bool]>) -> Option<Vec<f32>> {
     let mut label = recipe.label(bands)?;
-    if let Some(cloud) = cloud.filter(|c| c.len() == label.len()) {
-        for (value, _) in label.iter_mut().zip(cloud).filter(|(_, hidden)| **hidden) {
+    for band in label.chunks_exact_mut(bands.first()?.len()) {
+        let pixels = band.iter_mut().zip(cloud.unwrap_or_default());
+        for (value, _) in pixels.filter(|(_, hidden)| **hidden) {
             *value = f32::NAN;
         }
     }
@@ -120,6 +126,7 @@ mod tests {
             inputs: vec![red.clone(), red.clone(), red.clone()],
             others: vec![red.clone(), red.iter().map(|r| r * 3.0).collect()],
             cloud: None,
+            veil: None,
         }
     }
 

@@ -26,6 +26,8 @@ pub struct Planes {
     pub others: Vec<Vec<f32>>,
     /// True where cloud hides the ground; `None` where no band of the split tells.
     pub cloud: Option<Vec<bool>>,
+    /// Of a pair, where cloud hides the ground from the inputs; `cloud` is then the label's.
+    pub veil: Option<Vec<bool>>,
 }
 
 /// Why a split's planes cannot be had.
@@ -62,6 +64,7 @@ pub fn read(
         inputs: planes,
         others,
         cloud: cloud(&mut assets, choice.shape)?,
+        veil: None,
     })
 }
 

@@ -10,7 +10,7 @@
 
 use earth::grid::{GeoTransform, Grid};
 
-/// Most pixels of a mosaic: 1 GiB of 32-bit floats, six Sentinel-2 scenes.
+/// Most numbers of a mosaic: 1 GiB of 32-bit floats, six Sentinel-2 scenes in one band.
 pub const PIXELS_MAX: f64 = (1 << 28) as f64;
 /// Greatest difference from a whole pixel that still counts as aligned.
 const ALIGNMENT_PX: f64 = 1e-3;
@@ -20,8 +20,8 @@ const ALIGNMENT_PX: f64 = 1e-3;
 pub struct Placed {
     /// The grid.
     pub grid: Grid,
-    /// Values, row by row.
-    pub values: Vec<f32>,
+    /// Values, row by row, one plane a band.
+    pub bands: Vec<Vec<f32>>,
 }
 
 /// Several maps in one raster.
@@ -33,8 +33,8 @@ pub struct Mosaic {
     pub width: u32,
     /// Rows.
     pub height: u32,
-    /// Values, row by row; NaN where there is none.
-    pub values: Vec<f32>,
+    /// Values, row by row, one plane a band; NaN where there is none.
+    pub bands: Vec<Vec<f32>>,
     /// Maps whose pixels had to be sampled, since their grid is not the mosaic's.
     pub sampled: u64,
 }
@@ -45,6 +45,9 @@ pub enum MosaicError {
     /// No map.
     #[error("there is no map")]
     None,
+    /// Maps of several recipes.
+    #[error("the models answer {0} and {1} bands; predict with models of one recipe at a time")]
+    Bands(usize, usize),
     /// The cells lie too far apart.
     #[error(
         "one raster over all cells would have {columns:.0} x {rows:.0} pixels; \
@@ -61,6 +64,10 @@ pub enum MosaicError {
 /// Puts maps into one raster.
 pub fn mosaic(maps: &[Placed]) -> Result<Mosaic, MosaicError> {
     let first = maps.first().ok_or(MosaicError::None)?;
+    let bands = first.bands.len();
+    if let Some(other) = maps.iter().map(|m| m.bands.len()).find(|n| *n != bands) {
+        return Err(MosaicError::Bands(bands, other));
+    }
     let mut mosaic = frame(first.grid.transform(), maps)?;
     for map in maps {
         mosaic.put(map);
@@ -89,7 +96,8 @@ fn frame(like: GeoTransform, maps: &[Placed]) -> Result<Mosaic, MosaicError> {
         ];
     }
     let [columns, rows] = [edges[2] - edges[0], edges[3] - edges[1]];
-    if columns * rows > PIXELS_MAX {
+    let bands = maps.first().map_or(0, |m| m.bands.len());
+    if columns * rows * bands as f64 > PIXELS_MAX {
         return Err(MosaicError::Large { columns, rows });
     }
     let (west, north) = like.to_ground(edges[0], edges[1]);
@@ -102,7 +110,7 @@ fn frame(like: GeoTransform, maps: &[Placed]) -> Result<Mosaic, MosaicError> {
         },
         width,
         height,
-        values: vec![f32::NAN; index(width) * index(height)],
+        bands: vec![vec![f32::NAN; index(width) * index(height)]; bands],
         sampled: 0,
     })
 }
@@ -121,8 +129,12 @@ impl Mosaic {
             for column in whole(down(left))..whole(up(right)).min(self.width) {
                 let centre = (f64::from(column) + 0.5, f64::from(row) + 0.5);
                 let (x, y) = self.transform.to_ground(centre.0, centre.1);
-                if let Some(value) = map.at(x, y) {
-                    self.values[index(row) * index(self.width) + index(column)] = value;
+                let Some(from) = map.at(x, y) else { continue };
+                let to = index(row) * index(self.width) + index(column);
+                for (ours, theirs) in self.bands.iter_mut().zip(&map.bands) {
+                    if !theirs[from].is_nan() {
+                        ours[to] = theirs[from];
+                    }
                 }
             }
         }
@@ -130,16 +142,14 @@ impl Mosaic {
 }
 
 impl Placed {
-    /// Returns the value of the pixel at a ground position, if it has one.
-    fn at(&self, x: f64, y: f64) -> Option<f32> {
+    /// Returns the index of the pixel at a ground position, if there is one.
+    fn at(&self, x: f64, y: f64) -> Option<usize> {
         let (column, row) = self.grid.transform().to_pixel(x, y);
         let inside = (0.0..f64::from(self.grid.width())).contains(&column)
             && (0.0..f64::from(self.grid.height())).contains(&row);
         let at =
             || index(whole(row.floor())) * index(self.grid.width()) + index(whole(column.floor()));
-        inside
-            .then(|| self.values[at()])
-            .filter(|value| !value.is_nan())
+        inside.then(at)
     }
 }
 
@@ -186,7 +196,7 @@ mod tests {
         let pixels = usize::try_from(grid.pixels()).expect("small");
         Placed {
             grid,
-            values: vec![value; pixels],
+            bands: vec![vec![value; pixels]],
         }
     }
 
@@ -196,11 +206,16 @@ mod tests {
         let (one, other) = (map("u33dc", 60.0, 1.0), map("u33df", 60.0, 2.0));
         let all = mosaic(&[one.clone(), other.clone()]).expect("small");
         assert_eq!(all.sampled, 0);
-        let count = |v: f32| all.values.iter().filter(|x| (**x - v).abs() < 1e-6).count();
-        assert_eq!(count(1.0), one.values.len());
-        assert_eq!(count(2.0), other.values.len());
+        let count = |v: f32| {
+            all.bands[0]
+                .iter()
+                .filter(|x| (**x - v).abs() < 1e-6)
+                .count()
+        };
+        assert_eq!(count(1.0), one.bands[0].len());
+        assert_eq!(count(2.0), other.bands[0].len());
         let pixels = u64::from(all.width) * u64::from(all.height);
-        assert_eq!(all.values.len() as u64, pixels);
+        assert_eq!(all.bands[0].len() as u64, pixels);
     }
 
     #[test]
@@ -210,6 +225,15 @@ mod tests {
             Ok(all) => assert!(all.sampled <= 1),
             Err(error) => assert!(matches!(error, MosaicError::Large { .. }), "{error}"),
         }
+    }
+
+    #[test]
+    fn maps_of_one_band_and_of_three_are_not_mixed() {
+        let one = map("u33dc", 60.0, 1.0);
+        let mut three = map("u33df", 60.0, 2.0);
+        three.bands = vec![three.bands[0].clone(); 3];
+        let mixed = mosaic(&[one, three]);
+        assert!(matches!(mixed, Err(MosaicError::Bands(1, 3))), "{mixed:?}");
     }
 
     #[test]

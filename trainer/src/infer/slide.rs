@@ -21,8 +21,8 @@ const WINDOWS_BATCH: usize = 256;
 pub struct Map {
     /// The grid.
     pub shape: Shape,
-    /// Answers; NaN where there is none.
-    pub values: Vec<f32>,
+    /// Answers, one plane a band; NaN where there is none.
+    pub bands: Vec<Vec<f32>>,
     /// Pixels whose bands are all valid.
     pub valid: u64,
 }
@@ -35,7 +35,7 @@ pub fn slide(model: &Model, planes: &Planes, stride: usize) -> Map {
         shape: planes.shape,
         side,
         kernel: kernel(model.recipe.answer(), side),
-        totals: vec![0.0; width * height],
+        totals: vec![vec![0.0; width * height]; model.recipe.answer().bands().len()],
         weights: vec![0.0; width * height],
     };
     let mut batch = Batch::default();
@@ -51,7 +51,7 @@ pub fn slide(model: &Model, planes: &Planes, stride: usize) -> Map {
     let pixel = |i: usize| planes.inputs.iter().all(|plane| !plane[i].is_nan());
     Map {
         shape: planes.shape,
-        values: sums.means(),
+        bands: sums.means(),
         valid: (0..width * height).filter(|i| pixel(*i)).count() as u64,
     }
 }
@@ -129,32 +129,38 @@ struct Sums {
     side: usize,
     /// Weights along one side of a window.
     kernel: Vec<f64>,
-    totals: Vec<f64>,
+    /// One plane a band.
+    totals: Vec<Vec<f64>>,
     weights: Vec<f64>,
 }
 
 impl Sums {
-    /// Adds an answer, one number or one a pixel, to the pixels of its window.
+    /// Adds an answer, one number or one a pixel and band, to the pixels of its window.
     fn add(&mut self, corner: Corner, answer: &[f32]) {
-        let step = usize::from(answer.len() > 1);
+        let plane = answer.len() / self.totals.len();
+        let step = usize::from(plane > 1);
         for y in 0..self.side {
             let start = (corner.top + y) * self.shape.width + corner.left;
             for x in 0..self.side {
                 let weight = self.kernel[y] * self.kernel[x];
-                self.totals[start + x] += weight * f64::from(answer[(y * self.side + x) * step]);
+                let at = (y * self.side + x) * step;
+                for (totals, answer) in self.totals.iter_mut().zip(answer.chunks_exact(plane)) {
+                    totals[start + x] += weight * f64::from(answer[at]);
+                }
                 self.weights[start + x] += weight;
             }
         }
     }
 
-    /// Returns the means; NaN where nothing was added.
-    fn means(&self) -> Vec<f32> {
+    /// Returns the means, one plane a band; NaN where nothing was added.
+    fn means(&self) -> Vec<Vec<f32>> {
         #[expect(
             clippy::cast_possible_truncation,
             reason = "maps are 32-bit floats, like the answers that are averaged"
         )]
         let mean = |(sum, weight): (&f64, &f64)| (sum / weight) as f32;
-        self.totals.iter().zip(&self.weights).map(mean).collect()
+        let plane = |totals: &Vec<f64>| totals.iter().zip(&self.weights).map(mean).collect();
+        self.totals.iter().map(plane).collect()
     }
 }
 
@@ -173,6 +179,13 @@ mod tests {
         assert_eq!(starts(70, 32, 16), [0, 16, 32, 38]);
     }
 
+    fn map(bands: &'static [&'static str]) -> Answer {
+        Answer::Map {
+            bands,
+            bounds: [-1.0, 1.0],
+        }
+    }
+
     /// Sums over a row that two windows of 4 × 4 cover, half over one another.
     fn sums(answer: Answer) -> Sums {
         let shape = Shape {
@@ -184,30 +197,33 @@ mod tests {
             shape,
             side,
             kernel: kernel(answer, side),
-            totals: vec![0.0; pixels],
+            totals: vec![vec![0.0; pixels]; answer.bands().len()],
             weights: vec![0.0; pixels],
         }
     }
 
     #[test]
     fn maps_that_agree_are_laid_over_one_another_without_a_seam() {
-        let mut sums = sums(Answer::Map { range: 2.0 });
+        let mut sums = sums(map(&["east", "west"]));
         for left in [0, 2] {
             let pixel = |i: usize| (i % 4 + left) as f32;
-            let map: Vec<f32> = (0..16).map(pixel).collect();
+            let east = (0..16).map(pixel);
+            let map: Vec<f32> = east.clone().chain(east.map(|v| -v)).collect();
             sums.add(Corner { top: 0, left }, &map);
         }
         let means = sums.means();
         let near = |(i, v): (usize, &f32)| (v - (i % 6) as f32).abs() < 1e-5;
-        assert!(means.iter().enumerate().all(near), "{means:?}");
+        assert!(means[0].iter().enumerate().all(near), "{means:?}");
+        let west = means[1].iter().map(|v| -v).collect::<Vec<f32>>();
+        assert_eq!(west, means[0], "each band is laid by itself");
     }
 
     #[test]
     fn where_maps_differ_the_one_whose_middle_is_nearer_counts_more() {
-        let mut sums = sums(Answer::Map { range: 2.0 });
+        let mut sums = sums(map(&["answer"]));
         sums.add(Corner { top: 0, left: 0 }, &[0.0; 16]);
         sums.add(Corner { top: 0, left: 2 }, &[1.0; 16]);
-        let row = &sums.means()[..6];
+        let row = &sums.means()[0][..6];
         assert!(
             row[2] < 0.5 && row[2] > 0.0 && row[3] > 0.5 && row[3] < 1.0,
             "{row:?}"
@@ -219,6 +235,6 @@ mod tests {
         let mut sums = sums(Answer::Number);
         sums.add(Corner { top: 0, left: 0 }, &[2.0]);
         sums.add(Corner { top: 0, left: 2 }, &[4.0]);
-        assert_eq!(sums.means()[..6], [2.0, 2.0, 3.0, 3.0, 4.0, 4.0]);
+        assert_eq!(sums.means()[0][..6], [2.0, 2.0, 3.0, 3.0, 4.0, 4.0]);
     }
 }

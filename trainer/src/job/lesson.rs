@@ -13,6 +13,7 @@ use wire::run::{Hyper, Lease};
 use crate::chips::blocks::{Block, block_of, held_out, side_chips};
 use crate::chips::cut::{chip_grid, cut};
 use crate::chips::normal::{DEVIATION_MIN, Normalisation};
+use crate::chips::pair::paired;
 use crate::chips::planes;
 use crate::chips::{ChipSet, LeftOut};
 use crate::config::BlocksConfig;
@@ -27,7 +28,7 @@ pub const TRAIN_CHIPS_MIN: usize = 8;
 /// Least chips to be judged by: one is no mean.
 pub const VALIDATION_CHIPS_MIN: usize = 2;
 
-/// Chips of all splits, not yet parted.
+/// Chips of all splits or pairs, not yet parted.
 #[derive(Debug)]
 pub struct Cuts {
     /// The chips.
@@ -104,7 +105,7 @@ impl Material {
     }
 }
 
-/// Cuts the chips of all splits, one split in memory at a time.
+/// Cuts the chips of all splits, one split or pair in memory at a time.
 pub fn cut_all(
     survey: &Survey,
     recipe: &dyn Recipe,
@@ -114,11 +115,18 @@ pub fn cut_all(
     let chip_px = usize::try_from(hyper.chip_px).unwrap_or(1);
     let inputs = recipe.inputs().len();
     let mut set = ChipSet::new(chip_px, inputs, recipe.answer().len(chip_px));
-    for split in &survey.splits {
+    let read = |at: usize| {
+        let split = &survey.splits[at];
+        planes::read(&split.folder, &split.meta, &split.choice, inputs)
+    };
+    for source in &survey.sources {
         if stop.wished() {
             return Err(FitError::Stopped.into());
         }
-        let planes = planes::read(&split.folder, &split.meta, &split.choice, inputs)?;
+        let mut planes = read(source.input)?;
+        if recipe.pairs().is_some() {
+            planes = paired(planes, read(source.label)?);
+        }
         cut(&planes, recipe, &mut set);
     }
     Ok(Cuts {
@@ -201,9 +209,14 @@ impl Pick<'_> {
         }
         let labels = indexes.iter().flat_map(|i| self.set.label(*i));
         let labels: Vec<f32> = labels.map(|l| self.normalisation.label.apply(*l)).collect();
+        let side = self.set.label_side();
+        let bands = self.set.labels_a_chip / (side * side);
+        let veils = indexes.iter().map(|i| self.set.veil(*i));
+        let veils: Option<Vec<&[f32]>> = veils.collect();
         Sample {
             chips: tensor(&pixels, self.set.channels, self.set.chip_px),
-            labels: tensor(&labels, 1, self.set.labels_a_chip.isqrt()),
+            labels: tensor(&labels, bands, side),
+            veils: veils.map(|v| tensor(&v.concat(), 1, self.set.chip_px)),
         }
     }
 }

@@ -5,7 +5,7 @@
 //!
 //! *Not here*: the scores' formulas (`metric`).
 
-use wire::model::{MapMetrics, Metrics};
+use wire::model::{InputMetrics, MapMetrics, Metrics};
 
 use crate::baseline::{Equations, Linear};
 use crate::fit::{Course, Sample};
@@ -17,13 +17,13 @@ use crate::metric::psnr::psnr;
 use crate::metric::r2::r2;
 use crate::metric::ssim::{Pair, ssim};
 use crate::network::{Network, floats};
-use crate::recipe::Answer;
+use crate::recipe::{Answer, Recipe};
 
 /// What is scored.
 #[derive(Debug, Clone, Copy)]
 pub struct Scored<'a> {
-    /// What the network answers.
-    pub answer: Answer,
+    /// What the network answers, and from what.
+    pub recipe: &'a dyn Recipe,
     /// Side of a chip in pixels.
     pub chip_px: usize,
     /// Chips and labels.
@@ -38,6 +38,8 @@ pub fn scores(network: &Network, scored: Scored<'_>) -> Metrics {
     let answers = undo(material, &network.answer(&material.validation.chips));
     let count = |sample: &Sample| u64::try_from(sample.chips.size()[0]).unwrap_or(0);
     let mean_mse = mean_mse(material);
+    let map = map_scores(&answers, scored);
+    let input = scored.recipe.pairs().map(|_| input_scores(scored));
     Metrics {
         val_mse: mse(&answers, &material.truth),
         val_mae: mae(&answers, &material.truth),
@@ -48,17 +50,43 @@ pub fn scores(network: &Network, scored: Scored<'_>) -> Metrics {
         epochs_best: course.best_epoch,
         epochs: u32::try_from(course.epochs.len()).unwrap_or(u32::MAX),
         val_r2: number(r2(&answers, &material.truth)),
-        map: match scored.answer {
-            Answer::Number => None,
-            Answer::Map { range } => Some(map_scores(&answers, scored, range)),
-        },
+        map,
+        input,
     }
 }
 
-/// Scores maps as images: the mean over chips of what each scores.
-fn map_scores(answers: &[f32], scored: Scored<'_>, range: f64) -> MapMetrics {
-    let truth = &scored.material.truth;
-    let width = scored.chip_px;
+/// Scores the inputs as if they were the answers.
+fn input_scores(scored: Scored<'_>) -> InputMetrics {
+    let material = scored.material;
+    let mut inputs = floats(&material.validation.chips);
+    let bands = &material.normalisation.bands;
+    let planes = inputs.chunks_exact_mut(scored.chip_px * scored.chip_px);
+    for (plane, spread) in planes.zip(bands.iter().cycle()) {
+        for value in plane {
+            *value = spread.undo(*value);
+        }
+    }
+    let map = map_scores(&inputs, scored).unwrap_or_default();
+    InputMetrics {
+        mse: mse(&inputs, &material.truth),
+        psnr: map.val_psnr,
+        ssim: map.val_ssim,
+    }
+}
+
+/// Scores maps as images, as far as their bounds tell numbers apart: the mean over chips and bands
+/// of what each scores.
+fn map_scores(answers: &[f32], scored: Scored<'_>) -> Option<MapMetrics> {
+    let Answer::Map { bounds, .. } = scored.recipe.answer() else {
+        return None;
+    };
+    let [least, most] = bounds;
+    let shown = |image: &[f32]| -> Vec<f32> {
+        // A NaN stays one.
+        image.iter().map(|v| v.clamp(least, most)).collect()
+    };
+    let (answers, truth) = (shown(answers), shown(&scored.material.truth));
+    let (width, range) = (scored.chip_px, f64::from(most - least));
     let mean_of = |score: &dyn Fn(Pair<'_>) -> f64| {
         let chips = answers.chunks_exact(width * width);
         let pairs = chips.zip(truth.chunks_exact(width * width));
@@ -72,12 +100,12 @@ fn map_scores(answers: &[f32], scored: Scored<'_>, range: f64) -> MapMetrics {
         let there: Vec<f64> = scores.filter(|s| !s.is_nan()).collect();
         number(there.iter().sum::<f64>() / there.len() as f64)
     };
-    MapMetrics {
-        val_psnr: number(psnr(answers, truth, range)),
+    Some(MapMetrics {
+        val_psnr: number(psnr(&answers, &truth, range)),
         val_ssim: mean_of(&|pair| ssim(pair, range)),
         val_ms_ssim: mean_of(&|pair| ms_ssim(pair, range)),
         ms_ssim_scales: u32::try_from(scales(width)).unwrap_or(0),
-    }
+    })
 }
 
 /// Returns a score that is a number: neither of nothing nor of a perfect image's noise.
@@ -97,37 +125,43 @@ fn mean_mse(material: &Material) -> f64 {
     mse(&undo(material, &answers), &material.truth)
 }
 
-/// Returns the error of linear regression on bands; `None` where it has no solution.
+/// Returns the error of linear regression on bands, one line a band of the answer; `None` where one
+/// has no solution.
 fn linear_mse(material: &Material) -> Option<f64> {
-    let mut equations = Equations::default();
-    rows(&material.train, |row, label| equations.add(row, label));
-    let line: Linear = equations.solve()?;
+    let bands = usize::try_from(material.train.labels.size()[1]).unwrap_or(1);
+    let mut equations = vec![Equations::default(); bands];
+    rows(&material.train, |band, row, label| {
+        equations[band].add(row, label);
+    });
+    let lines: Option<Vec<Linear>> = equations.into_iter().map(Equations::solve).collect();
+    let lines = lines?;
     let mut answers = Vec::with_capacity(material.truth.len());
-    rows(&material.validation, |row, _| {
-        answers.push(single(line.answer(row)));
+    rows(&material.validation, |band, row, _| {
+        answers.push(single(lines[band].answer(row)));
     });
     Some(mse(&undo(material, &answers), &material.truth))
 }
 
-/// Calls `each` with what a line may know of every label, and the label: of a chip with one label
-/// the band means, of a map each pixel's bands.
-fn rows(sample: &Sample, mut each: impl FnMut(&[f64], f32)) {
+/// Calls `each` with every label's band, what a line may know of it, and the label: of a chip with
+/// one label the band means, of a map each pixel's bands.
+fn rows(sample: &Sample, mut each: impl FnMut(usize, &[f64], f32)) {
     for i in 0..sample.chips.size()[0] {
-        let labels = floats(&sample.labels.get(i));
         let chip = sample.chips.get(i);
         let channels = usize::try_from(chip.size()[0]).unwrap_or(1);
         let pixels = floats(&chip);
-        let group = pixels.len() / channels / labels.len();
-        for (place, label) in labels.into_iter().enumerate() {
-            let mean = |band: &[f32]| {
-                let part = &band[place * group..][..group];
-                part.iter().map(|v| f64::from(*v)).sum::<f64>() / group as f64
-            };
-            let row: Vec<f64> = pixels
-                .chunks_exact(pixels.len() / channels)
-                .map(mean)
-                .collect();
-            each(&row, label);
+        let labels = sample.labels.get(i);
+        for band in 0..labels.size()[0] {
+            let labels = floats(&labels.get(band));
+            let group = pixels.len() / channels / labels.len();
+            for (place, label) in labels.into_iter().enumerate() {
+                let mean = |band: &[f32]| {
+                    let part = &band[place * group..][..group];
+                    part.iter().map(|v| f64::from(*v)).sum::<f64>() / group as f64
+                };
+                let bands = pixels.chunks_exact(pixels.len() / channels);
+                let row: Vec<f64> = bands.map(mean).collect();
+                each(usize::try_from(band).unwrap_or(0), &row, label);
+            }
         }
     }
 }

@@ -5,7 +5,7 @@
 //!
 //! *Not here*: pixels (`lesson`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use earth::geocode::Scheme;
@@ -17,6 +17,7 @@ use crate::chips::cut::chip_grid;
 use crate::chips::onto::Shape;
 use crate::config::{BandUse, SplitsLeftOut};
 use crate::files::{ReadError, read_meta};
+use crate::job::pairs::{self, PairsError};
 use crate::recipe::Recipe;
 
 /// Most pixel values kept for a job: 512 MiB of 32-bit floats, held twice while normalising.
@@ -33,6 +34,8 @@ pub struct Survey {
     pub resolution_m: f64,
     /// The splits, in order of their ids.
     pub splits: Vec<Surveyed>,
+    /// What chips are cut of.
+    pub sources: Vec<Source>,
     /// Splits not used.
     pub left_out: SplitsLeftOut,
 }
@@ -46,6 +49,15 @@ pub struct Surveyed {
     pub meta: SplitMeta,
     /// Its bands for the recipe.
     pub choice: Choice,
+}
+
+/// Where inputs and label of some chips come from: indexes of splits, the same but of pairs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Source {
+    /// The split of the inputs.
+    pub input: usize,
+    /// The split of the label.
+    pub label: usize,
 }
 
 /// Why no split can be used.
@@ -69,6 +81,9 @@ pub enum SurveyError {
         /// Common names of the recipe's bands.
         wanted: String,
     },
+    /// No pair can be made.
+    #[error(transparent)]
+    Pairs(#[from] PairsError),
     /// One split alone is too large.
     #[error(
         "a split of {width} x {height} pixels is too large for a job in memory; \
@@ -120,13 +135,21 @@ pub fn survey(lease: &Lease, recipe: &dyn Recipe) -> Result<Survey, SurveyError>
     left_out.other_grid = (all - found.len()) as u64;
     let side = usize::try_from(lease.run.hyper.chip_px).unwrap_or(1);
     let values_a_chip = recipe.inputs().len() * side * side + recipe.answer().len(side);
-    let kept = thin(found, grid.shape, side, values_a_chip)?;
-    left_out.too_many = all as u64 - left_out.other_grid - kept.len() as u64;
+    let sources = match recipe.pairs() {
+        None => (0..found.len()).map(Source::alone).collect(),
+        Some(rule) => pairs::mine(&found, pairs::rule(&lease.run.query, rule)?)?,
+    };
+    let paired = used(&sources, &found);
+    left_out.no_pair = (found.len() - paired) as u64;
+    let sources = thin(sources, grid.shape, side, values_a_chip)?;
+    left_out.too_many = (paired - used(&sources, &found)) as u64;
+    let (splits, sources) = without_unused(found, sources);
     Ok(Survey {
-        scheme: kept[0].meta.geocode.scheme(),
+        scheme: splits[0].meta.geocode.scheme(),
         shape: grid.shape,
-        resolution_m: kept[0].choice.resolution_m,
-        splits: kept,
+        resolution_m: splits[0].choice.resolution_m,
+        splits,
+        sources,
         left_out,
     })
 }
@@ -217,13 +240,46 @@ fn most_common(splits: &[Surveyed]) -> Option<Grid> {
         .map(|(grid, _)| grid)
 }
 
-/// Keeps as many splits as fit in memory, evenly spaced in their order.
+impl Source {
+    fn alone(split: usize) -> Self {
+        Self {
+            input: split,
+            label: split,
+        }
+    }
+}
+
+/// Counts the splits that sources use.
+fn used(sources: &[Source], splits: &[Surveyed]) -> usize {
+    let mut is_used = vec![false; splits.len()];
+    for source in sources {
+        (is_used[source.input], is_used[source.label]) = (true, true);
+    }
+    is_used.into_iter().filter(|used| *used).count()
+}
+
+/// Drops the splits that no source uses, and numbers the others anew.
+fn without_unused(splits: Vec<Surveyed>, sources: Vec<Source>) -> (Vec<Surveyed>, Vec<Source>) {
+    let both = sources.iter().flat_map(|s| [s.input, s.label]);
+    let numbers: BTreeMap<usize, usize> =
+        both.collect::<BTreeSet<_>>().into_iter().zip(0..).collect();
+    let source = |s: Source| Source {
+        input: numbers[&s.input],
+        label: numbers[&s.label],
+    };
+    let sources = sources.into_iter().map(source).collect();
+    let numbered = splits.into_iter().enumerate();
+    let kept = numbered.filter(|(i, _)| numbers.contains_key(i));
+    (kept.map(|(_, split)| split).collect(), sources)
+}
+
+/// Keeps as many splits or pairs as fit in memory, evenly spaced in their order.
 fn thin(
-    splits: Vec<Surveyed>,
+    sources: Vec<Source>,
     shape: Shape,
     chip_px: usize,
     values_a_chip: usize,
-) -> Result<Vec<Surveyed>, SurveyError> {
+) -> Result<Vec<Source>, SurveyError> {
     let grid = chip_grid(shape, chip_px);
     let chips = usize::try_from(u64::from(grid.rows) * u64::from(grid.columns));
     let values = chips.unwrap_or(usize::MAX).saturating_mul(values_a_chip);
@@ -232,11 +288,11 @@ fn thin(
         let Shape { width, height } = shape;
         return Err(SurveyError::Large { width, height });
     }
-    let all = splits.len();
+    let all = sources.len();
     if all <= most {
-        return Ok(splits);
+        return Ok(sources);
     }
     let kept = |i: usize| (i * most) / all != ((i + 1) * most) / all;
-    let numbered = splits.into_iter().enumerate();
+    let numbered = sources.into_iter().enumerate();
     Ok(numbered.filter(|(i, _)| kept(*i)).map(|(_, s)| s).collect())
 }

@@ -11,6 +11,8 @@ use crate::seed::Dice;
 
 /// Side of the kernel in pixels.
 pub const KERNEL_PX: i64 = 3;
+/// By how much a quiet layer's first answers vary less than another's.
+const QUIET: i64 = 64;
 
 /// A 3×3 convolution.
 #[derive(Debug)]
@@ -28,6 +30,18 @@ impl Conv {
             weight: first_weights::weight(path, &shape, dice),
             bias: first_weights::bias(path, width.to),
             step_px,
+        }
+    }
+
+    /// Registers the same weights, the first of them smaller: what the layer adds to other maps
+    /// begins as a small part of them.
+    pub fn quiet(path: &nn::Path<'_>, width: Width, dice: &mut Dice) -> Self {
+        let shape = [width.to, width.from, KERNEL_PX, KERNEL_PX];
+        let fan_in = width.from * KERNEL_PX * KERNEL_PX;
+        Self {
+            weight: first_weights::drawn(path, &shape, fan_in * QUIET, dice),
+            bias: first_weights::bias(path, width.to),
+            step_px: 1,
         }
     }
 

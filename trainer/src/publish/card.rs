@@ -5,7 +5,7 @@
 //!
 //! *Not here*: a licence: whoever publishes a model outside decides that.
 
-use wire::model::MapMetrics;
+use wire::model::{InputMetrics, MapMetrics};
 
 use crate::chips::choose::UsedBand;
 use crate::chips::onto::Onto;
@@ -68,6 +68,9 @@ fn head(config: &ModelConfig, recipe: &Description) -> String {
 
 fn scores(config: &ModelConfig) -> String {
     let m = &config.metrics;
+    if let Some(input) = m.input {
+        return mended(config, input);
+    }
     let best = m.mean_mse.min(m.linear_mse);
     let verdict = if m.val_mse < best {
         "The network beats both baselines."
@@ -101,6 +104,39 @@ fn scores(config: &ModelConfig) -> String {
     )
 }
 
+/// Tells how a network that mends images did, beside the images as they are.
+fn mended(config: &ModelConfig, input: InputMetrics) -> String {
+    let m = &config.metrics;
+    let map = m.map.unwrap_or_default();
+    let [ours, theirs] = [(map.val_psnr, map.val_ssim), (input.psnr, input.ssim)];
+    let is_better = |a: Option<f64>, b: Option<f64>| a.zip(b).is_some_and(|(a, b)| a > b);
+    let verdict = if is_better(ours.0, theirs.0) && is_better(ours.1, theirs.1) {
+        "The network beats the cloudy input."
+    } else {
+        "**The network does not beat the cloudy input: do not use it.**"
+    };
+    let row = |mse: f64, (psnr, ssim): (Option<f64>, Option<f64>)| {
+        let told = |s: Option<f64>| s.map_or_else(|| "none".to_owned(), |s| format!("{s:.4}"));
+        format!("{mse:.3e} | {} | {} |", told(psnr), told(ssim))
+    };
+    format!(
+        "## Scores\n\nOn {} held-out chips in {} blocks that no date was learned from:\n\n\
+         | | MSE | PSNR, dB | SSIM |\n|---|---|---|---|\n| network | {}\n\
+         | the cloudy input, unchanged | {}\n\nOf the network: mean absolute error {:.4}, {}. \
+         Best epoch {} of {}. The best epoch was chosen on these same chips, so that the \
+         network's scores are a little optimistic. Pixels under what cloud the clear date has \
+         are not scored. {verdict}\n",
+        m.chips_val,
+        config.data.blocks.validation,
+        row(m.val_mse, ours),
+        row(input.mse, theirs),
+        m.val_mae,
+        image_scores(map),
+        m.epochs_best,
+        m.epochs,
+    )
+}
+
 /// Tells a score, or that it could not be had.
 fn score(name: &str, score: Option<f64>, unit: &str) -> String {
     score.map_or_else(
@@ -121,7 +157,22 @@ fn image_scores(m: MapMetrics) -> String {
 
 fn data(config: &ModelConfig, recipe: &Description) -> String {
     let uses = config.data.bands.iter().map(band_use);
-    [training(config, recipe), uses.collect(), left_out(config)].concat()
+    let paired = config.data.pairs.map(|pairs| {
+        let (clear, cloudy) = (pairs.rule.clear_max, pairs.rule.cloudy_min);
+        format!(
+            "\nChips were cut of {} pairs of a cloudy and a clear split (from {cloudy} % and up to \
+             {clear} % of cloud), each the nearest in time; {} splits are half of none.\n",
+            pairs.count, config.data.left_out.no_pair,
+        )
+    });
+    let paired = paired.unwrap_or_default();
+    [
+        training(config, recipe),
+        uses.collect(),
+        paired,
+        left_out(config),
+    ]
+    .concat()
 }
 
 fn training(config: &ModelConfig, recipe: &Description) -> String {

@@ -14,8 +14,10 @@ use crate::recipe::describe::Description;
 
 /// The extension's schema.
 const MLM: &str = "https://stac-extensions.github.io/mlm/v1.4.0/schema.json";
-/// What every model here does.
-const TASKS: [&str; 1] = ["regression"];
+/// What a model does that answers what is there.
+const REGRESSION: [&str; 1] = ["regression"];
+/// What a model does that makes up what is hidden.
+const GENERATIVE: [&str; 1] = ["generative"];
 
 /// Writes the item.
 pub fn item(config: &ModelConfig, recipe: &Description) -> Result<Value, GeocodeError> {
@@ -53,7 +55,7 @@ fn properties(config: &ModelConfig, recipe: &Description) -> Value {
         "bands": bands.collect::<Vec<_>>(),
         "mlm:name": format!("{} {}", config.recipe, config.geocode),
         "mlm:architecture": config.recipe,
-        "mlm:tasks": TASKS,
+        "mlm:tasks": tasks(recipe),
         "mlm:framework": "PyTorch",
         "mlm:framework_version": env!("GLEBE_LIBTORCH_VERSION"),
         "mlm:total_parameters": network.parameters,
@@ -61,7 +63,7 @@ fn properties(config: &ModelConfig, recipe: &Description) -> Value {
         "mlm:pretrained_source": null,
         "mlm:batch_size_suggestion": config.hyper.batch,
         "mlm:input": [input(config)],
-        "mlm:output": [output(config)],
+        "mlm:output": [output(config, tasks(recipe))],
         "mlm:hyperparameters": config.hyper,
     })
 }
@@ -84,15 +86,27 @@ fn input(config: &ModelConfig) -> Value {
     })
 }
 
-fn output(config: &ModelConfig) -> Value {
+/// Returns the tasks of a recipe: one that learned to fool a rival makes images up.
+fn tasks(recipe: &Description) -> [&'static str; 1] {
+    if recipe.rival.is_empty() {
+        REGRESSION
+    } else {
+        GENERATIVE
+    }
+}
+
+fn output(config: &ModelConfig, tasks: [&str; 1]) -> Value {
     let label = config.normalisation.label;
-    let side = config.network.answer_shape.last().copied().unwrap_or(1);
+    let shape = match config.network.answer_shape[..] {
+        [bands, height, width] => [-1, bands, height, width],
+        _ => [-1, 1, 1, 1],
+    };
     json!({
         "name": "answer",
         "description": config.network.answer,
-        "tasks": TASKS,
+        "tasks": tasks,
         "result": {
-            "shape": [-1, 1, side, side],
+            "shape": shape,
             "dim_order": ["batch", "channel", "height", "width"],
             "data_type": "float32",
         },

@@ -30,6 +30,8 @@ pub struct Description {
     pub normalisation: &'static str,
     /// Loss that is made small.
     pub loss: &'static str,
+    /// It learns from pairs of a cloudy and a clear split.
+    pub pairs: bool,
     /// What the side of a chip must be a multiple of.
     pub chip_px_step: u32,
     /// Hyper-parameters unless a run names others.
@@ -38,6 +40,9 @@ pub struct Description {
     pub layers: Vec<Layer>,
     /// Trained numbers in all.
     pub parameters: i64,
+    /// Layers of the network that this one learns to fool, where there is one: it answers nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rival: Vec<Layer>,
 }
 
 /// A band that a recipe asks for.

@@ -22,7 +22,7 @@ use crate::net::conv::{Conv, KERNEL_PX};
 use crate::net::conv_block::ConvBlock;
 use crate::net::up_block::{self, UpBlock};
 use crate::recipe::describe::{Description, Layer, STANDARDISED, bands, parameters};
-use crate::recipe::{Answer, BandWish, Net, Phase, RGB, Recipe, normalised_difference};
+use crate::recipe::{ANSWER, Answer, BandWish, Net, Phase, RGB, Recipe, normalised_difference};
 use crate::seed::Dice;
 
 /// Bands of the label: where there are two near infrareds, the narrow one, whose resolution is that
@@ -46,8 +46,8 @@ const LEVELS: [i64; 4] = [16, 32, 64, 128];
 const DEEPEST_PX: u32 = 2;
 /// Every level below the first halves the side.
 const CHIP_PX_STEP: u32 = DEEPEST_PX << (LEVELS.len() - 1);
-/// Distance between the least and the greatest NDMI.
-const RANGE: f64 = 2.0;
+/// The least and the greatest NDMI.
+const BOUNDS: [f32; 2] = [-1.0, 1.0];
 
 /// The recipe.
 #[derive(Debug, Clone, Copy)]
@@ -67,7 +67,10 @@ impl Recipe for NdmiUnet {
     }
 
     fn answer(&self) -> Answer {
-        Answer::Map { range: RANGE }
+        Answer::Map {
+            bands: &ANSWER,
+            bounds: BOUNDS,
+        }
     }
 
     fn chip_px_step(&self) -> u32 {
@@ -99,10 +102,12 @@ impl Recipe for NdmiUnet {
                     pixels under cloud or dark in both bands count neither in loss nor in scores",
             normalisation: STANDARDISED,
             loss: "mean squared error over the pixels that have a label",
+            pairs: self.pairs().is_some(),
             chip_px_step: self.chip_px_step(),
             hyper: wire::run::Hyper::default(),
             parameters: parameters(&layers),
             layers,
+            rival: Vec::new(),
         }
     }
 }
@@ -130,7 +135,7 @@ impl UNet {
         for (level, width) in up_widths() {
             up.push(UpBlock::new(&(root / format!("up{level}")), width, dice));
         }
-        let answer = Conv::new(&(root / "answer"), ANSWER, 1, dice);
+        let answer = Conv::new(&(root / "answer"), LAST, 1, dice);
         Self { down, up, answer }
     }
 }
@@ -155,7 +160,7 @@ impl Net for UNet {
 }
 
 /// Both of the last level's halves, the way up's and the way down's, become one map.
-const ANSWER: Width = Width {
+const LAST: Width = Width {
     from: 2 * LEVELS[0],
     to: 1,
 };
@@ -205,7 +210,7 @@ fn layers(chip_px: i64) -> Vec<Layer> {
         let out = [width.to, side(level), side(level)];
         Layer::normalised(&format!("up{level}"), &does, &weight, &out)
     });
-    let answer = Layer::conv("answer", "3x3 convolution", ANSWER, &[1, chip_px, chip_px]);
+    let answer = Layer::conv("answer", "3x3 convolution", LAST, &[1, chip_px, chip_px]);
     down.chain(up).chain([answer]).collect()
 }
 

@@ -80,10 +80,12 @@ impl Recipe for NdviCnn {
             label: "mean over pixels of (nir - red) / (nir + red), reflectances below 0 taken as 0",
             normalisation: STANDARDISED,
             loss: "mean squared error",
+            pairs: self.pairs().is_some(),
             chip_px_step: self.chip_px_step(),
             hyper: wire::run::Hyper::default(),
             parameters: parameters(&layers),
             layers,
+            rival: Vec::new(),
         }
     }
 }

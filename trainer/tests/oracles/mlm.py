@@ -31,6 +31,7 @@ print(
             "bands": mlm.input[0].bands,
             "input_shape": mlm.input[0].input.shape,
             "output_shape": mlm.output[0].result.shape,
+            "tasks": [str(getattr(t, "value", t)) for t in mlm.tasks],
             "means": [s["mean"] for s in scaling],
             "parameters": mlm.total_parameters,
             "framework_version": mlm.framework_version,

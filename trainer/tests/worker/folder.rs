@@ -177,6 +177,24 @@ pub(crate) fn python() -> Option<PathBuf> {
     None
 }
 
+/// Debian's interpreter, which has PyTorch once `cargo xtask setup` has installed it.
+const SYSTEM: &str = "/usr/bin/python3";
+
+/// The first interpreter that has PyTorch: that of `GLEBE_TEST_PYTHON`, setup's own, the system's.
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
+pub(crate) fn python_with_torch() -> Option<PathBuf> {
+    let has_torch = |python: &PathBuf| {
+        let asked = Command::new(python).args(["-c", "import torch"]).output();
+        asked.is_ok_and(|ended| ended.status.success())
+    };
+    let known = python().into_iter().chain([PathBuf::from(SYSTEM)]);
+    let found = known.into_iter().find(has_torch);
+    if found.is_none() {
+        eprintln!("SKIPPED: no interpreter here has PyTorch; cargo xtask setup installs it");
+    }
+    found
+}
+
 #[test]
 fn pystac_reads_the_item_with_its_machine_learning_extension() {
     let Some(python) = python() else { return };

@@ -74,7 +74,7 @@ fn a_worker_publishes_each_model_under_its_lease_and_leaves_when_nothing_is_left
         assert!(failure.hopeless);
         assert_eq!(
             failure.reason,
-            "no recipe is called 'tea-leaves' (there is: ndmi-unet, ndvi-cnn)"
+            "no recipe is called 'tea-leaves' (there is: ndmi-unet, ndvi-cnn, spagan)"
         );
     });
 }

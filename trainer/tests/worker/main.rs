@@ -5,6 +5,7 @@ mod learning;
 mod leases;
 mod maps;
 mod node;
+mod pairs;
 mod predict;
 mod similarity;
 mod world;

@@ -15,7 +15,7 @@ use trainer::recipe::ndmi_unet::NdmiUnet;
 use trainer::stop::Stop;
 use wire::run::{Hyper, Lease};
 
-use crate::folder::{asked, published, python};
+use crate::folder::{asked, published, python, python_with_torch};
 use crate::world::{Scene, folder, lease_of, quick};
 
 /// Greatest difference between libtorch's and numpy's answers.
@@ -50,7 +50,7 @@ fn a_map_learned_here_follows_the_land_on_another_date() {
     let choice = choose(&meta, NdmiUnet.inputs(), NdmiUnet.label_bands()).expect("bands");
     let planes = planes::read(&scene.folder, &meta, &choice, 3).expect("planes");
     let model = open(&place, Device::Cpu).expect("a model");
-    let predicted = slide(&model, &planes, 8).values;
+    let predicted = slide(&model, &planes, 8).bands.remove(0);
     let truth = NdmiUnet.label(&planes.others).expect("a map");
     assert_eq!(predicted.len(), truth.len());
     assert!(
@@ -142,15 +142,19 @@ fn python_reads_the_map_network_and_numpy_computes_the_same_map() {
 
 /// Asks PyTorch, where it is installed, for the answers of an equal module and of `model.pt`.
 fn pytorch_answers_the_same(recipe: &str) {
-    let Some(python) = python() else { return };
-    if !has_torch(&python) {
+    let Some(python) = python_with_torch() else {
         return;
-    }
+    };
     let (_keep, path) = folder();
     let mut lease = lease(&path, 1);
-    if recipe == "ndvi-cnn" {
-        lease.splits = vec![Scene::new("b", 1).write(&path.join("splits"))];
-    }
+    let scenes = match recipe {
+        "ndvi-cnn" => vec![Scene::new("b", 1)],
+        "spagan" => Scene::pair().to_vec(),
+        _ => vec![Scene::moist("b", 1)],
+    };
+    lease.splits = { scenes.iter() }
+        .map(|s| s.write(&path.join("splits")))
+        .collect();
     recipe.clone_into(&mut lease.run.recipe);
     let (_, place) = published(&lease, &path);
     let model = open(&place, Device::Cpu).expect("a model");
@@ -171,21 +175,14 @@ fn pytorch_answers_the_same(recipe: &str) {
     }
 }
 
-/// Tells whether the interpreter has PyTorch, which `cargo xtask setup` leaves out for its size.
-#[expect(clippy::print_stderr, reason = "a skipped test says so")]
-fn has_torch(python: &Path) -> bool {
-    let mut ask = std::process::Command::new(python);
-    let has = ask.args(["-c", "import torch"]).output();
-    let has = has.is_ok_and(|ended| ended.status.success());
-    if !has {
-        eprintln!("SKIPPED: {} has no PyTorch", python.display());
-    }
-    has
-}
-
 #[test]
 fn pytorch_gives_the_answers_of_ndvi_cnn_from_weights_and_from_torchscript() {
     pytorch_answers_the_same("ndvi-cnn");
+}
+
+#[test]
+fn pytorch_gives_the_answers_of_spagan_from_weights_and_from_torchscript() {
+    pytorch_answers_the_same("spagan");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use crate::folder::written;
 use crate::world::{Scene, folder};
 
-fn predict(model: &Path, splits: &Path, out: &Path) -> Output {
+pub(crate) fn predict(model: &Path, splits: &Path, out: &Path) -> Output {
     Command::new(env!("CARGO_BIN_EXE_glebe-trainer"))
         .arg("predict")
         .arg("--model")
@@ -19,7 +19,7 @@ fn predict(model: &Path, splits: &Path, out: &Path) -> Output {
         .expect("it runs")
 }
 
-fn summary(output: &Output) -> serde_json::Value {
+pub(crate) fn summary(output: &Output) -> serde_json::Value {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}");
     serde_json::from_slice(&output.stdout).expect("JSON")

@@ -11,7 +11,9 @@ use earth::grid::Grid;
 use earth::raster::{Raster, Samples};
 use earth::split::codec::encode;
 use earth::split::cut::AssetRaster;
-use earth::split::meta::{BandMeta, META_VERSION, PixelCounts, SampleType, SplitId, SplitMeta};
+use earth::split::meta::{
+    BandMeta, META_VERSION, MaskCounts, PixelCounts, SampleType, SplitId, SplitMeta,
+};
 use earth::split::placement::PlacementRule;
 use trainer::seed::Dice;
 use wire::run::{Hyper, Lease, LeaseSplit, Run};
@@ -29,6 +31,14 @@ const PATCH_PX: usize = 24;
 /// Patches along each side of the land: more than the cell's 480 pixels need.
 const LAND_PATCHES: usize = 24;
 
+/// Metres over which clouds change, and those over which a picture does.
+const CLOUD_M: f64 = 300.0;
+const PICTURE_M: f64 = 60.0;
+/// Patches of a picture along each side: more than the cell's 4,800 metres need.
+const PICTURE_PATCHES: usize = 96;
+/// Reflectance of cloud, in every band.
+const CLOUD: f64 = 0.6;
+
 /// A split that the world can make.
 #[derive(Debug, Clone)]
 pub(crate) struct Scene {
@@ -45,6 +55,21 @@ pub(crate) struct Scene {
     pub(crate) fill_columns: usize,
     /// Columns from the west under cloud, told by a scene-class band.
     pub(crate) cloud_columns: usize,
+    /// Sensing time.
+    pub(crate) acquired: &'static str,
+    /// Where there is one, a picture that is the same on every date lies under it, not noise.
+    pub(crate) sky: Option<Sky>,
+}
+
+/// Clouds over a picture.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sky {
+    /// Cloud cover that the metadata tell, in percent.
+    pub(crate) cover: u64,
+    /// Greatest opacity: 0 without clouds.
+    pub(crate) opacity: f64,
+    /// A scene-class band tells where clouds are.
+    pub(crate) told: bool,
 }
 
 impl Scene {
@@ -58,7 +83,44 @@ impl Scene {
             swir: false,
             fill_columns: 0,
             cloud_columns: 0,
+            acquired: "2026-06-01T10:00:00Z",
+            sky: None,
         }
+    }
+
+    /// A picture under half a sky of clouds.
+    pub(crate) fn cloudy(name: &str, acquired: &'static str) -> Self {
+        let sky = Sky {
+            cover: 50,
+            opacity: 0.9,
+            told: true,
+        };
+        Self {
+            acquired,
+            sky: Some(sky),
+            ..Self::new(name, 1)
+        }
+    }
+
+    /// The same picture under none.
+    pub(crate) fn clear(name: &str, acquired: &'static str) -> Self {
+        let sky = Sky {
+            cover: 0,
+            opacity: 0.0,
+            told: true,
+        };
+        Self {
+            sky: Some(sky),
+            ..Self::cloudy(name, acquired)
+        }
+    }
+
+    /// A cloudy date and a clear one.
+    pub(crate) fn pair() -> [Self; 2] {
+        [
+            Self::cloudy("a", "2026-06-01T10:00:00Z"),
+            Self::clear("b", "2026-06-11T10:00:00Z"),
+        ]
     }
 
     /// A scene with the bands of NDMI, at 20 m as Sentinel-2 has them.
@@ -108,7 +170,7 @@ impl Scene {
             assets.push(asset);
             metas.extend(meta);
         }
-        if self.cloud_columns > 0 {
+        if self.cloud_columns > 0 || self.sky.is_some_and(|sky| sky.told) {
             let mut scl = band("SCL", None, 20.0, SampleType::U8);
             (scl.scale, scl.offset, scl.categorical) = (1.0, 0.0, true);
             let bands = vec![(scl, Samples::U8(self.classes(geocode)))];
@@ -127,10 +189,17 @@ impl Scene {
             platform: None,
             geocode: *geocode,
             placement_key: PlacementRule::Whole.key(geocode),
-            acquired: "2026-06-01T10:00:00Z".parse().expect("a time"),
+            acquired: self.acquired.parse().expect("a time"),
             assets: Vec::new(),
             bands,
-            counts: PixelCounts::default(),
+            counts: PixelCounts {
+                mask: self.sky.map(|sky| MaskCounts {
+                    valid: 100,
+                    cloudy: sky.cover,
+                    ..MaskCounts::default()
+                }),
+                ..PixelCounts::default()
+            },
             cloud_source: None,
             missing_bands: Vec::new(),
             texture: None,
@@ -146,10 +215,16 @@ impl Scene {
         // The land is the same on every date; patches are of ground, not of pixels.
         let patch = PATCH_PX as f64 * 10.0 / resolution_m;
         let land = Land::new(LAND_PATCHES, LAND_PATCHES);
+        let (clouds, picture) = (self.sky.map(|s| Clouds::new(s, &self.name)), Picture::new());
         let mut noise = Dice::new(self.seed, &[&self.name, name]);
         let mut values = Vec::with_capacity(width * height);
         for y in 0..height {
             for x in 0..width {
+                if let Some(clouds) = clouds.as_ref().filter(|_| x >= self.fill_columns) {
+                    let metres = (x as f64 * resolution_m, y as f64 * resolution_m);
+                    values.push(stored(clouds.over(picture.colour(common, metres), metres)));
+                    continue;
+                }
                 let strength = land.strength(x as f64 / patch, y as f64 / patch);
                 let value = if common.starts_with("nir") {
                     0.12 + 0.4 * strength
@@ -168,13 +243,17 @@ impl Scene {
         values
     }
 
-    /// Scene classes at 20 m: cloud (9) in the west, vegetation (4) elsewhere.
+    /// Scene classes at 20 m: cloud (9) in the west or where it is thick, vegetation (4) elsewhere.
     fn classes(&self, geocode: &Geocode) -> Vec<u8> {
         let fine = Grid::of(geocode, self.rgb_m).expect("a grid");
         let grid = Grid::of(geocode, 20.0).expect("a grid");
         let clouded = self.cloud_columns * size(grid.width()) / size(fine.width());
+        let clouds = self.sky.map(|sky| Clouds::new(sky, &self.name));
         let class = |i: usize| {
-            if i % size(grid.width()) < clouded {
+            let (x, y) = (i % size(grid.width()), i / size(grid.width()));
+            let metres = (x as f64 * 20.0, y as f64 * 20.0);
+            let hidden = |clouds: &Clouds| clouds.opacity(metres) > 0.1;
+            if x < clouded || clouds.as_ref().is_some_and(hidden) {
                 9
             } else {
                 4
@@ -186,6 +265,51 @@ impl Scene {
     }
 }
 
+/// Clouds of one date.
+struct Clouds {
+    sky: Sky,
+    shape: Land,
+}
+
+impl Clouds {
+    fn new(sky: Sky, name: &str) -> Self {
+        let shape = Land::seeded(name, LAND_PATCHES, LAND_PATCHES);
+        Self { sky, shape }
+    }
+
+    /// Returns the opacity at a place: half of the land lies under some.
+    fn opacity(&self, (x, y): (f64, f64)) -> f64 {
+        let thick = self.shape.strength(x / CLOUD_M, y / CLOUD_M);
+        self.sky.opacity * ((thick - 0.5) / 0.2).clamp(0.0, 1.0)
+    }
+
+    /// Lays clouds over a reflectance.
+    fn over(&self, ground: f64, metres: (f64, f64)) -> f64 {
+        let opacity = self.opacity(metres);
+        ground * (1.0 - opacity) + CLOUD * opacity
+    }
+}
+
+/// What lies under clouds: the same on every date.
+struct Picture(Land);
+
+impl Picture {
+    fn new() -> Self {
+        Self(Land::seeded("picture", PICTURE_PATCHES, PICTURE_PATCHES))
+    }
+
+    /// Returns a band's reflectance at a place.
+    fn colour(&self, common: &str, (x, y): (f64, f64)) -> f64 {
+        let bright = self.0.strength(x / PICTURE_M, y / PICTURE_M);
+        match common {
+            "red" => 0.05 + 0.15 * bright,
+            "green" => 0.06 + 0.10 * bright,
+            "blue" => 0.04 + 0.06 * bright,
+            _ => 0.40 - 0.20 * bright,
+        }
+    }
+}
+
 /// Strength of the noise, 0..=1, at the corners of patches: a smooth field of the land.
 struct Land {
     columns: usize,
@@ -194,7 +318,11 @@ struct Land {
 
 impl Land {
     fn new(columns: usize, rows: usize) -> Self {
-        let mut dice = Dice::new(0, &["land"]);
+        Self::seeded("land", columns, rows)
+    }
+
+    fn seeded(word: &str, columns: usize, rows: usize) -> Self {
+        let mut dice = Dice::new(0, &[word]);
         let corners = (0..columns * rows).map(|_| dice.unit()).collect();
         Self { columns, corners }
     }

@@ -177,6 +177,7 @@ pub(crate) fn metrics() -> Metrics {
         epochs: 20,
         val_r2: Some(0.98),
         map: None,
+        input: None,
     }
 }
 

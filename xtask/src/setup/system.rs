@@ -14,7 +14,7 @@ use crate::trouble::Result;
 use crate::workspace::Workspace;
 
 /// Each package, and what it is for.
-const PACKAGES: [(&str, &str); 6] = [
+const PACKAGES: [(&str, &str); 7] = [
     ("libgdal-dev", "headers and library that glebe-ingest links"),
     (
         "gdal-bin",
@@ -25,6 +25,10 @@ const PACKAGES: [(&str, &str); 6] = [
     (
         "python3",
         "runs the tests' oracles; its pip fetches libtorch's wheels",
+    ),
+    (
+        "python3-torch",
+        "PyTorch of a build that is not ours, oracle of networks and of model.pt",
     ),
     (
         "python3-venv",
