@@ -76,8 +76,10 @@ impl Ring {
             .iter()
             .filter_map(|lacking| ring.changes.without(lacking));
         let mut sets: Vec<ChangeSet> = older.filter(|set| set.len() < ring.changes.len()).collect();
-        sets.push(ring.changes.clone());
+        let newest = ring.history.pop();
         ring.history = sets.iter().map(|set| Arc::new(set.layout())).collect();
+        ring.history.extend(newest);
+        sets.push(ring.changes.clone());
         ring.reading = (at.reading as usize).min(sets.len() - 1);
         ring.sets = sets;
         ring

@@ -9,6 +9,7 @@
 //!
 //! *Not here*: the order of the changes (`change`).
 
+mod kinds;
 pub(super) mod level;
 pub(crate) mod quota;
 pub(super) mod table;

@@ -111,24 +111,25 @@ impl Level<'_> {
         let places = || before.iter().chain(behind).map(|p| *p as usize);
         let first = |place: &usize| place.is_multiple_of(self.table.width());
         let surplus_first = self.lack_first[donor] < 0;
+        let alike = |taker: usize, first: bool| {
+            let lack_first = self.lack_first[taker];
+            let others = self.lack[taker] - lack_first;
+            (if first { lack_first } else { others }) > 0
+        };
         let fitting = |place: usize, like: bool| {
             let fitting = takers.iter().filter(|t| self.fits(**t, place));
-            let alike = |t: &usize| {
-                let others = self.lack[*t] - self.lack_first[*t];
-                let wanted = if first(&place) {
-                    self.lack_first[*t]
-                } else {
-                    others
-                };
-                wanted > 0
-            };
+            let alike = |t: &usize| alike(*t, first(&place));
             let best = fitting.max_by_key(|t| (self.lack[**t], alike(t), std::cmp::Reverse(**t)));
             best.filter(|t| !like || alike(t))
                 .map(|taker| (place, *taker))
         };
-        let alike = places().filter(|p| first(p) == surplus_first);
-        let mut alike = alike.take(LOOKED_AT_MAX);
-        let exact = alike.find_map(|place| fitting(place, true));
+        // Where nobody wants that kind, no place need be looked at to see so.
+        let wanted = takers.iter().any(|taker| alike(*taker, surplus_first));
+        let looked_at = if wanted { LOOKED_AT_MAX } else { 0 };
+        let of_kind = self.table.of_kind(donor, surplus_first, start);
+        let exact = of_kind
+            .take(looked_at)
+            .find_map(|place| fitting(place, true));
         exact.or_else(|| places().find_map(|place| fitting(place, false)))
     }
 

@@ -9,6 +9,8 @@
 
 use earth::split::placement::SLOTS;
 
+use super::kinds::Kinds;
+
 /// A seat: index of a node that is or was a member.
 pub(super) type Seat = u16;
 /// The seat on which nobody sits: it owns what has no owner yet.
@@ -22,6 +24,8 @@ pub(super) struct Table {
     /// Where each place stands in its owner's list.
     stands: Vec<u32>,
     held: Vec<Vec<u32>>,
+    /// Which of them are first owners' places.
+    kinds: Vec<Kinds>,
     primaries: Vec<usize>,
 }
 
@@ -33,6 +37,7 @@ impl Table {
             owners: Vec::new(),
             stands: Vec::new(),
             held: vec![Vec::new()],
+            kinds: vec![Kinds::default()],
             primaries: vec![0],
         }
     }
@@ -40,6 +45,7 @@ impl Table {
     /// Adds a seat that owns nothing.
     pub(super) fn seat(&mut self) {
         self.held.push(Vec::new());
+        self.kinds.push(Kinds::default());
         self.primaries.push(0);
     }
 
@@ -71,6 +77,23 @@ impl Table {
         &self.held[seat]
     }
 
+    /// Returns the places of a seat that are first owners', or the others, in the order of its list
+    /// from somewhere on and around.
+    pub(super) fn of_kind(
+        &self,
+        seat: usize,
+        first: bool,
+        start: usize,
+    ) -> impl Iterator<Item = usize> {
+        let (held, kinds) = (&self.held[seat], &self.kinds[seat]);
+        let within = move |from: usize, to: usize| {
+            let next = move |at: usize| kinds.find(first, at, to);
+            std::iter::successors(next(from), move |at| next(at + 1))
+        };
+        let around = within(start, held.len()).chain(within(0, start));
+        around.map(|at| held[at] as usize)
+    }
+
     /// Returns how many slots a seat is first owner of.
     pub(super) fn primaries(&self, seat: usize) -> usize {
         self.primaries[seat]
@@ -80,14 +103,17 @@ impl Table {
     pub(super) fn give(&mut self, place: usize, to: usize) {
         let from = self.at(place);
         let stand = self.stands[place] as usize;
+        let first = place.is_multiple_of(self.width);
         self.held[from].swap_remove(stand);
+        self.kinds[from].swap_remove(stand);
         if let Some(moved) = self.held[from].get(stand) {
             self.stands[*moved as usize] = small(stand);
         }
         self.stands[place] = small(self.held[to].len());
         self.held[to].push(small(place));
+        self.kinds[to].push(first);
         self.owners[place] = narrow(to);
-        if place.is_multiple_of(self.width) {
+        if first {
             self.primaries[from] -= 1;
             self.primaries[to] += 1;
         }
@@ -133,13 +159,16 @@ impl Table {
     /// Remakes lists and counts from the owners.
     fn index(&mut self) {
         self.held.iter_mut().for_each(Vec::clear);
+        self.kinds.iter_mut().for_each(Kinds::clear);
         self.primaries.fill(0);
         self.stands = vec![0; self.owners.len()];
         for (place, owner) in self.owners.iter().enumerate() {
             let owner = usize::from(*owner);
+            let first = place.is_multiple_of(self.width);
             self.stands[place] = small(self.held[owner].len());
             self.held[owner].push(small(place));
-            self.primaries[owner] += usize::from(place.is_multiple_of(self.width));
+            self.kinds[owner].push(first);
+            self.primaries[owner] += usize::from(first);
         }
     }
 }
@@ -181,6 +210,16 @@ mod tests {
             assert_eq!(held(seat), owned);
             let first = owned.iter().filter(|p| **p % 2 == 0).count();
             assert_eq!(table.primaries(seat), first);
+            for (first, start) in [(true, 0), (false, 0), (true, 77), (false, 9_000)] {
+                let held = table.held(seat);
+                let start = start.min(held.len());
+                let around = held[start..].iter().chain(&held[..start]);
+                let alike = around
+                    .map(|p| *p as usize)
+                    .filter(|p| (p % 2 == 0) == first);
+                let found: Vec<usize> = table.of_kind(seat, first, start).collect();
+                assert_eq!(found, alike.collect::<Vec<_>>());
+            }
         }
         assert_eq!(table.of(0), [2, 1]);
         table.drop_rank_of(2);
