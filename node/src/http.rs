@@ -37,7 +37,7 @@ use crate::conduit::Conduit;
 pub use tls::TlsFiles;
 
 pub(crate) use access::{Access, Demand};
-pub(crate) use bind::{Bound, Listening, bind_tcp, bind_unix, reachable};
+pub(crate) use bind::{Bound, Listening, bind_tcp, bind_unix, host, reachable};
 pub(crate) use serve::serve;
 pub(crate) use tls::acceptor;
 

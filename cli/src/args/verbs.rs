@@ -40,8 +40,9 @@ pub(crate) struct Up {
     /// Where users and workers reach it; beyond this machine only with tokens
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:7480")]
     pub(crate) http: String,
-    /// Name or address by which others reach this node [default: what it listens on]
-    #[arg(long, value_name = "HOST")]
+    /// Name or address by which others reach this node, with the port of --listen if that is
+    /// another there [default: what it listens on]
+    #[arg(long, value_name = "HOST[:PORT]")]
     pub(crate) advertise: Option<String>,
     /// Certificate chain (PEM) to serve HTTPS with
     #[arg(long, value_name = "FILE", requires = "tls_key")]
@@ -52,7 +53,7 @@ pub(crate) struct Up {
     /// Demand tokens on this machine, too
     #[arg(long)]
     pub(crate) require_tokens: bool,
-    /// A node of the cluster to join; takes --token-file with its join token
+    /// A node to join, with --token-file; for a member, where to look for others that have moved
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) join: Option<String>,
     /// Replicas of a new cluster; fewer while there are fewer nodes [default: 3]

@@ -80,6 +80,18 @@ pub(crate) fn reachable(bound: SocketAddr, advertise: Option<&str>) -> String {
     }
 }
 
+/// Returns the host of a name that was given: a port with it is that of another listener.
+pub(crate) fn host(advertise: &str) -> String {
+    if let Ok(address) = advertise.parse::<SocketAddr>() {
+        return address.ip().to_string();
+    }
+    if advertise.parse::<IpAddr>().is_ok() {
+        return advertise.to_owned();
+    }
+    let (host, _) = advertise.split_once(':').unwrap_or((advertise, ""));
+    host.to_owned()
+}
+
 /// Returns the address by which this machine speaks to others; nothing is sent.
 fn own_address() -> IpAddr {
     let way_out = || -> std::io::Result<IpAddr> {
@@ -104,6 +116,15 @@ mod tests {
         check("0.0.0.0:80", Some("10.0.0.7"), "10.0.0.7:80");
         check("[::]:80", Some("fe80::1"), "[fe80::1]:80");
         check("0.0.0.0:80", Some("lab3:8080"), "lab3:8080");
+        for (advertise, told) in [
+            ("lab3", "lab3"),
+            ("lab3:8080", "lab3"),
+            ("10.0.0.7:1", "10.0.0.7"),
+            ("fe80::1", "fe80::1"),
+            ("[fe80::1]:1", "fe80::1"),
+        ] {
+            assert_eq!(host(advertise), told);
+        }
         let own = reachable("0.0.0.0:80".parse().unwrap(), None);
         assert!(!own.starts_with("0.0.0.0") && own.ends_with(":80"), "{own}");
     }
