@@ -21,6 +21,7 @@ use wire::fault::{Fault, FaultKind};
 use crate::cluster::core::Core;
 use crate::cluster::{catalog, gossip, join};
 use crate::compose;
+use crate::hands;
 use crate::identity::NodeId;
 use crate::peer::{Piece, Request, Response, Share, Version, decode, encode};
 use crate::refusals::Refused;
@@ -41,6 +42,7 @@ pub(crate) async fn serve(core: Arc<Core>, mut inbound: mpsc::Receiver<Inbound>)
     let work = Arc::new(Semaphore::new(WORK_MAX));
     loop {
         let question = tokio::select! {
+            biased;
             () = core.stop.cancelled() => return,
             question = inbound.recv() => question,
         };
@@ -99,7 +101,7 @@ pub(crate) fn answer<'a>(
 
 async fn respond(core: &Arc<Core>, from: &NodeId, request: Request) -> Result<Response, Fault> {
     Ok(match request {
-        Request::Gossip(gossip) => Response::News(gossip::answer(core, gossip)),
+        Request::Gossip(gossip) => Response::News(gossip::answer(core, from, gossip)),
         Request::Tell(news) => {
             gossip::absorb(core, news);
             Response::Done
@@ -108,7 +110,7 @@ async fn respond(core: &Arc<Core>, from: &NodeId, request: Request) -> Result<Re
         Request::Versions(_, keys) => Response::Versions(versions(core, keys).await?),
         Request::Put(part) => transfer::keep(core, from, part).await?,
         Request::Mark(slots) => {
-            mark(core, &slots).await;
+            mark(core, &slots).await?;
             Response::Done
         }
         Request::Describe(_, key) => {
@@ -151,13 +153,21 @@ async fn respond(core: &Arc<Core>, from: &NodeId, request: Request) -> Result<Re
     })
 }
 
-/// Notes that this node must be asked for these slots; returns when the others know.
-pub(crate) async fn mark(core: &Arc<Core>, slots: &SlotSet) {
-    let grown = core.quietly(|view| view.mark(slots));
-    if grown {
+/// Notes that this node must be asked for these slots; succeeds when a majority knows.
+pub(crate) async fn mark(core: &Arc<Core>, slots: &SlotSet) -> Result<(), Fault> {
+    let (grown, count) = core.quietly(|view| (view.mark(slots), view.grown_at()));
+    // Others may mark meanwhile: this one's are told with the beat of this count, or a later one.
+    if !core.look(|view| view.is_told(count)) {
         gossip::announce(core).await;
+    }
+    if grown {
         core.wake();
     }
+    if core.look(|view| view.is_told(count)) {
+        return Ok(());
+    }
+    let what = "no majority of the nodes could be told who stands in";
+    Err(Fault::new(FaultKind::Refused, what).try_("glebe status"))
 }
 
 async fn versions(core: &Core, keys: Vec<ObjectKey>) -> Result<Vec<Option<Version>>, Fault> {
@@ -204,6 +214,6 @@ async fn share(core: &Arc<Core>, slots: SlotSet) -> Result<Share, Fault> {
 pub(crate) async fn working<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Fault> {
-    let done = tokio::task::spawn_blocking(work).await;
+    let done = hands::work(work).await;
     done.map_err(|_| Fault::new(FaultKind::Internal, "a working thread was lost"))
 }

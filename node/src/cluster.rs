@@ -5,13 +5,16 @@
 //!
 //! *Not here*: HTTP (`http`), what one node keeps (`store`) and trains (`runs`).
 
+mod ask;
 pub(crate) mod catalog;
+pub(crate) mod changes;
 pub(crate) mod core;
-mod file;
+pub(crate) mod file;
 pub(crate) mod gossip;
 pub(crate) mod join;
 mod regions;
 mod report;
+mod seeds;
 mod start;
 mod steer;
 mod stopped;
@@ -52,6 +55,7 @@ use core::Core;
 
 pub use file::ClusterFileError;
 pub use start::{ClusterConfig, Join};
+pub(crate) use start::{JOIN_ADVICE, Means};
 pub use stopped::Stopped;
 pub use vouch::Voucher;
 
@@ -63,7 +67,7 @@ const DELETE_AT_ONCE: usize = 32;
 /// All nodes of the cluster, as one of them reaches them.
 #[derive(Debug, Clone)]
 pub struct Cluster {
-    core: Arc<Core>,
+    pub(crate) core: Arc<Core>,
     /// `host:port` of the peer-to-peer listener; empty without a network.
     p2p: String,
 }
@@ -235,9 +239,7 @@ impl Cluster {
         let mut changes = self.core.changes();
         let settled = async {
             while !self.is_settled() {
-                if changes.changed().await.is_err() {
-                    return;
-                }
+                changes.changed().await;
             }
         };
         tokio::time::timeout(limit, settled).await.is_ok()

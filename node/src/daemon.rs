@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wire::fault::{Fault, FaultKind};
 
-use crate::cluster::{Cluster, ClusterConfig, Join};
+use crate::cluster::{Cluster, ClusterConfig, JOIN_ADVICE, Join};
 use crate::conduit::Conduit;
 use crate::config::{Config, Tokens};
 use crate::http::{self, Access, App, Bound, Demand, Listening};
@@ -194,7 +194,8 @@ fn address(config: &Config, bound: &Bound) -> String {
     } else {
         "http"
     };
-    let host = http::reachable(bound.address, config.advertise.as_deref());
+    let advertised = config.advertise.as_deref().map(http::host);
+    let host = http::reachable(bound.address, advertised.as_deref());
     format!("{scheme}://{host}")
 }
 
@@ -246,22 +247,27 @@ fn join(config: &Config) -> Result<Option<Join>, Fault> {
     let Some(address) = config.join.clone() else {
         return Ok(None);
     };
-    let advice = "glebe cluster token > FILE, then glebe up --join HOST:PORT --token-file FILE";
     let Some(path) = &config.token_file else {
-        return Err(Fault::new(FaultKind::Usage, "joining takes a token").try_(advice));
+        return Ok(Some(Join {
+            address,
+            token: None,
+        }));
     };
     let refused = |why: String| {
         let what = format!("{} holds no join token", path.display());
         Fault::new(FaultKind::Refused, what)
             .because(why)
-            .try_(advice)
+            .try_(JOIN_ADVICE)
     };
     let text = std::fs::read_to_string(path).map_err(|e| refused(e.to_string()))?;
     if let Err(loose) = check_private(path) {
         tracing::warn!(%loose, "the join token lets whoever reads it into the cluster");
     }
     let token = text.parse::<Token>().map_err(|e| refused(e.to_string()))?;
-    Ok(Some(Join { address, token }))
+    Ok(Some(Join {
+        address,
+        token: Some(token),
+    }))
 }
 
 /// Returns the first address of `HOST:PORT`.

@@ -155,6 +155,12 @@ impl Identity {
         }
     }
 
+    /// Writes the key file of a data folder from a seed: a simulated node is always the same.
+    pub(crate) fn plant(data: &Path, seed: &[u8; 32]) -> io::Result<()> {
+        let text = format!("{KEY_MARK}{}\n", to_hex(seed));
+        write_private(&data.join(KEY_FILE), text.as_bytes())
+    }
+
     /// Returns the id that others know the node by.
     pub fn node(&self) -> NodeId {
         self.peer().into()

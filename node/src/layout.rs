@@ -14,6 +14,8 @@ mod fold;
 mod load;
 mod rebalance;
 
+use std::collections::BTreeSet;
+
 use earth::split::placement::Slot;
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +24,7 @@ pub use load::{Balance, Flow, Load, Loads};
 pub use rebalance::even_out;
 
 use crate::identity::NodeId;
+use crate::slots::SlotSet;
 
 /// Greatest number of replicas: beyond it a write costs more than any disk farm loses.
 pub const REPLICAS_MAX: u8 = 7;
@@ -130,6 +133,24 @@ impl Layout {
     /// Tells whether the node owns the slot.
     pub fn owns(&self, node: &NodeId, slot: Slot) -> bool {
         self.owners(slot).any(|owner| owner == node)
+    }
+
+    /// Returns the slots that a node owns; none if it is no member.
+    pub fn slots_of(&self, node: &NodeId) -> SlotSet {
+        let Some(place) = self.index(node) else {
+            return SlotSet::none();
+        };
+        let owns = |slot: &Slot| {
+            let owners = self.owner_indexes(*slot);
+            owners.iter().any(|i| usize::from(*i) == place)
+        };
+        Slot::all().filter(owns).collect()
+    }
+
+    /// Tells whether these nodes are more than half of the members.
+    pub fn is_majority(&self, nodes: &BTreeSet<NodeId>) -> bool {
+        let there = self.members.iter().filter(|m| nodes.contains(&m.node));
+        2 * there.count() > self.members.len()
     }
 
     /// Returns the members that do not own the slot, in the order in which they stand in for an

@@ -11,10 +11,12 @@
 //! *Not here*: decoding of foreign bytes (ingest), training (trainer), the command line (cli).
 
 pub mod access;
+pub(crate) mod clock;
 pub mod conduit;
 pub mod config;
 pub mod daemon;
 pub mod embedded;
+mod hands;
 pub mod http;
 mod lock;
 pub mod models;
@@ -34,6 +36,7 @@ pub mod replicate;
 pub mod ring;
 pub mod runs;
 pub mod scatter;
+pub mod simulate;
 pub mod swarm;
 pub mod sync;
 pub mod token;

@@ -1,14 +1,21 @@
 //! Who is alive: the table of all members' latest beats, as one node knows it.
 //!
-//! Every node counts up its own beat; gossip spreads the newest of each. A beat that stands still
-//! makes its node suspect, and down if probes, direct and through others, bring nothing either.
+//! ```text
+//!            a question failed, or another said so          no probe in DOWN_AFTER
+//!     up ──────────────────────────────────────▶ suspect ──────────────────────▶ down
+//!      ◀──────────── it answered ───────────────┘   └── refused everywhere ──▶  │
+//!      ◀──────────── it answered, or it has started anew ───────────────────────┘
+//! ```
+//! A node's beat is told when it says something new. Life is not read from it: every round each
+//! node asks one other something (SWIM), and who does not answer is suspected by all at once.
 //!
 //! *Invariants*: decides liveness only, never ownership; a beat is replaced by a newer one only;
-//! nobody but the node itself counts up its beat; reads no clock: `now` is time since the start.
+//! nobody but the node itself counts up its beat; reads no clock: `now` is time since the start; a
+//! node that was itself paused takes nobody for dead because of it.
 //!
 //! *Not here*: the messages (`peer`), when they are sent (`cluster`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -19,10 +26,11 @@ use crate::identity::NodeId;
 use crate::layout::Stamp;
 use crate::slots::SlotSet;
 
-/// How long a beat may stand still: four rounds of gossip.
-pub const SUSPECT_AFTER: Duration = Duration::from_secs(2);
-/// How long before a suspect that no probe reached is down; a pause of 2 s is none.
-pub const DOWN_AFTER: Duration = Duration::from_millis(4_500);
+/// How long before a suspect that no probe reached is down. A pause of 2 s is none: the question
+/// that finds it takes a second to fail, and these two come after it.
+pub const DOWN_AFTER: Duration = Duration::from_secs(2);
+/// Between two ticks, longer than this the node itself was paused: four rounds.
+const PAUSED_AFTER: Duration = Duration::from_secs(2);
 
 /// What a node says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,8 +90,9 @@ pub struct Age {
 #[derive(Debug, Clone)]
 struct Peer {
     beat: Beat,
-    heard: Duration,
     state: NodeState,
+    /// When it became suspect, if it is.
+    suspect_since: Duration,
 }
 
 /// The latest beats.
@@ -93,6 +102,20 @@ pub struct Table {
     /// When the own beat was as it was signed.
     signed: Option<Age>,
     peers: BTreeMap<NodeId, Peer>,
+    /// Suspects that this node found by itself and has told nobody.
+    untold: BTreeSet<NodeId>,
+    /// Nodes that are down and yet said something: to be probed.
+    stirring: BTreeSet<NodeId>,
+    last_tick: Duration,
+}
+
+/// What is to be done after time has passed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tick {
+    /// Nodes to probe.
+    pub probe: Vec<NodeId>,
+    /// New suspects with the age of their beats: others are to probe them, too.
+    pub tell: Vec<(NodeId, Age)>,
 }
 
 impl Table {
@@ -102,6 +125,9 @@ impl Table {
             me,
             signed: None,
             peers: BTreeMap::new(),
+            untold: BTreeSet::new(),
+            stirring: BTreeSet::new(),
+            last_tick: Duration::ZERO,
         }
     }
 
@@ -110,10 +136,13 @@ impl Table {
         &self.me
     }
 
-    /// Counts up the own beat, after a change to what it says.
+    /// Changes what the own beat says; counts it up if that is something new.
     pub fn beat(&mut self, change: impl FnOnce(&mut Beat)) {
+        let before = self.me.clone();
         change(&mut self.me);
-        self.me.age.count += 1;
+        if self.me != before {
+            self.me.age.count += 1;
+        }
     }
 
     /// Signs the own beat, unless it stands as it was signed.
@@ -139,26 +168,43 @@ impl Table {
             return false;
         }
         let known = self.peers.get(&beat.node);
-        if known.is_some_and(|peer| beat.age <= peer.beat.age) {
-            return false;
+        let state = match known {
+            Some(peer) if beat.age <= peer.beat.age => return false,
+            // It may have said so long ago: only a start is a sign of life.
+            Some(peer) if beat.age.incarnation == peer.beat.age.incarnation => peer.state,
+            _ => NodeState::Up,
+        };
+        if state == NodeState::Down {
+            self.stirring.insert(beat.node.clone());
         }
+        let suspect_since = known.map_or(now, |peer| peer.suspect_since);
         let peer = Peer {
-            heard: now,
-            state: NodeState::Up,
             beat,
+            state,
+            suspect_since,
         };
         self.peers.insert(peer.beat.node.clone(), peer);
         true
     }
 
     /// Takes in a beat of unknown freshness: where a node was before this one stopped.
-    pub fn recall(&mut self, beat: Beat) {
+    pub fn recall(&mut self, beat: Beat, now: Duration) {
         let peer = Peer {
-            heard: Duration::ZERO,
+            suspect_since: now,
             state: NodeState::Suspect,
             beat,
         };
         self.peers.entry(peer.beat.node.clone()).or_insert(peer);
+    }
+
+    /// Notes where a node that does not answer was found; to be probed there.
+    pub fn found(&mut self, node: &NodeId, p2p: String) {
+        if let Some(peer) = self.peers.get_mut(node)
+            && peer.state != NodeState::Up
+        {
+            peer.beat.p2p = p2p;
+            self.stirring.insert(node.clone());
+        }
     }
 
     /// Forgets nodes that are no members.
@@ -167,19 +213,46 @@ impl Table {
     }
 
     /// Notes that a node answered.
-    pub fn answered(&mut self, node: &NodeId, now: Duration) {
+    pub fn answered(&mut self, node: &NodeId) {
         if let Some(peer) = self.peers.get_mut(node) {
-            peer.heard = now;
             peer.state = NodeState::Up;
+            self.untold.remove(node);
+        }
+    }
+
+    /// Notes that a node asked something: one that is down is to be probed.
+    pub fn stirred(&mut self, node: &NodeId) {
+        if self
+            .peers
+            .get(node)
+            .is_some_and(|p| p.state == NodeState::Down)
+        {
+            self.stirring.insert(node.clone());
         }
     }
 
     /// Notes that a node did not answer a question.
-    pub fn failed(&mut self, node: &NodeId) {
-        if let Some(peer) = self.peers.get_mut(node)
-            && peer.state == NodeState::Up
-        {
-            peer.state = NodeState::Suspect;
+    pub fn failed(&mut self, node: &NodeId, now: Duration) {
+        if self.suspect(node, now) {
+            self.untold.insert(node.clone());
+        }
+    }
+
+    /// Notes that another suspects a node, whose beat of that age it knows.
+    pub fn suspected(&mut self, node: &NodeId, age: Age, now: Duration) {
+        if self.of(node).is_some_and(|beat| beat.age <= age) {
+            self.suspect(node, now);
+        }
+    }
+
+    fn suspect(&mut self, node: &NodeId, now: Duration) -> bool {
+        match self.peers.get_mut(node) {
+            Some(peer) if peer.state == NodeState::Up => {
+                peer.state = NodeState::Suspect;
+                peer.suspect_since = now;
+                true
+            }
+            _ => false,
         }
     }
 
@@ -190,19 +263,33 @@ impl Table {
         }
     }
 
-    /// Lets time pass; returns the suspects, to be probed.
-    pub fn tick(&mut self, now: Duration) -> Vec<NodeId> {
-        for peer in self.peers.values_mut() {
-            let silent = now.saturating_sub(peer.heard);
-            if silent >= DOWN_AFTER {
+    /// Lets time pass; returns what is to be done.
+    pub fn tick(&mut self, now: Duration) -> Tick {
+        let passed = now.saturating_sub(self.last_tick);
+        self.last_tick = now;
+        let paused = if passed > PAUSED_AFTER {
+            passed
+        } else {
+            Duration::ZERO
+        };
+        let mut tick = Tick::default();
+        for (node, peer) in &mut self.peers {
+            if peer.state != NodeState::Suspect {
+                continue;
+            }
+            peer.suspect_since += paused;
+            if now.saturating_sub(peer.suspect_since) >= DOWN_AFTER {
                 peer.state = NodeState::Down;
-            } else if silent >= SUSPECT_AFTER && peer.state == NodeState::Up {
-                peer.state = NodeState::Suspect;
+                continue;
+            }
+            tick.probe.push(node.clone());
+            if self.untold.contains(node) {
+                tick.tell.push((node.clone(), peer.beat.age));
             }
         }
-        let suspect = |(_, peer): &(&NodeId, &Peer)| peer.state == NodeState::Suspect;
-        let suspects = self.peers.iter().filter(suspect);
-        suspects.map(|(node, _)| node.clone()).collect()
+        self.untold.clear();
+        tick.probe.extend(std::mem::take(&mut self.stirring));
+        tick
     }
 
     /// Returns a node's liveness; who was never heard of is down.
@@ -242,6 +329,23 @@ impl Table {
         self.beats().map(|b| (b.node.clone(), b.age)).collect()
     }
 
+    /// Returns a digest of how old each known beat is: the same where all the same is known. Who
+    /// is remembered and has said nothing yet does not count: nobody can tell another of it.
+    pub fn digest(&self) -> u64 {
+        let said = self.beats().filter(|b| b.age > Age::default());
+        let mut ages: Vec<(&NodeId, Age)> = said.map(|b| (&b.node, b.age)).collect();
+        ages.sort_unstable();
+        let mut hasher = blake3::Hasher::new();
+        for (node, age) in ages {
+            hasher.update(node.as_str().as_bytes()).update(b"\n");
+            hasher.update(&age.incarnation.to_le_bytes());
+            hasher.update(&age.count.to_le_bytes());
+        }
+        let mut first = [0; 8];
+        first.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+        u64::from_be_bytes(first)
+    }
+
     /// Returns the beats that are newer than those somebody has.
     pub fn newer_than(&self, ages: &[(NodeId, Age)]) -> Vec<Beat> {
         let theirs: BTreeMap<&NodeId, Age> = ages.iter().map(|(n, a)| (n, *a)).collect();
@@ -251,98 +355,4 @@ impl Table {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn node(name: &str) -> NodeId {
-        NodeId::parse(name).unwrap()
-    }
-
-    fn beat(name: &str, incarnation: u64, count: u64) -> Beat {
-        Beat {
-            node: node(name),
-            age: Age { incarnation, count },
-            p2p: String::new(),
-            http: String::new(),
-            known: Stamp::default(),
-            synced: Stamp::default(),
-            reading: Stamp::default(),
-            unconfirmed: SlotSet::none(),
-            catalog: 0,
-            signature: Fixed::default(),
-        }
-    }
-
-    fn seconds(s: f64) -> Duration {
-        Duration::from_secs_f64(s)
-    }
-
-    fn table() -> Table {
-        let mut table = Table::new(beat("me", 1, 0));
-        assert!(table.hear(beat("peer", 1, 5), seconds(0.0)));
-        table
-    }
-
-    #[test]
-    fn silence_makes_suspect_then_down_and_any_news_up() {
-        let mut table = table();
-        let peer = node("peer");
-        assert!(table.tick(seconds(1.9)).is_empty());
-        assert_eq!(table.tick(seconds(2.0)), vec![peer.clone()]);
-        assert_eq!(table.state(&peer), NodeState::Suspect);
-        assert!(table.tick(seconds(4.5)).is_empty());
-        assert_eq!(table.state(&peer), NodeState::Down);
-        assert!(table.hear(beat("peer", 1, 6), seconds(5.0)));
-        assert_eq!(table.state(&peer), NodeState::Up);
-    }
-
-    #[test]
-    fn an_old_beat_heard_again_is_no_sign_of_life() {
-        let mut table = table();
-        assert!(!table.hear(beat("peer", 1, 5), seconds(4.0)));
-        assert!(!table.hear(beat("peer", 1, 4), seconds(4.0)));
-        table.tick(seconds(4.5));
-        assert_eq!(table.state(&node("peer")), NodeState::Down);
-        assert!(
-            table.hear(beat("peer", 2, 0), seconds(5.0)),
-            "a restart counts from zero"
-        );
-    }
-
-    #[test]
-    fn a_probe_that_is_answered_clears_the_suspicion() {
-        let mut table = table();
-        table.failed(&node("peer"));
-        assert_eq!(table.state(&node("peer")), NodeState::Suspect);
-        table.answered(&node("peer"), seconds(1.0));
-        assert_eq!(table.state(&node("peer")), NodeState::Up);
-        table.gone(&node("peer"));
-        assert!(!table.may_answer(&node("peer")));
-    }
-
-    #[test]
-    fn nobody_else_counts_up_this_nodes_beat() {
-        let mut table = table();
-        assert!(!table.hear(beat("me", 7, 3), seconds(1.0)));
-        assert_eq!(table.me().age.incarnation, 8);
-        assert_eq!(table.state(&node("me")), NodeState::Up);
-    }
-
-    #[test]
-    fn only_what_is_newer_is_told() {
-        let mut table = table();
-        table.beat(|me| me.http = "http://x".to_owned());
-        let told = table.newer_than(&[(
-            node("peer"),
-            Age {
-                incarnation: 1,
-                count: 5,
-            },
-        )]);
-        assert_eq!(
-            told.iter().map(|b| b.node.as_str()).collect::<Vec<_>>(),
-            ["me"]
-        );
-        assert!(table.newer_than(&table.ages()).is_empty());
-    }
-}
+mod tests;

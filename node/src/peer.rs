@@ -145,12 +145,14 @@ pub enum Response {
 /// What a node knows, without the content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gossip {
-    /// How old each beat is that the asker has.
-    pub ages: Vec<(NodeId, Age)>,
+    /// Digest of how old each beat is that the asker has.
+    pub digest: u64,
     /// The newest layout that the asker knows.
     pub known: Stamp,
-    /// The asker's own beat: it always is news.
-    pub beat: Beat,
+    /// The asker's own beat, if it may be news.
+    pub beat: Option<Beat>,
+    /// How old each beat is that the asker has; none where the digest does.
+    pub ages: Vec<(NodeId, Age)>,
     /// Names the tokens that the asker knows.
     pub grants: u64,
 }
@@ -166,10 +168,14 @@ pub struct News {
     pub wanted: Vec<(NodeId, Age)>,
     /// All tokens, if the other knows others.
     pub grants: GrantNews,
-    /// Names the tokens that are known here, in an answer.
+    /// Names the tokens that are known here, in an answer to who knows others.
     pub granted: Option<u64>,
     /// Who vouches for the changes.
     pub vouchers: Vec<Voucher>,
+    /// Nodes that do not answer, with the age of their latest beats.
+    pub suspects: Vec<(NodeId, Age)>,
+    /// The other's digest is another one: it is to ask again, with all ages.
+    pub differs: bool,
 }
 
 /// Part of an object to keep; parts come in order, one at a time.
@@ -199,6 +205,8 @@ pub struct Head {
     pub revision: Option<u32>,
     /// Whether the receiver stands in for an owner and must be asked for the slot from now on.
     pub standin: bool,
+    /// The newest layout that the sender knew when the put began; none if it is a repair.
+    pub layout: Option<Stamp>,
 }
 
 /// What keeping did.

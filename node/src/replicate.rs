@@ -126,20 +126,21 @@ impl<'a> Putting<'a> {
             return Ok(PutOutcome::Kept);
         }
         self.stand_in(revision).await;
+        self.check_quorum()?;
         self.mark_holder().await;
-        quorum::check(
-            &self.layouts,
-            self.object.slot(),
-            &self.holders,
-            &self.standins,
-        )
-        .map_err(|lack| self.refusal(&lack))?;
+        self.check_quorum()?;
         let same = there.is_some_and(|there| there.hash == self.hash);
         Ok(if same {
             PutOutcome::Same
         } else {
             PutOutcome::New
         })
+    }
+
+    fn check_quorum(&self) -> Result<(), Fault> {
+        let slot = self.object.slot();
+        quorum::check(&self.layouts, slot, &self.holders, &self.standins)
+            .map_err(|lack| self.refusal(&lack))
     }
 
     /// Returns the owners in all live layouts, first owner first.
@@ -244,6 +245,7 @@ impl<'a> Putting<'a> {
             object: Arc::clone(&self.object),
             revision,
             standin,
+            layout: self.layouts.last().map(|l| l.stamp()),
             purpose: self.purpose,
         };
         let sent = to.iter().map(|node| send::send(self.core, node, &shipment));
@@ -284,6 +286,10 @@ impl<'a> Putting<'a> {
             let unmarked = self.mark(&holders).await;
             // Unmarked, they cannot vouch for what the others lack.
             self.holders.retain(|holder| !unmarked.contains(holder));
+            for node in unmarked {
+                let why = "it holds it, and no majority could be told so".to_owned();
+                self.failed.insert(node, why);
+            }
         }
     }
 

@@ -20,6 +20,7 @@ use tokio::time::timeout;
 use wire::bundle::Kind;
 
 use crate::cluster::core::{AskError, Core};
+use crate::cluster::gossip;
 use crate::identity::NodeId;
 use crate::meters::Purpose;
 use crate::peer::{Listing, Request, Response};
@@ -81,14 +82,17 @@ where
     }
 }
 
-/// Plans a question about slots as things stand now.
-pub(crate) fn cover(core: &Core, slots: SlotSet) -> Coverage {
-    Coverage::new(core.look(Holders::of), slots)
+/// Plans a question about slots, after a majority said who must be asked besides owners.
+pub(crate) async fn cover(core: &Arc<Core>, slots: SlotSet) -> Coverage {
+    let unheard = gossip::confirm(core).await;
+    let mut holders = core.look(Holders::of);
+    holders.unheard = unheard;
+    Coverage::new(holders, slots)
 }
 
 /// Returns the records of a kind in some slots, by id, each once.
 pub(crate) async fn records(core: &Arc<Core>, kind: Kind, slots: SlotSet) -> Gathered<Record> {
-    let gathered = gather(cover(core, slots), |node, slots| {
+    let gathered = gather(cover(core, slots).await, |node, slots| {
         records_of(core, kind, node, slots)
     })
     .await;

@@ -15,6 +15,7 @@ mod files;
 mod find;
 mod index;
 mod keys;
+mod model_disk;
 mod note;
 pub mod object;
 mod rebuild;
@@ -42,6 +43,7 @@ use wire::object::PutOutcome;
 pub use audit::Harm;
 pub use error::StoreError;
 pub use find::FoundPage;
+pub(crate) use model_disk::ModelDisk;
 pub use object::{ContentHash, Object, ObjectError, ObjectFile, ObjectKey};
 pub use rebuild::Rebuild;
 pub use record::{Held, Record, Version};
@@ -155,6 +157,11 @@ impl Store {
             gate: RwLock::new(()),
             left_out: Mutex::new(done.left_out.into_iter().collect()),
         })
+    }
+
+    /// Changes how many bytes of the disk puts leave free; with all of them, the disk is full.
+    pub(crate) fn reserve(&self, bytes: u64) {
+        self.files.reserve(bytes);
     }
 
     /// Keeps an object; when it returns, payload and record are fsynced.

@@ -29,6 +29,7 @@ use tokio::sync::mpsc;
 
 pub use codec::{CHUNK_BYTES_MAX, FRAME_BYTES_MAX, JOIN_FRAME_BYTES_MAX};
 pub use link::{Inbound, Lane, Link, LinkError, Reached, Reply};
+pub(crate) use task::{Answered, Command};
 
 use crate::identity::Identity;
 use crate::refusals::Refusals;
@@ -62,7 +63,7 @@ const STRANGERS_MAX: u32 = 64;
 /// Connections to one stranger.
 const PER_PEER_MAX: u32 = 4;
 /// Commands and inbound questions that wait: a few for each of fifty peers.
-const QUEUE_MAX: usize = 1_024;
+pub(crate) const QUEUE_MAX: usize = 1_024;
 
 /// What the swarm speaks.
 #[derive(NetworkBehaviour)]

@@ -22,12 +22,10 @@ mod pull;
 use std::sync::Arc;
 use std::time::Duration;
 
-use earth::split::placement::Slot;
-
 pub(crate) use pull::pull_one;
 
 use crate::cluster::core::{Core, View};
-use crate::layout::{Layout, Stamp};
+use crate::layout::Stamp;
 use crate::slots::SlotSet;
 use crate::store::{Store, StoreError};
 use let_go::LetGo;
@@ -58,12 +56,14 @@ pub(crate) async fn run(core: Arc<Core>, pace: Duration) {
             let_go.run(&core).await
         };
         let waiting = tokio::select! {
+            biased;
             () = core.stop.cancelled() => return,
             waiting = work => waiting,
         };
         tokio::select! {
+            biased;
             () = core.stop.cancelled() => return,
-            _ = changes.changed() => {}
+            () = changes.changed() => {}
             () = tokio::time::sleep(TRY_AGAIN), if waiting || !is_idle(&core) => {}
         }
     }
@@ -109,9 +109,11 @@ fn lacking(view: &View) -> Option<(Stamp, SlotSet)> {
     if !view.table.beats().all(known) {
         return None;
     }
-    let owns = |layout: &Layout, slot: Slot| layout.owns(&me.node, slot);
-    let gained = Slot::all().filter(|s| owns(newest, *s) && !owns(read, *s));
-    Some((stamp, gained.collect()))
+    let mut gained = newest.slots_of(&me.node);
+    read.slots_of(&me.node)
+        .iter()
+        .for_each(|slot| gained.remove(slot));
+    Some((stamp, gained))
 }
 
 /// Returns the slots of everything that a store holds.

@@ -117,12 +117,14 @@ pub(crate) async fn run(core: Arc<Core>, pace: Pace) {
     let rounds = async {
         loop {
             tokio::select! {
+                biased;
                 () = tokio::time::sleep(pace.every) => round(&core, &pace).await,
                 () = core.upkeep.nudge.notified() => heal_suspects(&core).await,
             }
         }
     };
     tokio::select! {
+        biased;
         () = core.stop.cancelled() => {}
         () = scrubbing => {}
         () = rounds => {}

@@ -48,6 +48,7 @@ impl SlotSet {
     }
 
     /// Tells whether the slot is in the set.
+    #[inline]
     pub fn contains(&self, slot: Slot) -> bool {
         let i = usize::from(slot.number());
         self.words[i / 64] >> (i % 64) & 1 == 1
@@ -90,7 +91,15 @@ impl SlotSet {
 
     /// Returns the slots in order.
     pub fn iter(&self) -> impl Iterator<Item = Slot> + '_ {
-        Slot::all().filter(|slot| self.contains(*slot))
+        let words = self.words.iter().zip(0_u16..);
+        words.flat_map(|(word, at)| {
+            let mut rest = *word;
+            std::iter::from_fn(move || {
+                let bit = u16::try_from(rest.trailing_zeros()).ok()?;
+                rest &= rest.checked_sub(1)?;
+                Slot::new(64 * at + bit)
+            })
+        })
     }
 }
 

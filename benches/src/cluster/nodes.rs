@@ -45,7 +45,7 @@ impl Nodes {
             let token = join_token(dir.path(), TOKEN_LIFETIME).map_err(wrong)?;
             let join = Join {
                 address: first.p2p().to_owned(),
-                token: token.parse().map_err(|_| anyhow!("no token"))?,
+                token: Some(token.parse().map_err(|_| anyhow!("no token"))?),
             };
             let node = start(Arc::new(tempfile::tempdir()?), None, Some(join)).await?;
             nodes.all.push(node);

@@ -18,6 +18,7 @@ use wire::fault::{Fault, FaultKind};
 use crate::cluster::catalog;
 use crate::cluster::core::Core;
 use crate::identity::NodeId;
+use crate::layout::Stamp;
 use crate::peer::{Head, Part, Response, Stored, Version};
 use crate::refusals::Refused;
 use crate::slots::SlotSet;
@@ -82,9 +83,9 @@ pub(super) async fn keep(core: &Arc<Core>, from: &NodeId, part: Part) -> Result<
     let Some((head, bytes)) = core.transfers.take(from, part)? else {
         return Ok(Response::Done);
     };
-    let (standin, revision) = (head.standin, head.revision);
+    let (why, revision) = ((head.standin, head.layout), head.revision);
     let object = Arc::new(object(head, bytes.into()));
-    let stored = store(core, object, revision, standin).await;
+    let stored = store(core, object, revision, why).await;
     if let Err(fault) = &stored
         && fault.kind == FaultKind::Data
     {
@@ -98,13 +99,18 @@ pub(crate) async fn store(
     core: &Arc<Core>,
     object: Arc<Object>,
     revision: Option<u32>,
-    standin: bool,
+    (standin, layout): (bool, Option<Stamp>),
 ) -> Result<Stored, Fault> {
     let mode = revision.map_or(PutMode::Keep, PutMode::Replica);
     let (kept, slot) = (Arc::clone(&object), object.slot());
     let put = core.blocking(move |store| store.put(&kept, mode)).await?;
-    if standin {
-        super::mark(core, &std::iter::once::<Slot>(slot).collect::<SlotSet>()).await;
+    // Who sends it for a layout that is no more knows nothing of the owners that it has now.
+    let outdated = |layout: Stamp| {
+        let newest = core.look(|view| view.ring.newest().stamp());
+        layout != newest && layout.version <= newest.version
+    };
+    if standin || layout.is_some_and(outdated) {
+        super::mark(core, &std::iter::once::<Slot>(slot).collect::<SlotSet>()).await?;
     }
     if object.key.kind == Kind::Collection {
         catalog::changed(core).await?;
@@ -164,6 +170,7 @@ mod tests {
             files: vec![("a".to_owned(), length), ("b".to_owned(), 1)],
             revision: None,
             standin: false,
+            layout: None,
         }
     }
 

@@ -5,27 +5,30 @@
 //!
 //! *Not here*: what is done with them (`replicate`, `scatter`, `sync`, `gossip`).
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use earth::split::placement::Slot;
-use tokio::sync::watch;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wire::cluster::NodeState;
 use wire::fault::{Fault, FaultKind};
 
+pub(crate) use super::ask::AskError;
+use super::changes::{Changes, Watch};
 use super::file::ClusterFile;
+use super::seeds;
 use super::vouch::Vouchers;
 use crate::access::Keyring;
 use crate::answer::{self, Transfers};
+use crate::clock::Clock;
 use crate::compose::Compositions;
+use crate::hands;
 use crate::identity::{Identity, NodeId};
 use crate::layout::Layout;
-use crate::membership::Table;
+use crate::membership::{Beat, Table};
 use crate::meters::Meters;
 use crate::peer::{Request, Response, decode, encode};
 use crate::refusals::Refusals;
@@ -36,33 +39,6 @@ use crate::slots::SlotSet;
 use crate::store::{Store, StoreError};
 use crate::swarm::{Lane, Link, LinkError};
 use crate::upkeep::Upkeep;
-
-/// Why a node did not answer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum AskError {
-    /// It could not be asked, or did not answer.
-    #[error("node {node}: {error}")]
-    Link {
-        /// Which node.
-        node: NodeId,
-        /// Why.
-        error: LinkError,
-    },
-    /// It answered that it cannot.
-    #[error("node {node}: {fault}")]
-    Fault {
-        /// Which node.
-        node: NodeId,
-        /// What it said.
-        fault: Box<Fault>,
-    },
-    /// It answered something else than was asked.
-    #[error("node {node} gave an answer that makes no sense")]
-    Senseless {
-        /// Which node.
-        node: NodeId,
-    },
-}
 
 /// Ring, table and writes in flight.
 #[derive(Debug)]
@@ -80,6 +56,9 @@ pub(crate) struct View {
     marked: BTreeMap<Slot, u64>,
     /// How long others took to answer the least of questions, smoothed.
     pub distances: BTreeMap<NodeId, Duration>,
+    /// Counts of the own beat: when a mark was added, and of those that a majority has heard.
+    grown_at: u64,
+    told: u64,
 }
 
 /// A stretch of time in which the layouts did not change.
@@ -110,6 +89,8 @@ pub(crate) struct Core {
     pub sending: Sending,
     /// None without a network.
     pub link: Option<Link>,
+    /// `host:port` under which members are looked for that moved while this node was away.
+    pub seeds: Option<String>,
     /// What the node signs with; none without a network.
     pub signer: Option<Identity>,
     /// Who vouches for which membership change.
@@ -122,8 +103,10 @@ pub(crate) struct Core {
     pub tasks: TaskTracker,
     pub(super) catalog: Mutex<Option<super::catalog::Known>>,
     view: Mutex<View>,
-    changes: watch::Sender<u64>,
-    started: Instant,
+    changes: Arc<Changes>,
+    /// Number of the next object that is sent in parts.
+    transfers_sent: AtomicU64,
+    pub(super) clock: Clock,
 }
 
 impl View {
@@ -136,6 +119,8 @@ impl View {
             marks: 0,
             marked: BTreeMap::new(),
             distances: BTreeMap::new(),
+            grown_at: 0,
+            told: 0,
         }
     }
 
@@ -151,8 +136,51 @@ impl View {
         let grown = after != before;
         if grown {
             self.table.beat(|me| me.unconfirmed = after);
+            self.grown_at = self.table.me().age.count;
         }
         grown
+    }
+
+    /// Returns the count of the own beat that was the first to say all marks so far.
+    pub(crate) fn grown_at(&self) -> u64 {
+        self.grown_at
+    }
+
+    /// Tells whether a majority knows the own beat of that count, or a later one.
+    pub(crate) fn is_told(&self, count: u64) -> bool {
+        self.told >= count
+    }
+
+    /// Notes who has heard the own beat of that count.
+    pub(crate) fn note_told(&mut self, count: u64, heard: &BTreeSet<NodeId>) {
+        if self.ring.writes().iter().all(|l| l.is_majority(heard)) {
+            self.told = self.told.max(count);
+        }
+    }
+
+    /// Tells whether these nodes are a majority of those read from: what a majority of every live
+    /// layout was told, one of them knows.
+    pub(crate) fn hears_majority(&self, nodes: &BTreeSet<NodeId>) -> bool {
+        self.ring.read().is_majority(nodes)
+    }
+
+    /// Returns the slots that this node owns in a live layout and that the newest gives to somebody
+    /// who did not own them under another.
+    fn given_away(&self, before: &Layout) -> SlotSet {
+        let (me, newest) = (&self.table.me().node, self.ring.newest());
+        let mut given = SlotSet::none();
+        for member in newest.members().iter().filter(|m| m.node != *me) {
+            let mut gained = newest.slots_of(&member.node);
+            let had = before.slots_of(&member.node);
+            had.iter().for_each(|slot| gained.remove(slot));
+            given.union(&gained);
+        }
+        let mut mine = SlotSet::none();
+        for layout in self.ring.writes() {
+            mine.union(&layout.slots_of(me));
+        }
+        given.intersect(&mine);
+        given
     }
 
     /// Returns the count of marks so far.
@@ -162,20 +190,27 @@ impl View {
 
     /// Takes the mark from slots that were not marked again since that count.
     pub(crate) fn confirm(&mut self, slots: &SlotSet, marks: u64) {
-        for slot in slots.iter() {
-            if self.marked.get(&slot).is_none_or(|at| *at <= marks) {
-                self.marked.remove(&slot);
-                self.table.beat(|me| me.unconfirmed.remove(slot));
-            }
+        let old = |slot: &Slot| self.marked.get(slot).is_none_or(|at| *at <= marks);
+        let old: Vec<Slot> = slots.iter().filter(old).collect();
+        for slot in &old {
+            self.marked.remove(slot);
         }
+        self.table
+            .beat(|me| old.into_iter().for_each(|slot| me.unconfirmed.remove(slot)));
     }
 
     /// Takes in membership changes; writes that began before count as older ones.
     pub(crate) fn merge(&mut self, changes: &crate::layout::ChangeSet) -> bool {
+        let newest = Arc::clone(self.ring.newest());
         match self.ring.merge(changes) {
             Ok(true) => {
                 let before = std::mem::replace(&mut self.epoch, Arc::new(Epoch));
                 self.older.push(Arc::downgrade(&before));
+                // A new owner may have pulled from others while this node, cut off, took writes.
+                let given = self.given_away(&newest);
+                if !given.is_empty() {
+                    self.mark(&given);
+                }
                 true
             }
             Ok(false) => false,
@@ -205,12 +240,19 @@ impl View {
 
     /// Returns what each node said last about layouts.
     pub(crate) fn reports(&self) -> Vec<Report> {
-        let report = |beat: &crate::membership::Beat| Report {
-            node: beat.node.clone(),
-            known: beat.known,
-            synced: beat.synced,
-            reading: beat.reading,
-            live: self.table.may_answer(&beat.node),
+        let newest = self.ring.newest();
+        let report = |beat: &Beat| {
+            // Who leaves is a member until all that it holds is where it belongs.
+            let leaves = !newest.contains(&beat.node) && !beat.unconfirmed.is_empty();
+            let of_it = |l: &&Arc<Layout>| l.contains(&beat.node);
+            let last = self.ring.writes().iter().find(of_it).filter(|_| leaves);
+            Report {
+                node: beat.node.clone(),
+                known: beat.known,
+                synced: beat.synced,
+                reading: last.map_or(beat.reading, |l| l.stamp()),
+                live: self.table.may_answer(&beat.node),
+            }
         };
         self.table.beats().map(report).collect()
     }
@@ -282,6 +324,7 @@ impl Core {
             planning: tokio::sync::Mutex::default(),
             sending: Sending::default(),
             link,
+            seeds: None,
             signer: None,
             vouchers: Vouchers::default(),
             keyring: Arc::new(Keyring::none()),
@@ -291,8 +334,9 @@ impl Core {
             tasks: TaskTracker::new(),
             catalog: Mutex::new(None),
             view: Mutex::new(view),
-            changes: watch::Sender::new(0),
-            started: Instant::now(),
+            changes: Arc::default(),
+            transfers_sent: AtomicU64::new(1),
+            clock: Clock::start(),
         }
     }
 
@@ -316,17 +360,27 @@ impl Core {
 
     /// Returns the time since the start.
     pub(crate) fn now(&self) -> Duration {
-        self.started.elapsed()
+        self.clock.now()
+    }
+
+    /// Returns the time of day, by which tokens expire.
+    pub(crate) fn day(&self) -> jiff::Timestamp {
+        self.clock.day()
+    }
+
+    /// Returns what tells an object that is sent in parts apart from all sent before.
+    pub(crate) fn next_transfer(&self) -> u64 {
+        self.transfers_sent.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Wakes those that wait for a change.
     pub(crate) fn wake(&self) {
-        self.changes.send_modify(|count| *count += 1);
+        self.changes.note();
     }
 
     /// Returns what wakes at every change of the view.
-    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
+    pub(crate) fn changes(&self) -> Watch {
+        self.changes.watch()
     }
 
     /// Begins a write: returns where it goes.
@@ -370,7 +424,7 @@ impl Core {
         };
         let link = self.link.as_ref().ok_or(failed(LinkError::Stopped))?;
         let p2p = self.look(|v| v.table.of(node).map(|beat| beat.p2p.clone()));
-        let address = resolve(&p2p.unwrap_or_default()).await;
+        let address = seeds::resolve(&p2p.unwrap_or_default()).await;
         let address = address.ok_or(failed(LinkError::Unreachable))?;
         let frame = encode(request);
         self.meters.sent(request.purpose(), frame.len());
@@ -380,24 +434,24 @@ impl Core {
             Lane::Beat => asked.await,
             // Once a node is known to be down, nobody waits for its deadline.
             Lane::Work => tokio::select! {
+                biased;
                 answer = asked => answer,
                 () = self.until_down(node) => Err(LinkError::Unreachable),
             },
         };
         match answer {
             Ok(frame) => {
-                let now = self.now();
                 self.quietly(|view| {
-                    view.table.answered(node, now);
+                    view.table.answered(node);
                     if request.lane() == Lane::Beat {
-                        view.measured(node, now.saturating_sub(began));
+                        view.measured(node, self.now().saturating_sub(began));
                     }
                 });
                 let node = node.clone();
                 decode(&frame).map_err(|_| AskError::Senseless { node })
             }
             Err(error) => {
-                self.change(|view, _| view.table.failed(node));
+                self.change(|view, now| view.table.failed(node, now));
                 Err(failed(error))
             }
         }
@@ -407,9 +461,7 @@ impl Core {
     async fn until_down(&self, node: &NodeId) {
         let mut changes = self.changes();
         while self.look(|view| view.table.may_answer(node)) {
-            if changes.changed().await.is_err() {
-                return std::future::pending().await;
-            }
+            changes.changed().await;
         }
     }
 
@@ -419,42 +471,11 @@ impl Core {
         work: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Fault> {
         let store = Arc::clone(&self.store);
-        match tokio::task::spawn_blocking(move || work(&store)).await {
+        match hands::work(move || work(&store)).await {
             Ok(done) => done.map_err(Fault::from),
-            Err(_) => Err(Fault::new(FaultKind::Internal, "a storage thread was lost")),
+            Err(lost) => Err(Fault::new(FaultKind::Internal, lost.to_string())),
         }
     }
-}
-
-impl AskError {
-    /// Returns the node that did not answer.
-    pub fn node(&self) -> &NodeId {
-        match self {
-            Self::Link { node, .. } | Self::Fault { node, .. } | Self::Senseless { node } => node,
-        }
-    }
-
-    /// Builds the error of an answer that does not fit the question.
-    pub(crate) fn senseless(node: &NodeId) -> Self {
-        Self::Senseless { node: node.clone() }
-    }
-}
-
-impl From<AskError> for Fault {
-    fn from(error: AskError) -> Self {
-        match error {
-            AskError::Fault { fault, .. } => *fault,
-            error => Self::new(FaultKind::Unreachable, error.to_string()).try_("glebe status"),
-        }
-    }
-}
-
-/// Returns the first address of `host:port`.
-pub(crate) async fn resolve(text: &str) -> Option<SocketAddr> {
-    if let Ok(address) = text.parse() {
-        return Some(address);
-    }
-    tokio::net::lookup_host(text).await.ok()?.next()
 }
 
 impl std::fmt::Debug for Core {

@@ -1,39 +1,49 @@
 //! Keeps the table of members and the layouts alike on all nodes.
 //!
-//! Every pace this node counts up its beat and compares notes with one other in turn, and with one
-//! that is not up, in case it is back. What others wait for (a layout known, synced or read from;
-//! slots to be asked for) is told to all at once.
+//! Every pace this node compares a digest with one other in turn, and with one that is not up, in
+//! case it is back; only where digests differ are ages compared and beats told. What others wait
+//! for (a layout known, synced or read from; slots to be asked for) is told to all at once, and so
+//! is who does not answer.
 //!
 //! *Invariants*: a round never waits for a slow node: exchanges are tasks with deadlines; members
-//! are let in, and the file written, before anybody acts on a layout that names them.
+//! are let in, and the file written, before anybody acts on a layout that names them; a round costs
+//! as much in a large cluster as in a small one.
 //!
-//! *Not here*: what the table concludes (`membership`), moving data (`sync`).
+//! *Not here*: what the table concludes (`membership`), asking suspects (`probe`), moving data
+//! (`sync`).
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+mod probe;
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures::StreamExt as _;
 use futures::future::join_all;
+use futures::stream::FuturesUnordered;
+use tokio::time::timeout;
 use wire::cluster::NodeState;
 
 use super::core::{AskError, Core, View};
 use super::file::PeerRecord;
-use super::vouch;
+use super::{seeds, vouch};
 use crate::access::{Fixed, GrantNews};
+use crate::hands;
 use crate::identity::NodeId;
 use crate::layout::{ChangeSet, Stamp, What};
 use crate::membership::{Age, Beat};
 use crate::peer::{Gossip, News, Request, Response};
 use crate::refusals::Refused;
 use crate::slots::SlotSet;
-use crate::swarm::LinkError;
+
+pub(crate) use probe::reaches;
 
 /// Longest that comparing notes may take: loopback takes one millisecond, a bad line a hundred.
-const EXCHANGE_LIMIT: Duration = Duration::from_millis(1_500);
-/// Longest that a probe may take; a probe through another takes up to twice that.
-const PROBE_LIMIT: Duration = Duration::from_millis(500);
-/// Others asked to reach a suspect: SWIM's three.
-const HELPERS_MAX: usize = 3;
+const EXCHANGE_LIMIT: Duration = Duration::from_secs(1);
+/// How long one of a majority may take before another is asked, too.
+const SLOW_AFTER: Duration = Duration::from_millis(200);
+/// Rounds between two looks for members that may have moved.
+const ROUNDS_A_LOOK: usize = 10;
 
 /// What others wait to hear.
 type Waited = (Stamp, Stamp, Stamp, SlotSet);
@@ -45,33 +55,36 @@ pub(crate) async fn run(core: Arc<Core>, pace: Duration) {
     let probing = Arc::new(Mutex::new(HashSet::new()));
     for round in 0_usize.. {
         tokio::select! {
+            biased;
             () = core.stop.cancelled() => return,
             _ = rounds.tick() => {}
         }
         let now = core.now();
-        let (suspects, lost) = core.quietly(|view| {
+        let (tick, lost) = core.quietly(|view| {
             view.beat();
             let before = view.table.peers_in(NodeState::Down).count();
-            let suspects = view.table.tick(now);
-            (
-                suspects,
-                view.table.peers_in(NodeState::Down).count() > before,
-            )
+            let tick = view.table.tick(now);
+            (tick, view.table.peers_in(NodeState::Down).count() > before)
         });
         if lost {
             core.wake();
         }
         for node in partners(&core, round) {
-            let core = Arc::clone(&core);
-            let stop = core.stop.clone();
-            core.tasks
-                .clone()
-                .spawn(stop.run_until_cancelled_owned(async move {
-                    drop(exchange(&core, &node).await);
-                }));
+            in_task(&core, |core| async move {
+                drop(exchange(&core, &node, Notes::Digest).await);
+            });
         }
-        for node in suspects {
-            probe_once(&core, &probing, node);
+        for node in tick.probe {
+            probe::once(&core, &probing, node);
+        }
+        if !tick.tell.is_empty() {
+            in_task(&core, |core| async move {
+                probe::accuse(&core, tick.tell).await;
+            });
+        }
+        let lonely = core.look(|view| view.others_up().len() < view.others().len());
+        if lonely && round % ROUNDS_A_LOOK == 0 {
+            in_task(&core, |core| async move { seeds::find(&core).await });
         }
     }
 }
@@ -88,15 +101,15 @@ pub(crate) async fn keep(core: Arc<Core>) {
             announce(&core).await;
         }
         tokio::select! {
+            biased;
             () = core.stop.cancelled() => return,
-            _ = changes.changed() => {}
+            () = changes.changed() => {}
         }
     }
 }
 
 fn waited(view: &View) -> Waited {
-    let me = view.table.me();
-    (me.known, me.synced, me.reading, me.unconfirmed.clone())
+    waits(view.table.me())
 }
 
 /// Moves the ring on, lets new members in and writes the file.
@@ -134,7 +147,7 @@ pub(crate) async fn persist(core: &Core) -> Result<(), super::file::ClusterFileE
         (view.ring.changes().clone(), view.ring.standpoint(), others)
     });
     let others = (peers, vouch::vouchers(core, &changes));
-    let written = tokio::task::spawn_blocking(move || file.update(&changes, &standing, others));
+    let written = hands::work(move || file.update(&changes, &standing, others));
     written.await.unwrap_or(Ok(()))
 }
 
@@ -142,37 +155,106 @@ pub(crate) async fn persist(core: &Core) -> Result<(), super::file::ClusterFileE
 /// failed to.
 pub(crate) async fn announce(core: &Arc<Core>) {
     core.quietly(View::beat);
-    let others = core.look(View::others_up);
-    let told = others.iter().map(|node| exchange(core, node));
-    for failed in join_all(told).await.into_iter().filter_map(Result::err) {
-        tracing::debug!(%failed, "could not tell a node what changed");
+    let (others, count) = core.look(|view| (view.others_up(), view.table.me().age.count));
+    let told = others.iter().map(|node| exchange(core, node, Notes::Beat));
+    let mut heard = BTreeSet::from([core.me.clone()]);
+    for (node, told) in others.iter().zip(join_all(told).await) {
+        match told {
+            Ok(()) => drop(heard.insert(node.clone())),
+            Err(failed) => tracing::debug!(%failed, "could not tell a node what changed"),
+        }
     }
+    core.quietly(|view| view.note_told(count, &heard));
+}
+
+/// Compares notes with a majority, so that whatever a majority was told is known here; returns the
+/// members that did not answer if there is no majority.
+pub(crate) async fn confirm(core: &Arc<Core>) -> BTreeSet<NodeId> {
+    let mut heard = BTreeSet::from([core.me.clone()]);
+    // Who is suspect for another's word may well answer.
+    let mut up = core.look(|view| {
+        let suspect = |node: &NodeId| view.table.state(node) == NodeState::Suspect;
+        let suspects = view.others().into_iter().filter(suspect);
+        view.others_up()
+            .into_iter()
+            .chain(suspects)
+            .collect::<Vec<_>>()
+    });
+    up.reverse();
+    let mut asked = FuturesUnordered::new();
+    let mut slow = 0;
+    while !core.look(|view| view.hears_majority(&heard)) {
+        let enough = core.look(|view| view.ring.read().members().len()) / 2 + 1;
+        while heard.len() + asked.len() < enough + slow || asked.is_empty() {
+            let Some(node) = up.pop() else { break };
+            asked.push(async move { (exchange(core, &node, Notes::Digest).await, node) });
+        }
+        match timeout(SLOW_AFTER, asked.next()).await {
+            Err(_) => slow += 1,
+            Ok(Some((Ok(()), node))) => drop(heard.insert(node)),
+            Ok(Some((Err(error), _))) => tracing::debug!(%error, "a member compares no notes"),
+            Ok(None) => {
+                let others = core.look(View::others).into_iter();
+                return others.filter(|node| !heard.contains(node)).collect();
+            }
+        }
+    }
+    BTreeSet::new()
 }
 
 /// Compares notes with everybody known, alive or not: what a node does before it serves.
 pub(crate) async fn greet(core: &Arc<Core>) {
     let others = core.look(View::others);
-    join_all(others.iter().map(|node| exchange(core, node))).await;
+    join_all(others.iter().map(|node| exchange(core, node, Notes::All))).await;
     settle(core).await;
 }
 
+/// How much is said at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Notes {
+    /// A digest: all is likely known.
+    Digest,
+    /// The own beat, too: it has changed.
+    Beat,
+    /// How old everything is, too: much is likely unknown.
+    All,
+}
+
 /// Compares notes with one node.
-pub(crate) async fn exchange(core: &Arc<Core>, node: &NodeId) -> Result<(), AskError> {
+pub(crate) async fn exchange(
+    core: &Arc<Core>,
+    node: &NodeId,
+    notes: Notes,
+) -> Result<(), AskError> {
+    let differs = compare(core, node, notes).await?;
+    if differs && notes != Notes::All {
+        compare(core, node, Notes::All).await?;
+    }
+    Ok(())
+}
+
+/// Asks a node what is new, and tells it what it turns out to lack; returns whether more is.
+async fn compare(core: &Arc<Core>, node: &NodeId, notes: Notes) -> Result<bool, AskError> {
     sign(core);
     let gossip = core.look(|view| Gossip {
-        ages: view.table.ages(),
+        digest: view.table.digest(),
         known: view.ring.newest().stamp(),
-        beat: view.table.me().clone(),
+        beat: (notes != Notes::Digest).then(|| view.table.me().clone()),
+        ages: match notes {
+            Notes::All => view.table.ages(),
+            Notes::Digest | Notes::Beat => Vec::new(),
+        },
         grants: core.keyring.digest(),
     });
     let answer = core
         .ask(node, Request::Gossip(gossip), EXCHANGE_LIMIT)
         .await?;
-    let Response::News(news) = answer else {
+    let Response::News(mut news) = answer else {
         return Err(AskError::senseless(node));
     };
     let theirs = news.changes.as_ref().map(ChangeSet::stamp);
-    let (wanted, granted) = (news.wanted.clone(), news.granted);
+    let (wanted, granted) = (std::mem::take(&mut news.wanted), news.granted);
+    let differs = news.differs;
     absorb(core, news);
     sign(core);
     let reply = core.look(|view| {
@@ -188,7 +270,7 @@ pub(crate) async fn exchange(core: &Arc<Core>, node: &NodeId) -> Result<(), AskE
     if reply != News::default() {
         core.ask(node, Request::Tell(reply), EXCHANGE_LIMIT).await?;
     }
-    Ok(())
+    Ok(differs)
 }
 
 fn wanted_beats(view: &View, wanted: &[(NodeId, Age)]) -> Vec<Beat> {
@@ -206,7 +288,7 @@ fn vouched(core: &Core, mut news: News) -> News {
 }
 
 /// Signs the own beat before it is told.
-fn sign(core: &Core) {
+pub(super) fn sign(core: &Core) {
     if let Some(signer) = &core.signer {
         core.quietly(|view| view.table.sign(|bytes| signer.sign(bytes)));
     }
@@ -227,13 +309,33 @@ fn grants_unlike(core: &Core, theirs: Option<u64>) -> GrantNews {
 }
 
 /// Answers a node that compares notes.
-pub(crate) fn answer(core: &Core, gossip: Gossip) -> News {
-    let known = gossip.known;
+pub(crate) fn answer(core: &Core, from: &NodeId, gossip: Gossip) -> News {
+    let Gossip {
+        digest,
+        known,
+        beat,
+        ages,
+        grants,
+    } = gossip;
     let now = core.now();
-    let beats = genuine(core, vec![gossip.beat]);
-    let matters = core.quietly(|view| hear(view, beats, now));
+    let beats = genuine(core, beat.into_iter().collect());
+    let matters = core.quietly(|view| {
+        view.table.stirred(from);
+        hear(view, beats, now)
+    });
     sign(core);
     let news = core.look(|view| {
+        let mine = core.keyring.digest();
+        let news = News {
+            changes: (view.ring.newest().stamp() != known).then(|| view.ring.changes().clone()),
+            grants: grants_unlike(core, Some(grants)),
+            granted: (mine != grants).then_some(mine),
+            differs: view.table.digest() != digest,
+            ..News::default()
+        };
+        if ages.is_empty() {
+            return news;
+        }
         let lacking = |(node, age): &(NodeId, Age)| {
             let mine = view.table.of(node).map(|beat| beat.age);
             match mine {
@@ -241,14 +343,11 @@ pub(crate) fn answer(core: &Core, gossip: Gossip) -> News {
                 mine => Some((node.clone(), mine.unwrap_or_default())),
             }
         };
-        let newer = view.table.newer_than(&gossip.ages);
+        let newer = view.table.newer_than(&ages);
         News {
             beats: newer.into_iter().filter(is_said).collect(),
-            changes: (view.ring.newest().stamp() != known).then(|| view.ring.changes().clone()),
-            wanted: gossip.ages.iter().filter_map(lacking).collect(),
-            grants: grants_unlike(core, Some(gossip.grants)),
-            granted: Some(core.keyring.digest()),
-            vouchers: Vec::new(),
+            wanted: ages.iter().filter_map(lacking).collect(),
+            ..news
         }
     });
     let news = vouched(core, news);
@@ -263,7 +362,12 @@ pub(crate) fn absorb(core: &Core, news: News) {
     let now = core.now();
     let changes = news.changes;
     let changes = changes.filter(|changes| vouch::accept(core, changes, &news.vouchers));
-    let grown = core.quietly(|view| changes.is_some_and(|changes| view.merge(&changes)));
+    let grown = core.quietly(|view| {
+        for (node, age) in &news.suspects {
+            view.table.suspected(node, *age, now);
+        }
+        changes.is_some_and(|changes| view.merge(&changes))
+    });
     let beats = genuine(core, news.beats);
     let matters = core.quietly(|view| hear(view, beats, now)) || grown;
     take_grants(core, news.grants);
@@ -312,18 +416,29 @@ fn take_grants(core: &Core, news: GrantNews) {
 
 /// Takes in where others were, as somebody else told; whether they live is found out.
 pub(crate) fn recall(core: &Core, beats: Vec<Beat>) {
+    let now = core.now();
     core.quietly(|view| {
         for beat in beats.into_iter().filter(|b| view.ring.is_member(&b.node)) {
             if beat.node != core.me {
-                view.table.recall(beat);
+                view.table.recall(beat, now);
             }
         }
     });
 }
 
+/// Returns what others wait to hear of a beat.
+fn waits(beat: &Beat) -> Waited {
+    (
+        beat.known,
+        beat.synced,
+        beat.reading,
+        beat.unconfirmed.clone(),
+    )
+}
+
 /// Hears the beats of members; tells whether one says what others wait for.
 fn hear(view: &mut View, beats: Vec<Beat>, now: Duration) -> bool {
-    let said = |b: &Beat| (b.known, b.synced, b.reading, b.unconfirmed.clone());
+    let said = |b: &Beat| (b.p2p.clone(), waits(b));
     let mut matters = false;
     for beat in beats.into_iter().filter(|b| view.ring.is_member(&b.node)) {
         let before = view.table.of(&beat.node).map(said);
@@ -333,9 +448,13 @@ fn hear(view: &mut View, beats: Vec<Beat>, now: Duration) -> bool {
     matters
 }
 
-/// Chooses whom to compare notes with: one that is up, in turn, and one that is not.
+/// Chooses whom to compare notes with: one that is up, in turn, and one that is not. Each node
+/// begins its turn at another place, so that everybody is asked by somebody in every round.
 fn partners(core: &Core, round: usize) -> Vec<NodeId> {
     core.look(|view| {
+        let members = view.ring.newest().members();
+        let place = members.iter().position(|m| m.node == core.me);
+        let round = round + place.unwrap_or(0);
         let (up, away): (Vec<NodeId>, Vec<NodeId>) = view
             .others()
             .into_iter()
@@ -348,57 +467,12 @@ fn partners(core: &Core, round: usize) -> Vec<NodeId> {
     })
 }
 
-/// Probes a suspect unless that is being done.
-fn probe_once(core: &Arc<Core>, probing: &Arc<Mutex<HashSet<NodeId>>>, node: NodeId) {
-    let lock = |p: &Mutex<HashSet<NodeId>>| match p.lock() {
-        Ok(mut set) => set.insert(node.clone()),
-        Err(poisoned) => PoisonError::into_inner(poisoned).insert(node.clone()),
-    };
-    if !lock(probing) {
-        return;
-    }
-    let (core, probing) = (Arc::clone(core), Arc::clone(probing));
+/// Does something beside the rounds, until the node stops.
+fn in_task<F>(core: &Arc<Core>, work: impl FnOnce(Arc<Core>) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     let stop = core.stop.clone();
-    core.tasks
-        .clone()
-        .spawn(stop.run_until_cancelled_owned(async move {
-            probe(&core, &node).await;
-            let mut set = probing.lock().unwrap_or_else(PoisonError::into_inner);
-            set.remove(&node);
-        }));
-}
-
-/// Asks a suspect directly, then through others, whether it lives.
-async fn probe(core: &Arc<Core>, node: &NodeId) {
-    let direct = core.ask(node, Request::Probe(None), PROBE_LIMIT).await;
-    let refused = match direct {
-        Ok(_) => return,
-        Err(AskError::Link { error, .. }) => error == LinkError::Unreachable,
-        Err(_) => false,
-    };
-    let helpers = core.look(View::others_up);
-    let ask = |helper: NodeId| async move {
-        let request = Request::Probe(Some(node.clone()));
-        let answer = core.ask(&helper, request, 2 * PROBE_LIMIT).await;
-        matches!(answer, Ok(Response::Alive(true)))
-    };
-    let asked = helpers.into_iter().take(HELPERS_MAX).map(ask);
-    let reached = join_all(asked).await.into_iter().any(|alive| alive);
-    core.change(|view, now| match (reached, refused) {
-        (true, _) => view.table.answered(node, now),
-        (false, true) => view.table.gone(node),
-        (false, false) => {}
-    });
-}
-
-/// Answers whether a node lives: this one does.
-pub(crate) async fn reaches(core: &Arc<Core>, node: Option<NodeId>) -> bool {
-    match node {
-        None => true,
-        Some(node) if node == core.me => true,
-        Some(node) => core
-            .ask(&node, Request::Probe(None), PROBE_LIMIT)
-            .await
-            .is_ok(),
-    }
+    let work = work(Arc::clone(core));
+    core.tasks.spawn(stop.run_until_cancelled_owned(work));
 }

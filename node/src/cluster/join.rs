@@ -13,11 +13,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use wire::fault::{Fault, FaultKind};
 
-use super::core::{Core, resolve};
-use super::{gossip, vouch};
+use super::core::Core;
+use super::{gossip, seeds, vouch};
 use crate::access::Fixed;
 use crate::identity::NodeId;
 use crate::layout::{Place, What};
@@ -58,7 +57,7 @@ pub(crate) async fn join(
         .because(error.to_string())
         .try_("check the address, and that the node there is up")
     };
-    let socket = resolve(address).await.ok_or(LinkError::Unreachable);
+    let socket = seeds::resolve(address).await.ok_or(LinkError::Unreachable);
     let socket = socket.map_err(nobody)?;
     let reached = link.reach(socket, JOIN_LIMIT).await.map_err(nobody)?;
     let ends = Ends {
@@ -121,7 +120,7 @@ async fn admit(core: &Arc<Core>, from: &NodeId, request: JoinRequest) -> Result<
     };
     let admitted = file
         .secret
-        .admit(file.cluster, &request.claim, ends, Timestamp::now());
+        .admit(file.cluster, &request.claim, ends, core.day());
     let proof = admitted.map_err(refusal)?;
     check_version(request.speaks)?;
     if core.keyring.is_revoked(request.claim.id) {
@@ -140,6 +139,7 @@ async fn admit(core: &Arc<Core>, from: &NodeId, request: JoinRequest) -> Result<
         return Err(Fault::new(FaultKind::Internal, error.to_string()));
     }
     tracing::info!(node = %from, "let a node in");
+    gossip::sign(core);
     Ok(core.look(|view| Welcome {
         proof,
         cluster: file.cluster,
@@ -179,14 +179,14 @@ fn add(core: &Core, node: &NodeId, request: &JoinRequest) -> Result<(), Fault> {
         catalog: 0,
         signature: Fixed::default(),
     };
-    core.change(|view, _| {
+    core.change(|view, now| {
         if !view.ring.newest().contains(node) {
             let join = What::Join(request.place.clone());
             let changes = view.ring.changes().with(node.clone(), join);
             let changes = changes.map_err(|e| Fault::new(FaultKind::Refused, e.to_string()))?;
             view.merge(&changes);
         }
-        view.table.recall(beat);
+        view.table.recall(beat, now);
         Ok(())
     })
 }

@@ -24,7 +24,7 @@ pub(super) async fn textures(core: &Arc<Core>, query: &Query) -> Result<Textures
         serde_json::to_string(query).map_err(|e| Fault::new(FaultKind::Internal, e.to_string()))?;
     let catalog = core.catalog().await;
     let slots = route(&predicate, &catalog.collections);
-    let coverage = scatter::cover(core, slots).patient();
+    let coverage = scatter::cover(core, slots).await.patient();
     let gathered = scatter::gather(coverage, |node, slots| {
         let question = Question {
             query: text.clone(),

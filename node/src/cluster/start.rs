@@ -17,9 +17,10 @@ use super::core::{Core, View};
 use super::file::{self, ClusterFile, ClusterRecord};
 use super::join::{Newcomer, join};
 use super::vouch::Voucher;
-use super::{Cluster, catalog, gossip};
+use super::{Cluster, catalog, gossip, seeds};
 use crate::access::{Fixed, GrantNews, Keyring, KeyringError};
 use crate::answer::{self, jobs};
+use crate::clock::Clock;
 use crate::http::reachable;
 use crate::identity::{Identity, IdentityError, NodeId};
 use crate::layout::{ChangeSet, Member, Place, Stamp, Standing, What};
@@ -37,6 +38,10 @@ use crate::upkeep;
 const REPLICAS_DEFAULT: u8 = 3;
 /// Longest that a node waits for others to have taken it in before it says that it is ready.
 const SETTLE_LIMIT: Duration = Duration::from_secs(10);
+
+/// What to do to join.
+pub(crate) const JOIN_ADVICE: &str =
+    "glebe cluster token > FILE, then glebe up --join HOST:PORT --token-file FILE";
 
 /// How a node takes part in a cluster.
 #[derive(Debug, Clone)]
@@ -62,13 +67,22 @@ pub struct ClusterConfig {
     pub upkeep: upkeep::Pace,
 }
 
-/// A cluster to join.
+/// A cluster to join, or to come back to.
 #[derive(Debug, Clone)]
 pub struct Join {
-    /// `host:port` of a member.
+    /// `host:port` of a member, or of all of them.
     pub address: String,
-    /// What lets in.
-    pub token: Token,
+    /// What lets in; who is a member already needs none.
+    pub token: Option<Token>,
+}
+
+/// What a node reaches others with.
+pub(crate) struct Means {
+    pub identity: Identity,
+    pub listening: Listening,
+    pub clock: Clock,
+    /// Ends all that it does.
+    pub stop: CancellationToken,
 }
 
 impl ClusterConfig {
@@ -100,15 +114,31 @@ impl Cluster {
         stop: CancellationToken,
     ) -> Result<Self, Fault> {
         let identity = Identity::open(&config.data).map_err(no_identity)?;
-        let known = file::read(&config.data).map_err(|e| internal(&e))?;
+        let listening = swarm::listen(&identity, config.listen)
+            .await
+            .map_err(|e| no_listener(&e))?;
+        let means = Means {
+            identity,
+            listening,
+            clock: Clock::start(),
+            stop,
+        };
+        Self::begin((store, runs), config, means).await
+    }
+
+    /// As `start`, over any transport and by any clock.
+    pub(crate) async fn begin(
+        common: (Arc<Store>, Arc<Runs>),
+        config: ClusterConfig,
+        means: Means,
+    ) -> Result<Self, Fault> {
         let Listening {
             link,
             inbound,
             address,
             refusals,
-        } = swarm::listen(&identity, config.listen)
-            .await
-            .map_err(|e| no_listener(&e))?;
+        } = means.listening;
+        let known = file::read(&config.data).map_err(|e| internal(&e))?;
         let p2p = reachable(address, config.advertise.as_deref());
         let (record, told) = match known {
             Some(record) => (back(record, &config)?, Told::default()),
@@ -117,10 +147,11 @@ impl Cluster {
         let keyring = keyring(&config, &record, told.grants)?;
         let vouchers = [record.vouchers.clone(), told.vouchers].concat();
         let (view, file) = prepare(&config, &link, &p2p, record)?;
-        jobs::plan_again(&store, &runs)?;
-        let mut core = Core::new((store, runs), view, Some(link), Some(Arc::new(file)));
-        core.stop = stop;
-        core.signer = Some(identity);
+        jobs::plan_again(&common.0, &common.1)?;
+        let mut core = Core::new(common, view, Some(link), Some(Arc::new(file)));
+        (core.stop, core.clock) = (means.stop, means.clock);
+        core.seeds = config.join.map(|join| join.address);
+        core.signer = Some(means.identity);
         core.keyring = Arc::new(keyring);
         core.refusals = refusals;
         core.vouchers.trust(vouchers);
@@ -134,6 +165,7 @@ impl Cluster {
             view.table.beat(|me| me.catalog = catalog);
         });
         gossip::settle(&core).await;
+        seeds::find(&core).await;
         core.tasks.spawn(answer::serve(Arc::clone(&core), inbound));
         gossip::greet(&core).await;
         core.tasks
@@ -153,7 +185,9 @@ impl Cluster {
 /// Checks that the node comes back to the cluster it is told to join, if any.
 fn back(record: ClusterRecord, config: &ClusterConfig) -> Result<ClusterRecord, Fault> {
     match &config.join {
-        Some(join) if join.token.cluster() != record.cluster => Err(Fault::new(
+        Some(Join {
+            token: Some(token), ..
+        }) if token.cluster() != record.cluster => Err(Fault::new(
             FaultKind::Refused,
             "this node belongs to another cluster",
         )
@@ -212,7 +246,12 @@ async fn enter(
         place: config.standing.over(&Place::default()),
         replicas: config.replicas,
     };
-    let welcome = join(link, &to.address, &to.token, newcomer).await?;
+    let token = to.token.as_ref().ok_or_else(|| {
+        Fault::new(FaultKind::Usage, "joining takes a token")
+            .because("the data folder belongs to no cluster yet")
+            .try_(JOIN_ADVICE)
+    })?;
+    let welcome = join(link, &to.address, token, newcomer).await?;
     let (cluster, standing) = (welcome.cluster, welcome.standing);
     let record = ClusterRecord::new(cluster, welcome.secret, welcome.changes, standing);
     let told = Told {
@@ -258,7 +297,8 @@ fn prepare(
     }
     let mut table = Table::new(me);
     for peer in record.peers {
-        table.recall(beat(peer.node, peer.p2p, String::new(), Stamp::default()));
+        let beat = beat(peer.node, peer.p2p, String::new(), Stamp::default());
+        table.recall(beat, Duration::ZERO);
     }
     Ok((View::new(ring, table), file))
 }

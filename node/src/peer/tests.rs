@@ -116,15 +116,18 @@ fn news() -> News {
             by: node("a"),
             signature: Fixed([0x72; 64]),
         }],
+        suspects: vec![(node("b"), Age::default())],
+        differs: true,
     }
 }
 
 /// A message of each kind of question.
 fn requests() -> Vec<(&'static str, Request)> {
     let gossip = Gossip {
-        ages: vec![(node("a"), beat().age)],
+        digest: 300,
         known: beat().known,
-        beat: beat(),
+        beat: Some(beat()),
+        ages: vec![(node("a"), beat().age)],
         grants: 6,
     };
     let news = news();
@@ -134,6 +137,7 @@ fn requests() -> Vec<(&'static str, Request)> {
         files: vec![("r10.tif".to_owned(), 300)],
         revision: Some(2),
         standin: true,
+        layout: Some(beat().known),
     };
     let part = Part {
         transfer: 5,

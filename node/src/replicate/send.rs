@@ -8,12 +8,12 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::answer::transfer;
 use crate::cluster::core::{AskError, Core};
 use crate::identity::NodeId;
+use crate::layout::Stamp;
 use crate::meters::Purpose;
 use crate::peer::{Head, Part, Request, Response, Stored};
 use crate::store::Object;
@@ -22,9 +22,6 @@ use crate::swarm::CHUNK_BYTES_MAX;
 /// Longest that a chunk may take to be kept: 4 MiB at 1 Mbit/s take 34 s, an fsync far less.
 const CHUNK_LIMIT: Duration = Duration::from_mins(1);
 
-/// Number of the next transfer from this process.
-static NEXT_TRANSFER: AtomicU64 = AtomicU64::new(1);
-
 /// What is sent.
 #[derive(Debug, Clone)]
 pub(crate) struct Shipment {
@@ -32,6 +29,8 @@ pub(crate) struct Shipment {
     /// As in `Head`.
     pub revision: Option<u32>,
     pub standin: bool,
+    /// As in `Head`.
+    pub layout: Option<Stamp>,
     pub purpose: Purpose,
 }
 
@@ -45,7 +44,7 @@ pub(crate) async fn send(
         return keep_here(core, shipment).await;
     }
     let budget = core.sending.of(node);
-    let transfer = NEXT_TRANSFER.fetch_add(1, Ordering::Relaxed);
+    let transfer = core.next_transfer();
     let mut head = Some(head(shipment));
     for range in chunks(&shipment.object) {
         let _share = budget.take(range.len()).await;
@@ -67,7 +66,8 @@ pub(crate) async fn send(
 
 async fn keep_here(core: &Arc<Core>, shipment: &Shipment) -> Result<Stored, AskError> {
     let object = Arc::clone(&shipment.object);
-    let kept = transfer::store(core, object, shipment.revision, shipment.standin).await;
+    let why = (shipment.standin, shipment.layout);
+    let kept = transfer::store(core, object, shipment.revision, why).await;
     kept.map_err(|fault| AskError::Fault {
         node: core.me.clone(),
         fault: Box::new(fault),
@@ -85,6 +85,7 @@ fn head(shipment: &Shipment) -> Head {
             .collect(),
         revision: shipment.revision,
         standin: shipment.standin,
+        layout: shipment.layout,
     }
 }
 

@@ -1,8 +1,9 @@
 //! Which nodes to ask for which slots, and what their answers are worth together.
 //!
 //! A slot is asked of one owner and of every node that may hold what owners lack (`unconfirmed`).
-//! It is answered for if one owner and all those nodes answered; or if fewer than W of its holders
-//! did not: then no W of them can hold something that nobody told.
+//! It is answered for if one owner and all those nodes answered, and a majority said which nodes
+//! those are; or if fewer than W of all that may hold something did not answer: then no W of them
+//! can hold something that nobody told.
 //!
 //! *Invariants*: nobody else is asked; a node that failed is not asked again; pure.
 //!
@@ -36,6 +37,8 @@ pub(crate) struct Holders {
     pub unconfirmed: BTreeMap<NodeId, SlotSet>,
     /// How long others take to answer the least of questions.
     pub distances: BTreeMap<NodeId, Duration>,
+    /// Members of which it is not known what they hold besides, for no majority was heard.
+    pub unheard: BTreeSet<NodeId>,
 }
 
 impl Holders {
@@ -53,6 +56,7 @@ impl Holders {
             layout: Arc::clone(view.ring.read()),
             unconfirmed: view.unconfirmed(),
             distances: view.distances.clone(),
+            unheard: BTreeSet::new(),
         }
     }
 }
@@ -68,6 +72,8 @@ pub(crate) struct Coverage {
     patient: bool,
     /// Places, in `holders`, of those that must be asked for some slots besides owners.
     extras: Vec<usize>,
+    /// Places of members that may hold anything, unknown to this node.
+    unheard: Vec<usize>,
 }
 
 /// A node that may be asked.
@@ -129,7 +135,9 @@ impl Coverage {
         };
         let holders: Vec<Holder> = members.chain(others).map(holder).collect();
         let extras = (0..holders.len()).filter(|i| !holders[*i].extra.is_empty());
+        let unheard = (0..holders.len()).filter(|i| known.unheard.contains(&holders[*i].node));
         Self {
+            unheard: unheard.collect(),
             extras: extras.collect(),
             patient: false,
             holders,
@@ -238,7 +246,7 @@ impl Coverage {
 
     /// Collects the nodes to ask for a slot.
     fn want(&self, slot: Slot, wanted: &mut Vec<usize>) {
-        let mut all_owners = false;
+        let mut all_owners = !self.unheard.is_empty();
         for i in self.extras_of(slot) {
             if self.holders[i].can_answer() {
                 wanted.push(i);
@@ -259,11 +267,14 @@ impl Coverage {
 
     fn is_answered(&self, slot: Slot) -> bool {
         let answered = |i: usize| self.holders[i].answered(slot);
-        if self.owners_of(slot).any(answered) && self.extras_of(slot).all(answered) {
+        let heard = self.unheard.is_empty();
+        if heard && self.owners_of(slot).any(answered) && self.extras_of(slot).all(answered) {
             return true;
         }
         let owners: Vec<usize> = self.owners_of(slot).collect();
-        let others = self.extras_of(slot).filter(|i| !owners.contains(i));
+        let unheard = self.unheard.iter().copied();
+        let others: BTreeSet<usize> = self.extras_of(slot).chain(unheard).collect();
+        let others = others.into_iter().filter(|i| !owners.contains(i));
         let silent = owners
             .iter()
             .copied()
@@ -312,6 +323,7 @@ mod tests {
             states: (0..nodes).map(|i| (node(i), NodeState::Up)).collect(),
             unconfirmed: BTreeMap::new(),
             distances: BTreeMap::new(),
+            unheard: BTreeSet::new(),
         }
     }
 
@@ -446,6 +458,21 @@ mod tests {
         };
         assert_eq!(rivals(&standin), owners.iter().cloned().collect());
         assert_eq!(rivals(&owners[0]), BTreeSet::from([standin.clone()]));
+    }
+
+    #[test]
+    fn without_a_majority_every_owner_is_asked_and_two_unheard_may_share_a_secret() {
+        let mut holders = holders(5, 3);
+        let (slot, slots) = one_slot();
+        let away: Vec<NodeId> = holders.layout.standins(slot).take(2).cloned().collect();
+        holders.unheard.insert(away[0].clone());
+        let mut coverage = Coverage::new(holders.clone(), slots.clone());
+        assert_eq!(ask(&mut coverage, &[]).len(), 3);
+        assert!(coverage.missing().is_empty());
+        holders.unheard.insert(away[1].clone());
+        let mut coverage = Coverage::new(holders, slots.clone());
+        ask(&mut coverage, &[]);
+        assert_eq!(coverage.missing(), slots);
     }
 
     #[test]

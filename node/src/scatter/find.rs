@@ -37,7 +37,7 @@ pub(crate) async fn record(core: &Arc<Core>, key: &ObjectKey) -> Result<Option<R
 
 /// Returns what is known of an object, its tombstone too.
 pub(crate) async fn known(core: &Arc<Core>, key: &ObjectKey) -> Result<Option<Record>, Fault> {
-    let mut coverage = cover(core, slots_of(core, key).await);
+    let mut coverage = cover(core, slots_of(core, key).await).await;
     let found = holders(core, key, &mut coverage, Purpose::Query).await?;
     Ok(found.into_iter().next().map(|(_, record)| record))
 }
@@ -55,7 +55,7 @@ pub(crate) async fn fetch(core: &Arc<Core>, key: &ObjectKey, name: &str) -> Resu
     };
     let nothing = |what: String| Fault::new(FaultKind::Nothing, what);
     let mut last = nothing(format!("there is no {key}"));
-    let mut coverage = cover(core, slots_of(core, key).await);
+    let mut coverage = cover(core, slots_of(core, key).await).await;
     let mut download: Option<Download<'_>> = None;
     loop {
         let found = match holders(core, key, &mut coverage, purpose).await {

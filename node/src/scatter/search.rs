@@ -83,7 +83,7 @@ pub(crate) async fn search(
         core: Arc::clone(core),
         query: text,
         limit: query.limit.unwrap_or(u64::MAX),
-        coverage: cover(core, slots),
+        coverage: cover(core, slots).await,
         merge: Merge::new(Order::new(&query.sort), 0),
         sources: Vec::new(),
         answers: FuturesUnordered::new(),
@@ -255,7 +255,7 @@ fn tally(sources: &[Source]) -> Option<Tally> {
 
 /// Asks every node why nothing matches.
 async fn emptiness(core: &Arc<Core>, query: String) -> Emptiness {
-    let gathered = gather(cover(core, SlotSet::all()), |node, slots| {
+    let gathered = gather(cover(core, SlotSet::all()).await, |node, slots| {
         let question = Question {
             query: query.clone(),
             slots,

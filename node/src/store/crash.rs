@@ -5,8 +5,6 @@
 //!
 //! *Not here*: processes that are killed while the disk lives on (`tests/local/crash.rs`).
 
-mod disk;
-
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,8 +13,9 @@ use bytes::Bytes;
 use earth::split::placement::PlacementKey;
 use wire::bundle::Kind;
 
-use self::disk::{Dice, ModelDisk};
+use super::model_disk::ModelDisk;
 use super::{Object, ObjectFile, ObjectKey, PutMode, Store};
+use crate::simulate::dice::Dice;
 use crate::slots::SlotSet;
 
 /// Steps of the program: each a put, an overwriting or a deletion.
@@ -118,7 +117,7 @@ fn check(left: &ModelDisk, acked: u64, what: &str) {
 
 #[test]
 fn whatever_was_acknowledged_survives_a_power_cut_at_every_step() {
-    let disk = ModelDisk::new();
+    let disk = ModelDisk::recording();
     let acked = run(&disk);
     let events = disk.events() as u64;
     let variants = CUTS_MIN.div_ceil(events).max(2);
@@ -130,8 +129,8 @@ fn whatever_was_acknowledged_survives_a_power_cut_at_every_step() {
         event += 1;
         done += acked[done..].iter().take_while(|at| **at <= event).count();
         for variant in 0..variants {
-            let mut dice = Dice(event as u64 * 1_000 + variant);
-            let left = state.cut(&mut dice);
+            let mut dice = Dice::new(event as u64 * 1_000 + variant);
+            let left = ModelDisk::after(state, &mut dice);
             let what = format!("cut {variant} after event {event}");
             check(&left, done as u64, &what);
             if variant == 0 {

@@ -4,7 +4,7 @@
 //! with their folder. A rename shows the old or the new, never neither.
 //!
 //! *Not here*: what is written (`files`, `records`). The other implementor is a disk in memory that
-//! is cut off, tears and reorders (`crash`, in tests).
+//! is cut off, tears and reorders (`model_disk`).
 
 use std::fmt::Debug;
 use std::fs::{self, File};

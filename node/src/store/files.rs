@@ -51,7 +51,7 @@ pub(super) struct Files {
     quarantine: PathBuf,
     ballast: PathBuf,
     /// Bytes of the disk that puts leave free, so that the index can always be written.
-    reserve_bytes: u64,
+    reserve_bytes: AtomicU64,
     next: AtomicU64,
     /// Held while the folder of a slot is made.
     making: Mutex<()>,
@@ -90,7 +90,7 @@ impl Files {
             tmp: dir.join("tmp"),
             quarantine: dir.join("quarantine"),
             ballast: dir.join("ballast"),
-            reserve_bytes,
+            reserve_bytes: AtomicU64::new(reserve_bytes),
             next: AtomicU64::new(0),
             making: Mutex::new(()),
         };
@@ -126,13 +126,13 @@ impl Files {
 
     /// Lays by, where space gets scarce, what a start needs; gives it up where it is needed now.
     fn keep_ballast(&self, free: u64) {
-        if self.reserve_bytes == 0 {
+        let reserve_bytes = self.reserve_bytes.load(Ordering::Relaxed);
+        if reserve_bytes == 0 || reserve_bytes == u64::MAX {
             return;
         }
         let kept = if free < BALLAST_BYTES as u64 {
             self.disk.remove(&self.ballast)
-        } else if free < self.reserve_bytes.saturating_mul(4) && !self.disk.is_there(&self.ballast)
-        {
+        } else if free < reserve_bytes.saturating_mul(4) && !self.disk.is_there(&self.ballast) {
             self.disk
                 .write_synced(&self.ballast, &vec![0; BALLAST_BYTES])
         } else {
@@ -143,12 +143,18 @@ impl Files {
         }
     }
 
+    /// Changes how many bytes of the disk puts leave free.
+    pub(super) fn reserve(&self, bytes: u64) {
+        self.reserve_bytes.store(bytes, Ordering::Relaxed);
+    }
+
     /// Refuses what would leave less than the reserve.
     pub(super) fn check_space(&self, needed: u64) -> Result<(), StoreError> {
         let free = self.disk.free(&self.tmp);
         let free = free.map_err(StoreError::io("ask for free space"))?;
         self.keep_ballast(free);
-        if free < needed.saturating_add(self.reserve_bytes) {
+        let reserve_bytes = self.reserve_bytes.load(Ordering::Relaxed);
+        if free < needed.saturating_add(reserve_bytes) {
             return Err(StoreError::NoSpace { needed });
         }
         Ok(())

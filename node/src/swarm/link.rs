@@ -54,20 +54,46 @@ pub struct Inbound {
 /// Where the answer to one question goes.
 #[derive(Debug)]
 pub struct Reply {
-    pub(super) channel: ResponseChannel<Vec<u8>>,
-    pub(super) member: bool,
-    pub(super) commands: mpsc::WeakSender<Command>,
+    pub(super) way: Way,
+}
+
+/// The way back to who asked.
+#[derive(Debug)]
+pub(super) enum Way {
+    /// By the swarm's task.
+    Swarm {
+        channel: ResponseChannel<Vec<u8>>,
+        member: bool,
+        commands: mpsc::WeakSender<Command>,
+    },
+    /// To a simulated network.
+    Simulated(oneshot::Sender<Vec<u8>>),
 }
 
 impl Reply {
+    /// Returns the way back over a simulated network.
+    pub(crate) fn simulated(answer: oneshot::Sender<Vec<u8>>) -> Self {
+        let way = Way::Simulated(answer);
+        Self { way }
+    }
+
     /// Sends the answer; it is lost if the asker is gone.
     pub async fn send(self, frame: Vec<u8>) {
-        let Some(commands) = self.commands.upgrade() else {
+        let (channel, member, commands) = match self.way {
+            Way::Swarm {
+                channel,
+                member,
+                commands,
+            } => (channel, member, commands),
+            // Err: the asker is gone.
+            Way::Simulated(answer) => return drop(answer.send(frame)),
+        };
+        let Some(commands) = commands.upgrade() else {
             return;
         };
         let command = Command::Answer {
-            channel: self.channel,
-            member: self.member,
+            channel,
+            member,
             frame,
         };
         if commands.send(command).await.is_err() {
@@ -81,7 +107,7 @@ impl Reply {
 pub struct Reached {
     /// Who it is.
     pub node: NodeId,
-    pub(super) peer: PeerId,
+    pub(crate) peer: PeerId,
 }
 
 /// What a question may wait behind.
@@ -106,7 +132,7 @@ pub struct Link {
 }
 
 impl Link {
-    pub(super) fn new(commands: mpsc::Sender<Command>, me: NodeId) -> Self {
+    pub(crate) fn new(commands: mpsc::Sender<Command>, me: NodeId) -> Self {
         Self {
             commands,
             me,

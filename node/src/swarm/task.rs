@@ -19,16 +19,16 @@ use libp2p::swarm::{ConnectionId, ListenError, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Swarm};
 use tokio::sync::{mpsc, oneshot};
 
-use super::link::{Inbound, LinkError, Reached, Reply};
+use super::link::{Inbound, LinkError, Reached, Reply, Way};
 use super::{Speech, SpeechEvent, multiaddr};
 use crate::refusals::{Refusals, Refused};
 
 /// Why no answer came, or the answer.
-type Answered = Result<Vec<u8>, LinkError>;
+pub(crate) type Answered = Result<Vec<u8>, LinkError>;
 
 /// What the task is asked to do.
 #[derive(Debug)]
-pub(super) enum Command {
+pub(crate) enum Command {
     /// Ask a member.
     Ask {
         peer: PeerId,
@@ -322,9 +322,11 @@ impl Task {
             member,
             frame,
             reply: Reply {
-                channel,
-                member,
-                commands,
+                way: Way::Swarm {
+                    channel,
+                    member,
+                    commands,
+                },
             },
         };
         if self.inbound.try_send(inbound).is_err() {

@@ -16,6 +16,7 @@ use super::{KINDS, pull};
 use crate::answer::VERSIONS_MAX;
 use crate::cluster::core::{AskError, Core, View};
 use crate::identity::NodeId;
+use crate::layout::Layout;
 use crate::meters::Purpose;
 use crate::peer::{Request, Response, Version};
 use crate::replicate::send::{Shipment, send};
@@ -28,19 +29,20 @@ const COMPARE_LIMIT: Duration = Duration::from_secs(10);
 /// How long an owner that refuses an object is left alone: space is not freed within seconds.
 const REFUSED_REST: Duration = Duration::from_secs(10);
 
-/// Slots that can be handed over now, with the owners of each.
+/// Slots that can be handed over now, and the layouts that say to whom.
 struct Round {
     marks: u64,
-    owners: BTreeMap<Slot, Vec<NodeId>>,
+    slots: SlotSet,
+    layouts: Vec<Arc<Layout>>,
 }
 
 /// Hands over, and confirms, what can be now.
 pub(super) async fn run(core: &Arc<Core>) {
     let round = core.look(plan);
-    if round.owners.is_empty() {
+    if round.slots.is_empty() {
         return;
     }
-    let slots: SlotSet = round.owners.keys().copied().collect();
+    let slots = round.slots.clone();
     let items = match core.blocking(move |store| items(store, &slots)).await {
         Ok(items) => items,
         Err(fault) => {
@@ -50,7 +52,9 @@ pub(super) async fn run(core: &Arc<Core>) {
     };
     let mut to: BTreeMap<NodeId, Vec<&Held>> = BTreeMap::new();
     for item in &items {
-        for owner in round.owners.get(&item.slot).into_iter().flatten() {
+        let owners = round.layouts.iter().flat_map(|l| l.owners(item.slot));
+        let owners: BTreeSet<&NodeId> = owners.filter(|o| **o != core.me).collect();
+        for owner in owners {
             to.entry(owner.clone()).or_default().push(item);
         }
     }
@@ -62,27 +66,42 @@ pub(super) async fn run(core: &Arc<Core>) {
             open.extend(offer(core, &owner, &items).await);
         }
     }
-    let done = round.owners.keys().filter(|slot| !open.contains(*slot));
-    let done: SlotSet = done.copied().collect();
+    let done: SlotSet = round.slots.iter().filter(|s| !open.contains(s)).collect();
     if !done.is_empty() {
         core.change(|view, _| view.confirm(&done, round.marks));
     }
 }
 
-/// Plans a round: slots whose owners may all answer.
+/// Plans a round: slots whose owners may all answer. There may be thousands: owners are looked at
+/// once, by their places in the layouts.
 fn plan(view: &View) -> Round {
-    let mut owners = BTreeMap::new();
-    for slot in view.table.me().unconfirmed.iter() {
-        let others = view.owners(slot).into_iter();
-        let others: Vec<NodeId> = others.filter(|o| *o != view.table.me().node).collect();
-        if others.iter().all(|o| view.table.may_answer(o)) {
-            owners.insert(slot, others);
-        }
-    }
+    let me = view.table.me();
+    let ready =
+        |node: &NodeId| *node == me.node || (view.table.may_answer(node) && is_synced(view, node));
+    let layouts: Vec<Arc<Layout>> = view.ring.writes().to_vec();
+    let ready_in = |layout: &Arc<Layout>| -> Vec<bool> {
+        layout.members().iter().map(|m| ready(&m.node)).collect()
+    };
+    let ready: Vec<Vec<bool>> = layouts.iter().map(ready_in).collect();
+    let all_ready = |slot: &Slot| {
+        let mut each = layouts.iter().zip(&ready);
+        each.all(|(layout, ready)| {
+            let owners = layout.owner_indexes(*slot);
+            owners.iter().all(|i| ready[usize::from(*i)])
+        })
+    };
     Round {
         marks: view.marks(),
-        owners,
+        slots: me.unconfirmed.iter().filter(all_ready).collect(),
+        layouts,
     }
+}
+
+/// Tells whether an owner has pulled what it should: before that, both would send the same.
+fn is_synced(view: &View, owner: &NodeId) -> bool {
+    let newest = view.ring.newest();
+    let said = view.table.of(owner).map(|beat| beat.synced);
+    !newest.contains(owner) || said == Some(newest.stamp())
 }
 
 fn items(store: &crate::store::Store, slots: &SlotSet) -> Result<Vec<Held>, StoreError> {
@@ -152,6 +171,7 @@ async fn even_out(
                 object: Arc::new(object),
                 revision: Some(record.revision),
                 standin: false,
+                layout: None,
                 purpose: Purpose::Repair,
             };
             send(core, owner, &shipment).await?;

@@ -178,7 +178,7 @@ async fn let_go_of(
         slots = lacking.len(),
         "owners lack what is held here: handing it over"
     );
-    answer::mark(core, &lacking).await;
+    answer::mark(core, &lacking).await?;
     Ok(Left::Waiting)
 }
 

@@ -26,7 +26,8 @@ const AT_ONCE: usize = 8;
 /// Pulls everything in these slots, from the owners read from and whoever must be asked besides.
 pub(super) async fn pull(core: &Arc<Core>, slots: &SlotSet) -> Result<(), Fault> {
     for kind in KINDS {
-        let coverage = cover(core, slots.clone()).without(&core.me).patient();
+        let coverage = cover(core, slots.clone()).await;
+        let coverage = coverage.without(&core.me).patient();
         let gathered = gather(coverage, |node, slots| async move {
             let listing = listing(kind, slots, Purpose::Repair);
             let held = held(core, &node, listing).await?;
@@ -105,6 +106,6 @@ pub(crate) async fn pull_one(
         placement_key: record.placement_key,
         files,
     };
-    transfer::store(core, Arc::new(object), Some(record.revision), false).await?;
+    transfer::store(core, Arc::new(object), Some(record.revision), (false, None)).await?;
     Ok(())
 }

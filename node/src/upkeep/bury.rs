@@ -144,6 +144,7 @@ async fn settled(
         object: Arc::new(object),
         revision: Some(record.revision),
         standin: false,
+        layout: None,
         purpose: Purpose::Repair,
     };
     send(core, node, &shipment).await?;

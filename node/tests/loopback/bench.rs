@@ -99,10 +99,12 @@ pub(crate) fn folder() -> Arc<TempDir> {
 pub(crate) fn ticket(to: &Node) -> Join {
     Join {
         address: to.cluster.p2p().to_owned(),
-        token: join_token(to.dir.path(), TOKEN_LIFETIME)
-            .unwrap()
-            .parse()
-            .unwrap(),
+        token: Some(
+            join_token(to.dir.path(), TOKEN_LIFETIME)
+                .unwrap()
+                .parse()
+                .unwrap(),
+        ),
     }
 }
 

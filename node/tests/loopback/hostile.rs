@@ -213,7 +213,8 @@ async fn a_drain_a_removal_and_a_rebalance_that_no_member_signed_move_nothing() 
     let question = Gossip {
         ages: Vec::new(),
         known: Stamp::default(),
-        beat: beat(&traitor.identity.node(), Age::default()),
+        beat: Some(beat(&traitor.identity.node(), Age::default())),
+        digest: 0,
         grants: 0,
     };
     let answer = traitor.ask(&nodes[0], &Request::Gossip(question)).await;
@@ -270,6 +271,7 @@ async fn a_payload_that_is_not_what_it_says_is_kept_nowhere() {
                 files: vec![(object.files[0].name.clone(), bytes.len() as u64)],
                 revision,
                 standin: false,
+                layout: None,
             };
             let part = Part {
                 transfer: number,
@@ -362,7 +364,7 @@ async fn a_stranger_gets_nothing_and_a_claim_that_was_overheard_is_worth_nothing
         member: &member,
     };
     let request = node::peer::JoinRequest {
-        claim: ticket.token.claim(ends),
+        claim: ticket.token.unwrap().claim(ends),
         p2p: "127.0.0.1:1".to_owned(),
         http: "http://evil.example".to_owned(),
         place: Place::default(),

@@ -48,7 +48,8 @@ async fn with_one_of_three_gone_answers_are_complete_and_with_two_gone_they_say_
     let missing: Vec<u16> = (0..16_384_u16)
         .filter(|s| lost(&view.slots[usize::from(*s)]))
         .collect();
-    assert_eq!(end.missing_slots, missing);
+    // One of three cannot know what the two others took together.
+    assert_eq!(end.missing_slots.len(), 16_384);
     let there = splits(40)
         .into_iter()
         .filter(|o| !missing.contains(&o.slot().number()));

@@ -21,10 +21,10 @@ async fn wrong_late_and_foreign_tokens_are_refused_with_a_way_out() {
     let later = now
         .saturating_add(jiff::SignedDuration::from_hours(1))
         .unwrap();
-    let (own, foreign) = (good.token.cluster(), ClusterId::draw());
+    let (own, foreign) = (good.token.as_ref().unwrap().cluster(), ClusterId::draw());
     for (cluster, reason) in [(own, "wrong"), (foreign, "another cluster")] {
         let mut join = good.clone();
-        join.token = ClusterSecret::draw().token(cluster, later);
+        join.token = Some(ClusterSecret::draw().token(cluster, later));
         let fault = refused(&nodes, join).await;
         assert_eq!(fault.kind, FaultKind::Refused);
         assert!(fault.because[0].contains(reason), "{fault:?}");
@@ -32,7 +32,7 @@ async fn wrong_late_and_foreign_tokens_are_refused_with_a_way_out() {
     }
     let mut join = good.clone();
     let text = join_token(nodes[0].dir.path(), std::time::Duration::ZERO).unwrap();
-    join.token = text.parse().unwrap();
+    join.token = Some(text.parse().unwrap());
     let fault = refused(&nodes, join).await;
     assert!(fault.because[0].contains("expired"), "{fault:?}");
 }

@@ -1,0 +1,68 @@
+//! Finds members that moved while this node was away, at the address that it was told.
+//!
+//! A node remembers where the others were. If all of them come back somewhere else, what they
+//! remember is worth nothing: then the address given with `--join`, of one node or a name that
+//! stands for all (a headless service), is where the first of them is found. Gossip does the rest.
+//!
+//! *Invariants*: who answers is known by its key, not by its address; strangers are left alone.
+//!
+//! *Not here*: joining as a newcomer (`join`).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+
+use super::core::Core;
+use super::gossip::{self, Notes};
+
+/// Longest that an address may take to answer.
+const REACH_LIMIT: Duration = Duration::from_secs(2);
+/// Addresses of a name that are tried: one member is enough.
+const ADDRESSES_MAX: usize = 16;
+
+/// Looks at the seeds for members that are not up where this node thinks they are.
+pub(super) async fn find(core: &Arc<Core>) {
+    let Some(seeds) = &core.seeds else { return };
+    let addresses = resolve_all(seeds).await;
+    let tried = addresses.into_iter().take(ADDRESSES_MAX);
+    join_all(tried.map(|address| try_one(core, address))).await;
+}
+
+async fn try_one(core: &Arc<Core>, address: SocketAddr) {
+    let Some(link) = &core.link else { return };
+    let Ok(reached) = link.reach(address, REACH_LIMIT).await else {
+        return;
+    };
+    let node = &reached.node;
+    if *node == core.me {
+        return;
+    }
+    if !core.look(|view| view.ring.is_member(node)) {
+        link.part(&reached).await;
+        return;
+    }
+    core.quietly(|view| view.table.found(node, address.to_string()));
+    if let Err(error) = gossip::exchange(core, node, Notes::All).await {
+        tracing::debug!(%error, "a member was found and does not answer");
+    }
+}
+
+/// Returns the first address of `host:port`.
+pub(crate) async fn resolve(text: &str) -> Option<SocketAddr> {
+    resolve_all(text).await.into_iter().next()
+}
+
+/// Returns all addresses of `host:port`: a name may stand for every node of a cluster.
+pub(crate) async fn resolve_all(text: &str) -> Vec<SocketAddr> {
+    if let Ok(address) = text.parse() {
+        return vec![address];
+    }
+    if text.is_empty() {
+        // Nobody has said yet where that node is: no other machine knows either.
+        return Vec::new();
+    }
+    let found = tokio::net::lookup_host(text).await;
+    found.map(Iterator::collect).unwrap_or_default()
+}

@@ -1,0 +1,151 @@
+//! What goes wrong in a simulated cluster, and for how long.
+//!
+//! *Invariants*: what goes wrong is drawn from the seed alone; whatever goes wrong ends.
+//!
+//! *Not here*: how it is made to go wrong (`drill`, `network`, `machine`).
+
+use std::time::Duration;
+
+use super::dice::Dice;
+
+/// Something that goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fault {
+    /// A node is killed, and starts again later.
+    Kill,
+    /// All nodes are killed at once, and start again later.
+    Outage,
+    /// A node's power fails while it writes: what was not synced is torn. It starts again later.
+    PowerCut,
+    /// The cluster falls into two parts that do not hear each other.
+    Partition,
+    /// One node's words do not reach another.
+    OneWay,
+    /// Frames are late, lost, doubled; connections break.
+    Storm,
+    /// A disk is full.
+    FullDisk,
+    /// A node is cut off as if it were paused, and its clock has jumped when it is back.
+    Pause,
+    /// A node's time of day is wrong by up to an hour.
+    WrongDay,
+    /// A node joins.
+    Join,
+    /// A node is taken out of the cluster for good.
+    Leave,
+}
+
+impl Fault {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::Kill,
+        Self::Outage,
+        Self::PowerCut,
+        Self::Partition,
+        Self::OneWay,
+        Self::Storm,
+        Self::FullDisk,
+        Self::Pause,
+        Self::WrongDay,
+        Self::Join,
+        Self::Leave,
+    ];
+
+    /// Returns its name.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Kill => "kill",
+            Self::Outage => "outage",
+            Self::PowerCut => "power-cut",
+            Self::Partition => "partition",
+            Self::OneWay => "one-way",
+            Self::Storm => "storm",
+            Self::FullDisk => "full-disk",
+            Self::Pause => "pause",
+            Self::WrongDay => "wrong-day",
+            Self::Join => "join",
+            Self::Leave => "leave",
+        }
+    }
+
+    /// Returns how often it is drawn relative to the others.
+    fn weight(self) -> u64 {
+        match self {
+            Self::Kill => 8,
+            Self::PowerCut | Self::Partition | Self::OneWay | Self::Storm => 4,
+            Self::FullDisk | Self::Pause | Self::Join => 2,
+            Self::Outage | Self::WrongDay | Self::Leave => 1,
+        }
+    }
+}
+
+/// When what goes wrong.
+#[derive(Debug)]
+pub(super) struct Fate {
+    dice: Dice,
+    kinds: Vec<Fault>,
+    next: Duration,
+}
+
+/// Shortest and longest time between two faults, in milliseconds.
+const BETWEEN_MS: (u64, u64) = (300, 5_000);
+/// Shortest and longest time that a fault lasts, in milliseconds.
+const LASTS_MS: (u64, u64) = (200, 9_000);
+
+/// Events of a disk within which its power fails: some puts.
+const EVENTS_MAX: u64 = 120;
+
+impl Fate {
+    /// Draws from some kinds of faults.
+    pub(super) fn new(dice: Dice, kinds: &[Fault]) -> Self {
+        let mut fate = Self {
+            dice,
+            kinds: kinds.to_vec(),
+            next: Duration::ZERO,
+        };
+        fate.advance(Duration::ZERO);
+        fate
+    }
+
+    /// Returns a fault that is due, and how long it lasts.
+    pub(super) fn due(&mut self, now: Duration) -> Option<(Fault, Duration)> {
+        if now < self.next || self.kinds.is_empty() {
+            return None;
+        }
+        self.advance(now);
+        let total = self.kinds.iter().map(|k| k.weight()).sum();
+        let mut drawn = self.dice.below(total);
+        let lasts = self.dice.millis(LASTS_MS.0, LASTS_MS.1);
+        for kind in &self.kinds {
+            if drawn < kind.weight() {
+                return Some((*kind, lasts));
+            }
+            drawn -= kind.weight();
+        }
+        None
+    }
+
+    /// Draws after how many events of a disk its power fails, and what is left then.
+    pub(super) fn power(&mut self) -> (u64, Dice) {
+        (self.dice.below(EVENTS_MAX), self.dice.fork())
+    }
+
+    /// Draws how long a node stays without power.
+    pub(super) fn outage(&mut self) -> Duration {
+        self.dice.millis(LASTS_MS.0, LASTS_MS.1)
+    }
+
+    /// Draws one of so many.
+    pub(super) fn place(&mut self, length: usize) -> usize {
+        self.dice.place(length)
+    }
+
+    /// Draws true or false.
+    pub(super) fn coin(&mut self) -> bool {
+        self.dice.chance(500)
+    }
+
+    fn advance(&mut self, now: Duration) {
+        self.next = now + self.dice.millis(BETWEEN_MS.0, BETWEEN_MS.1);
+    }
+}

@@ -1,0 +1,397 @@
+//! A drill under way: nodes, their users, and what befalls them.
+//!
+//! *Invariants*: users wait for nobody but the node they asked; in the end everything is mended,
+//! and then every promise must hold on every node.
+//!
+//! *Not here*: what is drawn (`faults`), what was promised (`truth`).
+
+mod mend;
+mod users;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::dice::Dice;
+use super::drill::{Drill, Outcome};
+use super::faults::{Fate, Fault};
+use super::imagery::Imagery;
+use super::log::Log;
+use super::machine::{Charter, Machine};
+use super::network::{Network, Sent, Weather, short};
+use super::truth::Truth;
+use crate::cluster::Join;
+use crate::layout::What;
+use crate::token::{ClusterId, ClusterSecret};
+
+/// How often nodes are looked at, faults drawn and users sent: virtual time.
+const STEP: Duration = Duration::from_millis(50);
+/// Longest that a cluster may take to come up in calm weather.
+const UP_LIMIT: Duration = Duration::from_mins(1);
+/// Nodes that may join beside those there at the start.
+const NEWCOMERS_MAX: usize = 2;
+/// Greatest hour that a time of day is wrong by.
+const WRONG_MS: i64 = 3_600_000;
+
+/// A drill under way.
+pub(super) struct Scene<'a> {
+    drill: &'a Drill,
+    dice: Dice,
+    imagery: &'static Imagery,
+    root: PathBuf,
+    log: Arc<Log>,
+    network: Arc<Network>,
+    charter: Charter,
+    machines: Vec<Machine>,
+    truth: Arc<Mutex<Truth>>,
+    fate: Fate,
+    /// What ends when.
+    ends: Vec<(Duration, End)>,
+    counts: BTreeMap<Fault, u64>,
+    /// Nodes that came back at another address.
+    moves: u8,
+    users: users::Users,
+}
+
+/// What ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// A node is down.
+    Down(usize),
+    /// The network is cut.
+    Cut,
+    /// The weather is bad.
+    Storm,
+    /// A disk is full.
+    Full(usize),
+}
+
+impl<'a> Scene<'a> {
+    /// Sets the scene of a drill below a folder.
+    pub(super) fn new(
+        drill: &'a Drill,
+        (mut dice, imagery): (Dice, &'static Imagery),
+        root: &Path,
+    ) -> std::io::Result<Self> {
+        let log = Arc::new(Log::new(drill.detail));
+        let hex = |bytes: &[u8]| crate::identity::to_hex(bytes);
+        let drawn = |e: &dyn std::fmt::Debug| std::io::Error::other(format!("{e:?}"));
+        let charter = Charter {
+            cluster: ClusterId::try_from(hex(&dice.bytes()[..16])).map_err(|e| drawn(&e))?,
+            secret: ClusterSecret::try_from(hex(&dice.bytes())).map_err(|e| drawn(&e))?,
+            replicas: drill.replicas,
+        };
+        let mut machines = Vec::new();
+        for number in 0..usize::from(drill.nodes) {
+            machines.push(Machine::new(root, number, &dice.bytes())?);
+        }
+        Ok(Self {
+            network: Network::new(dice.fork(), Arc::clone(&log)),
+            fate: Fate::new(dice.fork(), &drill.faults),
+            users: users::Users::new(dice.fork(), imagery),
+            truth: Arc::new(Mutex::new(Truth::new(imagery))),
+            root: root.to_owned(),
+            ends: Vec::new(),
+            counts: BTreeMap::new(),
+            moves: 0,
+            drill,
+            dice,
+            imagery,
+            log,
+            charter,
+            machines,
+        })
+    }
+
+    /// Plays it to the end.
+    pub(super) async fn play(&mut self) -> Outcome {
+        let mut healed_after = None;
+        if self.come_up().await {
+            self.go_wrong().await;
+            healed_after = self.heal().await;
+            self.hold_to_all().await;
+        } else {
+            self.violate("the cluster did not come up in calm weather".to_owned());
+        }
+        self.end().await;
+        let (digest, lines) = self.log.read();
+        let truth = self.truth();
+        let sent = self.network.sent();
+        Outcome {
+            digest,
+            lines,
+            violations: truth.violations.clone(),
+            tally: truth.tally,
+            faults: self.counts.iter().map(|(f, n)| (*f, *n)).collect(),
+            healed_after,
+            frames: sent
+                .values()
+                .fold((0, 0), |sum, s| (sum.0 + s.frames, sum.1 + s.bytes)),
+        }
+    }
+
+    /// Lets nobody do anything; returns bytes a second that nodes send, on average and at most.
+    pub(super) async fn idle(&mut self) -> (f64, f64) {
+        self.come_up().await;
+        tokio::time::sleep(self.drill.lasts).await;
+        let before = self.network.sent();
+        tokio::time::sleep(self.drill.lasts).await;
+        let after = self.network.sent();
+        let seconds = self.drill.lasts.as_secs_f64();
+        let sent = self.machines.iter().map(|m| {
+            let bytes = |sent: &BTreeMap<_, Sent>| sent.get(&m.id).map_or(0, |s| s.bytes);
+            (bytes(&after) - bytes(&before)) as f64 / seconds
+        });
+        let sent: Vec<f64> = sent.collect();
+        self.end().await;
+        let sum: f64 = sent.iter().sum();
+        let most = sent.iter().copied().fold(0.0, f64::max);
+        (sum / sent.len() as f64, most)
+    }
+
+    /// Founds the cluster and lets all others join, one after the other.
+    async fn come_up(&mut self) -> bool {
+        if let Err(fault) = self.machines[0].found(&self.charter) {
+            self.log.event(format_args!("not founded: {fault}"));
+            return false;
+        }
+        for i in 0..self.machines.len() {
+            self.start(i);
+            let limit = self.log.elapsed() + UP_LIMIT;
+            while self.machines[i].cluster().is_none() {
+                if self.log.elapsed() > limit {
+                    return false;
+                }
+                self.look_after().await;
+            }
+        }
+        self.put_collection().await
+    }
+
+    /// Lets users work while everything goes wrong.
+    async fn go_wrong(&mut self) {
+        let until = self.log.elapsed() + self.drill.lasts;
+        while self.log.elapsed() < until {
+            self.look_after().await;
+            let now = self.log.elapsed();
+            if let Some((fault, lasts)) = self.fate.due(now) {
+                self.befall(fault, now + lasts).await;
+            }
+            self.end_some(now);
+            self.send_users();
+        }
+    }
+
+    /// Waits a moment; notes who is up.
+    async fn look_after(&mut self) {
+        tokio::time::sleep(STEP).await;
+        let again = self.log.elapsed() + STEP * 20;
+        for (i, machine) in self.machines.iter_mut().enumerate() {
+            let was_up = machine.cluster().is_some();
+            if let Some(fault) = machine.settle(&self.network).await {
+                self.log
+                    .event(format_args!("{} does not start: {fault}", machine.name));
+                self.ends.push((again, End::Down(i)));
+            } else if !was_up && machine.cluster().is_some() {
+                self.log.event(format_args!("{} is up", machine.name));
+            }
+        }
+        for i in 0..self.machines.len() {
+            if self.machines[i].is_dark() {
+                let name = &self.machines[i].name;
+                self.log.event(format_args!("{name} has lost its power"));
+                let until = self.log.elapsed() + self.fate.outage();
+                self.kill(i, until).await;
+            }
+        }
+    }
+
+    /// Starts a node; it joins unless it founded the cluster or is a member already.
+    fn start(&mut self, i: usize) {
+        let join = (i > 0).then(|| self.ticket(i)).flatten();
+        let machine = &mut self.machines[i];
+        let name = format!("{} ..{}", machine.name, short(&machine.id));
+        match machine.start(&self.network, join) {
+            Ok(()) => self.log.event(format_args!("{name} starts")),
+            Err(fault) => {
+                let what = format!("{name} cannot open its disk: {fault}");
+                self.log.event(format_args!("{what}"));
+                self.violate(what);
+            }
+        }
+    }
+
+    /// Returns what lets a node in, at the first other node that is up.
+    fn ticket(&self, newcomer: usize) -> Option<Join> {
+        let others = self.machines.iter().enumerate();
+        let mut members =
+            others.filter(|(i, m)| *i != newcomer && !m.left && m.cluster().is_some());
+        let (_, member) = members.next()?;
+        let day = member.cluster()?.core.day();
+        let expires = day.saturating_add(crate::cluster::TOKEN_LIFETIME).ok()?;
+        Some(Join {
+            address: member.address.to_string(),
+            token: Some(self.charter.secret.token(self.charter.cluster, expires)),
+        })
+    }
+
+    /// Lets something go wrong.
+    async fn befall(&mut self, fault: Fault, until: Duration) {
+        let i = self.fate.place(self.machines.len());
+        let other = self.fate.place(self.machines.len());
+        let name = self.machines[i].name.clone();
+        let seconds = until.as_secs_f64();
+        let word = fault.word();
+        self.log
+            .event(format_args!("{word} {name} until {seconds:.3}"));
+        *self.counts.entry(fault).or_default() += 1;
+        match fault {
+            Fault::Kill => self.kill(i, until).await,
+            Fault::Outage => {
+                for i in 0..self.machines.len() {
+                    self.kill(i, until).await;
+                }
+            }
+            Fault::PowerCut => {
+                let (events, dice) = self.fate.power();
+                self.machines[i].lose_power(events, dice);
+            }
+            Fault::Partition => self.part(until),
+            Fault::OneWay => {
+                let (from, to) = (&self.machines[i].id, &self.machines[other].id);
+                self.network.cut(from, to);
+                self.ends.push((until, End::Cut));
+            }
+            Fault::Storm => {
+                self.network.set_weather(Weather::STORM);
+                self.ends.push((until, End::Storm));
+            }
+            Fault::FullDisk => {
+                self.machines[i].fill(true);
+                self.ends.push((until, End::Full(i)));
+            }
+            Fault::Pause => self.pause(i, until),
+            Fault::WrongDay => {
+                let ahead = if self.fate.coin() {
+                    WRONG_MS
+                } else {
+                    -WRONG_MS
+                };
+                self.machines[i].skew.set_day(ahead);
+            }
+            Fault::Join => self.join(),
+            Fault::Leave => self.leave(i),
+        }
+    }
+
+    async fn kill(&mut self, i: usize, until: Duration) {
+        if let Err(leak) = self.machines[i].kill(&self.network).await {
+            self.violate(leak.to_string());
+        }
+        self.ends.push((until, End::Down(i)));
+    }
+
+    /// Cuts the cluster in two.
+    fn part(&mut self, until: Duration) {
+        let side: Vec<bool> = self.machines.iter().map(|_| self.fate.coin()).collect();
+        for (a, here) in self.machines.iter().zip(&side) {
+            for (b, there) in self.machines.iter().zip(&side) {
+                if here != there {
+                    self.network.cut(&a.id, &b.id);
+                }
+            }
+        }
+        self.log.event(format_args!("sides {side:?}"));
+        self.ends.push((until, End::Cut));
+    }
+
+    /// Cuts a node off, and makes its clock jump over the time it is away.
+    fn pause(&mut self, i: usize, until: Duration) {
+        for other in &self.machines {
+            self.network.cut(&self.machines[i].id, &other.id);
+            self.network.cut(&other.id, &self.machines[i].id);
+        }
+        let lasts = until.saturating_sub(self.log.elapsed());
+        let millis = u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX);
+        self.machines[i].skew.pause(millis);
+        self.ends.push((until, End::Cut));
+    }
+
+    /// Lets another node join.
+    fn join(&mut self) {
+        let number = self.machines.len();
+        if number >= usize::from(self.drill.nodes) + NEWCOMERS_MAX {
+            return;
+        }
+        match Machine::new(&self.root, number, &self.dice.bytes()) {
+            Ok(machine) => self.machines.push(machine),
+            Err(error) => return self.violate(format!("no disk for a newcomer: {error}")),
+        }
+        if self.ticket(number).is_some() {
+            self.start(number);
+        } else {
+            self.ends.push((self.log.elapsed(), End::Down(number)));
+        }
+    }
+
+    /// Takes a node out for good, if enough others stay.
+    fn leave(&mut self, i: usize) {
+        let stay = self.machines.iter().filter(|m| !m.left).count();
+        let most = usize::from(self.drill.replicas) + 1;
+        let (id, core) = match self.machines[i].cluster() {
+            Some(cluster) if stay >= most && !self.machines[i].left => {
+                (self.machines[i].id.clone(), Arc::clone(&cluster.core))
+            }
+            _ => return,
+        };
+        let changed = core.change(|view, _| {
+            let changes = view.ring.changes().with(id, What::Leave);
+            changes.is_ok_and(|changes| view.merge(&changes))
+        });
+        self.machines[i].left = changed;
+    }
+
+    /// Ends what has lasted long enough.
+    fn end_some(&mut self, now: Duration) {
+        let ends = std::mem::take(&mut self.ends);
+        let (over, lasting): (Vec<_>, Vec<_>) = ends.into_iter().partition(|(at, _)| *at <= now);
+        self.ends = lasting;
+        for (_, end) in over {
+            self.undo(end);
+        }
+    }
+
+    fn undo(&mut self, end: End) {
+        self.log.event(format_args!("over: {end:?}"));
+        match end {
+            End::Down(i) if self.machines[i].is_down() => {
+                // A newcomer that finds nobody to join tries again later.
+                let found = self.ticket(i).is_some();
+                if found || self.machines[i].is_member() {
+                    if found && self.fate.coin() {
+                        self.moves = self.moves.wrapping_add(1);
+                        self.machines[i].move_to(i, self.moves);
+                    }
+                    self.start(i);
+                } else {
+                    self.ends
+                        .push((self.log.elapsed() + STEP * 10, End::Down(i)));
+                }
+            }
+            End::Down(_) => {}
+            End::Cut => self.network.mend(),
+            End::Storm => self.network.set_weather(Weather::CALM),
+            End::Full(i) => self.machines[i].fill(false),
+        }
+    }
+
+    fn truth(&self) -> MutexGuard<'_, Truth> {
+        self.truth.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn violate(&self, what: String) {
+        self.log.event(format_args!("BROKEN: {what}"));
+        self.truth().violate(what);
+    }
+}

@@ -1,0 +1,98 @@
+//! Every seed is a cluster that must keep its promises.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use node::simulate::{Detail, Drill, Fault, Tally};
+
+/// Seeds of a usual run, which takes some twenty seconds; `cargo xtask test` asks for more.
+const SEEDS: u64 = 40;
+/// Seeds of a nightly run.
+const SEEDS_NIGHTLY: u64 = 100_000;
+/// Broken seeds after which no more are tried.
+const BROKEN_MAX: usize = 5;
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// What may go wrong: `GLEBE_FAULTS=kill,storm`, or what `held.txt` says.
+fn held() -> Vec<Fault> {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/sim/held.txt");
+    let words = match std::env::var("GLEBE_FAULTS") {
+        Ok(asked) => asked.replace(',', "\n"),
+        Err(_) => std::fs::read_to_string(file).unwrap(),
+    };
+    let held = |fault: &Fault| words.lines().any(|word| word == fault.word());
+    Fault::ALL.into_iter().filter(held).collect()
+}
+
+/// `GLEBE_SEEDS=N` plays that many, `GLEBE_FIRST_SEED=S` others; a single one is told in full.
+#[test]
+fn every_seed_keeps_every_promise() {
+    let nightly = std::env::var_os("GLEBE_NIGHTLY").is_some();
+    let usual = if nightly { SEEDS_NIGHTLY } else { SEEDS };
+    let count = number("GLEBE_SEEDS").unwrap_or(usual);
+    let first = number("GLEBE_FIRST_SEED").unwrap_or(0);
+    let faults = held();
+    let next = AtomicU64::new(first);
+    let broken = Mutex::new(Vec::new());
+    let sum = Mutex::new(Tally::default());
+    let slowest = Mutex::new(Vec::new());
+    let started = Instant::now();
+    let play = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= first + count || broken.lock().unwrap().len() >= BROKEN_MAX {
+                return;
+            }
+            let mut drill = Drill::of_seed(seed);
+            drill.faults.clone_from(&faults);
+            if count == 1 {
+                drill.detail = Detail::Events;
+            }
+            let began = Instant::now();
+            let outcome = drill.run().unwrap();
+            slowest.lock().unwrap().push(began.elapsed());
+            let mut sum = sum.lock().unwrap();
+            sum.acked += outcome.tally.acked;
+            sum.deleted += outcome.tally.deleted;
+            sum.refused += outcome.tally.refused;
+            sum.queries += outcome.tally.queries;
+            sum.complete += outcome.tally.complete;
+            sum.fetched += outcome.tally.fetched;
+            outcome.lines.iter().for_each(|line| eprintln!("{line}"));
+            if !outcome.violations.is_empty() {
+                let text = format!("{}\n  {}", drill.command(), outcome.violations.join("\n  "));
+                eprintln!("{text}");
+                broken.lock().unwrap().push(text);
+            }
+        }
+    };
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(play);
+        }
+    });
+    let (sum, broken) = (sum.into_inner().unwrap(), broken.into_inner().unwrap());
+    let slowest = slowest.into_inner().unwrap().into_iter().max();
+    let took = started.elapsed().as_secs_f64();
+    eprintln!("{count} seeds in {took:.1} s, the slowest in {slowest:?}: {sum:?}");
+    assert!(broken.is_empty(), "broken:\n{}", broken.join("\n"));
+    assert!(sum.complete > 0 && sum.acked > 0 && sum.deleted > 0 && sum.fetched > 0);
+}
+
+/// The bar: 1 KB/s a node with fifty of them, which take most of a minute to come up.
+#[test]
+fn idle_nodes_whisper_less_than_a_kilobyte_a_second_each() {
+    let nightly = std::env::var_os("GLEBE_NIGHTLY").is_some();
+    let mut drill = Drill::of_seed(1);
+    let nodes = if nightly { 50 } else { 16 };
+    (drill.nodes, drill.replicas, drill.faults) = (nodes, 3, Vec::new());
+    drill.lasts = Duration::from_mins(1);
+    let (mean, most) = drill.idle().unwrap();
+    eprintln!("{nodes} idle nodes: {mean:.0} B/s each, the most {most:.0} B/s");
+    assert!(mean > 10.0 && most <= 1_000.0, "{mean} {most}");
+}
