@@ -13,6 +13,7 @@ mod compose;
 mod moving;
 mod region;
 mod selectors;
+mod simulate;
 mod token;
 mod verbs;
 mod wrangle;
@@ -21,6 +22,7 @@ pub(crate) use compose::Compose;
 pub(crate) use moving::{Moving, Reading, Rebalance};
 pub(crate) use region::{RegionGroups, RegionVerb};
 pub(crate) use selectors::{Selectors, instant, known_dataset};
+pub(crate) use simulate::{Drill as DrillArgs, Forecast as ForecastArgs, Simulate, SimulateVerb};
 pub(crate) use token::{TokenArgs, TokenVerb};
 pub(crate) use verbs::{
     ClusterVerb, CollectionCreate, CollectionVerb, Get, Ingest, JobVerb, ModelPull, ModelVerb,
@@ -133,6 +135,8 @@ pub(crate) enum Verb {
     Doctor,
     /// Write a synthetic world of scenes
     Synth(Synth),
+    /// Will so many nodes be enough, and what if everything goes wrong?
+    Simulate(Simulate),
     /// Nodes of the cluster
     #[command(subcommand)]
     Node(NodeVerb),

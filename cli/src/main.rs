@@ -26,6 +26,7 @@ mod resplit;
 mod scenes;
 mod search;
 mod session;
+mod simulate;
 mod status;
 mod steer;
 mod synth;
@@ -126,6 +127,7 @@ async fn dispatch(session: &Session, verb: Verb) -> Done {
         Verb::Status => status::run(session).await,
         Verb::Doctor => doctor::run(session).await,
         Verb::Synth(args) => synth::run(session, args).await,
+        Verb::Simulate(args) => simulate::run(session, args).await,
         Verb::Node(verb) => node_verbs::node(session, verb).await,
         Verb::Collection(verb) => node_verbs::collection(session, verb).await,
         Verb::Job(verb) => job::run(session, verb).await,

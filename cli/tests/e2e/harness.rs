@@ -5,6 +5,7 @@
 //!
 //! *Not here*: assertions of single behaviours.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -22,7 +23,18 @@ pub(crate) fn scratch() -> tempfile::TempDir {
 
 /// A `glebe` command in a folder, free of the caller's settings.
 pub(crate) fn glebe(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_glebe"));
+    dress(Command::new(env!("CARGO_BIN_EXE_glebe")), folder)
+}
+
+/// As `glebe`, in a network namespace.
+#[allow(dead_code, reason = "the tests of networks use it")]
+pub(crate) fn glebe_within(namespace: &str, folder: &Path) -> Command {
+    let mut command = Command::new("ip");
+    command.args(["netns", "exec", namespace, env!("CARGO_BIN_EXE_glebe")]);
+    dress(command, folder)
+}
+
+fn dress(mut command: Command, folder: &Path) -> Command {
     command
         .current_dir(folder)
         .env("XDG_CONFIG_HOME", folder)
@@ -132,17 +144,32 @@ pub(crate) struct Node {
     pub(crate) p2p: String,
     pub(crate) http: String,
     pub(crate) id: String,
+    namespace: Option<String>,
 }
 
 impl Node {
     /// Starts a node in `folder/name` and waits for its ready line.
     pub(crate) fn start(folder: &Path, name: &str, more: &[&str]) -> Self {
+        Self::launch(None, folder, name, more)
+    }
+
+    /// As `start`, in a network namespace.
+    #[allow(dead_code, reason = "the tests of networks use it")]
+    pub(crate) fn start_within(namespace: &str, folder: &Path, name: &str, more: &[&str]) -> Self {
+        Self::launch(Some(namespace), folder, name, more)
+    }
+
+    fn launch(namespace: Option<&str>, folder: &Path, name: &str, more: &[&str]) -> Self {
         let data = folder.join(name);
-        let mut command = glebe(folder);
-        command.arg("up").arg("--data").arg(&data);
-        command.args(["--listen", "127.0.0.1:0"]).args(more);
-        if !more.contains(&"--http") {
-            command.args(["--http", "127.0.0.1:0"]);
+        let mut command = match namespace {
+            Some(namespace) => glebe_within(namespace, folder),
+            None => glebe(folder),
+        };
+        command.arg("up").arg("--data").arg(&data).args(more);
+        for address in ["--listen", "--http"] {
+            if !more.contains(&address) {
+                command.args([address, "127.0.0.1:0"]);
+            }
         }
         let log = std::fs::File::create(folder.join(format!("{name}.log"))).unwrap();
         command
@@ -169,6 +196,7 @@ impl Node {
             p2p,
             http,
             id,
+            namespace: namespace.map(str::to_owned),
         }
     }
 
@@ -210,9 +238,25 @@ impl Node {
         self.child.wait().unwrap().success()
     }
 
+    /// Says in which state it takes each node to be, by id; nothing if it does not answer.
+    pub(crate) fn states(&self, folder: &Path) -> BTreeMap<String, String> {
+        let show = ["cluster", "show", "-o", "json"];
+        let output = self.ask(folder).args(show).output().unwrap();
+        let view: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        let nodes = view["nodes"].as_array().cloned().unwrap_or_default();
+        let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
+        nodes
+            .iter()
+            .map(|n| (text(&n["id"]), text(&n["state"])))
+            .collect()
+    }
+
     /// A `glebe` command that asks this node.
     pub(crate) fn ask(&self, folder: &Path) -> Command {
-        let mut command = glebe(folder);
+        let mut command = match &self.namespace {
+            Some(namespace) => glebe_within(namespace, folder),
+            None => glebe(folder),
+        };
         command.arg("--cluster").arg(&self.http);
         command
     }
@@ -227,8 +271,20 @@ impl Drop for Node {
 
 /// Starts a cluster of `n` nodes with so many replicas and waits until all see each other.
 pub(crate) fn cluster(folder: &Path, n: usize, replicas: u8) -> Vec<Node> {
+    cluster_of(folder, n, replicas, |name, more| {
+        Node::start(folder, name, more)
+    })
+}
+
+/// As `cluster`; nodes `node0`, `node1`, … are started by the caller.
+pub(crate) fn cluster_of(
+    folder: &Path,
+    n: usize,
+    replicas: u8,
+    start: impl Fn(&str, &[&str]) -> Node,
+) -> Vec<Node> {
     let replicas = replicas.to_string();
-    let mut nodes = vec![Node::start(folder, "node0", &["--replicas", &replicas])];
+    let mut nodes = vec![start("node0", &["--replicas", &replicas])];
     if n > 1 {
         let token = folder.join("token");
         let mut command = glebe(folder);
@@ -243,24 +299,13 @@ pub(crate) fn cluster(folder: &Path, n: usize, replicas: u8) -> Vec<Node> {
                 "--token-file",
                 token.to_str().unwrap(),
             ];
-            let node = Node::start(folder, &format!("node{i}"), &join);
-            nodes.push(node);
+            nodes.push(start(&format!("node{i}"), &join));
         }
     }
     until("all nodes see each other up", || {
         nodes.iter().all(|node| {
-            let output = node
-                .ask(folder)
-                .args(["cluster", "show", "-o", "json"])
-                .output()
-                .unwrap();
-            let Ok(view) = serde_json::from_slice::<Value>(&output.stdout) else {
-                return false;
-            };
-            let up = |v: &&Value| v["state"] == "up";
-            view["nodes"]
-                .as_array()
-                .is_some_and(|all| all.iter().filter(up).count() == n)
+            let states = node.states(folder);
+            states.values().filter(|state| *state == "up").count() == n
         })
     });
     nodes

@@ -33,6 +33,7 @@ mod resume;
 mod seams;
 mod security;
 mod sensors;
+mod simulate;
 mod three_nodes;
 mod training;
 mod wrangle;

@@ -1,0 +1,215 @@
+//! One node after the other is killed with -9 while scenes are ingested and queries asked.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::harness::{Node, cluster, cluster_of, glebe, scratch, until, world};
+use crate::users::{put, put_noting, told, verified};
+
+/// Kills of a usual run, and of a nightly one.
+const KILLS: u64 = 10;
+const KILLS_NIGHTLY: u64 = 100;
+/// Longest that a killed node may pass for one that lives.
+const SEEN_WITHIN: Duration = Duration::from_secs(5);
+/// Longest until answers are complete again.
+const COMPLETE_WITHIN: Duration = Duration::from_secs(5);
+/// Least time between two kills of a nightly run.
+const BETWEEN_NIGHTLY: Duration = Duration::from_secs(10);
+
+/// How often replicas are compared: a put whose node dies between two owners, unacknowledged, is on
+/// one of them until then.
+const COMPARE: [&str; 2] = ["--repair-every", "5"];
+
+/// What users saw.
+#[derive(Default)]
+struct Seen {
+    acked: Mutex<BTreeSet<String>>,
+    complete: AtomicU64,
+    partial: AtomicU64,
+    failed: AtomicU64,
+    over: AtomicBool,
+}
+
+/// Ingests again and again, each time into a collection of its own; notes what is acknowledged.
+fn ingest(folder: &Path, https: &[String], scenes: &Path, seen: &Seen) {
+    for turn in 0_usize.. {
+        if seen.over.load(Ordering::Relaxed) {
+            return;
+        }
+        let collection = format!("c{turn}");
+        let at = &https[turn % https.len()];
+        // It fails when its node was killed; what it said before that counts.
+        put_noting(
+            glebe(folder).args(["--cluster", at]),
+            scenes,
+            &collection,
+            |id| {
+                seen.acked.lock().unwrap().insert(id);
+            },
+        );
+    }
+}
+
+/// Asks for everything again and again; a complete answer holds all acknowledged before.
+fn ask(folder: &Path, https: &[String], seen: &Seen) {
+    for turn in 0_usize.. {
+        if seen.over.load(Ordering::Relaxed) {
+            return;
+        }
+        let before = seen.acked.lock().unwrap().clone();
+        match told(glebe(folder).args(["--cluster", &https[turn % https.len()]])) {
+            Some((found, true)) => {
+                seen.complete.fetch_add(1, Ordering::Relaxed);
+                let lost: Vec<_> = before.difference(&found).collect();
+                assert!(lost.is_empty(), "a complete answer without {lost:?}");
+            }
+            Some(_) => drop(seen.partial.fetch_add(1, Ordering::Relaxed)),
+            None => drop(seen.failed.fetch_add(1, Ordering::Relaxed)),
+        }
+    }
+}
+
+fn state(folder: &Path, at: &Node, of: &str) -> String {
+    at.states(folder).remove(of).unwrap_or_default()
+}
+
+/// How long after a kill others answered completely again, and knew of it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Delays {
+    complete: Duration,
+    noticed: Duration,
+}
+
+/// Kills a node, waits until another answers completely and has noticed, brings it back at the same
+/// addresses and waits until all see it.
+fn kill_one(folder: &Path, nodes: &mut [Node], at: usize) -> Delays {
+    let (id, p2p, http) = {
+        let node = &nodes[at];
+        (node.id.clone(), node.p2p.clone(), node.http.clone())
+    };
+    nodes[at].kill();
+    let killed = Instant::now();
+    let other = &nodes[(at + 1) % nodes.len()];
+    until("an answer is complete", || {
+        told(&mut other.ask(folder)).is_some_and(|(_, complete)| complete)
+    });
+    let complete = killed.elapsed();
+    until("the death is seen", || state(folder, other, &id) == "down");
+    let noticed = killed.elapsed();
+    let (name, http) = (format!("node{at}"), http.replace("http://", ""));
+    let same = ["--listen", &p2p, "--http", &http];
+    nodes[at] = Node::start(folder, &name, &[&same[..], &COMPARE].concat());
+    assert_eq!(nodes[at].id, id, "the same identity");
+    until("all see it again", || {
+        nodes.iter().all(|n| state(folder, n, &id) == "up")
+    });
+    Delays { complete, noticed }
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_while_one_node_after_the_other_is_killed() {
+    let nightly = std::env::var_os("GLEBE_NIGHTLY").is_some();
+    let kills = if nightly { KILLS_NIGHTLY } else { KILLS };
+    let folder = scratch();
+    let folder = folder.path();
+    let scenes = world(folder, 2, 1, 600);
+    let mut nodes = cluster_of(folder, 4, 2, |name, more| {
+        Node::start(folder, name, &[more, &COMPARE].concat())
+    });
+    let https: Vec<String> = nodes.iter().map(|n| n.http.clone()).collect();
+    let seen = Seen::default();
+    let slowest = std::thread::scope(|scope| {
+        scope.spawn(|| ingest(folder, &https, &scenes, &seen));
+        scope.spawn(|| ask(folder, &https, &seen));
+        let mut slowest = Delays::default();
+        for kill in 0..kills {
+            let began = Instant::now();
+            // Three is odd to four: every node in turn, not in order.
+            let at = usize::try_from(kill * 3 + kill / 4).unwrap() % 4;
+            let took = kill_one(folder, &mut nodes, at);
+            slowest.complete = slowest.complete.max(took.complete);
+            slowest.noticed = slowest.noticed.max(took.noticed);
+            if nightly {
+                std::thread::sleep(BETWEEN_NIGHTLY.saturating_sub(began.elapsed()));
+            }
+        }
+        seen.over.store(true, Ordering::Relaxed);
+        slowest
+    });
+    let acked = seen.acked.into_inner().unwrap();
+    let count = |n: &AtomicU64| n.load(Ordering::Relaxed);
+    let (complete, partial) = (count(&seen.complete), count(&seen.partial));
+    let failed = count(&seen.failed);
+    eprintln!(
+        "{kills} kills: {} acknowledged; queries {complete} complete, {partial} partial, {failed} \
+         at a dead node; slowest {slowest:?}",
+        acked.len()
+    );
+    assert!(acked.len() > 50, "too little was put: {}", acked.len());
+    assert!(slowest.noticed <= SEEN_WITHIN, "{slowest:?}");
+    assert!(slowest.complete <= COMPLETE_WITHIN, "{slowest:?}");
+    assert!(
+        complete * 10 >= (complete + partial) * 9,
+        "{complete} of {}",
+        complete + partial
+    );
+    until("everything is on its owners", || {
+        verified(folder, &nodes[0])
+    });
+    for node in &nodes {
+        let (found, all) = told(&mut node.ask(folder)).unwrap();
+        let lost: Vec<_> = acked.difference(&found).collect();
+        assert!(all && lost.is_empty(), "{} lost {lost:?}", node.id);
+    }
+}
+
+#[test]
+fn with_three_replicas_the_folders_of_two_nodes_may_burn() {
+    let folder = scratch();
+    let folder = folder.path();
+    let scenes = world(folder, 2, 1, 600);
+    let mut nodes = cluster(folder, 5, 3);
+    let (acked, code) = put(&mut nodes[0].ask(folder), &scenes, "c");
+    assert_eq!(code, Some(0));
+    for node in &mut nodes[3..] {
+        node.kill();
+        std::fs::remove_dir_all(&node.data).unwrap();
+    }
+    until("the answer is complete again", || {
+        told(&mut nodes[0].ask(folder)).is_some_and(|(_, complete)| complete)
+    });
+    for node in &nodes[..3] {
+        let (found, complete) = told(&mut node.ask(folder)).unwrap();
+        assert!(
+            complete && found == acked,
+            "{} of {}",
+            found.len(),
+            acked.len()
+        );
+    }
+}
+
+/// Neither where they listened nor who answered there is what it was: one address finds all.
+#[test]
+fn nodes_that_all_come_back_at_other_addresses_find_each_other() {
+    let folder = scratch();
+    let folder = folder.path();
+    let mut nodes = cluster(folder, 3, 2);
+    for node in &mut nodes {
+        node.kill();
+    }
+    let ids: Vec<String> = nodes.iter().map(|n| n.id.clone()).collect();
+    drop(nodes);
+    let mut back = vec![Node::start(folder, "node0", &[])];
+    let seed = back[0].p2p.clone();
+    for name in ["node1", "node2"] {
+        back.push(Node::start(folder, name, &["--join", &seed]));
+    }
+    until("all see all", || {
+        back.iter()
+            .all(|node| ids.iter().all(|id| state(folder, node, id) == "up"))
+    });
+}

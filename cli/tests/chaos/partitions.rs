@@ -1,0 +1,96 @@
+//! A node is cut off from the others, in both directions or in one, while scenes are put.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::harness::{Node, cluster_of, scratch, until, world};
+use crate::lab::Lab;
+use crate::users::{put, told, verified};
+
+/// Longest until answers are complete again, and until a minority says that it is one.
+const WITHIN: Duration = Duration::from_secs(5);
+
+/// A cluster of as many nodes as the lab has machines, each on its own.
+pub(crate) fn cluster(lab: &Lab, folder: &Path, (n, replicas): (usize, u8)) -> Vec<Node> {
+    cluster_of(folder, n, replicas, |name, more| {
+        let machine: usize = name.trim_start_matches("node").parse().unwrap();
+        let listen = format!("{}:7400", Lab::address(machine));
+        let here = ["--listen", &listen, "--http", "127.0.0.1:7480"];
+        let namespace = lab.name(machine);
+        Node::start_within(namespace, folder, name, &[&here, more].concat())
+    })
+}
+
+/// Waits until every node tells all that was acknowledged, and that it is all.
+pub(crate) fn all_is_there(folder: &Path, nodes: &[Node], acked: &BTreeSet<String>) {
+    until("everything is on its owners", || {
+        nodes.iter().all(|node| verified(folder, node))
+    });
+    for node in nodes {
+        let (found, complete) = told(&mut node.ask(folder)).unwrap();
+        let lost: Vec<_> = acked.difference(&found).collect();
+        assert!(complete && lost.is_empty(), "{} lost {lost:?}", node.id);
+    }
+}
+
+/// Cuts node 2 of three off as told, puts on both sides, mends, and looks for all acknowledged.
+fn through(cuts: &[(usize, usize)]) {
+    let Some(lab) = Lab::new(3) else { return };
+    let folder = scratch();
+    let folder = folder.path();
+    let scenes = world(folder, 2, 1, 600);
+    let nodes = cluster(&lab, folder, (3, 2));
+    let (mut acked, code) = put(&mut nodes[0].ask(folder), &scenes, "before");
+    assert_eq!(code, Some(0));
+    for (from, to) in cuts {
+        lab.cut(*from, *to);
+    }
+    let began = Instant::now();
+    until("most answer completely without it", || {
+        told(&mut nodes[0].ask(folder)).is_some_and(|(_, complete)| complete)
+    });
+    let complete = began.elapsed();
+    until("one alone says that it knows not all", || {
+        told(&mut nodes[2].ask(folder)).is_some_and(|(_, complete)| !complete)
+    });
+    let alone = began.elapsed();
+    let (alone_acked, alone_code) = put(&mut nodes[2].ask(folder), &scenes, "alone");
+    assert!(
+        alone_acked.is_empty(),
+        "one alone acknowledged {alone_acked:?}"
+    );
+    assert_ne!(alone_code, Some(0));
+    let (more, code) = put(&mut nodes[0].ask(folder), &scenes, "meanwhile");
+    assert_eq!(code, Some(0), "two of three go on");
+    acked.extend(more);
+    for (from, to) in cuts {
+        lab.mend(*from, *to);
+    }
+    let mended = Instant::now();
+    all_is_there(folder, &nodes, &acked);
+    eprintln!(
+        "cut {cuts:?}: complete again after {complete:?}, the minority knows after {alone:?}, all \
+         on its owners {:?} after it was mended",
+        mended.elapsed()
+    );
+    assert!(
+        complete <= WITHIN && alone <= 2 * WITHIN,
+        "{complete:?} {alone:?}"
+    );
+}
+
+#[test]
+fn a_node_that_is_cut_off_both_ways_acknowledges_nothing_and_nothing_is_lost() {
+    through(&[(0, 2), (2, 0), (1, 2), (2, 1)]);
+}
+
+#[test]
+fn a_node_that_hears_and_is_not_heard_acknowledges_nothing_and_nothing_is_lost() {
+    through(&[(2, 0), (2, 1)]);
+}
+
+#[test]
+fn a_node_that_is_heard_and_hears_nothing_acknowledges_nothing_and_nothing_is_lost() {
+    through(&[(0, 2), (1, 2)]);
+}

@@ -1,0 +1,112 @@
+//! Who is taken for dead, and who must not be.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::harness::{Node, cluster, scratch, until};
+
+/// Longest that a node that does not answer may pass for one that lives.
+const SEEN_WITHIN: Duration = Duration::from_secs(5);
+/// A pause that is none.
+const PAUSE: Duration = Duration::from_secs(2);
+/// How long the machine is starved in a usual run, and in a nightly one.
+const STARVED: Duration = Duration::from_secs(10);
+const STARVED_NIGHTLY: Duration = Duration::from_mins(10);
+/// Threads that want a core all the time: some for each core of this machine.
+const HUNGRY: usize = 4;
+
+fn signal(node: &Node, name: &str) {
+    let pid = node.pid().to_string();
+    assert!(
+        Command::new("kill")
+            .args([name, &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+}
+
+/// Returns whom the nodes take for dead now.
+fn dead(folder: &Path, nodes: &[&Node]) -> BTreeSet<String> {
+    let states = nodes.iter().flat_map(|node| node.states(folder));
+    states
+        .filter(|(_, state)| state == "down")
+        .map(|(id, _)| id)
+        .collect()
+}
+
+#[test]
+fn a_pause_of_two_seconds_is_no_death_and_a_longer_one_is_seen_within_five() {
+    let folder = scratch();
+    let folder = folder.path();
+    let nodes = cluster(folder, 3, 2);
+    let others = [&nodes[0], &nodes[1]];
+    signal(&nodes[2], "-STOP");
+    let paused = Instant::now();
+    while paused.elapsed() < PAUSE {
+        assert_eq!(
+            dead(folder, &others),
+            BTreeSet::new(),
+            "{:?}",
+            paused.elapsed()
+        );
+    }
+    signal(&nodes[2], "-CONT");
+    until("it answers again", || {
+        assert_eq!(dead(folder, &others), BTreeSet::new());
+        others
+            .iter()
+            .all(|node| node.states(folder)[&nodes[2].id] == "up")
+    });
+    signal(&nodes[2], "-STOP");
+    let stopped = Instant::now();
+    until("it is taken for dead", || {
+        others
+            .iter()
+            .all(|node| node.states(folder)[&nodes[2].id] == "down")
+    });
+    let took = stopped.elapsed();
+    signal(&nodes[2], "-CONT");
+    until("it lives again", || {
+        dead(folder, &nodes.iter().collect::<Vec<_>>()).is_empty()
+    });
+    eprintln!("a stopped node was taken for dead after {took:?}");
+    assert!(took <= SEEN_WITHIN, "{took:?}");
+}
+
+#[test]
+fn nobody_is_taken_for_dead_while_everybody_waits_for_a_core() {
+    let nightly = std::env::var_os("GLEBE_NIGHTLY").is_some();
+    let starved = if nightly { STARVED_NIGHTLY } else { STARVED };
+    let folder = scratch();
+    let folder = folder.path();
+    let nodes = cluster(folder, 4, 2);
+    let fed = AtomicBool::new(false);
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..HUNGRY * cores {
+            scope.spawn(|| {
+                while !fed.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+        let began = Instant::now();
+        let mut looks = 0;
+        let mut wrong = BTreeSet::new();
+        while began.elapsed() < starved && wrong.is_empty() {
+            wrong = dead(folder, &nodes.iter().collect::<Vec<_>>());
+            looks += 1;
+        }
+        fed.store(true, Ordering::Relaxed);
+        eprintln!(
+            "{looks} looks at {} nodes in {:?}",
+            nodes.len(),
+            began.elapsed()
+        );
+        assert_eq!(wrong, BTreeSet::new());
+    });
+}

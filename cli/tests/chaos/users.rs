@@ -1,0 +1,73 @@
+//! What users of a cluster in trouble do: put scenes, ask for everything, check it.
+//!
+//! *Invariants*: what is noted as acknowledged was printed by the command that put it.
+//!
+//! *Not here*: the trouble (`kills`, `partitions`, `lines`).
+
+use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::harness::{Node, stdout};
+
+/// Ids that a node tells, and whether it says that these are all; nothing if it does not answer.
+pub(crate) fn told(at: &mut Command) -> Option<(BTreeSet<String>, bool)> {
+    let output = at.args(["search", "-o", "id"]).output().unwrap();
+    let found = stdout(&output).lines().map(str::to_owned).collect();
+    match output.status.code() {
+        Some(0 | 1) => Some((found, true)),
+        Some(4) => Some((found, false)),
+        _ => None,
+    }
+}
+
+/// Puts scenes into a collection; tells of each split that is acknowledged, and returns the exit
+/// code.
+pub(crate) fn put_noting(
+    at: &mut Command,
+    scenes: &Path,
+    collection: &str,
+    mut note: impl FnMut(String),
+) -> Option<i32> {
+    let how = ["ingest", "--precision", "6", "-o", "ndjson"];
+    let mut child = at
+        .args(how)
+        .args(["--collection", collection])
+        .arg(scenes)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+        let Ok(Ok(line)) = line.map(|l| serde_json::from_str::<Value>(&l)) else {
+            continue;
+        };
+        if let Some(id) = line["id"].as_str() {
+            note(id.to_owned());
+        }
+    }
+    child.wait().unwrap().code()
+}
+
+/// Puts scenes into a collection; returns what was acknowledged, and the exit code.
+pub(crate) fn put(
+    at: &mut Command,
+    scenes: &Path,
+    collection: &str,
+) -> (BTreeSet<String>, Option<i32>) {
+    let mut acked = BTreeSet::new();
+    let code = put_noting(at, scenes, collection, |id| {
+        acked.insert(id);
+    });
+    (acked, code)
+}
+
+/// Tells whether a node finds everything on its owners, with the right bytes.
+pub(crate) fn verified(folder: &Path, at: &Node) -> bool {
+    let verify = at.ask(folder).args(["cluster", "verify"]).output();
+    verify.unwrap().status.code() == Some(0)
+}
