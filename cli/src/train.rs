@@ -108,7 +108,7 @@ fn described(args: &Train, recipe: &Recipe) -> Result<Run, Fault> {
     }
     let name = args.name.clone().unwrap_or_else(|| {
         let now = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S");
-        format!("{}-{now}", args.recipe)
+        format!("{}-{now}", args.recipe.replace([':', '/'], "-"))
     });
     if !earth::split::collection::is_name(&name) {
         return Err(

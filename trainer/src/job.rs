@@ -6,6 +6,7 @@
 //! *Not here*: leases and publishing (`work`, `publish`).
 
 pub mod lesson;
+pub mod outside;
 pub mod pairs;
 pub mod rules;
 pub mod scores;
@@ -26,7 +27,10 @@ use crate::job::scores::Scored;
 use crate::job::survey::{Survey, SurveyError};
 use crate::network::{Network, Weights};
 use crate::probe::SOFTWARE;
-use crate::recipe::{self, Recipe, UnknownRecipe};
+use crate::program::handed::{Made, MadeError};
+use crate::program::{self, ProgramError};
+use crate::recipe::describe::Description;
+use crate::recipe::{self, Task, UnknownRecipe};
 use crate::seed::Dice;
 use crate::stop::Stop;
 use crate::weights;
@@ -42,6 +46,8 @@ pub struct Learned {
     pub rival: Option<Weights>,
     /// Every epoch.
     pub epochs: Vec<Epoch>,
+    /// What a program left, where one learned instead of a network.
+    pub made: Option<Made>,
 }
 
 /// Why a job gave no model.
@@ -65,13 +71,20 @@ pub enum JobError {
     /// No weights were found.
     #[error(transparent)]
     Fit(#[from] FitError),
+    /// The run's program cannot be used.
+    #[error(transparent)]
+    Program(#[from] ProgramError),
+    /// The run's program left nothing that can be used.
+    #[error(transparent)]
+    Made(#[from] MadeError),
 }
 
 impl JobError {
     /// Tells whether trying again cannot help: the same lease would end the same way.
     pub fn hopeless(&self) -> bool {
         match self {
-            Self::Recipe(_) | Self::Rules(_) | Self::Lesson(_) => true,
+            Self::Recipe(_) | Self::Rules(_) | Self::Lesson(_) | Self::Program(_) => true,
+            Self::Made(error) => !error.is_stop(),
             Self::Survey(error) => !matches!(error, SurveyError::Read(_)),
             // A damaged or missing file may have been repaired by the next attempt.
             Self::Planes(error) => !matches!(error, PlanesError::Read(_)),
@@ -87,6 +100,11 @@ pub fn learn(lease: &Lease, device: Device, stop: &Stop) -> Result<Learned, JobE
         reason = "a driver: the seconds of a job are told to users and decide nothing"
     )]
     let start = Instant::now();
+    if let Some(name) = lease.run.recipe.strip_prefix(program::PREFIX) {
+        let mut learned = outside::learn(lease, name, stop)?;
+        learned.config.seconds = start.elapsed().as_secs_f64();
+        return Ok(learned);
+    }
     let recipe = recipe::parse(&lease.run.recipe)?;
     rules::check(&lease.run.hyper, recipe)?;
     tch::set_num_threads(i32::try_from(lease.run.hyper.threads).unwrap_or(1));
@@ -103,73 +121,94 @@ pub fn learn(lease: &Lease, device: Device, stop: &Stop) -> Result<Learned, JobE
     let weights = network.weights();
     let job = Job {
         lease,
-        recipe,
+        task: recipe,
         survey: &survey,
         material: &material,
+        told: Told::of(&recipe.describe(i64::from(lease.run.hyper.chip_px))),
     };
-    let mut config = job.config(&weights);
+    let mut config = job.config(weights::hash(&weights));
     let scored = Scored {
-        recipe,
+        task: recipe,
         chip_px: usize::try_from(lease.run.hyper.chip_px).unwrap_or(1),
         material: &material,
         course: &course,
     };
-    config.metrics = scores::scores(&network, scored);
+    let answers = network.answer(&material.validation.chips);
+    config.metrics = scores::scores(&answers, scored);
     config.seconds = start.elapsed().as_secs_f64();
     Ok(Learned {
         config,
         weights,
         rival: network.rival_weights(),
         epochs: course.epochs,
+        made: None,
     })
 }
 
 /// A job whose material is ready.
 struct Job<'a> {
     lease: &'a Lease,
-    recipe: &'a dyn Recipe,
+    task: &'a dyn Task,
     survey: &'a Survey,
     material: &'a Material,
+    told: Told,
+}
+
+/// What a model's config tells of its description.
+struct Told {
+    task: &'static str,
+    answer_shape: Vec<i64>,
+    parameters: i64,
+}
+
+impl Told {
+    fn of(described: &Description) -> Self {
+        Self {
+            task: described.task,
+            answer_shape: { described.layers.last() }
+                .map(|layer| layer.out.clone())
+                .unwrap_or_default(),
+            parameters: described.parameters,
+        }
+    }
 }
 
 impl Job<'_> {
     /// Tells all but scores and seconds, which are still to come.
-    fn config(&self, weights: &Weights) -> ModelConfig {
+    fn config(&self, weights_blake3: String) -> ModelConfig {
         let (lease, survey) = (self.lease, self.survey);
-        let inputs = self.recipe.inputs().iter().map(|b| b.role.to_owned());
+        let inputs = self.task.inputs().iter().map(|b| b.role.to_owned());
         let chip_px = lease.run.hyper.chip_px;
-        let described = self.recipe.describe(i64::from(chip_px));
-        let last = described.layers.last().map(|l| l.out.clone());
         ModelConfig {
             version: CONFIG_VERSION,
             run: lease.run.name.clone(),
             geocode: lease.geocode.clone(),
             scheme: survey.scheme,
-            recipe: self.recipe.name().to_owned(),
+            recipe: self.task.name().to_owned(),
             metrics: Metrics::default(),
             splits: survey.splits.len() as u64,
             seconds: 0.0,
             network: NetworkConfig {
                 inputs: inputs.collect(),
-                answer: described.task.to_owned(),
-                answer_shape: last.unwrap_or_default(),
+                answer: self.told.task.to_owned(),
+                answer_shape: self.told.answer_shape.clone(),
                 chip_px,
                 resolution_m: survey.resolution_m,
-                parameters: u64::try_from(described.parameters).unwrap_or(0),
+                parameters: u64::try_from(self.told.parameters).unwrap_or(0),
             },
             normalisation: self.material.normalisation.clone(),
             data: self.data(),
             hyper: lease.run.hyper.clone(),
             seed: lease.run.seed,
             query: lease.run.query.clone(),
-            weights_blake3: weights::hash(weights),
+            weights_blake3,
             software: SOFTWARE.to_owned(),
         }
     }
 
     /// Tells the pairs that chips were cut of.
     fn pairs(&self) -> Option<PairsConfig> {
-        let rule = pairs::rule(&self.lease.run.query, self.recipe.pairs()?).ok()?;
+        let rule = pairs::rule(&self.lease.run.query, self.task.pairs()?).ok()?;
         Some(PairsConfig {
             count: self.survey.sources.len() as u64,
             rule: rule.asked(),

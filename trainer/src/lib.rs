@@ -20,6 +20,7 @@ pub mod model;
 pub mod net;
 pub mod network;
 pub mod probe;
+pub mod program;
 pub mod publish;
 pub mod recipe;
 pub mod seed;

@@ -15,9 +15,11 @@ use tch::Device;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use trainer::infer::{self, PredictOptions};
-use trainer::log::say;
+use trainer::log::{chain, say};
 use trainer::probe;
+use trainer::program;
 use trainer::recipe;
+use trainer::recipe::Task as _;
 use trainer::recipe::describe::{Band, Description, Layer, parameters};
 use trainer::work::{self, WorkOptions};
 use wire::fault::{Fault, FaultKind};
@@ -177,16 +179,22 @@ fn predict(args: PredictArgs) -> Result<(), Fault> {
 
 fn describe(args: &DescribeArgs) -> Result<(), Fault> {
     let usage = |reason: String| Fault::new(FaultKind::Usage, reason);
-    let recipe = recipe::parse(&args.recipe)
-        .map_err(|e| usage(e.to_string()).try_("glebe train ndvi-cnn --describe"))?;
-    let (side, step) = (args.chip_px, recipe.chip_px_step());
+    let side = args.chip_px;
+    let known = match args.recipe.strip_prefix(program::PREFIX) {
+        Some(name) => program::find(name)
+            .map(|p| (p.name(), p.chip_px_step(), p.describe(i64::from(side))))
+            .map_err(|e| Fault::new(FaultKind::Refused, chain(&e)))?,
+        None => recipe::parse(&args.recipe)
+            .map(|r| (r.name(), r.chip_px_step(), r.describe(i64::from(side))))
+            .map_err(|e| usage(e.to_string()).try_("glebe train ndvi-cnn --describe"))?,
+    };
+    let (name, step, told) = known;
     if side == 0 || !side.is_multiple_of(step) {
         let what = format!("a chip's side is {side} pixels");
-        let fault = usage(what).because(format!("{} takes multiples of {step}", recipe.name()));
+        let fault = usage(what).because(format!("{name} takes multiples of {step}"));
         let next = side.next_multiple_of(step).max(step);
         return Err(fault.try_(format!("a side of {next} pixels")));
     }
-    let told = recipe.describe(i64::from(side));
     match args.output {
         Format::Json => json(&told),
         Format::Table => print(&table(&told)),

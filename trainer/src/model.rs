@@ -11,6 +11,7 @@ use tch::Device;
 
 use crate::config::{CONFIG_VERSION, ModelConfig};
 use crate::network::{Network, WeightsError};
+use crate::program;
 use crate::publish::{CONFIG_FILE, WEIGHTS_FILE};
 use crate::recipe::{self, Recipe, UnknownRecipe};
 use crate::seed::Dice;
@@ -64,6 +65,12 @@ pub enum ModelError {
     /// The config is of a later version.
     #[error("the model's config has version {0}, this binary reads up to {CONFIG_VERSION}")]
     Version(u32),
+    /// It is no network of ours.
+    #[error(
+        "the model was made by the program of {0}, which alone can answer with it; config.json \
+         says how chips are made ready for it"
+    )]
+    Program(String),
     /// The recipe is unknown.
     #[error(transparent)]
     Recipe(#[from] UnknownRecipe),
@@ -94,6 +101,9 @@ pub fn open(folder: &Path, device: Device) -> Result<Model, ModelError> {
         serde_json::from_slice(&bytes).map_err(|source| ModelError::Config { path, source })?;
     if config.version > CONFIG_VERSION {
         return Err(ModelError::Version(config.version));
+    }
+    if config.recipe.starts_with(program::PREFIX) {
+        return Err(ModelError::Program(config.recipe));
     }
     let recipe = recipe::parse(&config.recipe)?;
     check(&config, recipe)?;

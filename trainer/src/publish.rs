@@ -14,8 +14,12 @@ use bytes::Bytes;
 use earth::geocode::GeocodeError;
 
 use crate::job::Learned;
+use crate::log::chain;
 use crate::network::Weights;
-use crate::recipe::Recipe;
+use crate::program;
+use crate::program::handed::Made;
+use crate::recipe::describe::Description;
+use crate::recipe::{self, Recipe};
 use crate::torchscript::{self, TorchScriptError};
 use crate::weights;
 
@@ -49,6 +53,20 @@ pub enum PublishError {
     TorchScript(#[from] TorchScriptError),
 }
 
+/// Returns the files of a model folder, whoever learned; in words why there are none.
+pub fn files(learned: &Learned) -> Result<Vec<(String, Bytes)>, String> {
+    let name = &learned.config.recipe;
+    let chip_px = i64::from(learned.config.network.chip_px);
+    let files = match (&learned.made, name.strip_prefix(program::PREFIX)) {
+        (Some(made), Some(name)) => {
+            let program = program::find(name).map_err(|e| chain(&e))?;
+            made_folder(learned, made, &program.describe(chip_px))
+        }
+        _ => folder(learned, recipe::parse(name).map_err(|e| e.to_string())?),
+    };
+    files.map_err(|e| chain(&e))
+}
+
 /// Returns the files of a model folder.
 pub fn folder(
     learned: &Learned,
@@ -64,7 +82,7 @@ pub fn folder(
     let chip_px = learned.config.network.chip_px;
     let described = recipe.describe(i64::from(chip_px));
     let card = card::card(&learned.config, &described);
-    let item = item::item(&learned.config, &described)?;
+    let item = item::item(&learned.config, &described, None)?;
     let item = serde_json::to_string_pretty(&item)? + "\n";
     let script = torchscript::encode(recipe, &learned.weights, chip_px)?;
     let rival = learned.rival.as_ref();
@@ -79,6 +97,25 @@ pub fn folder(
     ];
     files.extend(rival.map(|rival| (RIVAL_FILE.to_owned(), rival.into())));
     Ok(files)
+}
+
+/// Returns the files of a model folder that a program made.
+pub fn made_folder(
+    learned: &Learned,
+    made: &Made,
+    described: &Description,
+) -> Result<Vec<(String, Bytes)>, PublishError> {
+    let config = serde_json::to_string_pretty(&learned.config)? + "\n";
+    let card = card::card(&learned.config, described);
+    let item = item::item(&learned.config, described, Some(&made.name))?;
+    let item = serde_json::to_string_pretty(&item)? + "\n";
+    Ok(vec![
+        (CARD_FILE.to_owned(), card.into()),
+        (CONFIG_FILE.to_owned(), config.into()),
+        (ITEM_FILE.to_owned(), item.into()),
+        (METRICS_FILE.to_owned(), made.said.clone().into()),
+        (made.name.clone(), made.bytes.clone()),
+    ])
 }
 
 /// Returns what stands beside the weights as text, for readers that see nothing else.

@@ -23,8 +23,8 @@ use crate::seed::Dice;
 /// All recipes, by name.
 pub static RECIPES: [&dyn Recipe; 3] = [&ndmi_unet::NdmiUnet, &ndvi_cnn::NdviCnn, &spagan::SpaGan];
 
-/// What is learned from what, with which network.
-pub trait Recipe: Debug + Sync {
+/// What is learned from what, by whomever.
+pub trait Task: Debug + Sync {
     /// Returns the name.
     fn name(&self) -> &'static str;
 
@@ -46,14 +46,17 @@ pub trait Recipe: Debug + Sync {
     /// where none has one.
     fn label(&self, bands: &[Vec<f32>]) -> Option<Vec<f32>>;
 
-    /// Builds the network under `root` with first weights drawn from `dice`.
-    fn network(&self, root: &nn::Path<'_>, dice: &mut Dice) -> Box<dyn Net>;
-
     /// Returns which splits make a pair, of a recipe whose label is a clear split and whose inputs
     /// are the cloudy one beside it; unless the run's query names another rule.
     fn pairs(&self) -> Option<Rule> {
         None
     }
+}
+
+/// A task with the network that learns it.
+pub trait Recipe: Task {
+    /// Builds the network under `root` with first weights drawn from `dice`.
+    fn network(&self, root: &nn::Path<'_>, dice: &mut Dice) -> Box<dyn Net>;
 
     /// Builds the rival that the network learns to fool, where there is one, under `root`.
     fn rival(&self, _root: &nn::Path<'_>, _dice: &mut Dice) -> Option<Box<dyn Rival>> {
@@ -179,7 +182,7 @@ pub fn parse(name: &str) -> Result<&'static dyn Recipe, UnknownRecipe> {
 
 /// Returns the names of all recipes.
 pub fn names() -> Vec<&'static str> {
-    RECIPES.into_iter().map(Recipe::name).collect()
+    RECIPES.into_iter().map(Task::name).collect()
 }
 
 /// Returns (a - b) / (a + b), reflectances below 0 (an offset over-corrects dark pixels) taken as
@@ -195,19 +198,19 @@ mod tests {
 
     use tch::{Device, Kind, Tensor, nn};
 
-    use super::{Answer, Phase, RECIPES, Recipe, names, normalised_difference, parse};
+    use super::{Answer, Phase, RECIPES, Task, names, normalised_difference, parse};
     use crate::seed::Dice;
 
     #[test]
     fn every_recipe_is_found_by_its_name_and_no_other() {
         for recipe in RECIPES {
-            assert_eq!(parse(recipe.name()).map(Recipe::name), Ok(recipe.name()));
+            assert_eq!(parse(recipe.name()).map(Task::name), Ok(recipe.name()));
         }
         let mut sorted = names();
         sorted.sort_unstable();
         sorted.dedup();
         assert_eq!(names(), sorted, "in order of names, each once");
-        let unknown = parse("tea-leaves").map(Recipe::name);
+        let unknown = parse("tea-leaves").map(Task::name);
         let text = unknown.map_err(|e| e.to_string());
         let all = names().join(", ");
         let wanted = format!("no recipe is called 'tea-leaves' (there is: {all})");

@@ -19,7 +19,6 @@ use wire::run::{Failure, Lease, LeaseAnswer, LeaseRequest, Renew};
 use crate::job::{Learned, learn};
 use crate::log::{chain, say};
 use crate::publish;
-use crate::recipe;
 use crate::stop::Stop;
 
 /// How long an unreachable node is asked again, unless told otherwise: a restart takes seconds.
@@ -248,8 +247,7 @@ fn bundle(
     placement: earth::split::placement::PlacementKey,
 ) -> Result<Bundle, String> {
     let config = &learned.config;
-    let recipe = recipe::parse(&config.recipe).map_err(|e| e.to_string())?;
-    let files = publish::folder(learned, recipe).map_err(|e| chain(&e))?;
+    let files = publish::files(learned)?;
     let id = format!("{}/{}", config.run, config.geocode);
     Bundle::new(Kind::Model, id, placement, files).map_err(|e| e.to_string())
 }

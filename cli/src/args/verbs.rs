@@ -188,7 +188,7 @@ impl GetFormat {
 /// `glebe train`.
 #[derive(Debug, Args)]
 pub(crate) struct Train {
-    /// Recipe: ndmi-unet, ndvi-cnn, spagan
+    /// Recipe: ndmi-unet, ndvi-cnn, spagan, or exec:PROGRAM (of those that the node's owner allows)
     pub(crate) recipe: String,
     /// Say what the recipe learns, layer by layer; train nothing
     #[arg(long)]

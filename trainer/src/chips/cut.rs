@@ -10,7 +10,7 @@ use crate::chips::clouds::CLOUD_SHARE_MAX;
 use crate::chips::onto::Shape;
 use crate::chips::planes::Planes;
 use crate::chips::{ChipSet, Position};
-use crate::recipe::Recipe;
+use crate::recipe::Task;
 
 /// Returns how many whole chips a grid holds.
 pub fn chip_grid(shape: Shape, chip_px: usize) -> ChipGrid {
@@ -22,17 +22,17 @@ pub fn chip_grid(shape: Shape, chip_px: usize) -> ChipGrid {
 }
 
 /// Adds the chips of one split to the set.
-pub fn cut(planes: &Planes, recipe: &dyn Recipe, set: &mut ChipSet) {
+pub fn cut(planes: &Planes, task: &dyn Task, set: &mut ChipSet) {
     let grid = chip_grid(planes.shape, set.chip_px);
     for row in 0..grid.rows {
         for column in 0..grid.columns {
-            cut_one(planes, recipe, Position { row, column }, set);
+            cut_one(planes, task, Position { row, column }, set);
         }
     }
 }
 
 /// Adds one chip to the set, or counts why not.
-fn cut_one(planes: &Planes, recipe: &dyn Recipe, position: Position, set: &mut ChipSet) {
+fn cut_one(planes: &Planes, task: &dyn Task, position: Position, set: &mut ChipSet) {
     let corner = Corner {
         top: index(position.row) * set.chip_px,
         left: index(position.column) * set.chip_px,
@@ -48,7 +48,7 @@ fn cut_one(planes: &Planes, recipe: &dyn Recipe, position: Position, set: &mut C
     let cloud = cloud.map(|plane| window(plane, planes.shape, corner, set.chip_px));
     if cloud.as_deref().is_some_and(|c| share(c) > CLOUD_SHARE_MAX) {
         set.left_out.cloud += 1;
-    } else if let Some(label) = label(recipe, &others, cloud.as_deref()) {
+    } else if let Some(label) = label(task, &others, cloud.as_deref()) {
         if let Some(veil) = &planes.veil {
             let veil = window(veil, planes.shape, corner, set.chip_px);
             set.veils
@@ -87,8 +87,8 @@ fn share(cloud: &[bool]) -> f64 {
 }
 
 /// Computes the label of a chip; of a map, pixels under cloud have none in any band.
-fn label(recipe: &dyn Recipe, bands: &[Vec<f32>], cloud: Option<&[bool]>) -> Option<Vec<f32>> {
-    let mut label = recipe.label(bands)?;
+fn label(task: &dyn Task, bands: &[Vec<f32>], cloud: Option<&[bool]>) -> Option<Vec<f32>> {
+    let mut label = task.label(bands)?;
     for band in label.chunks_exact_mut(bands.first()?.len()) {
         let pixels = band.iter_mut().zip(cloud.unwrap_or_default());
         for (value, _) in pixels.filter(|(_, hidden)| **hidden) {
@@ -110,7 +110,7 @@ mod tests {
     use crate::chips::Position;
     use crate::chips::onto::Shape;
     use crate::chips::planes::Planes;
-    use crate::recipe::Recipe as _;
+    use crate::recipe::Task as _;
     use crate::recipe::ndmi_unet::NdmiUnet;
     use crate::recipe::ndvi_cnn::NdviCnn;
 

@@ -20,7 +20,7 @@ use crate::config::BlocksConfig;
 use crate::fit::{FitError, Lesson, Sample};
 use crate::job::JobError;
 use crate::job::survey::Survey;
-use crate::recipe::Recipe;
+use crate::recipe::Task;
 use crate::stop::Stop;
 
 /// Least chips to learn from: fewer say nothing about a region.
@@ -108,13 +108,13 @@ impl Material {
 /// Cuts the chips of all splits, one split or pair in memory at a time.
 pub fn cut_all(
     survey: &Survey,
-    recipe: &dyn Recipe,
+    task: &dyn Task,
     hyper: &Hyper,
     stop: &Stop,
 ) -> Result<Cuts, JobError> {
     let chip_px = usize::try_from(hyper.chip_px).unwrap_or(1);
-    let inputs = recipe.inputs().len();
-    let mut set = ChipSet::new(chip_px, inputs, recipe.answer().len(chip_px));
+    let inputs = task.inputs().len();
+    let mut set = ChipSet::new(chip_px, inputs, task.answer().len(chip_px));
     let read = |at: usize| {
         let split = &survey.splits[at];
         planes::read(&split.folder, &split.meta, &split.choice, inputs)
@@ -124,10 +124,10 @@ pub fn cut_all(
             return Err(FitError::Stopped.into());
         }
         let mut planes = read(source.input)?;
-        if recipe.pairs().is_some() {
+        if task.pairs().is_some() {
             planes = paired(planes, read(source.label)?);
         }
-        cut(&planes, recipe, &mut set);
+        cut(&planes, task, &mut set);
     }
     Ok(Cuts {
         set,

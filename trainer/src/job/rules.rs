@@ -6,7 +6,7 @@
 
 use wire::run::Hyper;
 
-use crate::recipe::Recipe;
+use crate::recipe::Task;
 
 /// Greatest number of epochs: early stopping ends useful runs long before.
 pub const EPOCHS_MAX: u32 = 10_000;
@@ -30,14 +30,14 @@ pub struct RulesError {
 }
 
 /// Checks the hyper-parameters of a job.
-pub fn check(hyper: &Hyper, recipe: &dyn Recipe) -> Result<(), RulesError> {
+pub fn check(hyper: &Hyper, task: &dyn Task) -> Result<(), RulesError> {
     whole("epochs", hyper.epochs, EPOCHS_MAX)?;
     whole("batch", hyper.batch, BATCH_MAX)?;
     whole("chip_px", hyper.chip_px, CHIP_PX_MAX)?;
     whole("threads", hyper.threads, THREADS_MAX)?;
-    let step = recipe.chip_px_step();
+    let step = task.chip_px_step();
     if !hyper.chip_px.is_multiple_of(step) {
-        let wanted = format!("not a multiple of {step}, as {} needs", recipe.name());
+        let wanted = format!("not a multiple of {step}, as {} needs", task.name());
         return Err(wrong("chip_px", hyper.chip_px, wanted));
     }
     if !(hyper.learning_rate > 0.0 && hyper.learning_rate.is_finite()) {

@@ -16,14 +16,14 @@ use crate::metric::mse::mse;
 use crate::metric::psnr::psnr;
 use crate::metric::r2::r2;
 use crate::metric::ssim::{Pair, ssim};
-use crate::network::{Network, floats};
-use crate::recipe::{Answer, Recipe};
+use crate::network::floats;
+use crate::recipe::{Answer, Task};
 
 /// What is scored.
 #[derive(Debug, Clone, Copy)]
 pub struct Scored<'a> {
-    /// What the network answers, and from what.
-    pub recipe: &'a dyn Recipe,
+    /// What is answered, and from what.
+    pub task: &'a dyn Task,
     /// Side of a chip in pixels.
     pub chip_px: usize,
     /// Chips and labels.
@@ -32,14 +32,14 @@ pub struct Scored<'a> {
     pub course: &'a Course,
 }
 
-/// Scores a network and its baselines.
-pub fn scores(network: &Network, scored: Scored<'_>) -> Metrics {
+/// Scores standardised answers for the held-out chips, and the baselines.
+pub fn scores(answers: &[f32], scored: Scored<'_>) -> Metrics {
     let (material, course) = (scored.material, scored.course);
-    let answers = undo(material, &network.answer(&material.validation.chips));
+    let answers = undo(material, answers);
     let count = |sample: &Sample| u64::try_from(sample.chips.size()[0]).unwrap_or(0);
     let mean_mse = mean_mse(material);
     let map = map_scores(&answers, scored);
-    let input = scored.recipe.pairs().map(|_| input_scores(scored));
+    let input = scored.task.pairs().map(|_| input_scores(scored));
     Metrics {
         val_mse: mse(&answers, &material.truth),
         val_mae: mae(&answers, &material.truth),
@@ -77,7 +77,7 @@ fn input_scores(scored: Scored<'_>) -> InputMetrics {
 /// Scores maps as images, as far as their bounds tell numbers apart: the mean over chips and bands
 /// of what each scores.
 fn map_scores(answers: &[f32], scored: Scored<'_>) -> Option<MapMetrics> {
-    let Answer::Map { bounds, .. } = scored.recipe.answer() else {
+    let Answer::Map { bounds, .. } = scored.task.answer() else {
         return None;
     };
     let [least, most] = bounds;

@@ -18,7 +18,7 @@ use crate::chips::onto::Shape;
 use crate::config::{BandUse, SplitsLeftOut};
 use crate::files::{ReadError, read_meta};
 use crate::job::pairs::{self, PairsError};
-use crate::recipe::Recipe;
+use crate::recipe::Task;
 
 /// Most pixel values kept for a job: 512 MiB of 32-bit floats, held twice while normalising.
 const VALUES_MAX: usize = 128 << 20;
@@ -74,7 +74,7 @@ pub enum SurveyError {
     Bands {
         /// Splits offered.
         splits: usize,
-        /// Recipe.
+        /// Task.
         recipe: &'static str,
         /// What the first of them lacks.
         first: String,
@@ -101,14 +101,14 @@ pub enum SurveyError {
 }
 
 /// Reads the metadata of a lease's splits and chooses those to learn from.
-pub fn survey(lease: &Lease, recipe: &dyn Recipe) -> Result<Survey, SurveyError> {
+pub fn survey(lease: &Lease, task: &dyn Task) -> Result<Survey, SurveyError> {
     let offered = in_order(&lease.splits);
     let mut left_out = SplitsLeftOut::default();
     let mut first_lack = None;
     let mut found = Vec::new();
     for split in &offered {
         let meta = read_meta(&split.folder)?;
-        match choose(&meta, recipe.inputs(), recipe.label_bands()) {
+        match choose(&meta, task.inputs(), task.label_bands()) {
             Ok(choice) => found.push(Surveyed {
                 folder: split.folder.clone(),
                 meta,
@@ -124,9 +124,9 @@ pub fn survey(lease: &Lease, recipe: &dyn Recipe) -> Result<Survey, SurveyError>
         return Err(
             first_lack.map_or(SurveyError::None, |first| SurveyError::Bands {
                 splits: offered.len(),
-                recipe: recipe.name(),
+                recipe: task.name(),
                 first,
-                wanted: wanted(recipe),
+                wanted: wanted(task),
             }),
         );
     };
@@ -134,8 +134,8 @@ pub fn survey(lease: &Lease, recipe: &dyn Recipe) -> Result<Survey, SurveyError>
     found.retain(|s| Grid::of(s) == grid);
     left_out.other_grid = (all - found.len()) as u64;
     let side = usize::try_from(lease.run.hyper.chip_px).unwrap_or(1);
-    let values_a_chip = recipe.inputs().len() * side * side + recipe.answer().len(side);
-    let sources = match recipe.pairs() {
+    let values_a_chip = task.inputs().len() * side * side + task.answer().len(side);
+    let sources = match task.pairs() {
         None => (0..found.len()).map(Source::alone).collect(),
         Some(rule) => pairs::mine(&found, pairs::rule(&lease.run.query, rule)?)?,
     };
@@ -195,8 +195,8 @@ impl Survey {
 }
 
 /// Names what a recipe's bands may be called.
-fn wanted(recipe: &dyn Recipe) -> String {
-    let wishes = recipe.inputs().iter().chain(recipe.label_bands());
+fn wanted(task: &dyn Task) -> String {
+    let wishes = task.inputs().iter().chain(task.label_bands());
     let mut names: Vec<String> = Vec::new();
     for name in wishes.map(|w| w.commons.join(" or ")) {
         if !names.contains(&name) {

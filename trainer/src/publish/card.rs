@@ -10,6 +10,7 @@ use wire::model::{InputMetrics, MapMetrics};
 use crate::chips::choose::UsedBand;
 use crate::chips::onto::Onto;
 use crate::config::{BandUse, ModelConfig};
+use crate::program::PREFIX;
 use crate::recipe::describe::{Description, Layer};
 
 /// Writes the card.
@@ -226,6 +227,14 @@ fn band(band: &UsedBand) -> String {
 }
 
 fn network(config: &ModelConfig, recipe: &Description) -> String {
+    if config.recipe.starts_with(PREFIX) {
+        return format!(
+            "## Program\n\nLearned by the program `{}` of the node's owner (BLAKE3 of its model \
+             file `{}`, seed {}); its own words are in `metrics.jsonl`. The scores above are of its \
+             answers for the held-out chips, counted by glebe.\n",
+            config.recipe, config.weights_blake3, config.seed,
+        );
+    }
     let head = format!(
         "## Network\n\n{} numbers in `model.safetensors` (BLAKE3 of the weights \
          `{}`, seed {}):\n\n",
@@ -246,6 +255,13 @@ fn limits(config: &ModelConfig) -> String {
 }
 
 fn usage(config: &ModelConfig) -> String {
+    if config.recipe.starts_with(PREFIX) {
+        return format!(
+            "## Use\n\n```\nglebe model pull {}/{} -O MODEL\n```\n\nThe program that made it \
+             answers with it; `glebe predict` does not.\n",
+            config.run, config.geocode
+        );
+    }
     format!(
         "## Use\n\n```\nglebe model pull {}/{} -O MODEL\nglebe predict MODEL SCENE -O \
          map.tif\n```\n",

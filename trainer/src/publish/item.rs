@@ -19,8 +19,12 @@ const REGRESSION: [&str; 1] = ["regression"];
 /// What a model does that makes up what is hidden.
 const GENERATIVE: [&str; 1] = ["generative"];
 
-/// Writes the item.
-pub fn item(config: &ModelConfig, recipe: &Description) -> Result<Value, GeocodeError> {
+/// Writes the item; `made` names the model file of a program.
+pub fn item(
+    config: &ModelConfig,
+    recipe: &Description,
+    made: Option<&str>,
+) -> Result<Value, GeocodeError> {
     let cell = Geocode::parse(config.scheme, &config.geocode)?.bounds();
     let [west, south, east, north] = [cell.west(), cell.south(), cell.east(), cell.north()];
     let ring = [
@@ -37,9 +41,12 @@ pub fn item(config: &ModelConfig, recipe: &Description) -> Result<Value, Geocode
         "id": format!("{}-{}", config.run, config.geocode),
         "geometry": {"type": "Polygon", "coordinates": [ring]},
         "bbox": [west, south, east, north],
-        "properties": properties(config, recipe),
+        "properties": match made {
+            None => properties(config, recipe),
+            Some(_) => without_framework(properties(config, recipe)),
+        },
         "links": [],
-        "assets": assets(),
+        "assets": made.map_or_else(assets, made_assets),
     }))
 }
 
@@ -65,6 +72,38 @@ fn properties(config: &ModelConfig, recipe: &Description) -> Value {
         "mlm:input": [input(config)],
         "mlm:output": [output(config, tasks(recipe))],
         "mlm:hyperparameters": config.hyper,
+    })
+}
+
+/// Leaves out what is known of our networks alone.
+fn without_framework(mut properties: Value) -> Value {
+    if let Some(fields) = properties.as_object_mut() {
+        for field in ["framework", "framework_version", "total_parameters"] {
+            fields.remove(&format!("mlm:{field}"));
+        }
+    }
+    properties
+}
+
+/// Names the files of a model that a program made.
+fn made_assets(file: &str) -> Value {
+    json!({
+        "model": {
+            "href": format!("./{file}"),
+            "title": "What the program left",
+            "type": "application/octet-stream",
+            "roles": ["mlm:model"],
+        },
+        "card": card_asset(),
+    })
+}
+
+fn card_asset() -> Value {
+    json!({
+        "href": format!("./{CARD_FILE}"),
+        "title": "Model card",
+        "type": "text/markdown",
+        "roles": ["metadata"],
     })
 }
 
@@ -133,11 +172,6 @@ fn assets() -> Value {
             "type": "application/octet-stream; application=safetensors",
             "roles": ["mlm:weights"],
         },
-        "card": {
-            "href": format!("./{CARD_FILE}"),
-            "title": "Model card",
-            "type": "text/markdown",
-            "roles": ["metadata"],
-        },
+        "card": card_asset(),
     })
 }

@@ -22,7 +22,9 @@ use crate::net::conv::{Conv, KERNEL_PX};
 use crate::net::conv_block::ConvBlock;
 use crate::net::up_block::{self, UpBlock};
 use crate::recipe::describe::{Description, Layer, STANDARDISED, bands, parameters};
-use crate::recipe::{ANSWER, Answer, BandWish, Net, Phase, RGB, Recipe, normalised_difference};
+use crate::recipe::{
+    ANSWER, Answer, BandWish, Net, Phase, RGB, Recipe, Task, normalised_difference,
+};
 use crate::seed::Dice;
 
 /// Bands of the label: where there are two near infrareds, the narrow one, whose resolution is that
@@ -53,7 +55,7 @@ const BOUNDS: [f32; 2] = [-1.0, 1.0];
 #[derive(Debug, Clone, Copy)]
 pub struct NdmiUnet;
 
-impl Recipe for NdmiUnet {
+impl Task for NdmiUnet {
     fn name(&self) -> &'static str {
         "ndmi-unet"
     }
@@ -83,7 +85,9 @@ impl Recipe for NdmiUnet {
         let map: Vec<f32> = pixels.map(|p| ratio(p).unwrap_or(f32::NAN)).collect();
         map.iter().any(|v| !v.is_nan()).then_some(map)
     }
+}
 
+impl Recipe for NdmiUnet {
     fn network(&self, root: &nn::Path<'_>, dice: &mut Dice) -> Box<dyn Net> {
         Box::new(UNet::new(root, dice))
     }
@@ -217,7 +221,7 @@ fn layers(chip_px: i64) -> Vec<Layer> {
 #[cfg(test)]
 mod tests {
     use super::NdmiUnet;
-    use crate::recipe::Recipe as _;
+    use crate::recipe::{Recipe as _, Task as _};
 
     #[test]
     fn it_has_as_many_numbers_as_the_formats_page_says() {

@@ -15,7 +15,7 @@ use crate::net::Width;
 use crate::net::conv_cell::ConvCell;
 use crate::net::dense::Dense;
 use crate::recipe::describe::{Description, Layer, STANDARDISED, bands, parameters};
-use crate::recipe::{Answer, BandWish, Net, Phase, RGB, Recipe, normalised_difference};
+use crate::recipe::{Answer, BandWish, Net, Phase, RGB, Recipe, Task, normalised_difference};
 use crate::seed::Dice;
 
 /// Bands of the label. Sentinel-2's narrow near infrared (B8A) stands in for B08.
@@ -40,7 +40,7 @@ const HIDDEN: i64 = 32;
 #[derive(Debug, Clone, Copy)]
 pub struct NdviCnn;
 
-impl Recipe for NdviCnn {
+impl Task for NdviCnn {
     fn name(&self) -> &'static str {
         "ndvi-cnn"
     }
@@ -64,7 +64,9 @@ impl Recipe for NdviCnn {
     fn label(&self, bands: &[Vec<f32>]) -> Option<Vec<f32>> {
         mean_ndvi(&bands[0], &bands[1]).map(|mean| vec![mean])
     }
+}
 
+impl Recipe for NdviCnn {
     fn network(&self, root: &nn::Path<'_>, dice: &mut Dice) -> Box<dyn Net> {
         Box::new(Network::new(root, dice))
     }

@@ -30,7 +30,7 @@ use crate::net::irnn::DIRECTIONS;
 use crate::net::residual::Residual;
 use crate::recipe::describe::{Description, Layer, STANDARDISED, bands, parameters};
 use crate::recipe::spagan::discriminator::Discriminator;
-use crate::recipe::{Answer, BandWish, Net, Phase, RGB, Recipe, Rival};
+use crate::recipe::{Answer, BandWish, Net, Phase, RGB, Recipe, Rival, Task};
 use crate::seed::Dice;
 
 /// The same bands of the clear split.
@@ -77,7 +77,7 @@ const BATCH: u32 = 8;
 #[derive(Debug, Clone, Copy)]
 pub struct SpaGan;
 
-impl Recipe for SpaGan {
+impl Task for SpaGan {
     fn name(&self) -> &'static str {
         "spagan"
     }
@@ -105,12 +105,14 @@ impl Recipe for SpaGan {
         Some(bands.concat())
     }
 
-    fn network(&self, root: &nn::Path<'_>, dice: &mut Dice) -> Box<dyn Net> {
-        Box::new(Generator::new(root, dice))
-    }
-
     fn pairs(&self) -> Option<Rule> {
         Some(Rule::default())
+    }
+}
+
+impl Recipe for SpaGan {
+    fn network(&self, root: &nn::Path<'_>, dice: &mut Dice) -> Box<dyn Net> {
+        Box::new(Generator::new(root, dice))
     }
 
     fn rival(&self, root: &nn::Path<'_>, dice: &mut Dice) -> Option<Box<dyn Rival>> {
@@ -271,7 +273,7 @@ mod tests {
     use tch::{Device, Kind, Tensor, nn};
 
     use super::SpaGan;
-    use crate::recipe::{Phase, Recipe as _};
+    use crate::recipe::{Phase, Recipe as _, Task as _};
     use crate::seed::Dice;
 
     #[test]

@@ -7,5 +7,6 @@ mod maps;
 mod node;
 mod pairs;
 mod predict;
+mod programs;
 mod similarity;
 mod world;

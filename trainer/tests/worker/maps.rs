@@ -10,7 +10,7 @@ use trainer::infer::slide::slide;
 use trainer::job::learn;
 use trainer::metric::r2::r2;
 use trainer::model::open;
-use trainer::recipe::Recipe as _;
+use trainer::recipe::Task as _;
 use trainer::recipe::ndmi_unet::NdmiUnet;
 use trainer::stop::Stop;
 use wire::run::{Hyper, Lease};

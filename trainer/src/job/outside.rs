@@ -1,0 +1,53 @@
+//! A job that a program of the owner's does, instead of a network of ours.
+//!
+//! *Invariants*: the same splits, chips, parting, normalisation, baselines and scores as for a
+//! network; what the program left is published as it is.
+//!
+//! *Not here*: running it (`program`).
+
+use wire::run::Lease;
+
+use crate::fit::Course;
+use crate::job::scores::{Scored, scores};
+use crate::job::{Job, JobError, Learned, Told, lesson, rules, survey};
+use crate::network::Weights;
+use crate::program::{self, handed};
+use crate::stop::Stop;
+
+/// Has the program of a lease's run learn.
+pub(super) fn learn(lease: &Lease, name: &str, stop: &Stop) -> Result<Learned, JobError> {
+    let program = program::find(name)?;
+    let hyper = &lease.run.hyper;
+    rules::check(hyper, program)?;
+    let survey = survey::survey(lease, program)?;
+    let cuts = lesson::cut_all(&survey, program, hyper, stop)?;
+    let material = lesson::prepare(&cuts, lease)?;
+    drop(cuts);
+    let made = handed::made(program, lease, &material, stop)?;
+    let job = Job {
+        lease,
+        task: program,
+        survey: &survey,
+        material: &material,
+        told: Told::of(&program.describe(i64::from(hyper.chip_px))),
+    };
+    let mut config = job.config(blake3::hash(&made.bytes).to_hex().to_string());
+    let course = Course {
+        epochs: Vec::new(),
+        best_epoch: 0,
+    };
+    let scored = Scored {
+        task: program,
+        chip_px: usize::try_from(hyper.chip_px).unwrap_or(1),
+        material: &material,
+        course: &course,
+    };
+    config.metrics = scores(&made.answers, scored);
+    Ok(Learned {
+        config,
+        weights: Weights::new(),
+        rival: None,
+        epochs: Vec::new(),
+        made: Some(made),
+    })
+}
