@@ -208,17 +208,13 @@ async fn infer(models: &[PathBuf], splits: &Path, out: &Path) -> Result<Value, F
     for folder in models {
         command.arg("--model").arg(folder);
     }
-    command
-        .arg("--splits")
-        .arg(splits)
-        .arg("-O")
-        .arg(out)
-        .stderr(Stdio::inherit());
+    command.arg("--splits").arg(splits).arg("-O").arg(out);
     let ended = command
         .output()
         .await
         .map_err(|e| worker::start_fault("glebe-trainer", &e))?;
-    worker::ended("glebe-trainer", ended.status)?;
+    let said = String::from_utf8_lossy(&ended.stderr);
+    worker::ended_saying("glebe-trainer", ended.status, &said)?;
     serde_json::from_slice(&ended.stdout).map_err(|e| {
         Fault::new(FaultKind::Internal, "glebe-trainer gave no summary").because(e.to_string())
     })

@@ -231,6 +231,29 @@ fn a_world_under_clouds_is_seen_clear_by_the_models_of_its_pairs() {
 }
 
 #[test]
+fn why_a_model_cannot_answer_is_told_with_the_next_step() {
+    let folder = scratch();
+    let folder = folder.path();
+    let scenes = world(folder, 1, 1, 60);
+    let scene = std::fs::read_dir(&scenes).unwrap();
+    let scene = scene.map(|e| e.unwrap().path());
+    let scene = { scene }.find(|p| p.extension().is_some_and(|e| e == "SAFE"));
+    std::fs::create_dir(folder.join("m")).unwrap();
+    let config = r#"{"scheme": "geohash", "geocode": "9qd7h"}"#;
+    std::fs::write(folder.join("m/config.json"), config).unwrap();
+    let predict = ["predict", "m", "-O", "none.tif"];
+    let refused = expect(glebe(folder).args(predict).arg(scene.unwrap()), 6);
+    let said = stderr(&refused);
+    for line in [
+        "m holds no usable model",
+        "  because ",
+        "  try: glebe model pull",
+    ] {
+        assert!(said.contains(line), "{said}");
+    }
+}
+
+#[test]
 fn the_same_seed_gives_the_same_weights_embedded() {
     let folder = scratch();
     let folder = folder.path();
