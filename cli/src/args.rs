@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod compose;
+mod model;
 mod moving;
 mod region;
 mod selectors;
@@ -19,14 +20,15 @@ mod verbs;
 mod wrangle;
 
 pub(crate) use compose::Compose;
+pub(crate) use model::{ModelPull, ModelVerb, Place};
 pub(crate) use moving::{Moving, Reading, Rebalance};
 pub(crate) use region::{RegionGroups, RegionVerb};
-pub(crate) use selectors::{Selectors, instant, known_dataset};
+pub(crate) use selectors::{Selectors, bbox, instant, known_dataset};
 pub(crate) use simulate::{Drill as DrillArgs, Forecast as ForecastArgs, Simulate, SimulateVerb};
 pub(crate) use token::{TokenArgs, TokenVerb};
 pub(crate) use verbs::{
-    ClusterVerb, CollectionCreate, CollectionVerb, Get, Ingest, JobVerb, ModelPull, ModelVerb,
-    NodeVerb, Place, Predict, Resplit, Synth, Train, Up,
+    ClusterVerb, CollectionCreate, CollectionVerb, Get, Ingest, JobVerb, NodeVerb, Predict,
+    Resplit, Synth, Train, Up,
 };
 pub(crate) use wrangle::{Pairs, StepRule, Wrangle};
 

@@ -1,9 +1,13 @@
-//! `glebe model`: list, show and pull models.
+//! `glebe model`: list, show, pull, compare, tag and delete models.
 //!
-//! *Invariants*: a pulled file is whole and hashes to what the ring says; where a point or geocode
-//! has no model of its own, its nearest ancestor's is taken, and that is said.
+//! *Invariants*: a pulled file is whole and hashes to what the ring says.
 //!
-//! *Not here*: training.
+//! *Not here*: training; which of several models is meant (`choose`).
+
+mod bundle;
+mod choose;
+mod compare;
+mod tag;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -11,10 +15,11 @@ use std::process::ExitCode;
 use wire::client::Client;
 use wire::fault::{Fault, FaultKind};
 use wire::model::{ModelView, Models};
-use wire::params::{DeleteModelsParams, ModelFileParams, ModelsParams};
+use wire::params::{DeleteModelsParams, ModelFileParams};
 
 use crate::Done;
-use crate::args::{ModelPull, ModelVerb, Place};
+use crate::args::{ModelPull, ModelVerb};
+use crate::model::choose::Chosen;
 use crate::print::{Align, Table, bytes, line};
 use crate::session::Session;
 
@@ -22,15 +27,25 @@ pub(crate) async fn run(session: &Session, verb: ModelVerb) -> Done {
     let client = session.client().await?;
     match verb {
         ModelVerb::List { run, place } => {
-            let models = client.models(&wanted(run, &place)?).await?;
+            let models = client.models(&choose::wanted(run, &place)?).await?;
             Ok(list(session, &models))
         }
         ModelVerb::Show { model } => {
-            let model = named(&client, &model, &Place::default()).await?;
-            session.screen.json(&model);
+            session.screen.json(&choose::named(&client, &model).await?);
             Ok(ExitCode::SUCCESS)
         }
         ModelVerb::Pull(args) => pull(session, &client, &args).await,
+        ModelVerb::Compare { one, other } => compare::run(session, &client, (&one, &other)).await,
+        ModelVerb::Tag {
+            model,
+            name,
+            remove,
+        } => match (model, name, remove) {
+            (model, _, Some(tag)) => tag::remove(session, &client, (&tag, model)).await,
+            (Some(model), Some(name), None) => tag::give(session, &client, (&name, &model)).await,
+            _ => Err(Fault::new(FaultKind::Usage, "which model, and which tag?")
+                .try_("glebe model tag RUN/GEOCODE --as prod")),
+        },
         ModelVerb::Delete { model, dry_run } => delete(session, &client, &model, dry_run).await,
     }
 }
@@ -69,29 +84,6 @@ async fn delete(session: &Session, client: &Client, text: &str, dry_run: bool) -
     Ok(ExitCode::SUCCESS)
 }
 
-/// Returns the parameters that select models of a run at a place.
-fn wanted(run: Option<String>, place: &Place) -> Result<ModelsParams, Fault> {
-    let point = place.at.as_deref().map(point).transpose()?;
-    Ok(ModelsParams {
-        run,
-        geocode: place.geocode.as_ref().map(|g| g.to_ascii_lowercase()),
-        lon: point.map(|p| p.0),
-        lat: point.map(|p| p.1),
-    })
-}
-
-fn point(text: &str) -> Result<(f64, f64), Fault> {
-    let parts: Option<Vec<f64>> = text.split(',').map(|t| t.trim().parse().ok()).collect();
-    match parts.as_deref() {
-        Some([lon, lat]) if lon.abs() <= 180.0 && lat.abs() <= 90.0 => Ok((*lon, *lat)),
-        _ => Err(
-            Fault::new(FaultKind::Usage, format!("--at: '{text}' is no point"))
-                .because("a point is longitude,latitude in degrees")
-                .try_("--at -105.08,40.57"),
-        ),
-    }
-}
-
 fn list(session: &Session, models: &Models) -> ExitCode {
     if session.screen.is_json() {
         session.screen.json(models);
@@ -106,6 +98,7 @@ fn list(session: &Session, models: &Models) -> ExitCode {
             ("R2", Align::Right),
             ("SPLITS", Align::Right),
             ("SIZE", Align::Right),
+            ("TAGS", Align::Left),
         ]);
         for m in &models.models {
             table.row([
@@ -120,6 +113,7 @@ fn list(session: &Session, models: &Models) -> ExitCode {
                     .map_or_else(|| "-".to_owned(), |r2| format!("{r2:.3}")),
                 m.splits.to_string(),
                 bytes(m.bytes),
+                m.tags.join(" "),
             ]);
         }
         if !models.models.is_empty() {
@@ -139,38 +133,14 @@ fn list(session: &Session, models: &Models) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Finds one model by `RUN/GEOCODE`, or by run and place.
-async fn named(client: &Client, text: &str, place: &Place) -> Result<ModelView, Fault> {
-    let (run, geocode) = match text.split_once('/') {
-        Some((run, geocode)) => (run, Some(geocode.to_ascii_lowercase())),
-        None => (text, place.geocode.clone()),
-    };
-    let place = Place {
-        geocode,
-        at: place.at.clone(),
-    };
-    let run = (!run.is_empty()).then(|| run.to_owned());
-    let models = client.models(&wanted(run, &place)?).await?;
-    let best = models.models.into_iter().max_by_key(|m| m.geocode.len());
-    best.ok_or_else(|| {
-        Fault::new(FaultKind::Nothing, format!("no model {text}")).try_("glebe model list")
-    })
-}
-
 async fn pull(session: &Session, client: &Client, args: &ModelPull) -> Done {
-    let name = args.model.clone().unwrap_or_default();
-    if name.is_empty() && args.place.geocode.is_none() && args.place.at.is_none() {
-        return Err(Fault::new(FaultKind::Usage, "which model?")
-            .try_("glebe model pull RUN/GEOCODE, --geocode 9xj5k or --at -105.08,40.57"));
+    let found = choose::all(client, args.model.as_deref(), &args.place).await?;
+    if args.bundle {
+        return bundle::pull(session, client, (found, &args.out)).await;
     }
-    let model = named(client, &name, &args.place).await?;
-    if let Some(asked) = &args.place.geocode
-        && *asked != model.geocode
-    {
-        let own = &model.geocode;
-        session
-            .screen
-            .note(format!("{asked} has no model of its own; this is {own}'s"));
+    let Chosen { model, instead } = choose::one(found)?;
+    if let Some(note) = instead {
+        session.screen.note(note);
     }
     let total = download(client, &model, &args.out).await?;
     if session.screen.is_json() {

@@ -128,14 +128,35 @@ async fn models(session: &Session, name: &str, into: &Path) -> Result<Vec<PathBu
         return Ok(vec![folder.to_path_buf()]);
     }
     if folder.is_dir() {
+        let bundled = bundled(folder)?;
+        if !bundled.is_empty() {
+            return Ok(bundled);
+        }
         return Err(
             Fault::new(FaultKind::Data, format!("{name} is no model folder"))
-                .because("it holds no config.json")
+                .because("it holds no config.json, and no folder in it does")
                 .try_("glebe model pull RUN/GEOCODE -O DIR"),
         );
     }
     let client = session.client().await?;
     pull(&client, name, into).await
+}
+
+/// Returns the model folders in a folder, as `glebe model pull --bundle` writes them.
+fn bundled(folder: &Path) -> Result<Vec<PathBuf>, Fault> {
+    let failed = |e: std::io::Error| {
+        let what = format!("{} cannot be listed", folder.display());
+        Fault::new(FaultKind::Data, what).because(e.to_string())
+    };
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.join("config.json").is_file() {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 async fn pull(client: &Client, name: &str, into: &Path) -> Result<Vec<PathBuf>, Fault> {
@@ -146,8 +167,7 @@ async fn pull(client: &Client, name: &str, into: &Path) -> Result<Vec<PathBuf>, 
     let params = ModelsParams {
         run: Some(run.to_owned()),
         geocode,
-        lon: None,
-        lat: None,
+        ..ModelsParams::default()
     };
     let found = client.models(&params).await?;
     if !found.complete {

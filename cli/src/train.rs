@@ -220,7 +220,7 @@ fn beside_input(scores: &[(MapMetrics, InputMetrics)]) -> String {
 }
 
 /// Returns the median of some numbers, 0 for none.
-fn median(values: impl Iterator<Item = f64>) -> f64 {
+pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<_> = values.collect();
     values.sort_by(f64::total_cmp);
     match values.len() {

@@ -25,7 +25,7 @@ use wire::compose::ComposeRequest;
 use wire::fault::{Fault, FaultKind};
 use wire::hit::{Hit, KnownSplits};
 use wire::ledger::Ledger;
-use wire::model::Models;
+use wire::model::{Models, Tag};
 use wire::object::{PutAck, PutOutcome, PutParams};
 use wire::params::{ModelsParams, SceneParams};
 use wire::search::{SearchEnd, SearchLine};
@@ -240,10 +240,19 @@ impl Conduit {
         for (record, owners) in listed.records {
             found.push(models::view(&record, owners).map_err(|e| wrong(&e))?);
         }
+        let tags = self.tags().await?;
         Ok(Models {
-            models: models::select(found, asked)?,
-            complete: listed.complete,
+            models: models::select(found, &tags.0, asked)?,
+            complete: listed.complete && tags.1,
         })
+    }
+
+    /// Returns all tags that users gave, and whether every node answered.
+    async fn tags(&self) -> Result<(Vec<Tag>, bool), Fault> {
+        let listed = self.cluster.records(Kind::Tag).await;
+        let tags = listed.records.iter().map(|(record, _)| record.read());
+        let tags = tags.collect::<Result<_, _>>().map_err(|e| wrong(&e))?;
+        Ok((tags, listed.complete))
     }
 }
 

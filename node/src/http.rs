@@ -111,6 +111,7 @@ fn writing(table: Table) -> Table {
         .write("/v1/lease", post(runs::lease))
         .write("/v1/lease/renew", post(runs::renew))
         .write("/v1/lease/fail", post(runs::fail))
+        .write("/v1/tags", delete(models::untag))
 }
 
 /// Adds what deletes, mends, reads everything, or lets others in.

@@ -4,11 +4,14 @@
 //!
 //! *Not here*: where its files lie (`store`), what they hold (trainer).
 
-use earth::extent::LonLat;
+use std::collections::BTreeMap;
+
+use earth::extent::{LonLat, LonLatBox};
 use earth::geocode::{Geocode, Scheme};
+use jiff::Timestamp;
 use serde::Deserialize;
 use wire::fault::{Fault, FaultKind};
-use wire::model::{Metrics, ModelView};
+use wire::model::{BEST, LATEST, Metrics, ModelView, Tag};
 use wire::params::ModelsParams;
 
 use crate::store::{ObjectError, Record};
@@ -23,6 +26,8 @@ struct Summary {
     metrics: Metrics,
     splits: u64,
     seconds: f64,
+    #[serde(default)]
+    trained: Option<Timestamp>,
 }
 
 /// Returns a model as it is listed.
@@ -38,27 +43,78 @@ pub fn view(record: &Record, owners: Vec<String>) -> Result<ModelView, ObjectErr
         seconds: summary.seconds,
         bytes: record.bytes(),
         hash: record.hash.to_string(),
+        trained: summary.trained,
+        tags: Vec::new(),
         owners,
         files: record.files.clone(),
     })
 }
 
-/// Returns the models that answer a question, by run and geocode.
+/// Returns the models that answer a question, by run and geocode, each with its tags.
 ///
 /// With a position: for each run the model of the most precise cell around it.
-pub fn select(models: Vec<ModelView>, asked: &ModelsParams) -> Result<Vec<ModelView>, Fault> {
-    let mut models = models;
+pub fn select(
+    mut models: Vec<ModelView>,
+    tags: &[Tag],
+    asked: &ModelsParams,
+) -> Result<Vec<ModelView>, Fault> {
+    models.sort_by(|a, b| (&a.run, &a.geocode).cmp(&(&b.run, &b.geocode)));
+    tag(&mut models, tags);
     if let Some(run) = &asked.run {
         models.retain(|m| m.run == *run);
     }
     if let Some(geocode) = &asked.geocode {
         models.retain(|m| m.geocode == *geocode);
     }
-    models.sort_by(|a, b| (&a.run, &a.geocode).cmp(&(&b.run, &b.geocode)));
+    if let Some(tag) = &asked.tag {
+        models.retain(|m| m.tags.contains(tag));
+    }
+    if let Some(area) = asked.bbox.as_deref().map(area).transpose()? {
+        models.retain(|m| cell(m).is_some_and(|cell| cell.bounds().overlaps(&area)));
+    }
     match position(asked)? {
         Some(point) => Ok(around(models, point)),
         None => Ok(models),
     }
+}
+
+/// Tags models: the last and the best of each cell and recipe, then what users named.
+fn tag(models: &mut [ModelView], tags: &[Tag]) {
+    let mut rivals: BTreeMap<(Scheme, String, String), Vec<usize>> = BTreeMap::new();
+    for (at, model) in models.iter().enumerate() {
+        let of = (model.scheme, model.geocode.clone(), model.recipe.clone());
+        rivals.entry(of).or_default().push(at);
+    }
+    for of_cell in rivals.values() {
+        let timed = |at: &&usize| models[**at].trained.is_some();
+        let last = of_cell.iter().filter(timed);
+        let last = last.max_by_key(|at| models[**at].trained).copied();
+        let error = |at: &usize| models[*at].metrics.val_mse;
+        let scored = of_cell.iter().filter(|at| error(at).is_finite());
+        let best = scored.min_by(|a, b| error(a).total_cmp(&error(b))).copied();
+        for (at, name) in [(best, BEST), (last, LATEST)] {
+            if let Some(model) = at.and_then(|at| models.get_mut(at)) {
+                model.tags.push(name.to_owned());
+            }
+        }
+    }
+    for model in models {
+        let own = |t: &&Tag| t.run == model.run && t.geocode == model.geocode;
+        let names = tags.iter().filter(own).map(|t| t.tag.clone());
+        model.tags.extend(names);
+        model.tags.sort();
+    }
+}
+
+fn area(text: &str) -> Result<LonLatBox, Fault> {
+    query::text::lon_lat_box(text).map_err(|e| {
+        let what = format!("'{text}' is no box on Earth");
+        Fault::new(FaultKind::Usage, what).because(e.to_string())
+    })
+}
+
+fn cell(model: &ModelView) -> Option<Geocode> {
+    Geocode::parse(model.scheme, &model.geocode).ok()
 }
 
 fn position(asked: &ModelsParams) -> Result<Option<LonLat>, Fault> {
@@ -118,6 +174,8 @@ mod tests {
             seconds: 1.0,
             bytes: 1,
             hash: String::new(),
+            trained: None,
+            tags: Vec::new(),
             owners: Vec::new(),
             files: Vec::new(),
         }
@@ -143,21 +201,70 @@ mod tests {
             lat: Some(40.58),
             ..ModelsParams::default()
         };
-        let found = select(models.clone(), &asked).unwrap();
+        let found = select(models.clone(), &[], &asked).unwrap();
         assert_eq!(names(&found), ["a/9xjq", "b/9x"]);
         let of_run = ModelsParams {
             run: Some("a".to_owned()),
             ..ModelsParams::default()
         };
-        assert_eq!(select(models, &of_run).unwrap().len(), 3);
+        assert_eq!(select(models, &[], &of_run).unwrap().len(), 3);
     }
 
     #[test]
-    fn half_a_position_is_refused() {
+    fn the_last_the_best_and_what_users_named_are_found_by_their_tags() {
+        let trained = |run: &str, day: i64, error: f64| {
+            let mut model = model(run, "9xjq");
+            model.trained = Timestamp::from_second(day * 86_400).ok();
+            model.metrics.val_mse = error;
+            model
+        };
+        let mut other = trained("z", 9, 0.1);
+        other.recipe = "ndmi-unet".to_owned();
+        // A model that never learned says no number, and is the best of nothing.
+        let lost = trained("b", 2, f64::NAN);
+        let models = vec![trained("a", 3, 0.5), lost, trained("c", 1, 0.2), other];
+        let named = Tag {
+            tag: "prod".to_owned(),
+            geocode: "9xjq".to_owned(),
+            run: "b".to_owned(),
+        };
+        let of = |tag: &str| {
+            let asked = ModelsParams {
+                tag: Some(tag.to_owned()),
+                ..ModelsParams::default()
+            };
+            names(&select(models.clone(), std::slice::from_ref(&named), &asked).unwrap())
+        };
+        assert_eq!(of("latest"), ["a/9xjq", "z/9xjq"]);
+        assert_eq!(of("best"), ["c/9xjq", "z/9xjq"]);
+        assert_eq!(of("prod"), ["b/9xjq"]);
+        assert!(of("test").is_empty());
+    }
+
+    #[test]
+    fn a_box_finds_the_cells_that_it_overlaps() {
+        let models = vec![model("a", "9xjq"), model("a", "9xj"), model("a", "u2ed")];
+        let asked = ModelsParams {
+            bbox: Some("-105.1,40.5,-105.0,40.6".to_owned()),
+            ..ModelsParams::default()
+        };
+        assert_eq!(
+            names(&select(models, &[], &asked).unwrap()),
+            ["a/9xj", "a/9xjq"]
+        );
+    }
+
+    #[test]
+    fn half_a_position_and_three_sides_of_a_box_are_refused() {
         let asked = ModelsParams {
             lon: Some(7.0),
             ..ModelsParams::default()
         };
-        assert!(select(Vec::new(), &asked).is_err());
+        assert!(select(Vec::new(), &[], &asked).is_err());
+        let asked = ModelsParams {
+            bbox: Some("7,8,9".to_owned()),
+            ..ModelsParams::default()
+        };
+        assert!(select(Vec::new(), &[], &asked).is_err());
     }
 }

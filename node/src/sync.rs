@@ -32,12 +32,13 @@ use let_go::LetGo;
 use wire::bundle::Kind;
 
 /// Every kind of object, those first without which the others are not found.
-pub(crate) const KINDS: [Kind; 5] = [
+pub(crate) const KINDS: [Kind; 6] = [
     Kind::Collection,
     Kind::Run,
     Kind::Ledger,
     Kind::Split,
     Kind::Model,
+    Kind::Tag,
 ];
 /// Paces for which a layout must have been the only one before anything is let go: half a minute,
 /// longer than any page of a search that began under the layout before.

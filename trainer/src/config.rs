@@ -6,6 +6,7 @@
 //! *Not here*: the weights (`weights`), the text for people (`publish::card`).
 
 use earth::geocode::Scheme;
+use jiff::Timestamp;
 use query::{Paired, Query};
 use serde::{Deserialize, Serialize};
 use wire::model::Metrics;
@@ -37,6 +38,9 @@ pub struct ModelConfig {
     pub splits: u64,
     /// Seconds from reading the first split to the last score.
     pub seconds: f64,
+    /// When that was; none in folders of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trained: Option<Timestamp>,
     /// What the network takes and answers.
     pub network: NetworkConfig,
     /// Normalisation of bands and label; the only one to answer with.

@@ -136,6 +136,7 @@ pub fn learn(lease: &Lease, device: Device, stop: &Stop) -> Result<Learned, JobE
     let answers = network.answer(&material.validation.chips);
     config.metrics = scores::scores(&answers, scored);
     config.seconds = start.elapsed().as_secs_f64();
+    config.trained = Some(jiff::Timestamp::now());
     Ok(Learned {
         config,
         weights,
@@ -188,6 +189,7 @@ impl Job<'_> {
             metrics: Metrics::default(),
             splits: survey.splits.len() as u64,
             seconds: 0.0,
+            trained: None,
             network: NetworkConfig {
                 inputs: inputs.collect(),
                 answer: self.told.task.to_owned(),

@@ -48,16 +48,19 @@ pub enum Kind {
     Ledger,
     /// A collection (`collection.json`); id its name.
     Collection,
+    /// A tag of a cell's model (`tag.json`); id `TAG/GEOCODE`.
+    Tag,
 }
 
 impl Kind {
     /// Every kind, in order.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Split,
         Self::Model,
         Self::Run,
         Self::Ledger,
         Self::Collection,
+        Self::Tag,
     ];
 
     /// Returns the kind's word, as in JSON and in folder names.
@@ -68,6 +71,7 @@ impl Kind {
             Self::Run => "run",
             Self::Ledger => "ledger",
             Self::Collection => "collection",
+            Self::Tag => "tag",
         }
     }
 }

@@ -34,11 +34,11 @@ use crate::compose::ComposeRequest;
 use crate::fault::{Fault, FaultKind};
 use crate::hit::KnownSplits;
 use crate::ledger::Ledger;
-use crate::model::{Models, ModelsDeleted};
+use crate::model::{Models, ModelsDeleted, TagsDeleted};
 use crate::object::{PutAck, PutParams, Rebuilt};
 use crate::params::{
     AssetParams, DeleteModelsParams, DryRun, LedgersParams, ModelFileParams, ModelsParams,
-    RepairParams, SceneParams, SplitParams,
+    RepairParams, SceneParams, SplitParams, TagParams,
 };
 use crate::region::Textures;
 use crate::run::{
@@ -280,6 +280,12 @@ impl Client {
     /// Deletes one model, or all of a run; in a dry run says what that would delete.
     pub async fn delete_models(&self, params: &DeleteModelsParams) -> Result<ModelsDeleted, Fault> {
         self.json(self.request(Method::DELETE, "/v1/models").query(params))
+            .await
+    }
+
+    /// Takes a tag from one cell's model, or from all cells'.
+    pub async fn delete_tags(&self, params: &TagParams) -> Result<TagsDeleted, Fault> {
+        self.json(self.request(Method::DELETE, "/v1/tags").query(params))
             .await
     }
 

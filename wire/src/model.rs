@@ -1,13 +1,25 @@
 //! Models in the ring.
 //!
 //! *Invariants*: a model is a folder, immutable by content hash, stored like a split under its
-//! geocode's placement key; id `RUN/GEOCODE`.
+//! geocode's placement key; id `RUN/GEOCODE`. A tag names one model a cell.
 //!
 //! *Not here*: what its files hold (trainer; docs/FORMATS.md).
 
+use bytes::Bytes;
+use earth::split::placement::PlacementKey;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::bundle::{Bundle, Kind};
+use crate::fault::{Fault, FaultKind};
 use crate::hit::FileEntry;
+
+/// The tag of the model that was published last, of those of one cell and recipe.
+pub const LATEST: &str = "latest";
+/// The tag of the model with the least validation error, of those of one cell and recipe.
+pub const BEST: &str = "best";
+/// The file of a tag.
+const TAG_FILE: &str = "tag.json";
 
 /// What a model scored on held-out blocks, beside its baselines.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -89,10 +101,55 @@ pub struct ModelView {
     pub bytes: u64,
     /// BLAKE3 (hex) of the sorted list of file hashes.
     pub hash: String,
+    /// When it was trained; none where its trainer did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trained: Option<Timestamp>,
+    /// What it is called: `latest`, `best`, and what users named it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     /// Owners, primary first.
     pub owners: Vec<String>,
     /// Files.
     pub files: Vec<FileEntry>,
+}
+
+/// A user's name for the model of one cell: what it names can be changed, a model cannot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tag {
+    /// The name.
+    pub tag: String,
+    /// The cell's geocode text.
+    pub geocode: String,
+    /// The run whose model of the cell it names.
+    pub run: String,
+}
+
+impl Tag {
+    /// Returns the tag as an object to put.
+    ///
+    /// # Errors
+    /// A name that no object can have, or one that glebe gives itself.
+    pub fn bundle(&self) -> Result<Bundle, Fault> {
+        let wrong = |reason: String| {
+            let what = format!("'{}' is no tag", self.tag);
+            Fault::new(FaultKind::Usage, what).because(reason)
+        };
+        if [LATEST, BEST].contains(&self.tag.as_str()) {
+            return Err(wrong("glebe gives it itself".to_owned()).try_("another name"));
+        }
+        let id = format!("{}/{}", self.tag, self.geocode);
+        let json = serde_json::to_vec_pretty(self).map_err(|e| wrong(e.to_string()))?;
+        let key = PlacementKey::named(Kind::Tag.word(), &id);
+        let files = vec![(TAG_FILE.to_owned(), Bytes::from(json))];
+        Bundle::new(Kind::Tag, id, key, files).map_err(|e| wrong(e.to_string()))
+    }
+}
+
+/// `DELETE /v1/tags` answer: what was deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct TagsDeleted {
+    /// Cells whose model had the name.
+    pub cells: u64,
 }
 
 /// `DELETE /v1/models` answer: what was or would be deleted.

@@ -47,10 +47,10 @@ pub struct DryRun {
     pub dry_run: bool,
 }
 
-/// `GET /v1/models?run=&geocode=&lon=&lat=`; all models without parameters.
+/// `GET /v1/models?run=&geocode=&tag=&bbox=&lon=&lat=`; all models without parameters.
 ///
 /// With a position (`lon` and `lat`) the answer holds, for each run, the model of the most precise
-/// cell around it.
+/// cell around it; with a box, those whose cells overlap it.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct ModelsParams {
     /// Run name.
@@ -59,6 +59,12 @@ pub struct ModelsParams {
     /// Geocode text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub geocode: Option<String>,
+    /// A tag: `latest`, `best`, or one that a user gave.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+    /// `WEST,SOUTH,EAST,NORTH` in degrees.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bbox: Option<String>,
     /// Longitude in degrees.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lon: Option<f64>,
@@ -78,6 +84,16 @@ pub struct DeleteModelsParams {
     /// Say what would be deleted, and delete nothing.
     #[serde(default)]
     pub dry_run: bool,
+}
+
+/// `DELETE /v1/tags?tag=&geocode=`: a tag of one cell, or of all.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct TagParams {
+    /// The tag.
+    pub tag: String,
+    /// Geocode text; every cell if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub geocode: Option<String>,
 }
 
 /// `POST /v1/repair?node=&dry_run=`.

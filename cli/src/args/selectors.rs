@@ -150,7 +150,7 @@ fn geocode(text: &str) -> Result<String, Fault> {
     }
 }
 
-fn bbox(text: &str) -> Result<earth::extent::LonLatBox, Fault> {
+pub(crate) fn bbox(text: &str) -> Result<earth::extent::LonLatBox, Fault> {
     query::text::lon_lat_box(text).map_err(|why| {
         Fault::new(FaultKind::Usage, format!("--bbox: '{text}' is no box"))
             .because(why.to_string())

@@ -433,58 +433,6 @@ pub(crate) enum JobVerb {
     },
 }
 
-/// Where on Earth.
-#[derive(Debug, Clone, Default, Args)]
-pub(crate) struct Place {
-    /// The model of this geocode
-    #[arg(long, value_name = "CODE")]
-    pub(crate) geocode: Option<String>,
-    /// The model of the cell that holds this point
-    #[arg(long, value_name = "LON,LAT", allow_hyphen_values = true)]
-    #[arg(conflicts_with = "geocode")]
-    pub(crate) at: Option<String>,
-}
-
-/// `glebe model …`.
-#[derive(Debug, Subcommand)]
-pub(crate) enum ModelVerb {
-    /// List models
-    List {
-        /// Only those of this run
-        #[arg(long)]
-        run: Option<String>,
-        #[command(flatten)]
-        place: Place,
-    },
-    /// Show one model
-    Show {
-        /// RUN/GEOCODE
-        model: String,
-    },
-    /// Download a model folder
-    Pull(ModelPull),
-    /// Delete one model, or all of a run
-    Delete {
-        /// RUN/GEOCODE, or RUN
-        model: String,
-        /// Say what would be deleted, and delete nothing
-        #[arg(long)]
-        dry_run: bool,
-    },
-}
-
-/// `glebe model pull`.
-#[derive(Debug, Args)]
-pub(crate) struct ModelPull {
-    /// RUN/GEOCODE, or RUN with --geocode or --at
-    pub(crate) model: Option<String>,
-    #[command(flatten)]
-    pub(crate) place: Place,
-    /// Folder to write into
-    #[arg(short = 'O', long, value_name = "DIR")]
-    pub(crate) out: PathBuf,
-}
-
 /// `glebe cluster …`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ClusterVerb {

@@ -28,6 +28,7 @@ mod pairs;
 mod raster;
 mod real_imagery;
 mod regions;
+mod registry;
 mod resplit;
 mod resume;
 mod seams;

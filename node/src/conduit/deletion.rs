@@ -11,8 +11,8 @@ use wire::collection::CollectionDeleted;
 use wire::fault::{Fault, FaultKind};
 use wire::hit::Hit;
 use wire::ledger::Ledger;
-use wire::model::{ModelView, ModelsDeleted};
-use wire::params::{DeleteModelsParams, ModelsParams};
+use wire::model::{ModelView, ModelsDeleted, Tag, TagsDeleted};
+use wire::params::{DeleteModelsParams, ModelsParams, TagParams};
 
 use super::{Conduit, missing};
 use crate::store::ObjectKey;
@@ -82,6 +82,28 @@ impl Conduit {
             models: models.len() as u64,
             bytes: models.iter().map(|m| m.bytes).sum(),
             dry_run: asked.dry_run,
+        })
+    }
+
+    /// Takes a tag from one cell's model, or from all cells'; the models stay.
+    pub(crate) async fn delete_tags(&self, asked: &TagParams) -> Result<TagsDeleted, Fault> {
+        let (mut tags, complete) = self.tags().await?;
+        if !complete {
+            let what = "not all nodes that may hold tags answer";
+            return Err(Fault::new(FaultKind::Partial, what).try_("glebe status"));
+        }
+        let of_cell = |t: &Tag| asked.geocode.as_ref().is_none_or(|g| t.geocode == *g);
+        tags.retain(|t| t.tag == asked.tag && of_cell(t));
+        if tags.is_empty() {
+            let cell = asked.geocode.as_deref().unwrap_or("any cell");
+            let what = format!("no model of {cell} is tagged {}", asked.tag);
+            return Err(Fault::new(FaultKind::Nothing, what).try_("glebe model list"));
+        }
+        let id = |t: &Tag| format!("{}/{}", t.tag, t.geocode);
+        let keys = tags.iter().map(|t| ObjectKey::new(Kind::Tag, id(t)));
+        self.cluster.delete(&keys.collect::<Vec<_>>()).await?;
+        Ok(TagsDeleted {
+            cells: tags.len() as u64,
         })
     }
 }

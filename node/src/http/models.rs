@@ -5,8 +5,8 @@
 //! *Not here*: their files (`asset`).
 
 use axum::extract::State;
-use wire::model::{Models, ModelsDeleted};
-use wire::params::{DeleteModelsParams, ModelsParams};
+use wire::model::{Models, ModelsDeleted, TagsDeleted};
+use wire::params::{DeleteModelsParams, ModelsParams, TagParams};
 
 use super::App;
 use super::reply::{Answer, Asked, json};
@@ -23,4 +23,11 @@ pub(super) async fn remove(
     Asked(params): Asked<DeleteModelsParams>,
 ) -> Answer<ModelsDeleted> {
     json(app.conduit.delete_models(&params).await)
+}
+
+pub(super) async fn untag(
+    State(app): State<App>,
+    Asked(params): Asked<TagParams>,
+) -> Answer<TagsDeleted> {
+    json(app.conduit.delete_tags(&params).await)
 }

@@ -15,7 +15,7 @@ use crate::store::Store;
 use crate::token::ClusterSecret;
 
 /// Every endpoint with the least role that may ask it.
-const ENDPOINTS: [(&str, &str, Option<Role>); 38] = [
+const ENDPOINTS: [(&str, &str, Option<Role>); 39] = [
     ("GET", "/healthz", None),
     ("GET", "/readyz", None),
     ("GET", "/metrics", Some(Role::Read)),
@@ -44,6 +44,7 @@ const ENDPOINTS: [(&str, &str, Option<Role>); 38] = [
     ("POST", "/v1/lease", Some(Role::Write)),
     ("POST", "/v1/lease/renew", Some(Role::Write)),
     ("POST", "/v1/lease/fail", Some(Role::Write)),
+    ("DELETE", "/v1/tags", Some(Role::Write)),
     ("GET", "/v1/verify", Some(Role::Admin)),
     ("POST", "/v1/cluster/layout", Some(Role::Admin)),
     ("POST", "/v1/repair", Some(Role::Admin)),

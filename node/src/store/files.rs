@@ -28,12 +28,13 @@ use super::object::{ContentHash, OBJECT_FILE, Object, ObjectKey};
 use super::record::Record;
 
 /// Every kind, in the order of folders.
-pub(super) const KINDS: [Kind; 5] = [
+pub(super) const KINDS: [Kind; 6] = [
     Kind::Split,
     Kind::Model,
     Kind::Run,
     Kind::Ledger,
     Kind::Collection,
+    Kind::Tag,
 ];
 
 /// Bytes laid by: what a start writes, the index's journal, `cluster.json` and the book of jobs,

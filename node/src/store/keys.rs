@@ -53,6 +53,7 @@ pub(super) fn kind_byte(kind: Kind) -> u8 {
         Kind::Run => 3,
         Kind::Ledger => 4,
         Kind::Collection => 5,
+        Kind::Tag => 6,
     }
 }
 

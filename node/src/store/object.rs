@@ -101,7 +101,7 @@ impl ObjectKey {
     pub fn check(&self) -> Result<(), ObjectError> {
         let fits = match self.kind {
             Kind::Split => earth::split::meta::SplitId::parse(&self.id).is_ok(),
-            Kind::Model | Kind::Ledger => self
+            Kind::Model | Kind::Ledger | Kind::Tag => self
                 .id
                 .split_once('/')
                 .is_some_and(|(first, second)| is_name(first) && is_name(second)),

@@ -187,6 +187,11 @@ fn document(object: &Object) -> Result<String, ObjectError> {
             let collection: earth::split::collection::Collection = parse(key, &text)?;
             agree(key, &collection.name).map(|()| text)
         }
+        Kind::Tag => {
+            let text = text(object, "tag.json")?;
+            let tag: wire::model::Tag = parse(key, &text)?;
+            agree(key, &format!("{}/{}", tag.tag, tag.geocode)).map(|()| text)
+        }
     }
 }
 

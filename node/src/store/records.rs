@@ -19,6 +19,7 @@ use wire::bundle::Kind;
 
 use super::disk::Disk;
 use super::error::{StoreError, index};
+use super::files::KINDS;
 use super::keys::{held_body, held_key, kind_byte, read_held, record_key, seal, unseal};
 use super::object::ObjectKey;
 use super::record::{Held, Record};
@@ -280,7 +281,8 @@ fn slot_start(kind: Kind, slot: u16) -> Vec<u8> {
 
 /// Returns the range of keys of a kind.
 fn of_kind(kind: Kind) -> std::ops::Range<&'static [u8]> {
-    const BYTES: [u8; 7] = [0, 1, 2, 3, 4, 5, 6];
+    // One more than there are kinds: the end of the last one's.
+    const BYTES: [u8; KINDS.len() + 2] = [0, 1, 2, 3, 4, 5, 6, 7];
     let at = usize::from(kind_byte(kind));
     &BYTES[at..=at]..&BYTES[at + 1..=at + 1]
 }

@@ -117,7 +117,7 @@ impl BundleHeader {
 pub(super) fn check_id(kind: Kind, id: &str) -> Result<(), HeaderError> {
     let fits = match kind {
         Kind::Split => SplitId::parse(id).is_ok(),
-        Kind::Model => two_names(id).is_some_and(|(_, code)| is_code(code)),
+        Kind::Model | Kind::Tag => two_names(id).is_some_and(|(_, code)| is_code(code)),
         Kind::Ledger => two_names(id).is_some(),
         Kind::Run | Kind::Collection => is_name(id),
     };
@@ -135,7 +135,9 @@ fn places(kind: Kind, id: &str, key: &PlacementKey) -> bool {
         Kind::Split => id.rsplit_once('~').is_some_and(|(_, code)| head_of(code)),
         Kind::Model => two_names(id)
             .is_some_and(|(run, code)| head_of(code) || *key == PlacementKey::named("global", run)),
-        Kind::Run | Kind::Ledger | Kind::Collection => *key == PlacementKey::named(kind.word(), id),
+        Kind::Run | Kind::Ledger | Kind::Collection | Kind::Tag => {
+            *key == PlacementKey::named(kind.word(), id)
+        }
     }
 }
 

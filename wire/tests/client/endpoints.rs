@@ -11,9 +11,9 @@ use wire::client::{ClientOptions, collect};
 use wire::cluster::{Status, VerifyReport};
 use wire::collection::{CollectionDeleted, Collections};
 use wire::hit::KnownSplits;
-use wire::model::Models;
+use wire::model::{Models, TagsDeleted};
 use wire::object::{PutAck, PutOutcome, PutParams, Rebuilt};
-use wire::params::{ModelFileParams, ModelsParams};
+use wire::params::{ModelFileParams, ModelsParams, TagParams};
 use wire::run::{
     Failure, Hyper, LeaseAnswer, LeaseRequest, Mode, Plan, Renew, Run, RunCancelled, RunView, Runs,
 };
@@ -204,6 +204,14 @@ async fn runs_are_started_listed_shown_and_cancelled() {
     };
     assert_eq!(s.client.models(&around).await, Ok(Models::default()));
     assert_eq!(s.asked().line, "GET /v1/models?lon=-105.5&lat=40.25");
+    let s = served(&TagsDeleted { cells: 1 }).await;
+    let of_cell = TagParams {
+        tag: "prod".to_owned(),
+        geocode: Some("9xj5k".to_owned()),
+    };
+    let deleted = s.client.delete_tags(&of_cell).await;
+    assert_eq!(deleted, Ok(TagsDeleted { cells: 1 }));
+    assert_eq!(s.asked().line, "DELETE /v1/tags?tag=prod&geocode=9xj5k");
 }
 
 #[tokio::test]

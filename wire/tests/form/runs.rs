@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use earth::geocode::Scheme;
-use wire::model::{ModelView, Models};
+use wire::model::{ModelView, Models, Tag, TagsDeleted};
 use wire::run::{
     Failure, JobCounts, Lease, LeaseAnswer, LeaseRequest, LeaseSplit, Mode, Plan, Run,
     RunCancelled, RunSummary, RunView, Runs,
@@ -96,6 +96,8 @@ fn models_keep_their_form() {
         seconds: 1.5,
         bytes: 4_096,
         hash: "ef".repeat(32),
+        trained: "2026-11-21T14:00:00Z".parse().ok(),
+        tags: texts(&["best", "prod"]),
         owners: texts(&["12D3KooWa"]),
         files: vec![file()],
     };
@@ -106,6 +108,21 @@ fn models_keep_their_form() {
             complete: true,
         },
     );
+    let tag = Tag {
+        tag: "prod".to_owned(),
+        geocode: "9xj5k".to_owned(),
+        run: "r1".to_owned(),
+    };
+    check("tag", &tag);
+    check("tags-deleted", &TagsDeleted { cells: 2 });
+    assert_eq!(tag.bundle().unwrap().header.id, "prod/9xj5k");
+    for given in ["best", "latest", "a/b", ""] {
+        let tag = Tag {
+            tag: given.to_owned(),
+            ..tag.clone()
+        };
+        assert!(tag.bundle().is_err(), "{given}");
+    }
 }
 
 #[test]

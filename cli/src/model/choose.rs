@@ -1,0 +1,208 @@
+//! Which model is meant by a name, a place and a tag.
+//!
+//! *Invariants*: the most precise cell's model, and of several of that cell the one trained last;
+//! models of several recipes are never chosen between; where a place has no model of its own, that
+//! of its nearest ancestor is taken, then the run's global one, and that is said.
+//!
+//! *Not here*: downloading.
+
+use std::collections::BTreeSet;
+
+use wire::client::Client;
+use wire::fault::{Fault, FaultKind};
+use wire::model::{ModelView, Models};
+use wire::params::ModelsParams;
+
+use crate::args::Place;
+
+/// The geocode of a model of everywhere.
+const GLOBAL: &str = "global";
+/// Names shown of many.
+const SHOWN_MAX: usize = 6;
+
+/// Models that match.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) models: Vec<ModelView>,
+    /// The cell whose own model was wanted.
+    asked: Option<String>,
+    /// What was asked for, in the user's words.
+    words: String,
+}
+
+/// One model.
+#[derive(Debug)]
+pub(super) struct Chosen {
+    pub(super) model: ModelView,
+    /// What a user should know: it is not the model of the cell asked for.
+    pub(super) instead: Option<String>,
+}
+
+/// Finds models by `RUN/GEOCODE`, or by run, place and tag; or those that stand in for them.
+pub(super) async fn all(
+    client: &Client,
+    text: Option<&str>,
+    place: &Place,
+) -> Result<Found, Fault> {
+    let text = text.unwrap_or_default();
+    let (run, code) = match text.split_once('/') {
+        Some((run, code)) => (run, Some(code)),
+        None => (text, place.geocode.as_deref()),
+    };
+    let code = code.map(str::to_ascii_lowercase);
+    if text.is_empty() && code.is_none() && place.at.is_none() && place.bbox.is_none() {
+        return Err(Fault::new(FaultKind::Usage, "which model?")
+            .try_("glebe model pull RUN/GEOCODE, --geocode 9xj5k or --at -105.08,40.57"));
+    }
+    let run = (!run.is_empty()).then(|| run.to_owned());
+    let own = Place {
+        geocode: code.clone(),
+        ..place.clone()
+    };
+    let mut models = asked(client, run.clone(), &own).await?;
+    if models.is_empty() && place.bbox.is_none() {
+        let anywhere = Place {
+            tag: place.tag.clone(),
+            ..Place::default()
+        };
+        models = asked(client, run, &anywhere).await?;
+        let around = |m: &ModelView| code.as_ref().is_some_and(|c| c.starts_with(&m.geocode));
+        models.retain(|m| m.geocode == GLOBAL || around(m));
+    }
+    let words = [text, code.as_deref().unwrap_or_default()];
+    let of_place = [&place.at, &place.bbox, &place.tag].map(|w| w.as_deref().unwrap_or_default());
+    let words = words.into_iter().chain(of_place).filter(|w| !w.is_empty());
+    Ok(Found {
+        models,
+        words: words.collect::<Vec<_>>().join(" "),
+        asked: code,
+    })
+}
+
+/// Finds one model by its full name.
+pub(super) async fn named(client: &Client, text: &str) -> Result<ModelView, Fault> {
+    let mut found = all(client, Some(text), &Place::default()).await?;
+    if let Some(code) = &found.asked {
+        found.models.retain(|m| m.geocode == *code);
+    }
+    Ok(one(found)?.model)
+}
+
+/// Chooses one.
+pub(super) fn one(found: Found) -> Result<Chosen, Fault> {
+    let mut nearest = found.models;
+    let most = nearest.iter().map(precision).max();
+    nearest.retain(|m| Some(precision(m)) == most);
+    of_one_recipe(&nearest)?;
+    let cells = distinct(nearest.iter().map(|m| m.geocode.as_str()));
+    if cells.len() > 1 {
+        let what = format!("{} models match", nearest.len());
+        return Err(Fault::new(FaultKind::Usage, what)
+            .because(format!("they are those of {}", shown(&cells)))
+            .try_("--bundle, which downloads one of each cell, or --geocode"));
+    }
+    nearest.sort_by_key(|m| m.trained);
+    let model = nearest.pop().ok_or_else(|| nothing(&found.words))?;
+    let other = found.asked.filter(|asked| *asked != model.geocode);
+    let instead = other.map(|asked| {
+        let of = if model.geocode == GLOBAL {
+            "the global one".to_owned()
+        } else {
+            format!("that of {}, which contains it", model.geocode)
+        };
+        format!("{asked} has no model of its own; this is {of}")
+    });
+    Ok(Chosen { model, instead })
+}
+
+/// Chooses one of each cell.
+pub(super) fn each_cell(found: Found) -> Result<Vec<ModelView>, Fault> {
+    let mut models = found.models;
+    of_one_recipe(&models)?;
+    models.sort_by(|a, b| a.geocode.cmp(&b.geocode).then(b.trained.cmp(&a.trained)));
+    models.dedup_by(|earlier, last| earlier.geocode == last.geocode);
+    if models.is_empty() {
+        return Err(nothing(&found.words));
+    }
+    Ok(models)
+}
+
+fn nothing(words: &str) -> Fault {
+    Fault::new(FaultKind::Nothing, format!("no model {words}")).try_("glebe model list")
+}
+
+/// Refuses to choose between answers to different questions.
+fn of_one_recipe(models: &[ModelView]) -> Result<(), Fault> {
+    let recipes = distinct(models.iter().map(|m| m.recipe.as_str()));
+    if recipes.len() < 2 {
+        return Ok(());
+    }
+    let what = format!("models of several recipes match: {}", shown(&recipes));
+    let runs = distinct(models.iter().map(|m| m.run.as_str()));
+    Err(Fault::new(FaultKind::Usage, what).try_(format!("name a run: {}", shown(&runs))))
+}
+
+/// Orders models by how small their cells are.
+fn precision(model: &ModelView) -> usize {
+    if model.geocode == GLOBAL {
+        0
+    } else {
+        model.geocode.len()
+    }
+}
+
+fn distinct<'a>(words: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let set: BTreeSet<&str> = words.collect();
+    set.into_iter().collect()
+}
+
+fn shown(words: &[&str]) -> String {
+    let mut text = words[..words.len().min(SHOWN_MAX)].join(", ");
+    if words.len() > SHOWN_MAX {
+        text += &format!(" and {} more", words.len() - SHOWN_MAX);
+    }
+    text
+}
+
+async fn asked(
+    client: &Client,
+    run: Option<String>,
+    place: &Place,
+) -> Result<Vec<ModelView>, Fault> {
+    let Models { models, complete } = client.models(&wanted(run, place)?).await?;
+    if complete {
+        return Ok(models);
+    }
+    let what = "not every model is in reach";
+    Err(Fault::new(FaultKind::Partial, what)
+        .because("a node does not answer, and the model asked for may lie there")
+        .try_("glebe status"))
+}
+
+/// Returns the parameters that select models of a run at a place.
+pub(super) fn wanted(run: Option<String>, place: &Place) -> Result<ModelsParams, Fault> {
+    let point = place.at.as_deref().map(point).transpose()?;
+    if let Some(text) = &place.bbox {
+        crate::args::bbox(text)?;
+    }
+    Ok(ModelsParams {
+        run,
+        geocode: place.geocode.as_ref().map(|g| g.to_ascii_lowercase()),
+        tag: place.tag.clone(),
+        bbox: place.bbox.clone(),
+        lon: point.map(|p| p.0),
+        lat: point.map(|p| p.1),
+    })
+}
+
+fn point(text: &str) -> Result<(f64, f64), Fault> {
+    let parts: Option<Vec<f64>> = text.split(',').map(|t| t.trim().parse().ok()).collect();
+    match parts.as_deref() {
+        Some([lon, lat]) if lon.abs() <= 180.0 && lat.abs() <= 90.0 => Ok((*lon, *lat)),
+        _ => Err(
+            Fault::new(FaultKind::Usage, format!("--at: '{text}' is no point"))
+                .because("a point is longitude,latitude in degrees")
+                .try_("--at -105.08,40.57"),
+        ),
+    }
+}

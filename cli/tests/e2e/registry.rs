@@ -1,0 +1,138 @@
+//! Models are found by place and tag, compared, and taken along.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::harness::{Node, cluster, expect, glebe, scratch, stderr, world};
+
+fn json(node: &Node, folder: &Path, args: &[&str]) -> Value {
+    let output = expect(node.ask(folder).args(args).args(["-o", "json"]), 0);
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Trains a run and returns the geocodes of its models.
+fn train(node: &Node, folder: &Path, (name, epochs): (&str, &str)) -> Vec<String> {
+    let words = ["train", "ndvi-cnn", "--name", name, "--epochs", epochs];
+    let mut train = node.ask(folder);
+    train.args(words).args(["--chip", "16", "--wait"]);
+    let output = train.output().unwrap();
+    assert!(
+        matches!(output.status.code(), Some(0 | 1)),
+        "{}",
+        stderr(&output)
+    );
+    let listed = json(node, folder, &["model", "list", "--run", name]);
+    let models = listed["models"].as_array().unwrap().iter();
+    models
+        .map(|m| m["geocode"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// Returns the better model of each cell that was compared.
+fn better_of(compared: &Value) -> Vec<String> {
+    let cells = compared["cells"].as_array().unwrap().iter();
+    let better = cells.map(|pair| {
+        let error = |m: &Value| m["metrics"]["val_mse"].as_f64().unwrap();
+        let ours = error(&pair["one"]) <= error(&pair["other"]);
+        let best = if ours { &pair["one"] } else { &pair["other"] };
+        format!("{}/{}", best["run"], best["geocode"]).replace('"', "")
+    });
+    better.collect()
+}
+
+/// Returns the run of the model in a folder.
+fn run_of(folder: &Path, out: &str) -> String {
+    let config = std::fs::read(folder.join(out).join("config.json")).unwrap();
+    let config: Value = serde_json::from_slice(&config).unwrap();
+    config["run"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn models_are_found_by_their_tags_compared_and_taken_along() {
+    let folder = scratch();
+    let folder = folder.path();
+    let scenes = world(folder, 2, 2, 600);
+    let nodes = cluster(folder, 2, 2);
+    let [one, other] = [&nodes[0], &nodes[1]];
+    expect(one.ask(folder).arg("ingest").arg(&scenes), 0);
+    let cells = train(one, folder, ("long", "6"));
+    assert_eq!(train(one, folder, ("short", "1")), cells);
+    assert!(cells.len() >= 2, "{cells:?}");
+    let code = cells[0].as_str();
+
+    // The last is known by itself, and so is the best.
+    let tagged = |tag: &str| {
+        let listed = json(other, folder, &["model", "list", "--tag", tag]);
+        let models = listed["models"].as_array().unwrap().iter();
+        let names = models.map(|m| format!("{}/{}", m["run"], m["geocode"]).replace('"', ""));
+        names.collect::<Vec<_>>()
+    };
+    let all_of = |run: &str| {
+        cells
+            .iter()
+            .map(|c| format!("{run}/{c}"))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(tagged("latest"), all_of("short"));
+    let mut best = tagged("best");
+    best.sort_by_key(|name| name.split('/').next_back().map(str::to_owned));
+    assert_eq!(
+        best,
+        better_of(&json(other, folder, &["model", "compare", "long", "short"]))
+    );
+
+    // A user's tag stays where it was put until it is put elsewhere.
+    let ask = |words: &[&str], code| expect(other.ask(folder).args(words), code);
+    ask(&["model", "tag", "long", "--as", "prod"], 0);
+    let short = format!("short/{code}");
+    ask(&["model", "tag", &short, "--as", "prod"], 0);
+    let pull = |place: &[&str], out: &str, code| {
+        let words = [&["model", "pull"], place, &["-O", out]].concat();
+        stderr(&expect(one.ask(folder).args(words), code))
+    };
+    pull(&["--geocode", code, "--tag", "prod"], "a", 0);
+    pull(&["--geocode", &cells[1], "--tag", "prod"], "b", 0);
+    assert_eq!(
+        [run_of(folder, "a"), run_of(folder, "b")],
+        ["short", "long"]
+    );
+    ask(&["model", "tag", "--remove", "prod", code], 0);
+    assert_eq!(tagged("prod"), all_of("long")[1..]);
+    ask(&["model", "tag", "--remove", "prod"], 0);
+    ask(&["model", "tag", "--remove", "prod"], 1);
+    ask(&["model", "tag", "long", "--as", "best"], 2);
+    assert_eq!(tagged("best").len(), cells.len());
+
+    // A smaller cell has its ancestor's model, and that is said; elsewhere there is none.
+    let said = pull(&[&format!("long/{code}zz")], "c", 0);
+    assert!(said.contains(&format!("this is that of {code}")), "{said}");
+    assert_eq!(run_of(folder, "c"), "long");
+    pull(&["--at", "0,0"], "d", 1);
+
+    // All of an area go into one folder, which predicts without a cluster.
+    let area = ["short", "--bbox", "-180,-90,180,90"];
+    let said = pull(&area, "e", 2);
+    assert!(said.contains("--bundle"), "{said}");
+    pull(&[&area[..], &["--bundle"]].concat(), "e", 0);
+    let bundle = std::fs::read(folder.join("e/bundle.json")).unwrap();
+    let bundle: Vec<Value> = serde_json::from_slice(&bundle).unwrap();
+    assert_eq!(bundle.len(), cells.len());
+    drop(nodes);
+    predicts_offline(folder, &scenes, "e");
+}
+
+/// Predicts a scene with a bundle and no cluster: each cell by its own model.
+fn predicts_offline(folder: &Path, scenes: &Path, bundle: &str) {
+    let scene = std::fs::read_dir(scenes)
+        .unwrap()
+        .map(|e| e.unwrap().path());
+    let scene = scene.filter(|p| p.extension().is_some_and(|e| e == "SAFE"));
+    let mut predict = glebe(folder);
+    predict.args(["predict", bundle]).arg(scene.min().unwrap());
+    let said = expect(predict.args(["-O", "ndvi.tif", "-o", "json"]), 0);
+    let said: Value = serde_json::from_slice(&said.stdout).unwrap();
+    let cells = said["cells"].as_array().unwrap();
+    let own = cells.iter().filter(|c| c["kinship"] == "own").count();
+    assert!(own > 0 && own == cells.len(), "{said}");
+}
