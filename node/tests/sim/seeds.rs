@@ -84,6 +84,22 @@ fn every_seed_keeps_every_promise() {
     assert!(sum.complete > 0 && sum.acked > 0 && sum.deleted > 0 && sum.fetched > 0);
 }
 
+/// Whatever else this process does: another seed is played beside it.
+#[test]
+fn a_seed_is_the_same_story_twice_in_one_process() {
+    let digest = |seed: u64| Drill::of_seed(seed).run().unwrap().digest;
+    std::thread::scope(|scope| {
+        for first in [100, 200] {
+            scope.spawn(move || {
+                for seed in first..first + 6 {
+                    assert_eq!(digest(seed), digest(seed), "seed {seed}");
+                }
+            });
+        }
+    });
+    assert_ne!(digest(100), digest(101));
+}
+
 /// The bar: 1 KB/s a node with fifty of them, which take most of a minute to come up.
 #[test]
 fn idle_nodes_whisper_less_than_a_kilobyte_a_second_each() {

@@ -14,6 +14,7 @@ use super::super::machine::Machine;
 use super::{End, Scene};
 use crate::cluster::Cluster;
 use crate::layout::Stamp;
+use crate::sync;
 
 /// Longest that a mended cluster may take to bring everything where it belongs.
 const HEAL_LIMIT: Duration = Duration::from_mins(3);
@@ -89,6 +90,13 @@ impl Scene<'_> {
         if stamps.len() > 1 {
             return Some(format!("layouts differ: {stamps:?}"));
         }
+        for machine in self.machines.iter().filter(|m| !m.left) {
+            let foreign = machine.cluster().and_then(foreign);
+            if let Some(slots) = foreign {
+                let name = &machine.name;
+                return Some(format!("{name} keeps what others own in {slots} slots"));
+            }
+        }
         let member = self.machines.iter().find(|m| !m.left)?;
         let report = member.cluster()?.verify().await;
         if report.complete && report.problems.is_empty() {
@@ -127,6 +135,16 @@ impl Scene<'_> {
 
 fn stamp(cluster: &Cluster) -> Stamp {
     cluster.core.look(|view| view.ring.newest().stamp())
+}
+
+/// Counts the slots of which a node holds something and owns nothing.
+fn foreign(cluster: &Cluster) -> Option<u64> {
+    let mut held = sync::slots_held(&cluster.core.store).ok()?;
+    let own = cluster
+        .core
+        .look(|view| view.ring.newest().slots_of(&cluster.core.me));
+    own.iter().for_each(|slot| held.remove(slot));
+    (!held.is_empty()).then(|| held.len())
 }
 
 /// Says what each node of a ring on the move says of layouts.
