@@ -17,6 +17,7 @@ mod row;
 mod startup;
 mod texture;
 mod train;
+mod transfer;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -50,6 +51,8 @@ enum Name {
     Texture,
     /// Samples a second of the NDVI recipe
     Train,
+    /// Epochs that heirs take to what a cold start reaches, by the likeness of their donor
+    Transfer,
 }
 
 /// Runs one benchmark, or all.
@@ -101,6 +104,7 @@ fn run(args: Args) -> Result<()> {
             Name::Ring => ring::run()?,
             Name::Texture => texture::run(&bench)?,
             Name::Train => train::run(&bench)?,
+            Name::Transfer => transfer::run(&bench)?,
         };
         report.rows.extend(rows);
     }

@@ -4,8 +4,9 @@
 //!
 //! *Not here*: what is measured.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
@@ -53,6 +54,27 @@ impl Bench {
         command
     }
 
+    /// Starts a node of its own with a worker a core.
+    pub(crate) fn up(&self, name: &str) -> Result<Up> {
+        let data = self.scratch.path().join(name);
+        let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        let mut command = self.glebe(&["up", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"]);
+        command.args(["--workers", &workers.to_string(), "--data"]);
+        command
+            .arg(&data)
+            .stdin(Stdio::null())
+            .stderr(Stdio::null());
+        let mut child = command.stdout(Stdio::piped()).spawn()?;
+        let mut line = String::new();
+        let said = child.stdout.take().context("a pipe")?;
+        BufReader::new(said).read_line(&mut line)?;
+        let http = line
+            .split_whitespace()
+            .find_map(|w| w.strip_prefix("http="));
+        let http = http.context("the node is not ready")?.to_owned();
+        Ok(Up { child, http, data })
+    }
+
     /// The interpreter that the peers run in (`cargo xtask setup` makes it).
     pub(crate) fn python(&self) -> Command {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.deps/python/bin/python");
@@ -79,6 +101,21 @@ impl Bench {
             seconds(self.glebe(&args).args(["-O", &name]))?;
         }
         Ok(name)
+    }
+}
+
+/// A running node; it is killed when the value is dropped.
+#[derive(Debug)]
+pub(crate) struct Up {
+    child: Child,
+    pub(crate) http: String,
+    pub(crate) data: PathBuf,
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
     }
 }
 

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod compose;
+mod heirs;
 mod model;
 mod moving;
 mod region;

@@ -97,6 +97,7 @@ fn show(view: &RunView) {
         ("VAL MSE", Align::Right),
         ("MEAN", Align::Right),
         ("LINEAR", Align::Right),
+        ("START", Align::Left),
         ("REASON", Align::Left),
     ]);
     for job in &view.jobs {
@@ -116,6 +117,7 @@ fn show(view: &RunView) {
             score(|m| m.val_mse),
             score(|m| m.mean_mse),
             score(|m| m.linear_mse),
+            train::heirs::start(job),
             job.reason.clone().unwrap_or_default(),
         ]);
     }

@@ -7,6 +7,7 @@
 
 use std::process::ExitCode;
 
+use earth::dice::Dice;
 use query::groups::{GroupError, Groups, group};
 use serde::Serialize;
 use wire::fault::{Fault, FaultKind};
@@ -50,7 +51,8 @@ pub(crate) async fn groups(session: &Session, args: RegionGroups) -> Done {
     if session.screen.is_json() {
         session.screen.json(&report);
     } else {
-        show(&report);
+        let groups = report.groups.iter();
+        show(groups.map(|g| (g.donor.as_str(), g.heirs.as_slice())));
     }
     let screen = &session.screen;
     let cells: usize = report.groups.iter().map(|g| 1 + g.heirs.len()).sum();
@@ -81,7 +83,9 @@ fn report(found: Textures, args: &RegionGroups) -> Result<Report, Fault> {
         found.cells.into_iter().partition(|cell| cell.measured > 0);
     let textures: Vec<Vec<f64>> = cells.iter().map(|cell| cell.texture.clone()).collect();
     let wish = (args.metric.into(), args.k);
-    let groups = group(&textures, wish, numbers(args.seed)).map_err(fault)?;
+    // The stream that a run's groups are made with: the same seed gives the same groups there.
+    let mut dice = Dice::new(args.seed, &["groups"]);
+    let groups = group(&textures, wish, || dice.unit()).map_err(fault)?;
     Ok(Report {
         groups: named(&groups, &cells),
         silhouette: groups.silhouette,
@@ -102,25 +106,25 @@ fn named(groups: &Groups, cells: &[CellTexture]) -> Vec<Group> {
     groups.donors.iter().enumerate().map(one).collect()
 }
 
-fn show(report: &Report) {
+/// Prints donors with their heirs.
+pub(crate) fn show<'a>(groups: impl Iterator<Item = (&'a str, &'a [String])>) {
     let mut table = Table::new(&[
         ("GROUP", Align::Right),
         ("CELLS", Align::Right),
         ("DONOR", Align::Left),
         ("HEIRS", Align::Left),
     ]);
-    for (number, group) in (1..).zip(&report.groups) {
-        let shown = group.heirs.iter().take(SHOWN_MAX).cloned();
-        let mut heirs = shown.collect::<Vec<_>>().join(" ");
-        if group.heirs.len() > SHOWN_MAX {
-            heirs += &format!(" and {} more", group.heirs.len() - SHOWN_MAX);
+    for (number, (donor, heirs)) in (1_usize..).zip(groups) {
+        let mut shown = heirs[..heirs.len().min(SHOWN_MAX)].join(" ");
+        if heirs.len() > SHOWN_MAX {
+            shown += &format!(" and {} more", heirs.len() - SHOWN_MAX);
         }
-        let (number, cells): (usize, usize) = (number, 1 + group.heirs.len());
+        let cells = 1 + heirs.len();
         table.row([
             number.to_string(),
             cells.to_string(),
-            group.donor.clone(),
-            heirs,
+            donor.to_owned(),
+            shown,
         ]);
     }
     table.print();
@@ -138,15 +142,4 @@ fn fault(error: GroupError) -> Fault {
     Fault::new(kind, "the cells cannot be grouped")
         .because(error.to_string())
         .try_(step)
-}
-
-/// Numbers in 0..1 from a seed: `SplitMix64` (Steele, Lea, Flood 2014).
-fn numbers(mut state: u64) -> impl FnMut() -> f64 {
-    move || {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
-    }
 }

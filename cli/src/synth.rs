@@ -16,6 +16,9 @@ pub(crate) async fn run(session: &Session, args: Synth) -> Done {
     command.args(["--seed", &args.seed.to_string()]);
     command.args(["--regions", &args.regions.to_string()]);
     command.args(["--dates", &args.dates.to_string()]);
+    if let Some(kinds) = args.kinds {
+        command.args(["--kinds", &kinds.to_string()]);
+    }
     if let Some(size) = args.size {
         command.args(["--size", &size.to_string()]);
     }

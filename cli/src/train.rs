@@ -5,6 +5,7 @@
 //!
 //! *Not here*: plans and leases (node), fitting (trainer).
 
+pub(crate) mod heirs;
 pub(crate) mod recipe;
 
 use std::process::ExitCode;
@@ -15,6 +16,7 @@ use wire::client::Client;
 use wire::fault::{Fault, FaultKind};
 use wire::model::{InputMetrics, MapMetrics};
 use wire::run::{Hyper, JobState, Mode, Plan, Run, RunView};
+use wire::transfer::{Transfer, TransferMode};
 
 use crate::Done;
 use crate::args::Train;
@@ -57,6 +59,9 @@ pub(crate) async fn run(session: &Session, args: Train) -> Done {
         run.name, plan.jobs, plan.splits
     );
     session.screen.note(note);
+    if let Some(inheritance) = &plan.inheritance {
+        session.screen.note(heirs::told(inheritance));
+    }
     if args.wait || session.settings.cluster.value.is_none() {
         return wait(session, &client, &run.name).await;
     }
@@ -116,15 +121,28 @@ fn described(args: &Train, recipe: &Recipe) -> Result<Run, Fault> {
                 .because("names have 1..=120 letters, digits, '-', '_', '.'"),
         );
     }
-    let (recipe, seed) = (args.recipe.clone(), args.seed);
     Ok(Run {
         name,
-        recipe,
+        recipe: args.recipe.clone(),
         query,
         mode: Mode::Partitioned,
         hyper,
-        seed,
+        seed: args.seed,
+        transfer: transfer(args)?,
+        inheritance: None,
     })
+}
+
+/// Returns where models start from; a program's start as it likes.
+fn transfer(args: &Train) -> Result<Transfer, Fault> {
+    let transfer = args.heirs.wish()?;
+    if transfer.mode != TransferMode::None && recipe::is_program(&args.recipe) {
+        let what = "--transfer is for recipes of glebe's own networks";
+        return Err(Fault::new(FaultKind::Usage, what)
+            .because("the weights of a program are its own affair")
+            .try_("the same command without --transfer"));
+    }
+    Ok(transfer)
 }
 
 /// Returns what makes a pair, where the command says it; refuses that of a recipe without pairs.
@@ -157,6 +175,10 @@ fn print_plan(screen: &Screen, run: &Run, plan: &Plan) -> ExitCode {
             nodes.join(", "),
             bytes(plan.bytes_moved),
         ));
+        if let Some(inheritance) = &plan.inheritance {
+            heirs::show(inheritance);
+            screen.note(heirs::told(inheritance));
+        }
     }
     if !plan.complete {
         screen.note("partial: some slots have no live owner; their cells are not in the plan");
@@ -251,6 +273,9 @@ pub(crate) fn summary(screen: &Screen, view: &RunView) -> ExitCode {
     {
         let reason = job.reason.as_deref().unwrap_or("no reason was given");
         screen.note(format!("no model for {}: {reason}", job.geocode));
+    }
+    if let Some(told) = heirs::started(&view.jobs) {
+        screen.note(told);
     }
     if count(JobState::Done) > 0 {
         screen.note(format!("next: glebe model list --run {}", view.run.name));

@@ -138,6 +138,9 @@ pub struct SynthArgs {
     /// Regions, each one tile with its own looks and law.
     #[arg(long)]
     pub regions: u32,
+    /// Kinds of looks with a law each, which regions take in turn; each its own if not given.
+    #[arg(long)]
+    pub kinds: Option<u32>,
     /// Dates of every region.
     #[arg(long)]
     pub dates: u32,

@@ -76,6 +76,7 @@ fn make_world(args: &SynthArgs) -> anyhow::Result<ExitCode> {
     let request = synth::world::Request {
         seed: args.seed,
         regions: args.regions,
+        kinds: args.kinds,
         dates: args.dates,
         size: synth::whole_size(args.size),
         baseline: args.baseline,

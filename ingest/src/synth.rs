@@ -73,6 +73,13 @@ pub fn run(request: &Request, out: &Path, each: &mut dyn FnMut(&Made)) -> anyhow
         "regions must be 1..={REGIONS_MAX}"
     );
     ensure!(
+        request
+            .kinds
+            .is_none_or(|kinds| (1..=request.regions).contains(&kinds)),
+        "kinds must be 1..={}, one a region at most",
+        request.regions
+    );
+    ensure!(
         (1..=DATES_MAX).contains(&request.dates),
         "dates must be 1..={DATES_MAX}"
     );

@@ -141,7 +141,16 @@ async fn respond(core: &Arc<Core>, from: &NodeId, request: Request) -> Result<Re
             Response::Textures(textures::textures(core, question).await?)
         }
         Request::Plan(request) => Response::Planned(jobs::plan(core, request).await?),
-        Request::Jobs(run) => Response::Jobs(jobs::jobs(core, run).await?),
+        Request::Jobs(run) => {
+            let (jobs, slots) = jobs::jobs(core, run).await?;
+            Response::Jobs(jobs, slots)
+        }
+        Request::Fates(asked) => Response::Fates(jobs::fates(core, asked).await?),
+        Request::Heed(run) => {
+            tracing::debug!(run, "a donor has ended");
+            core.runs.tidings.notify_one();
+            Response::Done
+        }
         Request::Counts(names) => Response::Counts(jobs::counts(core, names).await?),
         Request::Cancel(run) => {
             let runs = Arc::clone(&core.runs);

@@ -18,6 +18,7 @@ mod seeds;
 mod start;
 mod steer;
 mod stopped;
+mod tend;
 mod training;
 pub(crate) mod vouch;
 
@@ -202,6 +203,15 @@ impl Cluster {
     /// Cancels the waiting and running jobs of a run on all nodes.
     pub async fn cancel_run(&self, name: &str) -> Result<RunCancelled, Fault> {
         training::cancel(&self.core, name).await
+    }
+
+    /// Tells the other nodes that a donor of a run has ended; nobody waits for that.
+    pub(crate) fn announce_donor(&self, run: &str) {
+        let (core, run) = (Arc::clone(&self.core), run.to_owned());
+        let stop = core.stop.clone();
+        let told = async move { tend::announce(&core, &run).await };
+        let tasks = self.core.tasks.clone();
+        tasks.spawn(stop.run_until_cancelled_owned(told));
     }
 
     /// Returns the layout that is read from, and what is known of its nodes.

@@ -7,6 +7,7 @@
 //! *Not here*: how messages travel (`swarm`), what is answered (`answer`).
 
 mod compare;
+mod fates;
 mod join;
 mod load;
 mod speaks;
@@ -36,6 +37,7 @@ pub use join::{JoinAnswer, JoinRequest, Welcome};
 
 pub use crate::store::Version;
 pub use compare::{Comparison, Difference};
+pub use fates::{Fates, FatesRequest};
 pub use load::SlotLoad;
 pub use speaks::Speaks;
 
@@ -91,6 +93,10 @@ pub enum Request {
     Loads,
     /// Mean textures of your cells that match. Answered with `Textures`.
     Textures(Question),
+    /// What have you planned of a run, and what became of these cells? Answered with `Fates`.
+    Fates(FatesRequest),
+    /// A donor of this run has ended: look what it left. Answered with `Done`.
+    Heed(String),
 }
 
 /// An answer.
@@ -126,8 +132,8 @@ pub enum Response {
     Compared(Vec<(u32, Difference)>),
     /// What was planned.
     Planned(Planned),
-    /// Jobs, as JSON of a list of `wire::run::JobView`.
-    Jobs(String),
+    /// Jobs, as JSON of a list of `wire::run::JobView`, and the slots whose cells were planned.
+    Jobs(String, SlotSet),
     /// Jobs by state, a count for each run asked about.
     Counts(Vec<JobCounts>),
     /// Jobs that were waiting or running.
@@ -140,6 +146,8 @@ pub enum Response {
     Loads(Vec<SlotLoad>),
     /// Mean textures of cells.
     Textures(Vec<CellTexture>),
+    /// What is known of a run.
+    Fates(Fates),
 }
 
 /// What a node knows, without the content.
@@ -436,7 +444,9 @@ impl Request {
             | Self::Cancel(_)
             | Self::Compose(_)
             | Self::Loads
-            | Self::Textures(_) => Purpose::Query,
+            | Self::Textures(_)
+            | Self::Fates(_)
+            | Self::Heed(_) => Purpose::Query,
             Self::FetchComposed(_) => Purpose::Pixels,
             Self::Forget(_) | Self::Compare(_) | Self::Repair(_) => Purpose::Repair,
         }

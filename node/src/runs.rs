@@ -6,24 +6,27 @@
 //! *Not here*: which splits a run learns from (`cluster`), what a recipe computes (trainer).
 
 pub mod book;
+pub mod inherit;
 pub mod keep;
 pub mod workers;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use earth::split::meta::SplitId;
 use earth::split::placement::PlacementKey;
+use query::slots::SlotSet;
+use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use wire::fault::{Fault, FaultKind};
-use wire::model::Metrics;
 use wire::run::{
-    Failure, JobCounts, JobView, Lease, LeaseAnswer, LeaseRequest, LeaseSplit, Renew, Run,
+    Failure, JobCounts, JobState, JobView, Lease, LeaseAnswer, LeaseRequest, LeaseSplit, Renew, Run,
 };
+use wire::transfer::{Heritage, Legacy};
 
-use book::{Book, JobKey, LEASE_MS, LeaseError};
+use book::{Book, Job, JobKey, LEASE_MS, LeaseError, Published, Role};
 use keep::{Keep, KeepError};
 
 /// Time after which a worker asks again while others' leases may still come back.
@@ -40,6 +43,17 @@ pub struct PlannedSplit {
     pub folder: PathBuf,
 }
 
+/// A run as one node knows it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct KnownRun {
+    /// The definition.
+    pub run: Run,
+    /// Slots whose cells this node has planned.
+    pub slots: SlotSet,
+    /// A user cancelled it: cells of a lost node are not taken over.
+    pub cancelled: bool,
+}
+
 /// The runs of one node.
 #[derive(Debug)]
 pub struct Runs {
@@ -48,12 +62,14 @@ pub struct Runs {
     start: Instant,
     /// Told whenever a job waits.
     pub waiting: Notify,
+    /// Told whenever it may have become known what a donor left, or somebody waits for that.
+    pub tidings: Notify,
 }
 
 #[derive(Debug)]
 struct Inner {
     book: Book,
-    runs: BTreeMap<String, Run>,
+    runs: BTreeMap<String, KnownRun>,
     folders: BTreeMap<SplitId, PathBuf>,
     keep: Keep,
 }
@@ -79,40 +95,97 @@ impl Runs {
             inner,
             start: Instant::now(),
             waiting: Notify::new(),
+            tidings: Notify::new(),
         })
     }
 
-    /// Plans the jobs of a run from this node's own splits; returns how many are new.
+    /// Plans the jobs of a run from this node's own splits in some slots; returns how many are new.
     ///
     /// Announcing a run again adds the jobs of cells that are new since.
-    pub fn plan(&self, run: &Run, splits: &[PlannedSplit]) -> Result<u64, Fault> {
+    /// Cells in `published` are done: their models were made elsewhere.
+    pub fn plan(
+        &self,
+        run: &Run,
+        (slots, splits): (&SlotSet, &[PlannedSplit]),
+        published: &BTreeMap<String, Published>,
+    ) -> Result<u64, Fault> {
         let mut by_cell: BTreeMap<String, (PlacementKey, Vec<SplitId>)> = BTreeMap::new();
         for split in splits {
             let cell = by_cell.entry(split.id.geocode().to_owned());
             let (_, ids) = cell.or_insert_with(|| (split.placement_key.clone(), Vec::new()));
             ids.push(split.id.clone());
         }
+        let roles = roles(run);
         let mut inner = self.lock();
-        inner
-            .folders
-            .extend(splits.iter().map(|s| (s.id.clone(), s.folder.clone())));
+        let inner = &mut *inner;
+        let folders = splits.iter().map(|s| (s.id.clone(), s.folder.clone()));
+        inner.folders.extend(folders);
         let mut added = Vec::new();
         for (geocode, (placement_key, ids)) in by_cell {
-            let key = JobKey {
-                run: run.name.clone(),
-                geocode,
-            };
-            if inner.book.plan(key.clone(), placement_key, ids)
-                && let Some(job) = inner.book.job(&key)
-            {
-                added.push((key, job.clone()));
+            let role = roles.get(geocode.as_str()).cloned().unwrap_or_default();
+            let mut job = Job::new(placement_key, ids, role);
+            if let Some(published) = published.get(&geocode) {
+                job.end(published.clone());
+            }
+            let run = run.name.clone();
+            let key = JobKey { run, geocode };
+            if inner.book.plan(key.clone(), job.clone()) {
+                added.push((key, job));
             }
         }
-        inner.keep.run(run, &added).map_err(|e| kept(&e))?;
-        inner.runs.insert(run.name.clone(), run.clone());
+        let mut known = KnownRun {
+            run: run.clone(),
+            slots: slots.clone(),
+            cancelled: false,
+        };
+        if let Some(before) = inner.runs.get(&run.name) {
+            known.slots.union(&before.slots);
+        }
+        inner.keep.run(&known, &added).map_err(|e| kept(&e))?;
+        inner.runs.insert(run.name.clone(), known);
+        self.waiting.notify_waiters();
+        self.tidings.notify_one();
+        Ok(added.len() as u64)
+    }
+
+    /// Notes where the splits of jobs lie that were planned before a restart.
+    pub fn remind(&self, splits: &[PlannedSplit]) {
+        let folders = splits.iter().map(|s| (s.id.clone(), s.folder.clone()));
+        self.lock().folders.extend(folders);
+    }
+
+    /// Takes in runs that this node has planned nothing of.
+    pub fn learn(&self, runs: Vec<Run>) {
+        let mut inner = self.lock();
+        for run in runs {
+            inner.runs.entry(run.name.clone()).or_insert(KnownRun {
+                run,
+                slots: SlotSet::none(),
+                cancelled: false,
+            });
+        }
+    }
+
+    /// Returns the donors that heirs here wait for, by run.
+    pub fn awaited(&self) -> BTreeMap<String, BTreeSet<String>> {
+        self.lock().book.awaited()
+    }
+
+    /// Tells heirs that wait for a donor what it left; returns how many.
+    pub fn bequeath(&self, donor: &JobKey, legacy: &Legacy) -> Result<u64, Fault> {
+        let mut inner = self.lock();
+        let heirs = inner.book.bequeath(donor, legacy);
+        inner.save_all(&heirs)?;
         drop(inner);
         self.waiting.notify_waiters();
-        Ok(added.len() as u64)
+        Ok(heirs.len() as u64)
+    }
+
+    /// Returns state and reason of a job, if it was planned here.
+    pub fn fate(&self, key: &JobKey) -> Option<(JobState, Option<String>)> {
+        let inner = self.lock();
+        let job = inner.book.job(key)?;
+        Some((job.state, job.told()))
     }
 
     /// Lends a job to a worker, or says whether to ask again.
@@ -132,11 +205,11 @@ impl Runs {
         };
         inner.save(&key)?;
         let job = inner.book.job(&key).ok_or_else(|| unknown(&key))?;
-        let run = inner
-            .runs
-            .get(&key.run)
-            .cloned()
-            .ok_or_else(|| unknown(&key))?;
+        let known = inner.runs.get(&key.run).ok_or_else(|| unknown(&key))?;
+        let run = Run {
+            inheritance: None,
+            ..known.run.clone()
+        };
         let folder = |id: &SplitId| inner.folders.get(id).cloned();
         let split = |id: &SplitId| {
             folder(id).map(|f| LeaseSplit {
@@ -151,12 +224,18 @@ impl Runs {
             geocode: key.geocode.clone(),
             placement_key: job.placement_key.clone(),
             splits: job.splits.iter().filter_map(split).collect(),
+            heritage: job.heritage().cloned(),
         })))
     }
 
-    /// Tells which run definitions this node knows, for planning again after a restart.
-    pub fn known(&self) -> Vec<Run> {
+    /// Returns all runs that this node knows, with what it has planned of each.
+    pub fn known(&self) -> Vec<KnownRun> {
         self.lock().runs.values().cloned().collect()
+    }
+
+    /// Returns one run as this node knows it.
+    pub fn known_run(&self, run: &str) -> Option<KnownRun> {
+        self.lock().runs.get(run).cloned()
     }
 
     /// Lengthens a lease.
@@ -176,19 +255,18 @@ impl Runs {
             .map_err(|e| stale(&e))
     }
 
-    /// Marks a job done once its model is acknowledged.
-    pub fn published(&self, lease: &Renew, metrics: Metrics) -> Result<(), Fault> {
+    /// Marks a job done once its model is acknowledged; tells whether heirs may wait for it.
+    pub fn published(&self, lease: &Renew, published: Published) -> Result<bool, Fault> {
         let (key, now_ms) = (key(lease), self.now_ms());
         let mut inner = self.lock();
-        inner
-            .book
-            .done(&key, lease.token, metrics, now_ms)
-            .map_err(|e| stale(&e))?;
-        inner.save(&key)
+        let done = inner.book.done(&key, lease.token, published, now_ms);
+        done.map_err(|e| stale(&e))?;
+        inner.save(&key)?;
+        Ok(self.has_news(&inner, &key))
     }
 
-    /// Takes a worker's word that a job failed.
-    pub fn fail(&self, failure: &Failure) -> Result<(), Fault> {
+    /// Takes a worker's word that a job failed; tells whether heirs may have waited for it.
+    pub fn fail(&self, failure: &Failure) -> Result<bool, Fault> {
         let key = key(&failure.lease);
         let mut inner = self.lock();
         let failed = inner
@@ -196,17 +274,26 @@ impl Runs {
             .fail(&key, failure.lease.token, &failure.reason, failure.hopeless);
         failed.map_err(|e| stale(&e))?;
         inner.save(&key)?;
-        drop(inner);
         self.waiting.notify_waiters();
-        Ok(())
+        Ok(self.has_news(&inner, &key))
+    }
+
+    /// Tells whether a job was a donor's and has ended; whoever waits here hears of it.
+    fn has_news(&self, inner: &Inner, key: &JobKey) -> bool {
+        let job = inner.book.job(key);
+        let ended = job.is_some_and(|j| j.role == Role::Donor && j.has_ended());
+        if ended {
+            self.tidings.notify_one();
+        }
+        ended
     }
 
     /// Quarantines every waiting job: workers cannot be started here.
     pub fn give_up(&self, reason: &str) -> Result<(), Fault> {
         let mut inner = self.lock();
-        for key in inner.book.give_up(reason) {
-            inner.save(&key)?;
-        }
+        let given_up = inner.book.give_up(reason);
+        inner.save_all(&given_up)?;
+        self.tidings.notify_one();
         Ok(())
     }
 
@@ -220,8 +307,11 @@ impl Runs {
             .map(|(k, _)| k.clone())
             .filter(|k| k.run == run)
             .collect();
-        for key in &keys {
-            inner.save(key)?;
+        inner.save_all(&keys)?;
+        if let Some(known) = inner.runs.get_mut(run) {
+            known.cancelled = true;
+            let known = known.clone();
+            inner.keep.run(&known, &[]).map_err(|e| kept(&e))?;
         }
         Ok(cancelled)
     }
@@ -236,9 +326,11 @@ impl Runs {
             state: job.state,
             splits: job.splits.len() as u64,
             attempts: job.attempts,
-            reason: job.reason.clone(),
+            reason: job.told(),
             metrics: job.metrics,
             seconds: job.seconds,
+            donor: job.heritage().map(|heritage| heritage.donor.clone()),
+            descent: job.descent.clone(),
         };
         inner
             .book
@@ -258,6 +350,14 @@ impl Runs {
         inner.book.counts(run)
     }
 
+    /// Tells whether a job waits for a worker, and for nobody else.
+    pub fn has_ready(&self) -> bool {
+        let now_ms = self.now_ms();
+        let mut inner = self.lock();
+        inner.book.expire(now_ms);
+        inner.book.has_ready()
+    }
+
     fn now_ms(&self) -> u64 {
         u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
@@ -269,12 +369,30 @@ impl Runs {
 }
 
 impl Inner {
+    fn save_all(&mut self, keys: &[JobKey]) -> Result<(), Fault> {
+        let job = |key: &JobKey| Some((key.clone(), self.book.job(key)?.clone()));
+        let jobs: Vec<_> = keys.iter().filter_map(job).collect();
+        self.keep.jobs(&jobs).map_err(|e| kept(&e))
+    }
+
     fn save(&mut self, key: &JobKey) -> Result<(), Fault> {
         match self.book.job(key) {
             Some(job) => self.keep.job(key, job).map_err(|e| kept(&e)),
             None => Ok(()),
         }
     }
+}
+
+/// Returns the part of each cell of a run that has one in transfer.
+fn roles(run: &Run) -> BTreeMap<&str, Role> {
+    let Some(inheritance) = &run.inheritance else {
+        return BTreeMap::new();
+    };
+    let donors = inheritance.donors.iter().filter(|d| !d.heirs.is_empty());
+    let donors = donors.map(|donor| (donor.geocode.as_str(), Role::Donor));
+    let heirs = inheritance.donor_of().into_iter();
+    let heirs = heirs.map(|(heir, donor)| (heir, Role::Heir(Heritage::awaited(donor))));
+    donors.chain(heirs).collect()
 }
 
 fn key(lease: &Renew) -> JobKey {

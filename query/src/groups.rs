@@ -10,6 +10,8 @@
 //!
 //! *Not here*: how texture is measured (earth's `raster::texture`), which geocodes take part.
 
+use serde::{Deserialize, Serialize};
+
 /// Groups tried where their number is not given (DESIGN §8).
 pub const GROUPS_TRIED: std::ops::RangeInclusive<usize> = 2..=24;
 /// Times that centres are drawn anew for one number of groups: the best of them is kept.
@@ -21,7 +23,8 @@ const ROUNDS_MAX: usize = 100;
 const COMPARED_MAX: usize = 2_000;
 
 /// How far two features lie apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Metric {
     /// The straight line.
     #[default]
@@ -370,18 +373,14 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use earth::dice::Dice;
     use proptest::prelude::*;
 
     use super::*;
 
-    /// SplitMix64: numbers in 0..1.
-    fn numbers(mut state: u64) -> impl FnMut() -> f64 {
-        move || {
-            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mut z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
-        }
+    fn numbers(seed: u64) -> impl FnMut() -> f64 {
+        let mut dice = Dice::new(seed, &[]);
+        move || dice.unit()
     }
 
     /// So many kinds of 18 values, twenty members each, in turn.

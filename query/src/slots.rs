@@ -67,6 +67,12 @@ impl SlotSet {
         }
     }
 
+    /// Takes out the slots that the other set holds.
+    pub fn subtract(&mut self, other: &Self) {
+        let pairs = self.words.iter_mut().zip(other.words.iter());
+        pairs.for_each(|(word, theirs)| *word &= !theirs);
+    }
+
     /// Adds the slots of the other set.
     pub fn union(&mut self, other: &Self) {
         for (word, theirs) in self.words.iter_mut().zip(other.words.iter()) {

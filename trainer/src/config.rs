@@ -11,6 +11,7 @@ use query::{Paired, Query};
 use serde::{Deserialize, Serialize};
 use wire::model::Metrics;
 use wire::run::Hyper;
+use wire::transfer::Descent;
 
 use crate::chips::LeftOut;
 use crate::chips::choose::UsedBand;
@@ -53,8 +54,11 @@ pub struct ModelConfig {
     pub seed: u64,
     /// The run's query.
     pub query: Query,
-    /// BLAKE3 (hex) of the weights: the same for the same seed, chips and hyper-parameters.
+    /// BLAKE3 (hex) of the weights: the same for the same seed, chips, hyper-parameters and donor.
     pub weights_blake3: String,
+    /// How it started, where it was to start from a donor's weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub descent: Option<Descent>,
     /// What trained it: `glebe 0.1.0, libtorch 2.11.0`.
     pub software: String,
 }

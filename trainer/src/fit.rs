@@ -17,7 +17,7 @@ use wire::run::Hyper;
 use crate::fit::early_stop::{EarlyStop, Verdict};
 use crate::fit::tutor::{Losses, Rivalry, Tutor};
 use crate::metric::mse::mse;
-use crate::network::{Network, WeightsError, floats};
+use crate::network::{Network, Weights, WeightsError, floats};
 use crate::seed::Dice;
 use crate::stop::Stop;
 
@@ -109,48 +109,101 @@ pub fn fit(
     dice: &mut Dice,
     stop: &Stop,
 ) -> Result<Course, FitError> {
-    let refused = |e: tch::TchError| FitError::Optimiser(e.to_string());
-    let mut tutor = Tutor::new(network, hyper.learning_rate).map_err(refused)?;
-    let mut order: Vec<i64> = (0..lesson.train.chips.size()[0]).collect();
-    let mut watch = EarlyStop::new(hyper.patience);
-    let mut best = (network.weights(), network.rival_weights());
-    let mut epochs = Vec::new();
-    let walks = (EPOCH_CHIPS_MIN / order.len().max(1)).max(1);
-    for number in 1..=hyper.epochs {
-        let mut pass = Pass {
+    Learning::new(network, lesson, hyper, dice)?.finish(lesson, stop)
+}
+
+/// Learning under way: it may be left after any epoch, and gone on with.
+#[derive(Debug)]
+pub struct Learning<'a> {
+    network: &'a mut Network,
+    hyper: &'a Hyper,
+    dice: &'a mut Dice,
+    tutor: Tutor,
+    order: Vec<i64>,
+    watch: EarlyStop,
+    best: (Weights, Option<Weights>),
+    epochs: Vec<Epoch>,
+    ended: bool,
+}
+
+impl<'a> Learning<'a> {
+    /// Begins with the weights that the network has.
+    pub fn new(
+        network: &'a mut Network,
+        lesson: &Lesson<'_>,
+        hyper: &'a Hyper,
+        dice: &'a mut Dice,
+    ) -> Result<Self, FitError> {
+        let refused = |e: tch::TchError| FitError::Optimiser(e.to_string());
+        let tutor = Tutor::new(network, hyper.learning_rate).map_err(refused)?;
+        Ok(Self {
+            tutor,
+            order: (0..lesson.train.chips.size()[0]).collect(),
+            watch: EarlyStop::new(hyper.patience),
+            best: (network.weights(), network.rival_weights()),
+            epochs: Vec::new(),
+            ended: false,
             network,
-            tutor: &mut tutor,
+            hyper,
+            dice,
+        })
+    }
+
+    /// Walks over the training chips and looks at the held-out ones, unless it has ended.
+    pub fn epoch(&mut self, lesson: &Lesson<'_>, stop: &Stop) -> Result<(), FitError> {
+        let number = u32::try_from(self.epochs.len()).map_or(u32::MAX, |n| n + 1);
+        self.ended |= number > self.hyper.epochs;
+        if self.ended {
+            return Ok(());
+        }
+        let walks = (EPOCH_CHIPS_MIN / self.order.len().max(1)).max(1);
+        let mut pass = Pass {
+            network: self.network,
+            tutor: &mut self.tutor,
             sample: lesson.train,
         };
         let mut train = Losses::default();
         for _ in 0..walks {
-            dice.shuffle(&mut order);
-            let walk = pass.run(&order, batch_size(hyper), (dice, stop))?;
+            self.dice.shuffle(&mut self.order);
+            let dice = (&mut *self.dice, stop);
+            let walk = pass.run(&self.order, batch_size(self.hyper), dice)?;
             train.add(walk, 1.0 / walks as f64);
         }
-        let validation = score(network, lesson.validation);
+        let validation = score(self.network, lesson.validation);
         let epoch = judged(number, (train, validation), lesson.label_variance)?;
-        let verdict = watch.judge(validation);
+        let verdict = self.watch.judge(validation);
         if verdict == Verdict::Better {
-            best = (network.weights(), network.rival_weights());
+            self.best = (self.network.weights(), self.network.rival_weights());
         }
-        epochs.push(Epoch {
-            learning_rate: hyper.learning_rate,
+        self.ended = verdict == Verdict::Stop;
+        self.epochs.push(Epoch {
+            learning_rate: self.hyper.learning_rate,
             best: verdict == Verdict::Better,
             ..epoch
         });
-        if verdict == Verdict::Stop {
-            break;
+        Ok(())
+    }
+
+    /// Returns the least validation error so far, in squared units of the label.
+    pub fn best_mse(&self) -> Option<f64> {
+        let errors = self.epochs.iter().map(|epoch| epoch.validation_mse);
+        errors.min_by(f64::total_cmp)
+    }
+
+    /// Goes on until patience or epochs run out; the weights of the best epoch remain.
+    pub fn finish(mut self, lesson: &Lesson<'_>, stop: &Stop) -> Result<Course, FitError> {
+        while !self.ended {
+            self.epoch(lesson, stop)?;
         }
+        self.network.set_weights(&self.best.0)?;
+        if let Some(rival) = &self.best.1 {
+            self.network.set_rival_weights(rival)?;
+        }
+        Ok(Course {
+            epochs: self.epochs,
+            best_epoch: self.watch.best_epoch(),
+        })
     }
-    network.set_weights(&best.0)?;
-    if let Some(rival) = &best.1 {
-        network.set_rival_weights(rival)?;
-    }
-    Ok(Course {
-        epochs,
-        best_epoch: watch.best_epoch(),
-    })
 }
 
 /// Returns the mean squared error of the network on a sample, in squared standardised units.

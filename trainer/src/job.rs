@@ -1,10 +1,11 @@
 //! From a lease to a model: the whole of one job, without the network.
 //!
-//! *Invariants*: the order in which splits are offered changes nothing; the same lease gives the
-//! same weights; what was left out is counted and told.
+//! *Invariants*: the order in which splits are offered changes nothing; the same lease (and donor)
+//! gives the same weights; what was left out is counted and told.
 //!
 //! *Not here*: leases and publishing (`work`, `publish`).
 
+pub mod heir;
 pub mod lesson;
 pub mod outside;
 pub mod pairs;
@@ -20,7 +21,8 @@ use wire::run::Lease;
 
 use crate::chips::planes::PlanesError;
 use crate::config::{CONFIG_VERSION, DataConfig, ModelConfig, NetworkConfig, PairsConfig};
-use crate::fit::{Epoch, FitError, fit};
+use crate::fit::{Course, Epoch, FitError, Lesson, fit};
+use crate::job::heir::Gift;
 use crate::job::lesson::{LessonError, Material};
 use crate::job::rules::RulesError;
 use crate::job::scores::Scored;
@@ -30,7 +32,7 @@ use crate::probe::SOFTWARE;
 use crate::program::handed::{Made, MadeError};
 use crate::program::{self, ProgramError};
 use crate::recipe::describe::Description;
-use crate::recipe::{self, Task, UnknownRecipe};
+use crate::recipe::{self, Recipe, Task, UnknownRecipe};
 use crate::seed::Dice;
 use crate::stop::Stop;
 use crate::weights;
@@ -93,8 +95,18 @@ impl JobError {
     }
 }
 
-/// Learns the model of a lease on `device`.
+/// Learns the model of a lease on `device`; an heir's without a donor's file starts cold.
 pub fn learn(lease: &Lease, device: Device, stop: &Stop) -> Result<Learned, JobError> {
+    learn_from(lease, None, device, stop)
+}
+
+/// Learns the model of a lease on `device`; an heir's from what was brought of its donor.
+pub fn learn_from(
+    lease: &Lease,
+    gift: Option<&Gift>,
+    device: Device,
+    stop: &Stop,
+) -> Result<Learned, JobError> {
     #[expect(
         clippy::disallowed_methods,
         reason = "a driver: the seconds of a job are told to users and decide nothing"
@@ -103,6 +115,7 @@ pub fn learn(lease: &Lease, device: Device, stop: &Stop) -> Result<Learned, JobE
     if let Some(name) = lease.run.recipe.strip_prefix(program::PREFIX) {
         let mut learned = outside::learn(lease, name, stop)?;
         learned.config.seconds = start.elapsed().as_secs_f64();
+        learned.config.trained = Some(jiff::Timestamp::now());
         return Ok(learned);
     }
     let recipe = recipe::parse(&lease.run.recipe)?;
@@ -112,12 +125,21 @@ pub fn learn(lease: &Lease, device: Device, stop: &Stop) -> Result<Learned, JobE
     let cuts = lesson::cut_all(&survey, recipe, &lease.run.hyper, stop)?;
     let material = lesson::prepare(&cuts, lease)?;
     drop(cuts);
-    let words = |purpose| Dice::new(lease.run.seed, &[&lease.geocode, purpose]);
-    let mut network = Network::new(recipe, device, &mut words("weights"));
-    network.challenge(recipe, &mut words("rival"));
-    let lesson = material.lesson();
-    let order = &mut words("order");
-    let course = fit(&mut network, &lesson, &lease.run.hyper, order, stop)?;
+    let work = Work {
+        lease,
+        recipe,
+        lesson: material.lesson(),
+        device,
+        stop,
+    };
+    let (fitted, descent) = match &lease.heritage {
+        Some(heritage) => {
+            let (fitted, descent) = heir::fitted(&work, heritage, gift)?;
+            (fitted, Some(descent))
+        }
+        None => (work.cold()?, None),
+    };
+    let Fitted { network, course } = fitted;
     let weights = network.weights();
     let job = Job {
         lease,
@@ -127,6 +149,7 @@ pub fn learn(lease: &Lease, device: Device, stop: &Stop) -> Result<Learned, JobE
         told: Told::of(&recipe.describe(i64::from(lease.run.hyper.chip_px))),
     };
     let mut config = job.config(weights::hash(&weights));
+    config.descent = descent;
     let scored = Scored {
         task: recipe,
         chip_px: usize::try_from(lease.run.hyper.chip_px).unwrap_or(1),
@@ -144,6 +167,48 @@ pub fn learn(lease: &Lease, device: Device, stop: &Stop) -> Result<Learned, JobE
         epochs: course.epochs,
         made: None,
     })
+}
+
+/// What a network is to learn.
+struct Work<'a> {
+    lease: &'a Lease,
+    recipe: &'a dyn Recipe,
+    lesson: Lesson<'a>,
+    device: Device,
+    stop: &'a Stop,
+}
+
+/// What learning gave.
+struct Fitted {
+    network: Network,
+    course: Course,
+}
+
+impl Work<'_> {
+    /// Returns the network, and its rival if there is one, with the first weights that the seed and
+    /// the cell give.
+    fn network(&self) -> Network {
+        let mut network = Network::new(self.recipe, self.device, &mut self.dice("weights"));
+        network.challenge(self.recipe, &mut self.dice("rival"));
+        network
+    }
+
+    /// Returns the stream of numbers that orders chips.
+    fn order(&self) -> Dice {
+        self.dice("order")
+    }
+
+    fn dice(&self, purpose: &str) -> Dice {
+        Dice::new(self.lease.run.seed, &[&self.lease.geocode, purpose])
+    }
+
+    /// Learns from first weights of its own.
+    fn cold(&self) -> Result<Fitted, JobError> {
+        let (mut network, mut order) = (self.network(), self.order());
+        let hyper = &self.lease.run.hyper;
+        let course = fit(&mut network, &self.lesson, hyper, &mut order, self.stop)?;
+        Ok(Fitted { network, course })
+    }
 }
 
 /// A job whose material is ready.
@@ -204,6 +269,7 @@ impl Job<'_> {
             seed: lease.run.seed,
             query: lease.run.query.clone(),
             weights_blake3,
+            descent: None,
             software: SOFTWARE.to_owned(),
         }
     }

@@ -23,8 +23,9 @@ pub mod probe;
 pub mod program;
 pub mod publish;
 pub mod recipe;
-pub mod seed;
 pub mod stop;
 pub mod torchscript;
 pub mod weights;
 pub mod work;
+
+pub use earth::dice as seed;

@@ -1,7 +1,8 @@
 //! The model folder: what a job leaves behind.
 //!
-//! *Invariants*: `model.safetensors` depends on seed, chips and hyper-parameters alone, so that its
-//! hash is the same wherever it was trained; only `config.json` and the card tell seconds.
+//! *Invariants*: `model.safetensors` depends on seed, chips, hyper-parameters and donor alone, so
+//! that its hash is the same wherever it was trained, and is all that an heir needs; only
+//! `config.json` and the card tell seconds.
 //!
 //! *Not here*: sending it (`work`), reading it (`model`). Format: docs/FORMATS.md, "Model folder".
 
@@ -38,6 +39,8 @@ pub const TORCHSCRIPT_FILE: &str = "model.pt";
 
 /// Weights of the rival that the network learned against, of recipes with one: for learning on.
 pub const RIVAL_FILE: &str = "discriminator.safetensors";
+/// Names the recipe beside the weights.
+pub const RECIPE_FACT: &str = "recipe";
 
 /// Why a model has no folder.
 #[derive(Debug, thiserror::Error)]
@@ -126,15 +129,13 @@ fn facts(learned: &Learned, weights: &Weights) -> BTreeMap<String, String> {
         ("geocode", config.geocode.clone()),
         ("scheme", config.scheme.to_string()),
         ("dataset", config.data.datasets.join(",")),
-        ("recipe", config.recipe.clone()),
+        (RECIPE_FACT, config.recipe.clone()),
         ("run", config.run.clone()),
         ("inputs", config.network.inputs.join(",")),
         ("chip_px", config.network.chip_px.to_string()),
         ("seed", config.seed.to_string()),
         ("weights_blake3", weights::hash(weights)),
     ];
-    facts
-        .into_iter()
-        .map(|(name, fact)| (name.to_owned(), fact))
-        .collect()
+    let named = facts.map(|(name, fact)| (name.to_owned(), fact));
+    BTreeMap::from(named)
 }

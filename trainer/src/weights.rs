@@ -90,6 +90,15 @@ pub fn decode(bytes: &[u8]) -> Result<Weights, WeightsFileError> {
     file.iter().map(read).collect()
 }
 
+/// Reads the facts that stand beside the weights of a safetensors file.
+pub fn facts(bytes: &[u8]) -> Result<BTreeMap<String, String>, WeightsFileError> {
+    let (_, header) = SafeTensors::read_metadata(bytes)?;
+    let facts = header.metadata().as_ref().into_iter().flatten();
+    Ok(facts
+        .map(|(name, fact)| (name.clone(), fact.clone()))
+        .collect())
+}
+
 /// Returns the BLAKE3 (hex) of weights: names, shapes and values, whatever stands beside them.
 pub fn hash(weights: &Weights) -> String {
     blake3::hash(&encode(weights, &BTreeMap::new()))

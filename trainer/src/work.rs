@@ -6,6 +6,8 @@
 //!
 //! *Not here*: learning (`job`), which jobs there are (node).
 
+mod gift;
+
 use std::time::{Duration, Instant};
 
 use tch::Device;
@@ -16,7 +18,8 @@ use wire::fault::{Fault, FaultKind};
 use wire::object::PutParams;
 use wire::run::{Failure, Lease, LeaseAnswer, LeaseRequest, Renew};
 
-use crate::job::{Learned, learn};
+use crate::job::heir::Gift;
+use crate::job::{Learned, learn_from};
 use crate::log::{chain, say};
 use crate::publish;
 use crate::stop::Stop;
@@ -111,7 +114,14 @@ impl Worker {
             ours.run, ours.geocode
         ));
         let placement = lease.placement_key.clone();
-        match self.compute(lease, &ours).await {
+        let gift = match self.gift(&lease).await {
+            Ok(gift) => gift,
+            Err(fault) => {
+                let reason = format!("the donor's weights cannot be read: {}", told(&fault));
+                return self.fail(ours, reason, false).await;
+            }
+        };
+        match self.compute(lease, gift, &ours).await {
             Outcome::Learned(learned) => match bundle(&learned, placement) {
                 Ok(bundle) => self.publish(&bundle, &ours).await,
                 Err(reason) => self.fail(ours, reason, true).await,
@@ -125,11 +135,12 @@ impl Worker {
     }
 
     /// Learns on a blocking thread while the lease is renewed.
-    async fn compute(&mut self, lease: Lease, ours: &Renew) -> Outcome {
+    async fn compute(&mut self, lease: Lease, gift: Option<Gift>, ours: &Renew) -> Outcome {
         let stop = Stop::default();
         let (device, wish) = (self.device, stop.clone());
         let period = (Duration::from_millis(lease.expires_millis) / 3).max(RENEW_MIN);
-        let mut learning = tokio::task::spawn_blocking(move || learn(&lease, device, &wish));
+        let learn = move || learn_from(&lease, gift.as_ref(), device, &wish);
+        let mut learning = tokio::task::spawn_blocking(learn);
         let mut beat = tokio::time::interval(period);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         beat.tick().await;

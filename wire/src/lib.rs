@@ -21,3 +21,4 @@ pub mod params;
 pub mod region;
 pub mod run;
 pub mod search;
+pub mod transfer;

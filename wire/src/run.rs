@@ -11,6 +11,7 @@ use query::Query;
 use serde::{Deserialize, Serialize};
 
 use crate::model::Metrics;
+use crate::transfer::{Descent, Heritage, Inheritance, Transfer};
 
 /// How models come to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -74,6 +75,12 @@ pub struct Run {
     pub hyper: Hyper,
     /// Seed of everything random.
     pub seed: u64,
+    /// Where first weights come from.
+    #[serde(default, skip_serializing_if = "Transfer::is_none")]
+    pub transfer: Transfer,
+    /// Who starts from whose weights: settled when the run is planned, whatever a user sends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inheritance: Option<Inheritance>,
 }
 
 /// `POST /v1/runs?dry_run=…` answer: what will be or would be done.
@@ -89,6 +96,9 @@ pub struct Plan {
     pub bytes_moved: u64,
     /// For every slot asked, a live replica answered.
     pub complete: bool,
+    /// Who starts from whose weights, where transfer is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inheritance: Option<Inheritance>,
 }
 
 /// Where a job stands.
@@ -131,6 +141,12 @@ pub struct JobView {
     /// Seconds of the successful attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
+    /// Geocode text of the donor from whose weights it is to start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub donor: Option<String>,
+    /// How it did start, once its model is published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub descent: Option<Descent>,
 }
 
 /// `GET /v1/runs/{name}`: a run with its jobs from all nodes.
@@ -140,7 +156,7 @@ pub struct RunView {
     pub run: Run,
     /// Its jobs, by geocode.
     pub jobs: Vec<JobView>,
-    /// Every node answered.
+    /// For every slot that can hold a cell of the run, a live node has planned it and answered.
     pub complete: bool,
 }
 
@@ -254,7 +270,7 @@ pub struct Lease {
     pub token: u64,
     /// Milliseconds until it expires unless it is renewed.
     pub expires_millis: u64,
-    /// The run.
+    /// The run, without who else inherits from whom.
     pub run: Run,
     /// Geocode text.
     pub geocode: String,
@@ -262,6 +278,9 @@ pub struct Lease {
     pub placement_key: PlacementKey,
     /// What to learn from.
     pub splits: Vec<LeaseSplit>,
+    /// What to start from; from weights of its own if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heritage: Option<Heritage>,
 }
 
 /// A split that a job learns from, with local files.

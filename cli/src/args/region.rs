@@ -28,7 +28,7 @@ pub(crate) struct RegionGroups {
     #[arg(long, value_enum, default_value_t = MetricArg::Euclidean)]
     pub(crate) metric: MetricArg,
     /// Seed of the groups' first centres
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 7)]
     pub(crate) seed: u64,
 }
 

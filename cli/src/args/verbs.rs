@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::heirs::Heirs;
 use super::moving::{Moving, Reading, Rebalance};
 use super::selectors::Selectors;
 use super::token::TokenArgs;
@@ -221,9 +222,8 @@ pub(crate) struct Train {
     /// How models come to be
     #[arg(long, value_enum, default_value_t = ModeArg::Partitioned)]
     pub(crate) mode: ModeArg,
-    /// Where models start from
-    #[arg(long, value_enum, default_value_t = TransferArg::None)]
-    pub(crate) transfer: TransferArg,
+    #[command(flatten)]
+    pub(crate) heirs: Heirs,
     /// Wait until every model is published
     #[arg(long)]
     pub(crate) wait: bool,
@@ -237,13 +237,6 @@ pub(crate) struct Train {
 pub(crate) enum ModeArg {
     /// One model per geocode, at its owner
     Partitioned,
-}
-
-/// Starting points that this version offers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum TransferArg {
-    /// Every model starts cold
-    None,
 }
 
 /// `glebe predict`.
@@ -276,6 +269,9 @@ pub(crate) struct Synth {
     /// Regions, each with its own texture and spectral law
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub(crate) regions: u32,
+    /// Kinds of texture with a law each, which regions take in turn [default: each its own]
+    #[arg(long, value_name = "N")]
+    pub(crate) kinds: Option<u32>,
     /// Dates of each region
     #[arg(long, value_name = "D", default_value_t = 3)]
     pub(crate) dates: u32,

@@ -26,6 +26,11 @@ pub(crate) struct Recipe {
     pub(crate) pairs: Option<bool>,
 }
 
+/// Tells whether a program of a node's owner stands in place of a recipe.
+pub(crate) fn is_program(name: &str) -> bool {
+    name.starts_with(PROGRAM)
+}
+
 /// How a description is wanted.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Form {
@@ -62,7 +67,7 @@ pub(crate) async fn checked(
     is_cluster: bool,
 ) -> Result<Recipe, Fault> {
     // The owners of the nodes allow programs, not whoever asks: their workers know them.
-    if is_cluster && (worker::find(TRAINER).is_err() || name.starts_with(PROGRAM)) {
+    if is_cluster && (worker::find(TRAINER).is_err() || is_program(name)) {
         return Ok(Recipe::default());
     }
     let text = described(name, chip_px, Form::Json).await?;

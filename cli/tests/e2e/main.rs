@@ -18,6 +18,7 @@ mod corrupt;
 mod cubes;
 mod embedded;
 mod harness;
+mod heirs;
 mod indices;
 mod keeping;
 mod layout;

@@ -44,7 +44,7 @@ pub fn pixel(index: usize) -> f32 {
 fn pixel_ground(region: &Region, (px, py): (f32, f32), (u, v): (f32, f32)) -> Ground {
     let seed = region.seed;
     let broad = fractal(seed ^ 0xB, (px / 300.0, py / 300.0), 3);
-    let fine = value(seed ^ 0xC, px / 1.7, py / 1.7);
+    let fine = value(seed ^ 0xC, px / region.grain_px, py / region.grain_px);
     let (growth, phase) = match region.cover {
         Cover::Fields => parcel(seed, u, v * 0.6),
         Cover::Blocks => parcel(seed, u, v),
@@ -53,12 +53,12 @@ fn pixel_ground(region: &Region, (px, py): (f32, f32), (u, v): (f32, f32)) -> Gr
         Cover::Forest => forest(seed, u, v),
         Cover::Dryland => (fractal(seed, (u, v), 5).powi(3) * 1.6, 0.3 * broad),
     };
-    let grain = match region.cover {
+    let grain = region.grain.unwrap_or(match region.cover {
         Cover::Forest => 0.30,
         Cover::Dryland => 0.20,
         Cover::Orchards => 0.10,
         Cover::Fields | Cover::Pivots | Cover::Blocks => 0.12,
-    };
+    });
     Ground {
         growth: (growth + grain * (fine - 0.5) + 0.3 * (broad - 0.5)).clamp(0.0, 1.0),
         phase,

@@ -20,6 +20,9 @@ pub struct Request {
     pub seed: u64,
     /// Regions, each one tile.
     pub regions: u32,
+    /// Kinds of looks with a law each, which the regions take in turn; each its own if none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kinds: Option<u32>,
     /// Dates, the same number for every region.
     pub dates: u32,
     /// Pixels of 10 m a side, a multiple of 6.
@@ -113,6 +116,14 @@ pub enum Cover {
     Dryland,
 }
 
+/// Width of the grain of regions that are a kind of their own.
+const GRAIN_PX: f32 = 1.7;
+/// Widths of the grain of kinds: each is told from the next within the three pixels that texture is
+/// measured over.
+const GRAINS_PX: [f32; 4] = [1.2, 2.4, 4.8, 9.6];
+/// Strengths of the grain of kinds.
+const GRAINS: [f32; 3] = [0.1, 0.3, 0.6];
+
 const COVERS: [Cover; 6] = [
     Cover::Fields,
     Cover::Pivots,
@@ -150,6 +161,8 @@ impl Law {
 pub struct Region {
     /// Number, from 0.
     pub index: u32,
+    /// Number of its looks and law, from 0: regions of one kind share them.
+    pub kind: u32,
     /// Tile name, such as `13TDE`.
     pub tile: String,
     /// EPSG code of the tile's UTM zone.
@@ -168,6 +181,10 @@ pub struct Region {
     pub feature_px: f32,
     /// Direction of its features in radians.
     pub angle: f32,
+    /// Width of the grain inside features in pixels of 10 m.
+    pub grain_px: f32,
+    /// Strength of the grain, 0..1; that of its cover if none.
+    pub grain: Option<f32>,
     /// Reflectance of its soil: red, green, blue.
     pub soil: [f32; 3],
     /// Reflectance of its plants: red, green, blue.
@@ -256,7 +273,8 @@ fn region(
     first: u64,
     tiles: &mut BTreeSet<String>,
 ) -> anyhow::Result<Region> {
-    let mut random = Random::new(request.seed, 100 + u64::from(index));
+    let kind = request.kinds.map_or(index, |kinds| index % kinds.max(1));
+    let mut random = Random::new(request.seed, 100 + u64::from(kind));
     let count = SITES.len() as u64;
     let pick = usize::try_from((first + u64::from(index)) % count)?;
     let (mut lon, lat) = SITES[pick];
@@ -268,9 +286,11 @@ fn region(
         }
         lon += 1.5;
     };
-    let cover = COVERS[usize::try_from((random.below(2) + u64::from(index)) % 6)?];
+    let cover = COVERS[usize::try_from((random.below(2) + u64::from(kind)) % 6)?];
+    let grain_of_kind = [usize::try_from(kind % 4)?, usize::try_from(kind / 4 % 3)?];
     Ok(Region {
         index,
+        kind,
         tile,
         epsg,
         west: place.easting,
@@ -280,6 +300,10 @@ fn region(
         cover,
         feature_px: feature(cover, &mut random),
         angle: random.within(0.0, std::f32::consts::PI),
+        grain_px: request
+            .kinds
+            .map_or(GRAIN_PX, |_| GRAINS_PX[grain_of_kind[0]]),
+        grain: request.kinds.map(|_| GRAINS[grain_of_kind[1]]),
         soil: soil(&mut random),
         plant: [
             random.within(0.030, 0.045),
@@ -292,8 +316,17 @@ fn region(
             gain: random.within(7.0, 22.0),
             middle: random.within(0.02, 0.22),
         },
-        seed: random.bits(),
+        seed: ground_seed(&mut random, index - kind),
     })
+}
+
+/// Returns the seed of a region's pixels: regions of one kind look alike and are not the same.
+fn ground_seed(random: &mut Random, before: u32) -> u64 {
+    let first = random.bits();
+    match before {
+        0 => first,
+        before => Random::new(first, u64::from(before)).bits(),
+    }
 }
 
 fn feature(cover: Cover, random: &mut Random) -> f32 {
@@ -399,4 +432,50 @@ fn acquired(region: &Region, date: u32, random: &mut Random) -> Timestamp {
     let local = ((10.5 - region.lon / 15.0) * 3600.0) as i64;
     let second = first + day * 86_400 + local;
     Timestamp::from_second(second).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn regions(kinds: Option<u32>) -> Vec<Region> {
+        let request = Request {
+            seed: 3,
+            regions: 4,
+            kinds,
+            dates: 1,
+            size: 60,
+            baseline: Baseline::N0400,
+            level: Level::L2A,
+        };
+        plan(&request).unwrap().regions
+    }
+
+    #[test]
+    fn regions_of_one_kind_look_alike_obey_one_law_and_are_not_the_same() {
+        let regions = regions(Some(2));
+        let [a, b, again, _] = &regions[..] else {
+            panic!("four regions");
+        };
+        assert_eq!((a.kind, b.kind, again.kind), (0, 1, 0));
+        assert_eq!(
+            (a.cover, a.law, a.soil),
+            (again.cover, again.law, again.soil)
+        );
+        assert_ne!(a.law, b.law);
+        assert_ne!(a.grain_px.to_bits(), b.grain_px.to_bits());
+        assert_ne!(a.seed, again.seed, "other ground");
+        assert_ne!(a.tile, again.tile, "another place");
+    }
+
+    #[test]
+    fn without_kinds_each_region_has_its_own_and_the_old_grain() {
+        let regions = regions(None);
+        assert!(
+            regions
+                .iter()
+                .all(|r| r.kind == r.index && r.grain.is_none())
+        );
+        assert_ne!(regions[0].law, regions[2].law);
+    }
 }

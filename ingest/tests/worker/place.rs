@@ -43,6 +43,7 @@ pub(crate) fn world_at(
     let request = Request {
         seed: 11,
         regions,
+        kinds: None,
         dates,
         size: 300,
         baseline,

@@ -5,7 +5,7 @@
 //!
 //! *Not here*: leases and workers (`runs`), which node plans which slot (`cluster::training`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use query::index::Turn;
@@ -16,7 +16,8 @@ use wire::run::{JobCounts, JobState, Run};
 
 use super::working;
 use crate::cluster::core::Core;
-use crate::peer::{PlanRequest, Planned};
+use crate::peer::{Fates, FatesRequest, PlanRequest, Planned};
+use crate::runs::book::{JobKey, Published};
 use crate::runs::{PlannedSplit, Runs};
 use crate::slots::SlotSet;
 use crate::store::Store;
@@ -38,7 +39,7 @@ pub(super) async fn plan(core: &Arc<Core>, request: PlanRequest) -> Result<Plann
             jobs: cells.len() as u64,
         };
         if !request.dry_run {
-            runs.plan(&run, &splits)?;
+            runs.plan(&run, (&request.slots, &splits), &BTreeMap::new())?;
         }
         Ok(planned)
     })
@@ -47,14 +48,42 @@ pub(super) async fn plan(core: &Arc<Core>, request: PlanRequest) -> Result<Plann
 
 /// Finds the folders again of all jobs that were planned before a restart.
 pub(crate) fn plan_again(store: &Store, runs: &Runs) -> Result<(), Fault> {
-    for run in runs.known() {
-        let jobs = runs.jobs(&run.name);
+    for known in runs.known() {
+        let jobs = runs.jobs(&known.run.name);
         let cells: BTreeSet<&str> = jobs.iter().map(|job| job.geocode.as_str()).collect();
-        let mut splits = local_splits(store, &run, &SlotSet::all())?;
+        let mut splits = local_splits(store, &known.run, &SlotSet::all())?;
         splits.retain(|split| cells.contains(split.id.geocode()));
-        runs.plan(&run, &splits)?;
+        runs.remind(&splits);
     }
     Ok(())
+}
+
+/// Plans the cells of a run in slots whose planner is gone; those in `published` are done already.
+pub(crate) fn take_over(
+    (store, runs): (&Store, &Runs),
+    (run, slots): (&Run, &SlotSet),
+    published: &BTreeMap<String, Published>,
+) -> Result<u64, Fault> {
+    let splits = local_splits(store, run, slots)?;
+    runs.plan(run, (slots, &splits), published)
+}
+
+/// Returns what is known here of a run and of some of its cells.
+pub(super) async fn fates(core: &Arc<Core>, asked: FatesRequest) -> Result<Fates, Fault> {
+    let runs = Arc::clone(&core.runs);
+    working(move || {
+        let known = runs.known_run(&asked.run);
+        let fate = |geocode: String| {
+            let run = asked.run.clone();
+            runs.fate(&JobKey { run, geocode })
+        };
+        Fates {
+            cancelled: known.as_ref().is_some_and(|known| known.cancelled),
+            slots: known.map_or_else(SlotSet::none, |known| known.slots),
+            cells: asked.cells.iter().cloned().map(fate).collect(),
+        }
+    })
+    .await
 }
 
 fn local_splits(store: &Store, run: &Run, slots: &SlotSet) -> Result<Vec<PlannedSplit>, Fault> {
@@ -86,11 +115,13 @@ fn local_splits(store: &Store, run: &Run, slots: &SlotSet) -> Result<Vec<Planned
     }
 }
 
-/// Returns the jobs of a run as JSON.
-pub(super) async fn jobs(core: &Arc<Core>, run: String) -> Result<String, Fault> {
+/// Returns the jobs of a run as JSON, and the slots whose cells were planned here.
+pub(super) async fn jobs(core: &Arc<Core>, run: String) -> Result<(String, SlotSet), Fault> {
     let runs = Arc::clone(&core.runs);
-    let jobs = working(move || runs.jobs(&run)).await?;
-    serde_json::to_string(&jobs).map_err(|e| Fault::new(FaultKind::Internal, e.to_string()))
+    let (jobs, known) = working(move || (runs.jobs(&run), runs.known_run(&run))).await?;
+    let text =
+        serde_json::to_string(&jobs).map_err(|e| Fault::new(FaultKind::Internal, e.to_string()))?;
+    Ok((text, known.map_or_else(SlotSet::none, |known| known.slots)))
 }
 
 /// Counts the jobs of runs.
@@ -106,7 +137,7 @@ pub(super) fn busy(runs: &Runs) -> (u64, Vec<String>) {
         let open = |state| matches!(state, JobState::Waiting | JobState::Running);
         jobs.iter().any(|job| open(job.state))
     };
-    let names = runs.known().into_iter().map(|run| run.name);
+    let names = runs.known().into_iter().map(|known| known.run.name);
     (
         runs.counts(None).running,
         names.filter(unfinished).collect(),

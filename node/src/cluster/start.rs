@@ -17,7 +17,7 @@ use super::core::{Core, View};
 use super::file::{self, ClusterFile, ClusterRecord};
 use super::join::{Newcomer, join};
 use super::vouch::Voucher;
-use super::{Cluster, catalog, gossip, seeds};
+use super::{Cluster, catalog, gossip, seeds, tend};
 use crate::access::{Fixed, GrantNews, Keyring, KeyringError};
 use crate::answer::{self, jobs};
 use crate::clock::Clock;
@@ -100,10 +100,10 @@ impl Cluster {
         (beat.known, beat.synced) = (stamp, stamp);
         let view = View::new(Ring::new(changes), Table::new(beat));
         jobs::plan_again(&store, &runs)?;
-        Ok(Self {
-            core: Arc::new(Core::new((store, runs), view, None, None)),
-            p2p: String::new(),
-        })
+        let core = Arc::new(Core::new((store, runs), view, None, None));
+        tend_runs(&core);
+        let p2p = String::new();
+        Ok(Self { core, p2p })
     }
 
     /// Founds or joins a cluster, or comes back to the one the data folder belongs to; returns
@@ -174,12 +174,20 @@ impl Cluster {
         core.tasks.spawn(sync::run(Arc::clone(&core), config.pace));
         core.tasks
             .spawn(upkeep::run(Arc::clone(&core), config.upkeep));
+        tend_runs(&core);
         let cluster = Self { core, p2p };
         if !cluster.settled(SETTLE_LIMIT).await {
             tracing::warn!("serving while slots are still being handed over");
         }
         Ok(cluster)
     }
+}
+
+/// Looks after runs under way until the node stops.
+fn tend_runs(core: &Arc<Core>) {
+    let stop = core.stop.clone();
+    let tending = tend::run(Arc::clone(core));
+    core.tasks.spawn(stop.run_until_cancelled_owned(tending));
 }
 
 /// Checks that the node comes back to the cluster it is told to join, if any.

@@ -1,9 +1,10 @@
 //! Training runs over all nodes.
 //!
 //! *Invariants*: each node plans the cells of which it is the first live owner, from its own index:
-//! jobs go to the data. A run's definition lies in the ring before any job of it exists.
+//! jobs go to the data. A run's definition lies in the ring before any job of it exists, with who
+//! starts from whose weights: that is settled once.
 //!
-//! *Not here*: jobs and leases of one node (`runs`).
+//! *Not here*: jobs and leases of one node (`runs`), the cells of a node that is lost (`tend`).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,13 +18,16 @@ use query::route::route;
 use wire::bundle::Kind;
 use wire::fault::{Fault, FaultKind};
 use wire::object::PutOutcome;
-use wire::run::{JobCounts, JobView, Plan, Run, RunCancelled, RunSummary, RunView, Runs};
+use wire::run::{JobCounts, JobState, JobView, Plan, Run, RunCancelled, RunSummary, RunView, Runs};
 
 use super::core::{AskError, Core};
+use super::regions;
 use super::report::acting_primaries;
+use crate::answer::working;
 use crate::identity::NodeId;
 use crate::peer::{PlanRequest, Request, Response};
 use crate::replicate;
+use crate::runs::inherit::inheritance;
 use crate::scatter::{self, PAGE_LIMIT};
 use crate::slots::SlotSet;
 use crate::store::{Object, ObjectFile, ObjectKey, PutMode};
@@ -38,6 +42,7 @@ pub(super) async fn start(core: &Arc<Core>, run: Run, dry_run: bool) -> Result<P
         let what = format!("'{}' cannot name a run", run.name);
         return Err(Fault::new(FaultKind::Usage, what).try_("glebe train … --name NAME"));
     }
+    let (run, known) = settled(core, run, dry_run).await?;
     let text =
         serde_json::to_string(&run).map_err(|e| Fault::new(FaultKind::Internal, e.to_string()))?;
     if !dry_run {
@@ -46,7 +51,8 @@ pub(super) async fn start(core: &Arc<Core>, run: Run, dry_run: bool) -> Result<P
     let catalog = core.catalog().await;
     let slots = route(&predicate, &catalog.collections);
     let mut plan = Plan {
-        complete: catalog.missing.is_empty(),
+        complete: known && catalog.missing.is_empty(),
+        inheritance: run.inheritance,
         ..Plan::default()
     };
     let mut shares = core.look(acting_primaries);
@@ -83,6 +89,35 @@ pub(super) async fn start(core: &Arc<Core>, run: Run, dry_run: bool) -> Result<P
         }
     }
     Ok(plan)
+}
+
+/// Settles who starts from whose weights, once for a run: one that is stored already is as it was
+/// settled then. Tells whether all textures are known.
+async fn settled(core: &Arc<Core>, mut run: Run, dry_run: bool) -> Result<(Run, bool), Fault> {
+    run.inheritance = None;
+    if run.transfer.is_none() {
+        return Ok((run, true));
+    }
+    let stored = scatter::record(core, &ObjectKey::new(Kind::Run, &run.name)).await?;
+    let stored = stored.and_then(|record| record.read::<Run>().ok());
+    if let Some(mut stored) = stored {
+        let inheritance = stored.inheritance.take();
+        if stored == run {
+            run.inheritance = inheritance;
+            return Ok((run, true));
+        }
+    }
+    let found = regions::textures(core, &run.query).await?;
+    if !found.complete && !dry_run {
+        let what = "not every node tells the textures of its cells";
+        return Err(Fault::new(FaultKind::Partial, what)
+            .because("who starts from whose weights is settled once for a run")
+            .try_("glebe status, then the same command again; or --transfer none"));
+    }
+    let (wish, seed) = (run.transfer, run.seed);
+    let answer = working(move || inheritance(&wish, seed, found.cells));
+    run.inheritance = answer.await??;
+    Ok((run, found.complete))
 }
 
 async fn plan_at(
@@ -126,23 +161,41 @@ pub(super) async fn view(core: &Arc<Core>, name: &str) -> Result<Option<RunView>
     let run: Run = record
         .read()
         .map_err(|e| Fault::new(FaultKind::Data, e.to_string()))?;
+    let catalog = core.catalog().await;
+    let mut unplanned = route(&Predicate::compile(&run.query)?, &catalog.collections);
     let answers = everybody(core, &Request::Jobs(name.to_owned())).await;
-    let mut view = RunView {
-        run,
-        jobs: Vec::new(),
-        complete: true,
-    };
-    for answer in answers {
-        let jobs = match answer {
-            Some(Response::Jobs(text)) => serde_json::from_str::<Vec<JobView>>(&text).ok(),
-            _ => None,
-        };
-        view.complete &= jobs.is_some();
-        view.jobs.extend(jobs.unwrap_or_default());
+    let mut jobs = Vec::new();
+    let mut readable = catalog.missing.is_empty();
+    for (text, slots) in answers.into_iter().filter_map(|answer| match answer {
+        Some(Response::Jobs(text, slots)) => Some((text, slots)),
+        _ => None,
+    }) {
+        match serde_json::from_str::<Vec<JobView>>(&text) {
+            Ok(theirs) => jobs.extend(theirs),
+            Err(_) => readable = false,
+        }
+        unplanned.subtract(&slots);
     }
-    view.jobs
-        .sort_by(|a, b| (&a.geocode, &a.node).cmp(&(&b.geocode, &b.node)));
-    Ok(Some(view))
+    Ok(Some(RunView {
+        run,
+        jobs: each_once(jobs),
+        complete: readable && unplanned.is_empty(),
+    }))
+}
+
+/// Orders jobs by geocode and keeps of each cell the one that got farthest: a node that comes back
+/// may still have what another took over.
+fn each_once(mut jobs: Vec<JobView>) -> Vec<JobView> {
+    let rank = |job: &JobView| match job.state {
+        JobState::Done => 0,
+        JobState::Running => 1,
+        JobState::Waiting => 2,
+        JobState::Quarantined => 3,
+        JobState::Cancelled => 4,
+    };
+    jobs.sort_by(|a, b| (&a.geocode, rank(a), &a.node).cmp(&(&b.geocode, rank(b), &b.node)));
+    jobs.dedup_by(|later, first| later.geocode == first.geocode);
+    jobs
 }
 
 /// Returns all runs with their jobs counted.

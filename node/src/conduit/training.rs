@@ -8,10 +8,8 @@
 use std::sync::Arc;
 
 use query::Query;
-use serde::Deserialize;
 use wire::bundle::Kind;
 use wire::fault::{Fault, FaultKind};
-use wire::model::Metrics;
 use wire::object::PutAck;
 use wire::region::Textures;
 use wire::run::{
@@ -19,13 +17,8 @@ use wire::run::{
 };
 
 use super::{Conduit, blocking, wrong};
+use crate::runs::book::Published;
 use crate::store::{Object, PutMode};
-
-/// What a published model says of itself.
-#[derive(Deserialize)]
-struct Published {
-    metrics: Metrics,
-}
 
 impl Conduit {
     /// Plans a run where its data lies; in a dry run only says what would be done.
@@ -70,8 +63,11 @@ impl Conduit {
     }
 
     pub(crate) async fn fail(&self, failure: Failure) -> Result<(), Fault> {
-        let runs = Arc::clone(&self.runs);
-        blocking(move || runs.fail(&failure)).await?
+        let (runs, run) = (Arc::clone(&self.runs), failure.lease.run.clone());
+        if blocking(move || runs.fail(&failure)).await?? {
+            self.cluster.announce_donor(&run);
+        }
+        Ok(())
     }
 
     /// Keeps the model of a job and ends the job.
@@ -87,8 +83,10 @@ impl Conduit {
         let (runs, token) = (Arc::clone(&self.runs), lease.clone());
         blocking(move || runs.may_publish(&token)).await??;
         let ack = self.cluster.put(object, PutMode::Overwrite).await?;
-        let runs = Arc::clone(&self.runs);
-        blocking(move || runs.published(&lease, published.metrics)).await??;
+        let (runs, run) = (Arc::clone(&self.runs), lease.run.clone());
+        if blocking(move || runs.published(&lease, published)).await?? {
+            self.cluster.announce_donor(&run);
+        }
         Ok(ack)
     }
 }

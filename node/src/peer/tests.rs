@@ -2,6 +2,7 @@
 
 use earth::split::meta::SplitId;
 use proptest::prelude::*;
+use wire::run::JobState;
 
 use super::*;
 use crate::access::{Fixed, Grant, Revocation};
@@ -190,7 +191,25 @@ fn requests() -> Vec<(&'static str, Request)> {
         ("repair", repair()),
         ("loads", Request::Loads),
         ("textures", Request::Textures(question())),
+        ("fates", fates_request()),
+        ("heed", Request::Heed("r".to_owned())),
     ]
+}
+
+fn fates_request() -> Request {
+    Request::Fates(FatesRequest {
+        run: "r".to_owned(),
+        cells: vec!["9xj5k".to_owned()],
+    })
+}
+
+fn fates() -> Fates {
+    let lost = Some((JobState::Quarantined, Some("w".to_owned())));
+    Fates {
+        slots: SlotSet::none(),
+        cancelled: true,
+        cells: vec![None, lost],
+    }
 }
 
 fn compose() -> Request {
@@ -282,7 +301,7 @@ fn responses() -> Vec<(&'static str, Response)> {
                 jobs: 3,
             }),
         ),
-        ("jobs", Response::Jobs("[]".to_owned())),
+        ("jobs", Response::Jobs("[]".to_owned(), SlotSet::none())),
         ("counts", Response::Counts(vec![JobCounts::default()])),
         ("cancelled", Response::Cancelled(3)),
         ("composed", Response::Composed(Some("{}".to_owned()))),
@@ -297,6 +316,7 @@ fn responses() -> Vec<(&'static str, Response)> {
                 texture: vec![0.5],
             }]),
         ),
+        ("fates", Response::Fates(fates())),
     ]
 }
 

@@ -2,9 +2,13 @@
 //!
 //! *Invariants*: pure, time is an argument; at most one live lease a job; tokens only grow, and
 //! only the newest token of a job may finish or fail it; a job ends in exactly one of done,
-//! quarantined, cancelled.
+//! quarantined, cancelled; donors are lent first, and no heir before it is known what its donor
+//! left.
 //!
-//! *Not here*: keeping the book on disk, starting workers (`runs`).
+//! *Not here*: keeping the book on disk, starting workers (`runs`), finding out what donors left
+//! (`cluster::tend`).
+
+mod heirs;
 
 use std::collections::BTreeMap;
 
@@ -13,6 +17,9 @@ use earth::split::placement::PlacementKey;
 use serde::{Deserialize, Serialize};
 use wire::model::Metrics;
 use wire::run::{JobCounts, JobState};
+use wire::transfer::Descent;
+
+pub use heirs::Role;
 
 /// Time a lease lives unless renewed: several heartbeats of a busy worker.
 pub const LEASE_MS: u64 = 30_000;
@@ -53,6 +60,22 @@ pub struct Job {
     pub metrics: Option<Metrics>,
     /// Seconds from its last lease to its model.
     pub seconds: Option<f64>,
+    /// Its part in transfer.
+    #[serde(default)]
+    pub role: Role,
+    /// How its model started, where it was to start from a donor's.
+    #[serde(default)]
+    pub descent: Option<Descent>,
+}
+
+/// What a published model says of itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Published {
+    /// Its scores.
+    pub metrics: Metrics,
+    /// How it started, where it was to start from a donor's.
+    #[serde(default)]
+    pub descent: Option<Descent>,
 }
 
 /// Why a worker's word on a job is not taken.
@@ -88,21 +111,7 @@ pub struct Book {
 
 impl Book {
     /// Adds a job unless it is there already; returns whether it was added.
-    pub fn plan(&mut self, key: JobKey, placement_key: PlacementKey, splits: Vec<SplitId>) -> bool {
-        let mut splits = splits;
-        splits.sort();
-        let job = Job {
-            placement_key,
-            splits,
-            state: JobState::Waiting,
-            attempts: 0,
-            token: 0,
-            expires_ms: 0,
-            lent_ms: 0,
-            reason: None,
-            metrics: None,
-            seconds: None,
-        };
+    pub fn plan(&mut self, key: JobKey, job: Job) -> bool {
         let vacant = !self.jobs.contains_key(&key);
         self.jobs.entry(key).or_insert(job);
         vacant
@@ -148,13 +157,14 @@ impl Book {
         counts
     }
 
-    /// Lends the first waiting job of a run, or of any; `None` if none waits.
+    /// Lends a job of a run, or of any: the first donor, else the first that waits for nobody;
+    /// `None` if there is neither.
     pub fn lend(&mut self, run: Option<&str>, now_ms: u64) -> Option<JobKey> {
         self.expire(now_ms);
-        let waits = |(k, j): &(&JobKey, &Job)| {
-            j.state == JobState::Waiting && run.is_none_or(|r| r == k.run)
-        };
-        let key = self.jobs.iter().find(waits).map(|(k, _)| k.clone())?;
+        let ready = |(k, j): &(&JobKey, &Job)| j.is_ready() && run.is_none_or(|r| r == k.run);
+        let ready = self.jobs.iter().filter(ready);
+        let first = ready.min_by_key(|(_, job)| job.role != Role::Donor);
+        let key = first.map(|(k, _)| k.clone())?;
         self.token += 1;
         let token = self.token;
         let job = self.jobs.get_mut(&key)?;
@@ -184,13 +194,11 @@ impl Book {
         &mut self,
         key: &JobKey,
         token: u64,
-        metrics: Metrics,
+        published: Published,
         now_ms: u64,
     ) -> Result<(), LeaseError> {
         let job = self.leased(key, token)?;
-        job.state = JobState::Done;
-        job.reason = None;
-        job.metrics = Some(metrics);
+        job.end(published);
         job.seconds = Some(now_ms.saturating_sub(job.lent_ms) as f64 / 1e3);
         Ok(())
     }
@@ -253,6 +261,38 @@ impl LeaseError {
 }
 
 impl Job {
+    /// Returns a job that waits for a worker.
+    pub fn new(placement_key: PlacementKey, mut splits: Vec<SplitId>, role: Role) -> Self {
+        splits.sort();
+        Self {
+            placement_key,
+            splits,
+            state: JobState::Waiting,
+            attempts: 0,
+            token: 0,
+            expires_ms: 0,
+            lent_ms: 0,
+            reason: None,
+            metrics: None,
+            seconds: None,
+            role,
+            descent: None,
+        }
+    }
+
+    /// Marks a job done: its model is published.
+    pub fn end(&mut self, published: Published) {
+        self.state = JobState::Done;
+        self.reason = None;
+        self.metrics = Some(published.metrics);
+        self.descent = published.descent;
+    }
+
+    /// Tells whether it will not be lent any more.
+    pub fn has_ended(&self) -> bool {
+        !matches!(self.state, JobState::Waiting | JobState::Running)
+    }
+
     fn held_by(&self, key: &JobKey, token: u64) -> Result<(), LeaseError> {
         if self.state == JobState::Running && self.token == token {
             return Ok(());
@@ -289,29 +329,26 @@ mod tests {
     fn book(geocodes: &[&str]) -> Book {
         let mut book = Book::default();
         for g in geocodes {
-            assert!(book.plan(key(g), PlacementKey::named("test", g), Vec::new()));
+            assert!(book.plan(key(g), job(Role::Alone)));
         }
         book
     }
 
-    fn metrics() -> Metrics {
-        Metrics {
-            val_mse: 1.0,
-            val_mae: 1.0,
-            mean_mse: 2.0,
-            linear_mse: 2.0,
-            chips_train: 3,
-            chips_val: 1,
-            epochs_best: 1,
-            epochs: 2,
-            ..Metrics::default()
+    fn job(role: Role) -> Job {
+        Job::new(PlacementKey::named("test", "x"), Vec::new(), role)
+    }
+
+    fn published() -> Published {
+        Published {
+            metrics: Metrics::default(),
+            descent: None,
         }
     }
 
     #[test]
     fn a_job_is_planned_once_and_lent_once() {
         let mut book = book(&["9xj"]);
-        assert!(!book.plan(key("9xj"), PlacementKey::named("test", "x"), Vec::new()));
+        assert!(!book.plan(key("9xj"), job(Role::Alone)));
         assert_eq!(book.lend(Some("r"), 0), Some(key("9xj")));
         assert_eq!(book.lend(Some("r"), 1), None);
         assert_eq!(book.lend(Some("other"), 1), None);
@@ -326,16 +363,16 @@ mod tests {
         let new = book.job(&key("9xj")).map_or(0, |j| j.token);
         assert!(new > old);
         assert!(book.may_publish(&key("9xj"), old).is_err());
-        assert!(book.done(&key("9xj"), old, metrics(), 1).is_err());
+        assert!(book.done(&key("9xj"), old, published(), 1).is_err());
         assert!(book.renew(&key("9xj"), old, 1).is_err());
         assert_eq!(
-            book.done(&key("9xj"), new, metrics(), LEASE_MS + 2_000),
+            book.done(&key("9xj"), new, published(), LEASE_MS + 2_000),
             Ok(())
         );
         let job = book.job(&key("9xj")).unwrap();
         assert_eq!((job.state, job.seconds), (JobState::Done, Some(2.0)));
         assert!(
-            book.done(&key("9xj"), new, metrics(), 1).is_err(),
+            book.done(&key("9xj"), new, published(), 1).is_err(),
             "published twice"
         );
     }
@@ -372,7 +409,7 @@ mod tests {
     fn cancelling_leaves_finished_jobs_alone() {
         let mut book = book(&["9xj", "9xk"]);
         book.lend(None, 0);
-        assert_eq!(book.done(&key("9xj"), 1, metrics(), 5), Ok(()));
+        assert_eq!(book.done(&key("9xj"), 1, published(), 5), Ok(()));
         assert_eq!(book.cancel("r"), 1);
         assert_eq!(book.job(&key("9xj")).map(|j| j.state), Some(JobState::Done));
         assert_eq!(

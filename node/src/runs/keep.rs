@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! table "jobs"  key "RUN/GEOCODE"  value  u32 LE CRC-32 of what follows, then the job as JSON
-//! table "runs"  key "RUN"          value  u32 LE CRC-32 of what follows, then the run as JSON
+//! table "runs"  key "RUN"          value  u32 LE CRC-32 of what follows, then what is known of the
+//!                                         run as JSON: definition, slots planned, cancelled
 //! ```
 //! *Invariants*: no file is made before there is a run to write down, so that a node that never
 //! trained opens and closes none; a record that does not check is dropped with a warning, never
@@ -16,8 +17,8 @@ use std::path::{Path, PathBuf};
 use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use wire::run::Run;
 
+use super::KnownRun;
 use super::book::{Book, Job, JobKey};
 
 const JOBS: TableDefinition<&str, &[u8]> = TableDefinition::new("jobs");
@@ -66,7 +67,7 @@ impl Keep {
     }
 
     /// Reads all that checks.
-    pub fn load(&self) -> Result<(Book, BTreeMap<String, Run>), KeepError> {
+    pub fn load(&self) -> Result<(Book, BTreeMap<String, KnownRun>), KeepError> {
         let mut book = Book::default();
         let Some(db) = &self.db else {
             return Ok((book, BTreeMap::new()));
@@ -81,7 +82,7 @@ impl Keep {
                 book.restore(key, job);
             }
         }
-        let runs = read::<Run>(db, RUNS).map_err(|e| self.fault(e))?;
+        let runs = read::<KnownRun>(db, RUNS).map_err(|e| self.fault(e))?;
         Ok((book, runs.into_iter().collect()))
     }
 
@@ -91,11 +92,16 @@ impl Keep {
         self.write(JOBS, [(name, sealed(job))])
     }
 
-    /// Writes a run with its jobs, durably and at once.
-    pub fn run(&mut self, run: &Run, jobs: &[(JobKey, Job)]) -> Result<(), KeepError> {
+    /// Writes the states of jobs, durably and at once.
+    pub fn jobs(&mut self, jobs: &[(JobKey, Job)]) -> Result<(), KeepError> {
         let named = |k: &JobKey| format!("{}/{}", k.run, k.geocode);
-        self.write(JOBS, jobs.iter().map(|(k, j)| (named(k), sealed(j))))?;
-        self.write(RUNS, [(run.name.clone(), sealed(run))])
+        self.write(JOBS, jobs.iter().map(|(k, j)| (named(k), sealed(j))))
+    }
+
+    /// Writes a run with its jobs, durably and at once.
+    pub fn run(&mut self, known: &KnownRun, jobs: &[(JobKey, Job)]) -> Result<(), KeepError> {
+        self.jobs(jobs)?;
+        self.write(RUNS, [(known.run.name.clone(), sealed(known))])
     }
 
     fn write(

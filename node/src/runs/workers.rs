@@ -58,11 +58,11 @@ pub fn supervise(
     }
 }
 
-/// Runs one worker after another, whenever a job waits.
+/// Runs one worker after another, whenever a job waits for no donor.
 async fn keep_one(runs: &Runs, config: &WorkerConfig, number: u16) {
     let mut failed = 0;
     loop {
-        if runs.counts(None).waiting == 0 {
+        if !runs.has_ready() {
             // A timeout is no error here: leases may have run out without a word.
             drop(tokio::time::timeout(LOOK_EVERY, runs.waiting.notified()).await);
             continue;

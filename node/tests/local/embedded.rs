@@ -199,6 +199,8 @@ fn run(name: &str) -> Run {
         mode: Mode::Partitioned,
         hyper: Hyper::default(),
         seed: 1,
+        transfer: wire::transfer::Transfer::default(),
+        inheritance: None,
     }
 }
 

@@ -39,6 +39,7 @@ pub(crate) const UPKEEP: Pace = Pace {
 pub(crate) struct Node {
     pub(crate) cluster: Cluster,
     pub(crate) store: Arc<Store>,
+    pub(crate) runs: Arc<Runs>,
     pub(crate) dir: Arc<TempDir>,
 }
 
@@ -82,11 +83,12 @@ async fn open_paced(
         pace: Duration::from_millis(50),
         upkeep: Pace { every, ..UPKEEP },
     };
-    let cluster =
-        Cluster::start((Arc::clone(&store), runs), config, CancellationToken::new()).await?;
+    let common = (Arc::clone(&store), Arc::clone(&runs));
+    let cluster = Cluster::start(common, config, CancellationToken::new()).await?;
     Ok(Node {
         cluster,
         store,
+        runs,
         dir,
     })
 }

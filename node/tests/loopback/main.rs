@@ -16,6 +16,7 @@ mod delete;
 mod fixture;
 mod full;
 mod grow;
+mod heirs;
 mod hostile;
 mod lose;
 mod refuse;

@@ -192,6 +192,8 @@ async fn a_run_is_planned_at_the_first_owner_of_each_cell() {
         mode: wire::run::Mode::Partitioned,
         hyper: wire::run::Hyper::default(),
         seed: 1,
+        transfer: wire::transfer::Transfer::default(),
+        inheritance: None,
     };
     let dry = nodes[0].cluster.start_run(run.clone(), true).await.unwrap();
     assert_eq!(

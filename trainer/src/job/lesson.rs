@@ -254,10 +254,13 @@ mod tests {
                 mode: wire::run::Mode::Partitioned,
                 hyper: wire::run::Hyper::default(),
                 seed: 1,
+                transfer: wire::transfer::Transfer::default(),
+                inheritance: None,
             },
             geocode: geocode.to_string(),
             placement_key: PlacementRule::Whole.key(&geocode),
             splits: Vec::new(),
+            heritage: None,
         }
     }
 

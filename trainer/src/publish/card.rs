@@ -19,6 +19,7 @@ pub fn card(config: &ModelConfig, recipe: &Description) -> String {
         front_matter(config),
         head(config, recipe),
         scores(config),
+        start(config),
         data(config, recipe),
         network(config, recipe),
         limits(config),
@@ -42,7 +43,49 @@ fn front_matter(config: &ModelConfig) -> String {
         Some(_) => &["mse", "mae", "r_squared", "psnr", "ssim", "ms_ssim"],
     };
     text += &list("metrics", names.iter().copied());
+    if let Some(parent) = parent(config) {
+        text += &format!("base_model: \"{parent}\"\n");
+    }
     text + "---\n"
+}
+
+/// Returns the model whose weights were the first of this one.
+pub(super) fn parent(config: &ModelConfig) -> Option<String> {
+    let descent = config.descent.as_ref().filter(|descent| descent.warm)?;
+    Some(format!("{}/{}", config.run, descent.donor))
+}
+
+/// Tells what the first weights were.
+fn start(config: &ModelConfig) -> String {
+    let Some(descent) = &config.descent else {
+        return format!(
+            "## Start\n\nFrom first weights of its own, drawn with seed {}.\n",
+            config.seed
+        );
+    };
+    let donor = &descent.donor;
+    let error =
+        |mse: Option<f64>| mse.map_or("none that is finite".to_owned(), |m| format!("{m:.3e}"));
+    let trial = descent.trial.map_or(String::new(), |t| {
+        format!(
+            " Validation errors after {} epoch(s): {} from the donor's weights, {} from its own.",
+            t.epochs,
+            error(t.warm_mse),
+            error(t.cold_mse)
+        )
+    });
+    match &descent.reason {
+        Some(reason) => format!(
+            "## Start\n\n**Cold**: it was to start from the weights of donor `{donor}` of the same \
+             run, but {reason}. It is what it would be without a donor.\n"
+        ),
+        None => format!(
+            "## Start\n\nFrom the weights of donor `{donor}` of the same run (BLAKE3 of the file \
+             `{}`, {} bytes).{trial}\n",
+            descent.weights_blake3.as_deref().unwrap_or_default(),
+            descent.bytes,
+        ),
+    }
 }
 
 /// Writes a list of YAML; the names in it hold only letters, digits, `-`, `_` and `.`, but digits

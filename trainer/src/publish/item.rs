@@ -9,7 +9,7 @@ use earth::geocode::{Geocode, GeocodeError};
 use serde_json::{Value, json};
 
 use crate::config::ModelConfig;
-use crate::publish::{CARD_FILE, TORCHSCRIPT_FILE, WEIGHTS_FILE};
+use crate::publish::{CARD_FILE, TORCHSCRIPT_FILE, WEIGHTS_FILE, card};
 use crate::recipe::describe::Description;
 
 /// The extension's schema.
@@ -53,6 +53,7 @@ pub fn item(
 fn properties(config: &ModelConfig, recipe: &Description) -> Value {
     let network = &config.network;
     let bands = network.inputs.iter().map(|role| json!({"name": role}));
+    let parent = card::parent(config).map(|model| format!("glebe model {model}"));
     json!({
         "title": format!("{} of {} {}", config.recipe, config.scheme, config.geocode),
         "description": format!("Learns the {}. {}", recipe.task, recipe.source),
@@ -66,8 +67,8 @@ fn properties(config: &ModelConfig, recipe: &Description) -> Value {
         "mlm:framework": "PyTorch",
         "mlm:framework_version": env!("GLEBE_LIBTORCH_VERSION"),
         "mlm:total_parameters": network.parameters,
-        "mlm:pretrained": false,
-        "mlm:pretrained_source": null,
+        "mlm:pretrained": parent.is_some(),
+        "mlm:pretrained_source": parent,
         "mlm:batch_size_suggestion": config.hyper.batch,
         "mlm:input": [input(config)],
         "mlm:output": [output(config, tasks(recipe))],

@@ -24,7 +24,7 @@ fn endless() -> Hyper {
     }
 }
 
-fn start(url: &str) -> Child {
+pub(crate) fn start(url: &str) -> Child {
     Command::new(env!("CARGO_BIN_EXE_glebe-trainer"))
         .args([
             "work",
@@ -40,7 +40,7 @@ fn start(url: &str) -> Child {
         .expect("it starts")
 }
 
-fn end(mut worker: Child) -> ExitStatus {
+pub(crate) fn end(mut worker: Child) -> ExitStatus {
     worker.wait().expect("it ends")
 }
 

@@ -1,6 +1,7 @@
 //! The worker as a whole: from splits on disk to models, maps and leases.
 
 mod folder;
+mod heirs;
 mod learning;
 mod leases;
 mod maps;

@@ -144,6 +144,11 @@ impl Desk {
                     .note(|h| h.models.push((bundle, target.to_owned())));
                 ("200 OK", ack.to_string())
             }
+            "/v1/model/file" => {
+                let fault = Fault::new(FaultKind::Nothing, "there is no such file");
+                let told = serde_json::to_string(&fault).expect("JSON");
+                ("404 Not Found", told)
+            }
             _ => refusal(),
         }
     }

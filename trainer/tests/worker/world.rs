@@ -412,10 +412,13 @@ pub(crate) fn lease_of(recipe: &str, splits: Vec<LeaseSplit>, hyper: Hyper) -> L
             mode: wire::run::Mode::Partitioned,
             hyper,
             seed: 42,
+            transfer: wire::transfer::Transfer::default(),
+            inheritance: None,
         },
         geocode: CELL.to_owned(),
         placement_key: PlacementRule::Whole.key(&geocode),
         splits,
+        heritage: None,
     }
 }
 

@@ -47,6 +47,8 @@ fn run() -> Run {
         mode: Mode::Partitioned,
         hyper: Hyper::default(),
         seed: 7,
+        transfer: wire::transfer::Transfer::default(),
+        inheritance: None,
     }
 }
 

@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 
 use earth::geocode::Scheme;
+use query::groups::Metric;
 use wire::model::{ModelView, Models, Tag, TagsDeleted};
 use wire::run::{
-    Failure, JobCounts, Lease, LeaseAnswer, LeaseRequest, LeaseSplit, Mode, Plan, Run,
+    Failure, JobCounts, JobView, Lease, LeaseAnswer, LeaseRequest, LeaseSplit, Mode, Plan, Run,
     RunCancelled, RunSummary, RunView, Runs,
+};
+use wire::transfer::{
+    Descent, Donor, Heritage, Inheritance, Legacy, Transfer, TransferMode, Trial,
 };
 
 use crate::check::check;
@@ -21,6 +25,7 @@ fn runs_jobs_and_leases_keep_their_form() {
         jobs_by_node: BTreeMap::from([("12D3KooWa".to_owned(), 10)]),
         bytes_moved: 0,
         complete: true,
+        inheritance: None,
     };
     check("plan", &plan);
     let summary = RunSummary {
@@ -69,6 +74,7 @@ fn runs_jobs_and_leases_keep_their_form() {
             id: id(),
             folder: "objects/split/0001/x".into(),
         }],
+        heritage: None,
     };
     check("lease-answer-job", &LeaseAnswer::Job(Box::new(lease)));
     check("lease-answer-wait", &LeaseAnswer::Wait { millis: 500 });
@@ -82,6 +88,53 @@ fn runs_jobs_and_leases_keep_their_form() {
             hopeless: true,
         },
     );
+}
+
+#[test]
+fn transfer_keeps_its_form() {
+    let asked = Run {
+        transfer: Transfer {
+            mode: TransferMode::Texture,
+            metric: Metric::Manhattan,
+            groups: Some(12),
+        },
+        inheritance: Some(Inheritance {
+            donors: vec![Donor {
+                geocode: "9xj5k".to_owned(),
+                heirs: texts(&["9xj5m", "9xj5q"]),
+            }],
+            cold: texts(&["9xj5x"]),
+            silhouette: 0.5,
+        }),
+        ..run()
+    };
+    check("run-transfer", &asked);
+    let legacies = [
+        ("heritage-awaited", Legacy::Awaited),
+        ("heritage-weights", Legacy::Weights(file())),
+        ("heritage-lost", Legacy::Lost("it was cancelled".to_owned())),
+    ];
+    for (name, legacy) in legacies {
+        let donor = "9xj5k".to_owned();
+        check(name, &Heritage { donor, legacy });
+    }
+    let heir = JobView {
+        donor: Some("9xj5k".to_owned()),
+        descent: Some(Descent {
+            donor: "9xj5k".to_owned(),
+            warm: false,
+            reason: Some("it did worse".to_owned()),
+            weights_blake3: Some("ef".repeat(32)),
+            bytes: 4_096,
+            trial: Some(Trial {
+                epochs: 1,
+                warm_mse: None,
+                cold_mse: Some(0.25),
+            }),
+        }),
+        ..job()
+    };
+    check("job-heir", &heir);
 }
 
 #[test]

@@ -189,6 +189,8 @@ pub(crate) fn run() -> Run {
         mode: Mode::Partitioned,
         hyper: Hyper::default(),
         seed: 7,
+        transfer: wire::transfer::Transfer::default(),
+        inheritance: None,
     }
 }
 
@@ -211,5 +213,7 @@ pub(crate) fn job() -> JobView {
         reason: Some("out of memory".to_owned()),
         metrics: Some(metrics()),
         seconds: Some(1.5),
+        donor: None,
+        descent: None,
     }
 }

@@ -1,0 +1,176 @@
+//! An heir's start: from its donor's weights, unless its own first weights do better.
+//!
+//! The heir keeps its own normalisation: what counts is how its land differs from itself, not from
+//! the donor's (docs/adr/0021). Both starts are given a few epochs, and the one with the lesser
+//! error goes on from there.
+//!
+//! *Invariants*: an heir that falls back is to the bit the model that a cold start gives, and says
+//! why; the same donor's file, chips and seed give the same weights, whatever node fetched it.
+//!
+//! *Not here*: fetching the donor's file (`work`), which cell is whose donor (node).
+
+use wire::transfer::{Descent, Heritage, Trial};
+
+use crate::fit::{FitError, Learning};
+use crate::job::{Fitted, JobError, Work};
+use crate::log::chain;
+use crate::network::{Network, WeightsError};
+use crate::publish::RECIPE_FACT;
+use crate::weights::{self, WeightsFileError};
+
+/// Epochs that both starts are given. One is eight steps of the default batch or more: a donor that
+/// misleads is behind by then, and more would cost what a good one saves.
+pub const TRIAL_EPOCHS: u32 = 1;
+
+/// What the worker brought for an heir: the donor's file, or why there is none.
+pub type Gift = Result<Vec<u8>, String>;
+
+/// Why a donor's file is of no use.
+#[derive(Debug, thiserror::Error)]
+enum UselessGift {
+    /// It holds no weights.
+    #[error(transparent)]
+    File(#[from] WeightsFileError),
+    /// It is another recipe's.
+    #[error("they are of recipe {0}")]
+    Recipe(String),
+    /// Its network is another.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+}
+
+/// Returns the network with the weights of a donor's file.
+fn warm(work: &Work<'_>, bytes: &[u8]) -> Result<Network, UselessGift> {
+    let mut facts = weights::facts(bytes)?;
+    let recipe = facts.remove(RECIPE_FACT).unwrap_or_default();
+    if recipe != work.recipe.name() {
+        return Err(UselessGift::Recipe(recipe));
+    }
+    let mut network = work.network();
+    network.set_weights(&weights::decode(bytes)?)?;
+    Ok(network)
+}
+
+/// Learns the model of an heir.
+pub(super) fn fitted(
+    work: &Work<'_>,
+    heritage: &Heritage,
+    gift: Option<&Gift>,
+) -> Result<(Fitted, Descent), JobError> {
+    let missing = "the donor's weights were not brought".to_owned();
+    let bytes = gift.map_or(Err(&missing), Gift::as_ref);
+    let hash = |bytes: &Vec<u8>| blake3::hash(bytes).to_hex().to_string();
+    let mut descent = Descent {
+        donor: heritage.donor.clone(),
+        warm: false,
+        reason: None,
+        weights_blake3: bytes.ok().map(hash),
+        bytes: bytes.map_or(0, |bytes| bytes.len() as u64),
+        trial: None,
+    };
+    let useless = |error: UselessGift| {
+        let donor = &heritage.donor;
+        format!(
+            "the weights of donor {donor} are of no use: {}",
+            chain(&error)
+        )
+    };
+    let network = bytes
+        .map_err(String::clone)
+        .and_then(|bytes| warm(work, bytes).map_err(useless));
+    let fitted = match network {
+        Ok(network) => race(work, network, &mut descent)?,
+        Err(reason) => {
+            descent.reason = Some(reason);
+            work.cold()?
+        }
+    };
+    Ok((fitted, descent))
+}
+
+/// Gives both starts their first epochs and goes on with the better one.
+fn race(
+    work: &Work<'_>,
+    mut warm_network: Network,
+    descent: &mut Descent,
+) -> Result<Fitted, JobError> {
+    let (lesson, hyper) = (&work.lesson, &work.lease.run.hyper);
+    let (mut cold_network, mut cold_dice, mut warm_dice) =
+        (work.network(), work.order(), work.order());
+    let mut cold = Learning::new(&mut cold_network, lesson, hyper, &mut cold_dice)?;
+    let cold_ended = trial(&mut cold, work)?;
+    let mut warm = Learning::new(&mut warm_network, lesson, hyper, &mut warm_dice)?;
+    let warm_ended = trial(&mut warm, work)?;
+    let tried = Trial {
+        epochs: TRIAL_EPOCHS.min(hyper.epochs),
+        warm_mse: warm_ended.as_ref().ok().copied(),
+        cold_mse: cold_ended.as_ref().ok().copied(),
+    };
+    descent.trial = Some(tried);
+    descent.warm = does_better(tried);
+    if descent.warm {
+        let course = warm.finish(lesson, work.stop)?;
+        return Ok(Fitted {
+            network: warm_network,
+            course,
+        });
+    }
+    descent.reason = Some(told(tried));
+    cold_ended?;
+    let course = cold.finish(lesson, work.stop)?;
+    Ok(Fitted {
+        network: cold_network,
+        course,
+    })
+}
+
+/// Runs a start's first epochs; returns its error, or that there is none that is finite.
+fn trial(start: &mut Learning<'_>, work: &Work<'_>) -> Result<Result<f64, FitError>, FitError> {
+    for _ in 0..TRIAL_EPOCHS {
+        match start.epoch(&work.lesson, work.stop) {
+            Ok(()) => {}
+            Err(error @ FitError::NotFinite { .. }) => return Ok(Err(error)),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Ok(start.best_mse().unwrap_or(f64::INFINITY)))
+}
+
+/// Tells whether the warm start is the better one; of equals it is, having been learned from more.
+fn does_better(trial: Trial) -> bool {
+    match (trial.warm_mse, trial.cold_mse) {
+        (Some(warm), Some(cold)) => warm <= cold,
+        (Some(_), None) => true,
+        (None, _) => false,
+    }
+}
+
+/// Says why an heir fell back.
+fn told(trial: Trial) -> String {
+    let error = |mse: Option<f64>| mse.map_or("no finite loss".to_owned(), |m| format!("{m:.3e}"));
+    format!(
+        "after {} epoch(s) its validation error was {} from the donor's weights, {} from its own",
+        trial.epochs,
+        error(trial.warm_mse),
+        error(trial.cold_mse),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Trial, does_better};
+
+    #[test]
+    fn the_lesser_error_goes_on_and_a_loss_that_is_not_finite_never_does() {
+        let trial = |warm_mse, cold_mse| Trial {
+            epochs: 1,
+            warm_mse,
+            cold_mse,
+        };
+        assert!(does_better(trial(Some(0.1), Some(0.2))));
+        assert!(!does_better(trial(Some(0.3), Some(0.2))));
+        assert!(does_better(trial(Some(0.3), None)));
+        assert!(!does_better(trial(None, Some(0.2))));
+        assert!(!does_better(trial(None, None)));
+    }
+}
