@@ -25,7 +25,9 @@ pub(crate) struct Lab {
 fn run(command: &str) -> Result<Output, String> {
     let mut words = command.split_whitespace();
     let program = words.next().unwrap_or_default();
-    let output = Command::new(program).args(words).output();
+    // Not every user's path has the folders in which these programs lie.
+    let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin";
+    let output = Command::new(program).args(words).env("PATH", path).output();
     let output = output.map_err(|error| format!("{command}: {error}"))?;
     if output.status.success() {
         return Ok(output);

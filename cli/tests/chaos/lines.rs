@@ -81,6 +81,9 @@ fn puts_and_answers_survive_lines_that_lose_packets() {
 
 #[test]
 fn puts_and_answers_fit_through_100_megabits() {
+    if !has("tc") {
+        return;
+    }
     let Some(lab) = Lab::new(3) else { return };
     let folder = scratch();
     let nodes = cluster(&lab, folder.path(), (3, 2));
