@@ -88,6 +88,18 @@ pub(super) async fn named(client: &Client, text: &str) -> Result<ModelView, Faul
     Ok(one(found)?.model)
 }
 
+/// Returns one model by its full name, or all of a run.
+pub(super) async fn one_or_run(client: &Client, text: &str) -> Result<Vec<ModelView>, Fault> {
+    if text.contains('/') {
+        return Ok(vec![named(client, text).await?]);
+    }
+    let found = all(client, Some(text), &Place::default()).await?;
+    if found.models.is_empty() {
+        return Err(nothing(&found.words));
+    }
+    Ok(found.models)
+}
+
 /// Chooses one.
 pub(super) fn one(found: Found) -> Result<Chosen, Fault> {
     let mut nearest = found.models;

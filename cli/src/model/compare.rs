@@ -13,7 +13,7 @@ use wire::client::Client;
 use wire::fault::{Fault, FaultKind};
 use wire::model::ModelView;
 
-use super::tag::models;
+use super::choose::one_or_run;
 use crate::Done;
 use crate::print::{Align, Table, line};
 use crate::session::Session;
@@ -45,8 +45,8 @@ struct Pair {
 }
 
 pub(super) async fn run(session: &Session, client: &Client, names: (&str, &str)) -> Done {
-    let one = models(client, names.0).await?;
-    let other = models(client, names.1).await?;
+    let one = one_or_run(client, names.0).await?;
+    let other = one_or_run(client, names.1).await?;
     let report = report(one, other)?;
     if session.screen.is_json() {
         session.screen.json(&report);

@@ -7,19 +7,17 @@
 use std::process::ExitCode;
 
 use wire::client::Client;
-use wire::fault::{Fault, FaultKind};
 use wire::model::{ModelView, Tag};
 use wire::object::PutParams;
 use wire::params::TagParams;
 
 use super::choose;
 use crate::Done;
-use crate::args::Place;
 use crate::session::Session;
 
 /// Names one model, or all of a run.
 pub(super) async fn give(session: &Session, client: &Client, (name, text): (&str, &str)) -> Done {
-    let models = models(client, text).await?;
+    let models = choose::one_or_run(client, text).await?;
     let tags: Vec<Tag> = models.iter().map(|model| tag(name, model)).collect();
     let overwrite = PutParams {
         overwrite: true,
@@ -41,19 +39,6 @@ pub(super) async fn give(session: &Session, client: &Client, (name, text): (&str
         all => format!("{name} is {text} now, in {} cells", all.len()),
     });
     Ok(ExitCode::SUCCESS)
-}
-
-/// Returns one model, or all of a run.
-pub(super) async fn models(client: &Client, text: &str) -> Result<Vec<ModelView>, Fault> {
-    if text.contains('/') {
-        return Ok(vec![choose::named(client, text).await?]);
-    }
-    let found = choose::all(client, Some(text), &Place::default()).await?;
-    if found.models.is_empty() {
-        let what = format!("no model of {text}");
-        return Err(Fault::new(FaultKind::Nothing, what).try_("glebe model list"));
-    }
-    Ok(found.models)
 }
 
 fn tag(name: &str, model: &ModelView) -> Tag {
