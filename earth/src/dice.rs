@@ -27,6 +27,16 @@ impl Dice {
         }
     }
 
+    /// Returns where the stream stands.
+    pub fn state(&self) -> u64 {
+        self.state
+    }
+
+    /// Goes on where a stream stood.
+    pub fn set_state(&mut self, state: u64) {
+        self.state = state;
+    }
+
     /// Returns the next 64 bits.
     pub fn next_bits(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -8,6 +8,7 @@
 pub mod book;
 pub mod inherit;
 pub mod keep;
+pub mod spool;
 pub mod workers;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,6 +29,7 @@ use wire::transfer::{Heritage, Legacy};
 
 use book::{Book, Job, JobKey, LEASE_MS, LeaseError, Published, Role};
 use keep::{Keep, KeepError};
+use spool::Spool;
 
 /// Time after which a worker asks again while others' leases may still come back.
 const ASK_AGAIN_MS: u64 = 500;
@@ -72,6 +74,9 @@ struct Inner {
     runs: BTreeMap<String, KnownRun>,
     folders: BTreeMap<SplitId, PathBuf>,
     keep: Keep,
+    spool: Spool,
+    /// Workers that this node has started, and whether they have asked for a job.
+    started: BTreeMap<String, bool>,
 }
 
 impl Runs {
@@ -88,7 +93,10 @@ impl Runs {
             runs,
             folders: BTreeMap::new(),
             keep,
+            spool: Spool::new(data),
+            started: BTreeMap::new(),
         };
+        inner.sweep();
         let (node, inner) = (node.to_owned(), Mutex::new(inner));
         Ok(Self {
             node,
@@ -192,7 +200,11 @@ impl Runs {
     pub fn lease(&self, request: &LeaseRequest) -> Result<LeaseAnswer, Fault> {
         let mut inner = self.lock();
         let of_run = request.run.as_deref();
-        let Some(key) = inner.book.lend(of_run, self.now_ms()) else {
+        if let Some(asked) = inner.started.get_mut(&request.worker) {
+            *asked = true;
+        }
+        let Some(key) = inner.book.lend(of_run, &request.worker, self.now_ms()) else {
+            inner.sweep();
             let unfinished = inner.book.counts(of_run).unfinished();
             let wait = LeaseAnswer::Wait {
                 millis: ASK_AGAIN_MS,
@@ -225,6 +237,7 @@ impl Runs {
             placement_key: job.placement_key.clone(),
             splits: job.splits.iter().filter_map(split).collect(),
             heritage: job.heritage().cloned(),
+            checkpoint: inner.spool.place(&key),
         })))
     }
 
@@ -286,6 +299,24 @@ impl Runs {
             self.tidings.notify_one();
         }
         ended
+    }
+
+    /// Notes that a worker is started under this name.
+    pub fn starts(&self, worker: &str) {
+        self.lock().started.insert(worker.to_owned(), false);
+    }
+
+    /// Takes back what a worker held that has ended; tells whether it had asked for a job.
+    pub fn ended(&self, worker: &str, reason: &str) -> Result<bool, Fault> {
+        let mut inner = self.lock();
+        let asked = inner.started.remove(worker).unwrap_or(false);
+        let left = inner.book.take_back(worker, reason);
+        inner.save_all(&left)?;
+        if !left.is_empty() {
+            self.waiting.notify_waiters();
+            self.tidings.notify_one();
+        }
+        Ok(asked)
     }
 
     /// Quarantines every waiting job: workers cannot be started here.
@@ -369,17 +400,26 @@ impl Runs {
 }
 
 impl Inner {
+    /// Removes checkpoints of jobs that have ended and of nobody.
+    fn sweep(&self) {
+        self.spool.sweep(|key, token| {
+            let open = self.book.job(key).filter(|job| !job.has_ended());
+            open.is_some_and(|job| token.is_none_or(|token| token == job.token))
+        });
+    }
+
     fn save_all(&mut self, keys: &[JobKey]) -> Result<(), Fault> {
+        let ended = |key: &&JobKey| self.book.job(key).is_some_and(Job::has_ended);
+        keys.iter()
+            .filter(ended)
+            .for_each(|key| self.spool.remove(key));
         let job = |key: &JobKey| Some((key.clone(), self.book.job(key)?.clone()));
         let jobs: Vec<_> = keys.iter().filter_map(job).collect();
         self.keep.jobs(&jobs).map_err(|e| kept(&e))
     }
 
     fn save(&mut self, key: &JobKey) -> Result<(), Fault> {
-        match self.book.job(key) {
-            Some(job) => self.keep.job(key, job).map_err(|e| kept(&e)),
-            None => Ok(()),
-        }
+        self.save_all(std::slice::from_ref(key))
     }
 }
 

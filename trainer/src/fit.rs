@@ -7,7 +7,9 @@
 //! *Not here*: what a step is (`tutor`), what chips and labels are (`chips`), the scores that are
 //! published (`job`).
 
+pub mod adam;
 pub mod early_stop;
+pub mod state;
 pub mod tutor;
 
 use serde::Serialize;
@@ -15,7 +17,9 @@ use tch::Tensor;
 use wire::run::Hyper;
 
 use crate::fit::early_stop::{EarlyStop, Verdict};
+use crate::fit::state::{Place, StateError};
 use crate::fit::tutor::{Losses, Rivalry, Tutor};
+use crate::heed::Heed;
 use crate::metric::mse::mse;
 use crate::network::{Network, Weights, WeightsError, floats};
 use crate::seed::Dice;
@@ -96,9 +100,9 @@ pub enum FitError {
     /// The best weights cannot be put back.
     #[error(transparent)]
     Weights(#[from] WeightsError),
-    /// The optimiser refused its settings.
-    #[error("the optimiser refused its settings: {0}")]
-    Optimiser(String),
+    /// A checkpoint that is this job's cannot be gone on from: a fault of ours, not of the file.
+    #[error("its checkpoint cannot be gone on from: {0}")]
+    State(#[from] StateError),
 }
 
 /// Changes the network's weights to those of the best epoch.
@@ -109,17 +113,19 @@ pub fn fit(
     dice: &mut Dice,
     stop: &Stop,
 ) -> Result<Course, FitError> {
-    Learning::new(network, lesson, hyper, dice)?.finish(lesson, stop)
+    Learning::new(network, lesson, hyper, dice).finish(lesson, &mut Heed::only(stop))
 }
 
-/// Learning under way: it may be left after any epoch, and gone on with.
+/// Learning under way: it may be left at the border of two batches, and gone on with.
 #[derive(Debug)]
 pub struct Learning<'a> {
     network: &'a mut Network,
     hyper: &'a Hyper,
     dice: &'a mut Dice,
     tutor: Tutor,
+    chips: i64,
     order: Vec<i64>,
+    place: Place,
     watch: EarlyStop,
     best: (Weights, Option<Weights>),
     epochs: Vec<Epoch>,
@@ -133,12 +139,13 @@ impl<'a> Learning<'a> {
         lesson: &Lesson<'_>,
         hyper: &'a Hyper,
         dice: &'a mut Dice,
-    ) -> Result<Self, FitError> {
-        let refused = |e: tch::TchError| FitError::Optimiser(e.to_string());
-        let tutor = Tutor::new(network, hyper.learning_rate).map_err(refused)?;
-        Ok(Self {
-            tutor,
-            order: (0..lesson.train.chips.size()[0]).collect(),
+    ) -> Self {
+        let chips = lesson.train.chips.size()[0];
+        Self {
+            tutor: Tutor::new(network, hyper.learning_rate),
+            chips,
+            order: (0..chips).collect(),
+            place: Place::default(),
             watch: EarlyStop::new(hyper.patience),
             best: (network.weights(), network.rival_weights()),
             epochs: Vec::new(),
@@ -146,29 +153,25 @@ impl<'a> Learning<'a> {
             network,
             hyper,
             dice,
-        })
+        }
     }
 
     /// Walks over the training chips and looks at the held-out ones, unless it has ended.
-    pub fn epoch(&mut self, lesson: &Lesson<'_>, stop: &Stop) -> Result<(), FitError> {
+    pub fn epoch(&mut self, lesson: &Lesson<'_>, heed: &mut Heed<'_>) -> Result<(), FitError> {
         let number = u32::try_from(self.epochs.len()).map_or(u32::MAX, |n| n + 1);
         self.ended |= number > self.hyper.epochs;
         if self.ended {
             return Ok(());
         }
-        let walks = (EPOCH_CHIPS_MIN / self.order.len().max(1)).max(1);
-        let mut pass = Pass {
-            network: self.network,
-            tutor: &mut self.tutor,
-            sample: lesson.train,
-        };
-        let mut train = Losses::default();
-        for _ in 0..walks {
-            self.dice.shuffle(&mut self.order);
-            let dice = (&mut *self.dice, stop);
-            let walk = pass.run(&self.order, batch_size(self.hyper), dice)?;
-            train.add(walk, 1.0 / walks as f64);
+        let walks = (EPOCH_CHIPS_MIN / self.order.len().max(1)).max(1) as u64;
+        while self.place.walk < walks {
+            self.walk(lesson, heed)?;
+            let walked = std::mem::take(&mut self.place.walk_losses);
+            self.place.losses.add(walked, 1.0 / walks as f64);
+            self.place.walk += 1;
+            self.place.chip = 0;
         }
+        let train = std::mem::take(&mut self.place).losses;
         let validation = score(self.network, lesson.validation);
         let epoch = judged(number, (train, validation), lesson.label_variance)?;
         let verdict = self.watch.judge(validation);
@@ -184,6 +187,41 @@ impl<'a> Learning<'a> {
         Ok(())
     }
 
+    /// Steps once a batch, from where this walk stands to its end.
+    fn walk(&mut self, lesson: &Lesson<'_>, heed: &mut Heed<'_>) -> Result<(), FitError> {
+        let (all, batch) = (self.order.len(), batch_size(self.hyper));
+        while let Some(left) = self.left() {
+            if heed.stop.wished() {
+                heed.keep(|| self.state());
+                return Err(FitError::Stopped);
+            }
+            if heed.is_due() {
+                heed.keep(|| self.state());
+            }
+            if left == all {
+                self.dice.shuffle(&mut self.order);
+            }
+            let size = batch.min(left);
+            let symmetry = self.dice.below(SYMMETRIES);
+            let part = &self.order[all - left..][..size];
+            let batch = picked(lesson.train, part, (symmetry, self.network));
+            let losses = self.tutor.step(self.network, &batch);
+            let share = size as f64 / all as f64;
+            self.place.walk_losses.add(losses, share);
+            self.place.chip += size as u64;
+        }
+        Ok(())
+    }
+
+    /// Returns the chips of this walk that are still to be learned from, if there are any.
+    fn left(&self) -> Option<usize> {
+        let walked = usize::try_from(self.place.chip).ok()?;
+        self.order
+            .len()
+            .checked_sub(walked)
+            .filter(|left| *left > 0)
+    }
+
     /// Returns the least validation error so far, in squared units of the label.
     pub fn best_mse(&self) -> Option<f64> {
         let errors = self.epochs.iter().map(|epoch| epoch.validation_mse);
@@ -191,9 +229,9 @@ impl<'a> Learning<'a> {
     }
 
     /// Goes on until patience or epochs run out; the weights of the best epoch remain.
-    pub fn finish(mut self, lesson: &Lesson<'_>, stop: &Stop) -> Result<Course, FitError> {
+    pub fn finish(mut self, lesson: &Lesson<'_>, heed: &mut Heed<'_>) -> Result<Course, FitError> {
         while !self.ended {
-            self.epoch(lesson, stop)?;
+            self.epoch(lesson, heed)?;
         }
         self.network.set_weights(&self.best.0)?;
         if let Some(rival) = &self.best.1 {
@@ -252,180 +290,17 @@ fn batch_size(hyper: &Hyper) -> usize {
     usize::try_from(hyper.batch).unwrap_or(1).max(1)
 }
 
-/// One walk over the training chips.
-struct Pass<'a> {
-    network: &'a Network,
-    tutor: &'a mut Tutor,
-    sample: &'a Sample,
-}
-
-impl Pass<'_> {
-    /// Steps once a batch; returns the mean losses, weighted by batch size.
-    fn run(
-        &mut self,
-        order: &[i64],
-        batch: usize,
-        (dice, stop): (&mut Dice, &Stop),
-    ) -> Result<Losses, FitError> {
-        let mut sum = Losses::default();
-        for part in order.chunks(batch) {
-            if stop.wished() {
-                return Err(FitError::Stopped);
-            }
-            let symmetry = dice.below(SYMMETRIES);
-            let losses = self.tutor.step(self.network, &self.batch(part, symmetry));
-            sum.add(losses, part.len() as f64 / order.len() as f64);
-        }
-        Ok(sum)
-    }
-
-    /// Takes the chips of those indexes, turned alike, to where the network computes.
-    fn batch(&self, indexes: &[i64], symmetry: usize) -> Sample {
-        let index = Tensor::from_slice(indexes);
-        let device = self.network.vars().device();
-        let pick =
-            |from: &Tensor| turned(&from.index_select(0, &index).to_device(device), symmetry);
-        Sample {
-            chips: pick(&self.sample.chips),
-            labels: pick(&self.sample.labels),
-            veils: self.sample.veils.as_ref().map(pick),
-        }
+/// Takes the chips of those indexes, turned alike, to where the network computes.
+fn picked(sample: &Sample, indexes: &[i64], (symmetry, network): (usize, &Network)) -> Sample {
+    let index = Tensor::from_slice(indexes);
+    let device = network.vars().device();
+    let pick = |from: &Tensor| turned(&from.index_select(0, &index).to_device(device), symmetry);
+    Sample {
+        chips: pick(&sample.chips),
+        labels: pick(&sample.labels),
+        veils: sample.veils.as_ref().map(pick),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use tch::{Device, Tensor};
-    use wire::run::Hyper;
-
-    use super::{FitError, Lesson, Sample, fit, score};
-    use crate::network::Network;
-    use crate::recipe::ndmi_unet::NdmiUnet;
-    use crate::recipe::ndvi_cnn::NdviCnn;
-    use crate::recipe::{Answer, Recipe};
-    use crate::seed::Dice;
-    use crate::stop::Stop;
-
-    /// Chips and labels that have nothing to do with each other: what is learned does not last.
-    fn noise(count: usize, answer: Answer, word: &str) -> Sample {
-        let mut dice = Dice::new(1, &[word]);
-        let mut draw = |channels: usize, side: usize| {
-            let numbers = (0..count * channels * side * side).map(|_| dice.unit() * 2.0 - 1.0);
-            let whole = |n: usize| i64::try_from(n).expect("a small number");
-            let shape = [count, channels, side, side].map(whole);
-            let drawn = Tensor::from_slice(&numbers.collect::<Vec<f64>>());
-            drawn.to_kind(tch::Kind::Float).reshape(shape)
-        };
-        Sample {
-            chips: draw(3, SIDE_PX),
-            labels: draw(1, answer.side(SIDE_PX)),
-            veils: None,
-        }
-    }
-
-    const SIDE_PX: usize = 16;
-
-    #[test]
-    fn the_weights_of_the_best_epoch_remain_to_the_bit() {
-        best_epoch_remains(&NdviCnn);
-    }
-
-    #[test]
-    fn what_batch_normalisation_remembered_at_the_best_epoch_remains_with_it() {
-        best_epoch_remains(&NdmiUnet);
-    }
-
-    fn best_epoch_remains(recipe: &dyn Recipe) {
-        // As a job does: threads that wait for one another on a busy machine are slower than one.
-        tch::set_num_threads(1);
-        let (train, validation) = ("train", "validation");
-        let [train, validation] = [(64, train), (32, validation)]
-            .map(|(count, word)| noise(count, recipe.answer(), word));
-        let lesson = Lesson {
-            train: &train,
-            validation: &validation,
-            label_variance: 1.0,
-        };
-        let hyper = Hyper {
-            epochs: 40,
-            learning_rate: 0.01,
-            patience: 5,
-            ..Hyper::default()
-        };
-        let dice = &mut Dice::new(1, &["order"]);
-        let mut network = Network::new(recipe, Device::Cpu, &mut Dice::new(1, &[]));
-        let course = fit(&mut network, &lesson, &hyper, dice, &Stop::default()).expect("weights");
-        let last = course.epochs.last().expect("an epoch");
-        let best = course.epochs.iter().find(|e| e.epoch == course.best_epoch);
-        let best = best.expect("the best epoch");
-        assert_eq!(
-            last.epoch,
-            best.epoch + 5,
-            "patience ran out after the best epoch"
-        );
-        assert!(last.validation_mse > best.validation_mse);
-        let now = score(&network, &validation);
-        assert_eq!(
-            now.to_bits(),
-            best.validation_mse.to_bits(),
-            "{now} {best:?}"
-        );
-    }
-
-    #[test]
-    fn a_label_turns_with_its_chip() {
-        // What is red is to be answered as it is: learned only if pixels stay beside their labels.
-        tch::set_num_threads(1);
-        let chips = noise(64, Answer::Number, "red").chips;
-        let sample = Sample {
-            labels: chips.narrow(1, 0, 1),
-            chips,
-            veils: None,
-        };
-        let lesson = Lesson {
-            train: &sample,
-            validation: &sample,
-            label_variance: 1.0,
-        };
-        let hyper = Hyper {
-            epochs: 6,
-            learning_rate: 0.01,
-            ..Hyper::default()
-        };
-        let mut network = Network::new(&NdmiUnet, Device::Cpu, &mut Dice::new(1, &[]));
-        let dice = &mut Dice::new(1, &["order"]);
-        let course = fit(&mut network, &lesson, &hyper, dice, &Stop::default()).expect("weights");
-        let [first, last] = [course.epochs.first(), course.epochs.last()].map(|e| e.expect("one"));
-        assert!(last.train_mse < 0.3 * first.train_mse, "{course:?}");
-    }
-
-    #[test]
-    fn the_eight_symmetries_are_different_and_keep_every_pixel() {
-        let chip = Tensor::arange(4, (tch::Kind::Float, Device::Cpu)).reshape([1, 1, 2, 2]);
-        let mut seen = std::collections::BTreeSet::new();
-        for symmetry in 0..super::SYMMETRIES {
-            let turned = super::turned(&chip, symmetry).reshape([4]);
-            let pixels = Vec::<f64>::try_from(&turned.to_kind(tch::Kind::Double));
-            let pixels = pixels.expect("four numbers");
-            assert!((pixels.iter().sum::<f64>() - 6.0).abs() < 1e-9);
-            seen.insert(format!("{pixels:?}"));
-        }
-        assert_eq!(seen.len(), super::SYMMETRIES);
-    }
-
-    #[test]
-    fn a_wish_to_stop_ends_it() {
-        let sample = noise(8, Answer::Number, "train");
-        let lesson = Lesson {
-            train: &sample,
-            validation: &sample,
-            label_variance: 1.0,
-        };
-        let stop = Stop::default();
-        stop.wish();
-        let mut network = Network::new(&NdviCnn, Device::Cpu, &mut Dice::new(1, &[]));
-        let dice = &mut Dice::new(1, &[]);
-        let ended = fit(&mut network, &lesson, &Hyper::default(), dice, &stop);
-        assert_eq!(ended, Err(FitError::Stopped));
-    }
-}
+mod tests;

@@ -6,6 +6,7 @@
 //! *Not here*: leases and publishing (`work`, `publish`).
 
 pub mod heir;
+pub mod kept;
 pub mod lesson;
 pub mod outside;
 pub mod pairs;
@@ -13,16 +14,18 @@ pub mod rules;
 pub mod scores;
 pub mod survey;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tch::Device;
 use wire::model::Metrics;
 use wire::run::Lease;
 
+use crate::checkpoint;
 use crate::chips::planes::PlanesError;
 use crate::config::{CONFIG_VERSION, DataConfig, ModelConfig, NetworkConfig, PairsConfig};
-use crate::fit::{Course, Epoch, FitError, Lesson, fit};
+use crate::fit::{Course, Epoch, FitError, Learning, Lesson};
 use crate::job::heir::Gift;
+use crate::job::kept::Kept;
 use crate::job::lesson::{LessonError, Material};
 use crate::job::rules::RulesError;
 use crate::job::scores::Scored;
@@ -90,22 +93,38 @@ impl JobError {
             Self::Survey(error) => !matches!(error, SurveyError::Read(_)),
             // A damaged or missing file may have been repaired by the next attempt.
             Self::Planes(error) => !matches!(error, PlanesError::Read(_)),
-            Self::Fit(error) => *error != FitError::Stopped,
+            Self::Fit(error) => !matches!(error, FitError::Stopped | FitError::State(_)),
         }
     }
 }
 
-/// Learns the model of a lease on `device`; an heir's without a donor's file starts cold.
-pub fn learn(lease: &Lease, device: Device, stop: &Stop) -> Result<Learned, JobError> {
-    learn_from(lease, None, device, stop)
+/// What a job is done with, beside its lease.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    /// Where it computes.
+    pub device: Device,
+    /// Wished for once nobody wants the model.
+    pub stop: Stop,
+    /// Least time between two checkpoints, where the lease names a place for them.
+    pub checkpoint_every: Duration,
 }
 
-/// Learns the model of a lease on `device`; an heir's from what was brought of its donor.
+/// Learns the model of a lease on `device`; an heir's without a donor's file starts cold.
+pub fn learn(lease: &Lease, device: Device, stop: &Stop) -> Result<Learned, JobError> {
+    let setting = Setting {
+        device,
+        stop: stop.clone(),
+        checkpoint_every: checkpoint::EVERY,
+    };
+    learn_from(lease, None, &setting)
+}
+
+/// Learns the model of a lease, from its checkpoint if it has one; an heir's from what was brought
+/// of its donor.
 pub fn learn_from(
     lease: &Lease,
     gift: Option<&Gift>,
-    device: Device,
-    stop: &Stop,
+    setting: &Setting,
 ) -> Result<Learned, JobError> {
     #[expect(
         clippy::disallowed_methods,
@@ -113,7 +132,7 @@ pub fn learn_from(
     )]
     let start = Instant::now();
     if let Some(name) = lease.run.recipe.strip_prefix(program::PREFIX) {
-        let mut learned = outside::learn(lease, name, stop)?;
+        let mut learned = outside::learn(lease, name, &setting.stop)?;
         learned.config.seconds = start.elapsed().as_secs_f64();
         learned.config.trained = Some(jiff::Timestamp::now());
         return Ok(learned);
@@ -122,22 +141,22 @@ pub fn learn_from(
     rules::check(&lease.run.hyper, recipe)?;
     tch::set_num_threads(i32::try_from(lease.run.hyper.threads).unwrap_or(1));
     let survey = survey::survey(lease, recipe)?;
-    let cuts = lesson::cut_all(&survey, recipe, &lease.run.hyper, stop)?;
+    let cuts = lesson::cut_all(&survey, recipe, &lease.run.hyper, &setting.stop)?;
     let material = lesson::prepare(&cuts, lease)?;
     drop(cuts);
     let work = Work {
         lease,
         recipe,
         lesson: material.lesson(),
-        device,
-        stop,
+        setting,
     };
+    let kept = Kept::open(&work, gift);
     let (fitted, descent) = match &lease.heritage {
         Some(heritage) => {
-            let (fitted, descent) = heir::fitted(&work, heritage, gift)?;
+            let (fitted, descent) = heir::fitted(&work, (heritage, gift), kept)?;
             (fitted, Some(descent))
         }
-        None => (work.cold()?, None),
+        None => (work.cold(kept)?, None),
     };
     let Fitted { network, course } = fitted;
     let weights = network.weights();
@@ -174,8 +193,7 @@ struct Work<'a> {
     lease: &'a Lease,
     recipe: &'a dyn Recipe,
     lesson: Lesson<'a>,
-    device: Device,
-    stop: &'a Stop,
+    setting: &'a Setting,
 }
 
 /// What learning gave.
@@ -188,7 +206,7 @@ impl Work<'_> {
     /// Returns the network, and its rival if there is one, with the first weights that the seed and
     /// the cell give.
     fn network(&self) -> Network {
-        let mut network = Network::new(self.recipe, self.device, &mut self.dice("weights"));
+        let mut network = Network::new(self.recipe, self.setting.device, &mut self.dice("weights"));
         network.challenge(self.recipe, &mut self.dice("rival"));
         network
     }
@@ -203,10 +221,17 @@ impl Work<'_> {
     }
 
     /// Learns from first weights of its own.
-    fn cold(&self) -> Result<Fitted, JobError> {
-        let (mut network, mut order) = (self.network(), self.order());
+    fn cold(&self, kept: Kept<'_>) -> Result<Fitted, JobError> {
+        self.fitted(self.network(), kept)
+    }
+
+    /// Learns from the weights of a network, or goes on where a checkpoint was written.
+    fn fitted(&self, mut network: Network, kept: Kept<'_>) -> Result<Fitted, JobError> {
+        let mut order = self.order();
         let hyper = &self.lease.run.hyper;
-        let course = fit(&mut network, &self.lesson, hyper, &mut order, self.stop)?;
+        let mut learning = Learning::new(&mut network, &self.lesson, hyper, &mut order);
+        let mut heed = kept.onto(&mut learning)?;
+        let course = learning.finish(&self.lesson, &mut heed)?;
         Ok(Fitted { network, course })
     }
 }

@@ -7,10 +7,12 @@
 //! (ingest).
 
 pub mod baseline;
+pub mod checkpoint;
 pub mod chips;
 pub mod config;
 pub mod files;
 pub mod fit;
+pub mod heed;
 pub mod infer;
 pub mod job;
 pub mod log;

@@ -14,6 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use tch::Device;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use trainer::checkpoint;
 use trainer::infer::{self, PredictOptions};
 use trainer::log::{chain, say};
 use trainer::probe;
@@ -64,6 +65,9 @@ struct WorkArgs {
     /// Seconds that an unreachable node is asked again before the worker leaves.
     #[arg(long, default_value_t = work::UNREACHABLE_S)]
     unreachable_s: u64,
+    /// Least seconds between two checkpoints of a job; 0 writes one after each batch.
+    #[arg(long, env = "GLEBE_CHECKPOINT_S", default_value_t = checkpoint::EVERY.as_secs())]
+    checkpoint_s: u64,
 }
 
 #[derive(Debug, Args)]
@@ -138,6 +142,7 @@ fn serve(args: &WorkArgs) -> Result<(), Fault> {
             .unwrap_or_else(|| format!("trainer-{}", std::process::id())),
         device: device(args.device)?,
         unreachable: Duration::from_secs(args.unreachable_s),
+        checkpoint_every: Duration::from_secs(args.checkpoint_s),
     };
     let internal = |what: &str, e: std::io::Error| {
         Fault::new(FaultKind::Internal, what.to_owned()).because(e.to_string())

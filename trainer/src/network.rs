@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor, nn};
 
 use crate::recipe::{Net, Phase, Recipe, Rival};
@@ -33,7 +34,7 @@ pub struct Opponent {
 }
 
 /// One stored tensor.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Weight {
     /// Shape.
     pub shape: Vec<i64>,

@@ -19,7 +19,7 @@ use wire::object::PutParams;
 use wire::run::{Failure, Lease, LeaseAnswer, LeaseRequest, Renew};
 
 use crate::job::heir::Gift;
-use crate::job::{Learned, learn_from};
+use crate::job::{Learned, Setting, learn_from};
 use crate::log::{chain, say};
 use crate::publish;
 use crate::stop::Stop;
@@ -46,6 +46,8 @@ pub struct WorkOptions {
     pub device: Device,
     /// How long an unreachable node is asked again before the worker leaves.
     pub unreachable: Duration,
+    /// Least time between two checkpoints of a job.
+    pub checkpoint_every: Duration,
 }
 
 /// Works until the node has no job left, or until `stopping` turns true.
@@ -59,6 +61,7 @@ pub async fn work(options: WorkOptions, stopping: watch::Receiver<bool>) -> Resu
         client,
         device: options.device,
         unreachable: options.unreachable,
+        checkpoint_every: options.checkpoint_every,
         stopping,
     };
     let mut jobs = 0;
@@ -83,6 +86,7 @@ struct Worker {
     client: Client,
     device: Device,
     unreachable: Duration,
+    checkpoint_every: Duration,
     stopping: watch::Receiver<bool>,
 }
 
@@ -137,9 +141,13 @@ impl Worker {
     /// Learns on a blocking thread while the lease is renewed.
     async fn compute(&mut self, lease: Lease, gift: Option<Gift>, ours: &Renew) -> Outcome {
         let stop = Stop::default();
-        let (device, wish) = (self.device, stop.clone());
+        let setting = Setting {
+            device: self.device,
+            stop: stop.clone(),
+            checkpoint_every: self.checkpoint_every,
+        };
         let period = (Duration::from_millis(lease.expires_millis) / 3).max(RENEW_MIN);
-        let learn = move || learn_from(&lease, gift.as_ref(), device, &wish);
+        let learn = move || learn_from(&lease, gift.as_ref(), &setting);
         let mut learning = tokio::task::spawn_blocking(learn);
         let mut beat = tokio::time::interval(period);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

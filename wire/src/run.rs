@@ -281,6 +281,9 @@ pub struct Lease {
     /// What to start from; from weights of its own if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heritage: Option<Heritage>,
+    /// File on this host that checkpoints are written to, and gone on from if it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<std::path::PathBuf>,
 }
 
 /// A split that a job learns from, with local files.

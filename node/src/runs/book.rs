@@ -54,6 +54,9 @@ pub struct Job {
     /// When it was lent last, in milliseconds of the caller's clock.
     #[serde(skip)]
     pub lent_ms: u64,
+    /// Who holds the newest lease, by its own name.
+    #[serde(skip)]
+    pub worker: String,
     /// Why it failed last.
     pub reason: Option<String>,
     /// Scores of its model.
@@ -159,7 +162,7 @@ impl Book {
 
     /// Lends a job of a run, or of any: the first donor, else the first that waits for nobody;
     /// `None` if there is neither.
-    pub fn lend(&mut self, run: Option<&str>, now_ms: u64) -> Option<JobKey> {
+    pub fn lend(&mut self, run: Option<&str>, worker: &str, now_ms: u64) -> Option<JobKey> {
         self.expire(now_ms);
         let ready = |(k, j): &(&JobKey, &Job)| j.is_ready() && run.is_none_or(|r| r == k.run);
         let ready = self.jobs.iter().filter(ready);
@@ -172,6 +175,7 @@ impl Book {
         job.attempts += 1;
         job.token = token;
         job.lent_ms = now_ms;
+        worker.clone_into(&mut job.worker);
         job.expires_ms = now_ms + LEASE_MS;
         Some(key)
     }
@@ -228,6 +232,18 @@ impl Book {
         any
     }
 
+    /// Returns the jobs that a worker holds to the queue, for it has ended; returns which.
+    pub fn take_back(&mut self, worker: &str, reason: &str) -> Vec<JobKey> {
+        let held =
+            |(_, job): &(&JobKey, &mut Job)| job.state == JobState::Running && job.worker == worker;
+        let held = self.jobs.iter_mut().filter(held);
+        let back = held.map(|(key, job)| {
+            job.give_up(reason, false);
+            key.clone()
+        });
+        back.collect()
+    }
+
     /// Cancels the waiting and running jobs of a run; returns how many.
     pub fn cancel(&mut self, run: &str) -> u64 {
         let mut cancelled = 0;
@@ -272,6 +288,7 @@ impl Job {
             token: 0,
             expires_ms: 0,
             lent_ms: 0,
+            worker: String::new(),
             reason: None,
             metrics: None,
             seconds: None,
@@ -349,17 +366,17 @@ mod tests {
     fn a_job_is_planned_once_and_lent_once() {
         let mut book = book(&["9xj"]);
         assert!(!book.plan(key("9xj"), job(Role::Alone)));
-        assert_eq!(book.lend(Some("r"), 0), Some(key("9xj")));
-        assert_eq!(book.lend(Some("r"), 1), None);
-        assert_eq!(book.lend(Some("other"), 1), None);
+        assert_eq!(book.lend(Some("r"), "w", 0), Some(key("9xj")));
+        assert_eq!(book.lend(Some("r"), "w", 1), None);
+        assert_eq!(book.lend(Some("other"), "w", 1), None);
     }
 
     #[test]
     fn a_stalled_worker_cannot_publish_after_its_job_was_lent_again() {
         let mut book = book(&["9xj"]);
-        book.lend(None, 0);
+        book.lend(None, "w", 0);
         let old = book.job(&key("9xj")).map_or(0, |j| j.token);
-        assert_eq!(book.lend(None, LEASE_MS), Some(key("9xj")));
+        assert_eq!(book.lend(None, "w", LEASE_MS), Some(key("9xj")));
         let new = book.job(&key("9xj")).map_or(0, |j| j.token);
         assert!(new > old);
         assert!(book.may_publish(&key("9xj"), old).is_err());
@@ -380,7 +397,7 @@ mod tests {
     #[test]
     fn a_renewed_lease_does_not_run_out() {
         let mut book = book(&["9xj"]);
-        book.lend(None, 0);
+        book.lend(None, "w", 0);
         assert_eq!(book.renew(&key("9xj"), 1, LEASE_MS - 1), Ok(()));
         assert!(!book.expire(LEASE_MS));
         assert!(book.expire(2 * LEASE_MS));
@@ -390,7 +407,11 @@ mod tests {
     fn a_poison_job_is_quarantined_after_three_tries_and_stops_no_other() {
         let mut book = book(&["9xj", "9xk"]);
         for attempt in 1..=ATTEMPTS_MAX {
-            assert_eq!(book.lend(None, 0), Some(key("9xj")), "attempt {attempt}");
+            assert_eq!(
+                book.lend(None, "w", 0),
+                Some(key("9xj")),
+                "attempt {attempt}"
+            );
             let token = book.job(&key("9xj")).map_or(0, |j| j.token);
             assert_eq!(book.fail(&key("9xj"), token, "NaN loss", false), Ok(()));
         }
@@ -398,7 +419,7 @@ mod tests {
             book.job(&key("9xj")).map(|j| j.state),
             Some(JobState::Quarantined)
         );
-        assert_eq!(book.lend(None, 0), Some(key("9xk")));
+        assert_eq!(book.lend(None, "w", 0), Some(key("9xk")));
         let token = book.job(&key("9xk")).map_or(0, |j| j.token);
         assert_eq!(book.fail(&key("9xk"), token, "no chips", true), Ok(()));
         let counts = book.counts(Some("r"));
@@ -408,7 +429,7 @@ mod tests {
     #[test]
     fn cancelling_leaves_finished_jobs_alone() {
         let mut book = book(&["9xj", "9xk"]);
-        book.lend(None, 0);
+        book.lend(None, "w", 0);
         assert_eq!(book.done(&key("9xj"), 1, published(), 5), Ok(()));
         assert_eq!(book.cancel("r"), 1);
         assert_eq!(book.job(&key("9xj")).map(|j| j.state), Some(JobState::Done));
@@ -421,13 +442,13 @@ mod tests {
     #[test]
     fn after_a_restart_lent_jobs_run_out_at_once_and_tokens_go_on() {
         let mut book = book(&["9xj"]);
-        book.lend(None, 7);
+        book.lend(None, "w", 7);
         let mut again = Book::default();
         for (key, job) in book.jobs() {
             let text = serde_json::to_string(job).unwrap();
             again.restore(key.clone(), serde_json::from_str(&text).unwrap());
         }
-        assert_eq!(again.lend(None, 8), Some(key("9xj")));
+        assert_eq!(again.lend(None, "w", 8), Some(key("9xj")));
         assert_eq!(again.job(&key("9xj")).map(|j| j.token), Some(2));
     }
 }

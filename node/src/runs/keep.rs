@@ -86,12 +86,6 @@ impl Keep {
         Ok((book, runs.into_iter().collect()))
     }
 
-    /// Writes one job's state, durably.
-    pub fn job(&mut self, key: &JobKey, job: &Job) -> Result<(), KeepError> {
-        let name = format!("{}/{}", key.run, key.geocode);
-        self.write(JOBS, [(name, sealed(job))])
-    }
-
     /// Writes the states of jobs, durably and at once.
     pub fn jobs(&mut self, jobs: &[(JobKey, Job)]) -> Result<(), KeepError> {
         let named = |k: &JobKey| format!("{}/{}", k.run, k.geocode);

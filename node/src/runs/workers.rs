@@ -1,7 +1,8 @@
 //! Worker processes: `glebe-trainer work` beside this node, as many as it may run.
 //!
-//! *Invariants*: workers run only while jobs wait; they die with the node; one that cannot be
-//! started is said and its jobs are quarantined with that reason, not left waiting for ever.
+//! *Invariants*: workers run only while jobs wait; they die with the node; what one held that ended
+//! is lent again at once; one that cannot be started is said and its jobs are quarantined with that
+//! reason, not left waiting for ever.
 //!
 //! *Not here*: leases (`book`).
 
@@ -28,6 +29,9 @@ const BACK_OFF: Duration = Duration::from_millis(500);
 const BACK_OFF_MAX: Duration = Duration::from_secs(10);
 /// Starts in a row that fail before waiting jobs are quarantined.
 const STARTS_FAILED_MAX: u32 = 3;
+
+/// What is said of a job whose worker ended well without it.
+const DROPPED: &str = "its worker ended without it";
 
 /// How workers are started.
 #[derive(Debug, Clone)]
@@ -61,32 +65,39 @@ pub fn supervise(
 /// Runs one worker after another, whenever a job waits for no donor.
 async fn keep_one(runs: &Runs, config: &WorkerConfig, number: u16) {
     let mut failed = 0;
-    loop {
-        if !runs.has_ready() {
+    for start in 0_u64.. {
+        while !runs.has_ready() {
             // A timeout is no error here: leases may have run out without a word.
             drop(tokio::time::timeout(LOOK_EVERY, runs.waiting.notified()).await);
+        }
+        let name = format!("worker{number}-{start}");
+        runs.starts(&name);
+        let done = work(config, &name).await;
+        let reason = done.as_ref().err().map_or(DROPPED, String::as_str);
+        let asked = runs.ended(&name, reason).unwrap_or_else(|fault| {
+            tracing::error!(%fault, "what a worker held cannot be taken back");
+            false
+        });
+        let Err(reason) = done else {
+            failed = 0;
             continue;
-        }
-        match work(config, number).await {
-            Ok(()) => failed = 0,
-            Err(reason) => {
-                failed += 1;
-                tracing::warn!(%reason, "a worker ended badly");
-                if failed >= STARTS_FAILED_MAX {
-                    if let Err(fault) = runs.give_up(&reason) {
-                        tracing::error!(%fault, "jobs cannot be quarantined");
-                    }
-                    failed = 0;
-                }
-                let pause = BACK_OFF * 2_u32.saturating_pow(failed);
-                tokio::time::sleep(pause.min(BACK_OFF_MAX)).await;
+        };
+        tracing::warn!(%reason, "a worker ended badly");
+        // One that asked for a job does start: what ended it counts against its job alone.
+        failed = if asked { 0 } else { failed + 1 };
+        if failed >= STARTS_FAILED_MAX {
+            if let Err(fault) = runs.give_up(&reason) {
+                tracing::error!(%fault, "jobs cannot be quarantined");
             }
+            failed = 0;
         }
+        let pause = BACK_OFF * 2_u32.saturating_pow(failed);
+        tokio::time::sleep(pause.min(BACK_OFF_MAX)).await;
     }
 }
 
 /// Runs one worker to its end.
-async fn work(config: &WorkerConfig, number: u16) -> Result<(), String> {
+async fn work(config: &WorkerConfig, name: &str) -> Result<(), String> {
     let binary = find().ok_or_else(|| {
         format!("{BINARY} is not beside glebe, in GLEBE_BIN_DIR or on the PATH; try: cargo build")
     })?;
@@ -95,7 +106,7 @@ async fn work(config: &WorkerConfig, number: u16) -> Result<(), String> {
     command.env_remove(TOKEN_VARIABLE);
     command.env_remove(TOKEN_FILE_VARIABLE);
     command.arg("work").arg("--node").arg(&config.address);
-    command.arg("--name").arg(format!("worker{number}"));
+    command.arg("--name").arg(name);
     command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -108,7 +119,7 @@ async fn work(config: &WorkerConfig, number: u16) -> Result<(), String> {
     if status.success() {
         Ok(())
     } else {
-        Err(format!("{BINARY} ended with {status}"))
+        Err(format!("the worker ended with {status}"))
     }
 }
 

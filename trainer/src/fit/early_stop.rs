@@ -4,8 +4,10 @@
 //!
 //! *Not here*: what is kept of the best epoch (`fit`).
 
+use serde::{Deserialize, Serialize};
+
 /// Watches validation scores.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EarlyStop {
     patience: u32,
     best: f64,
@@ -42,11 +44,16 @@ impl EarlyStop {
             self.best = score;
             self.best_epoch = self.epoch;
             Verdict::Better
-        } else if self.epoch - self.best_epoch >= self.patience {
+        } else if self.is_spent() {
             Verdict::Stop
         } else {
             Verdict::Wait
         }
+    }
+
+    /// Tells whether patience has run out.
+    pub fn is_spent(&self) -> bool {
+        self.epoch - self.best_epoch >= self.patience
     }
 
     /// Returns the best epoch, from 1; 0 before any.
@@ -68,6 +75,7 @@ mod tests {
             .collect();
         let (better, wait, end) = (Verdict::Better, Verdict::Wait, Verdict::Stop);
         assert_eq!(verdicts, [better, better, wait, end]);
+        assert!(stop.is_spent() && !EarlyStop::new(1).is_spent());
         assert_eq!(stop.best_epoch(), 2);
     }
 

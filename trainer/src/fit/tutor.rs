@@ -10,11 +10,11 @@
 //!
 //! *Not here*: the losses' formulas (`loss`), which batches (`fit`).
 
-use serde::Serialize;
-use tch::nn::{self, OptimizerConfig as _};
-use tch::{Kind, TchError, Tensor};
+use serde::{Deserialize, Serialize};
+use tch::{Kind, Tensor};
 
 use crate::fit::Sample;
+use crate::fit::adam::{Adam, Moments};
 use crate::loss;
 use crate::network::{Network, Opponent};
 use crate::recipe::Phase;
@@ -23,12 +23,13 @@ use crate::recipe::Phase;
 const TRUTH: f64 = 100.0;
 /// How much attention to what hides the ground counts.
 const ATTENTION: f64 = 10.0;
-/// Share of the last step in the next: less than Adam's own, since the rival moves too (Radford et
-/// al. 2016).
-const BETA1: f64 = 0.5;
+/// Share of the last step in the next: the paper's of Adam.
+const BETA1: f64 = 0.9;
+/// The same against a rival: less, since the rival moves too (Radford et al. 2016).
+const BETA1_RIVALS: f64 = 0.5;
 
 /// How a network and its rival did, without weights of what counts how much.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Rivalry {
     /// Mean absolute error, standardised.
     pub l1: f64,
@@ -41,7 +42,7 @@ pub struct Rivalry {
 }
 
 /// Losses of a step or a mean of several.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Losses {
     /// Mean squared error, standardised.
     pub mse: f64,
@@ -52,25 +53,35 @@ pub struct Losses {
 /// Makes steps.
 #[derive(Debug)]
 pub struct Tutor {
-    network: nn::Optimizer,
-    rival: Option<nn::Optimizer>,
+    network: Adam,
+    rival: Option<Adam>,
 }
 
 impl Tutor {
     /// Builds what steps the network, and its rival where there is one.
-    pub fn new(network: &Network, learning_rate: f64) -> Result<Self, TchError> {
-        let mut adam = nn::Adam::default();
-        let Some(rival) = network.rival() else {
-            return Ok(Self {
-                network: adam.build(network.vars(), learning_rate)?,
-                rival: None,
-            });
+    pub fn new(network: &Network, learning_rate: f64) -> Self {
+        let beta1 = network.rival().map_or(BETA1, |_| BETA1_RIVALS);
+        let rival = network.rival();
+        Self {
+            network: Adam::new(network.vars(), learning_rate, beta1),
+            rival: rival.map(|rival| Adam::new(&rival.vars, learning_rate, beta1)),
+        }
+    }
+
+    /// Copies out what the next step depends on beside weights.
+    pub fn moments(&self) -> (Moments, Option<Moments>) {
+        let rival = self.rival.as_ref();
+        (self.network.moments(), rival.map(Adam::moments))
+    }
+
+    /// Puts it in; tells whether it fits.
+    pub fn set_moments(&mut self, (network, rival): &(Moments, Option<Moments>)) -> bool {
+        let fits = match (&mut self.rival, rival) {
+            (Some(ours), Some(rival)) => ours.set_moments(rival),
+            (None, None) => true,
+            _ => false,
         };
-        adam.beta1 = BETA1;
-        Ok(Self {
-            network: adam.build(network.vars(), learning_rate)?,
-            rival: Some(adam.build(&rival.vars, learning_rate)?),
-        })
+        fits && self.network.set_moments(network)
     }
 
     /// Steps on a batch; returns its losses before the step.
@@ -80,7 +91,8 @@ impl Tutor {
         }
         let answers = network.forward(&batch.chips, Phase::Learn);
         let loss = loss::mse(&answers, &batch.labels);
-        self.network.backward_step(&loss);
+        let gradient = self.network.gradient(&loss);
+        self.network.step(&gradient);
         Losses {
             mse: number(&loss),
             rivalry: None,
@@ -93,7 +105,7 @@ fn against(
     network: &Network,
     rival: &Opponent,
     batch: &Sample,
-    [ours, theirs]: [&mut nn::Optimizer; 2],
+    [ours, theirs]: [&mut Adam; 2],
 ) -> Losses {
     let (answers, attention) = network.attend(&batch.chips, Phase::Learn);
     let shown = answers.detach();
@@ -101,7 +113,8 @@ fn against(
     let labels = batch.labels.where_self(&known, &shown);
     let judge = |images: &Tensor| rival.body.judge(&batch.chips, images);
     let fooled = loss::fooled(&judge(&labels), &judge(&shown));
-    theirs.backward_step(&fooled);
+    let gradient = theirs.gradient(&fooled);
+    theirs.step(&gradient);
 
     let l1 = loss::l1(&answers, &batch.labels);
     // What a masked label does not tell is not learned from the rival either.
@@ -111,7 +124,8 @@ fn against(
         (Some(attention), Some(veils)) => loss::mse(attention, veils),
         _ => l1.zeros_like(),
     };
-    ours.backward_step(&(&unmasked + &l1 * TRUTH + &attended * ATTENTION));
+    let gradient = ours.gradient(&(&unmasked + &l1 * TRUTH + &attended * ATTENTION));
+    ours.step(&gradient);
     Losses {
         mse: number(&loss::mse(&shown, &batch.labels)),
         rivalry: Some(Rivalry {

@@ -12,6 +12,8 @@
 use wire::transfer::{Descent, Heritage, Trial};
 
 use crate::fit::{FitError, Learning};
+use crate::heed::Heed;
+use crate::job::kept::Kept;
 use crate::job::{Fitted, JobError, Work};
 use crate::log::chain;
 use crate::network::{Network, WeightsError};
@@ -54,8 +56,8 @@ fn warm(work: &Work<'_>, bytes: &[u8]) -> Result<Network, UselessGift> {
 /// Learns the model of an heir.
 pub(super) fn fitted(
     work: &Work<'_>,
-    heritage: &Heritage,
-    gift: Option<&Gift>,
+    (heritage, gift): (&Heritage, Option<&Gift>),
+    kept: Kept<'_>,
 ) -> Result<(Fitted, Descent), JobError> {
     let missing = "the donor's weights were not brought".to_owned();
     let bytes = gift.map_or(Err(&missing), Gift::as_ref);
@@ -79,55 +81,72 @@ pub(super) fn fitted(
         .map_err(String::clone)
         .and_then(|bytes| warm(work, bytes).map_err(useless));
     let fitted = match network {
-        Ok(network) => race(work, network, &mut descent)?,
+        Ok(network) => race(work, network, &mut descent, kept)?,
         Err(reason) => {
             descent.reason = Some(reason);
-            work.cold()?
+            work.cold(kept)?
         }
     };
     Ok((fitted, descent))
 }
 
-/// Gives both starts their first epochs and goes on with the better one.
+/// Gives both starts their first epochs and goes on with the better one; one that a checkpoint was
+/// written of has been the better one.
 fn race(
     work: &Work<'_>,
     mut warm_network: Network,
     descent: &mut Descent,
+    kept: Kept<'_>,
 ) -> Result<Fitted, JobError> {
+    if let Some(tried) = kept.trial() {
+        judge(descent, tried);
+        let network = if descent.warm {
+            warm_network
+        } else {
+            work.network()
+        };
+        return work.fitted(network, kept);
+    }
     let (lesson, hyper) = (&work.lesson, &work.lease.run.hyper);
     let (mut cold_network, mut cold_dice, mut warm_dice) =
         (work.network(), work.order(), work.order());
-    let mut cold = Learning::new(&mut cold_network, lesson, hyper, &mut cold_dice)?;
+    let mut cold = Learning::new(&mut cold_network, lesson, hyper, &mut cold_dice);
     let cold_ended = trial(&mut cold, work)?;
-    let mut warm = Learning::new(&mut warm_network, lesson, hyper, &mut warm_dice)?;
+    let mut warm = Learning::new(&mut warm_network, lesson, hyper, &mut warm_dice);
     let warm_ended = trial(&mut warm, work)?;
     let tried = Trial {
         epochs: TRIAL_EPOCHS.min(hyper.epochs),
         warm_mse: warm_ended.as_ref().ok().copied(),
         cold_mse: cold_ended.as_ref().ok().copied(),
     };
-    descent.trial = Some(tried);
-    descent.warm = does_better(tried);
+    judge(descent, tried);
+    let mut heed = kept.tried(tried);
     if descent.warm {
-        let course = warm.finish(lesson, work.stop)?;
+        let course = warm.finish(lesson, &mut heed)?;
         return Ok(Fitted {
             network: warm_network,
             course,
         });
     }
-    descent.reason = Some(told(tried));
     cold_ended?;
-    let course = cold.finish(lesson, work.stop)?;
+    let course = cold.finish(lesson, &mut heed)?;
     Ok(Fitted {
         network: cold_network,
         course,
     })
 }
 
+/// Notes of a descent how its starts did.
+fn judge(descent: &mut Descent, trial: Trial) {
+    descent.trial = Some(trial);
+    descent.warm = does_better(trial);
+    descent.reason = (!descent.warm).then(|| told(trial));
+}
+
 /// Runs a start's first epochs; returns its error, or that there is none that is finite.
 fn trial(start: &mut Learning<'_>, work: &Work<'_>) -> Result<Result<f64, FitError>, FitError> {
     for _ in 0..TRIAL_EPOCHS {
-        match start.epoch(&work.lesson, work.stop) {
+        match start.epoch(&work.lesson, &mut Heed::only(&work.setting.stop)) {
             Ok(()) => {}
             Err(error @ FitError::NotFinite { .. }) => return Ok(Err(error)),
             Err(error) => return Err(error),

@@ -261,6 +261,7 @@ mod tests {
             placement_key: PlacementRule::Whole.key(&geocode),
             splits: Vec::new(),
             heritage: None,
+            checkpoint: None,
         }
     }
 

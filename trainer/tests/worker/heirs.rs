@@ -1,10 +1,11 @@
 //! Heirs: from their donor's weights where these do better, cold where they do not.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use tch::Device;
 use trainer::job::heir::Gift;
-use trainer::job::{Learned, learn, learn_from};
+use trainer::job::{Learned, Setting, learn, learn_from};
 use trainer::publish;
 use trainer::recipe;
 use trainer::stop::Stop;
@@ -53,7 +54,15 @@ fn heir(path: &std::path::Path, epochs: u32) -> Lease {
 }
 
 fn learned(lease: &Lease, gift: &Gift) -> Learned {
-    learn_from(lease, Some(gift), Device::Cpu, &Stop::default()).expect("a model")
+    learn_from(lease, Some(gift), &setting()).expect("a model")
+}
+
+fn setting() -> Setting {
+    Setting {
+        device: Device::Cpu,
+        stop: Stop::default(),
+        checkpoint_every: Duration::ZERO,
+    }
 }
 
 fn cold(lease: &Lease) -> Learned {

@@ -419,6 +419,7 @@ pub(crate) fn lease_of(recipe: &str, splits: Vec<LeaseSplit>, hyper: Hyper) -> L
         placement_key: PlacementRule::Whole.key(&geocode),
         splits,
         heritage: None,
+        checkpoint: None,
     }
 }
 

@@ -16,6 +16,22 @@ use wire::transfer::{
 use crate::check::check;
 use crate::samples::{file, id, job, key, metrics, renew, run, texts};
 
+fn lease() -> Lease {
+    Lease {
+        token: 3,
+        expires_millis: 30_000,
+        run: run(),
+        geocode: "9xj5k".to_owned(),
+        placement_key: key(),
+        splits: vec![LeaseSplit {
+            id: id(),
+            folder: "objects/split/0001/x".into(),
+        }],
+        heritage: None,
+        checkpoint: None,
+    }
+}
+
 #[test]
 fn runs_jobs_and_leases_keep_their_form() {
     check("run", &run());
@@ -64,19 +80,7 @@ fn runs_jobs_and_leases_keep_their_form() {
             run: Some("r1".to_owned()),
         },
     );
-    let lease = Lease {
-        token: 3,
-        expires_millis: 30_000,
-        run: run(),
-        geocode: "9xj5k".to_owned(),
-        placement_key: key(),
-        splits: vec![LeaseSplit {
-            id: id(),
-            folder: "objects/split/0001/x".into(),
-        }],
-        heritage: None,
-    };
-    check("lease-answer-job", &LeaseAnswer::Job(Box::new(lease)));
+    check("lease-answer-job", &LeaseAnswer::Job(Box::new(lease())));
     check("lease-answer-wait", &LeaseAnswer::Wait { millis: 500 });
     check("lease-answer-finished", &LeaseAnswer::Finished);
     check("renew", &renew());

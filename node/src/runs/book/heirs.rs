@@ -148,24 +148,28 @@ mod tests {
     #[test]
     fn donors_are_lent_first_and_heirs_only_once_it_is_known_what_was_left() {
         let mut book = book();
-        assert_eq!(book.lend(Some("r"), 0), Some(key("z")));
-        assert_eq!(book.lend(Some("r"), 0), None, "heirs wait");
+        assert_eq!(book.lend(Some("r"), "w", 0), Some(key("z")));
+        assert_eq!(book.lend(Some("r"), "w", 0), None, "heirs wait");
         assert!(!book.has_ready());
         let told = |book: &Book, g: &str| book.job(&key(g)).and_then(Job::told);
         assert_eq!(told(&book, "a").as_deref(), Some("waits for donor z"));
         assert_eq!(book.done(&key("z"), 1, published(), 5), Ok(()));
-        assert_eq!(book.lend(None, 5), None, "nobody has said what it left");
+        assert_eq!(
+            book.lend(None, "w", 5),
+            None,
+            "nobody has said what it left"
+        );
         let awaited = BTreeSet::from(["elsewhere".to_owned(), "z".to_owned()]);
         assert_eq!(book.awaited(), BTreeMap::from([("r".to_owned(), awaited)]));
         assert_eq!(book.bequeath(&key("z"), &weights()), [key("a"), key("b")]);
-        assert_eq!(book.lend(None, 6), Some(key("a")));
-        assert_eq!(book.lend(None, 6), Some(key("b")));
-        assert_eq!(book.lend(None, 6), None);
+        assert_eq!(book.lend(None, "w", 6), Some(key("a")));
+        assert_eq!(book.lend(None, "w", 6), Some(key("b")));
+        assert_eq!(book.lend(None, "w", 6), None);
         let lost = Legacy::Lost("it was quarantined".to_owned());
         assert_eq!(book.bequeath(&key("elsewhere"), &lost), [key("c")]);
         let cold = "starts cold: it was quarantined";
         assert_eq!(told(&book, "c").as_deref(), Some(cold));
-        assert_eq!(book.lend(None, 7), Some(key("c")));
+        assert_eq!(book.lend(None, "w", 7), Some(key("c")));
         assert!(book.awaited().is_empty());
     }
 
@@ -175,8 +179,8 @@ mod tests {
         book.bequeath(&key("z"), &weights());
         let lost = Legacy::Lost("too late".to_owned());
         assert!(book.bequeath(&key("z"), &lost).is_empty());
-        book.lend(None, 0);
-        book.lend(None, 0);
+        book.lend(None, "w", 0);
+        book.lend(None, "w", 0);
         book.expire(LEASE_MS);
         let mut again = Book::default();
         for (key, job) in book.jobs() {
