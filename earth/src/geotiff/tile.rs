@@ -5,7 +5,7 @@
 //!
 //! *Not here*: where tiles lie in the file (`directory`), unpacking them (`window`).
 
-use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 use crate::geotiff::predictor::apply;
 use crate::geotiff::{TILE_MAX, WriteError};
@@ -83,6 +83,8 @@ pub(super) fn compress_level(bands: &[&Raster]) -> Result<Level, WriteError> {
     let shape = Shape::of(width, height);
     let tiles = (0..bands.len() * shape.tiles())
         .into_par_iter()
+        // A thread that took many at once would have the others wait for it at the end.
+        .with_max_len(1)
         .map(|number| {
             let band = bands[number / shape.tiles()];
             each_sample_type!(band.samples(), v => compress(v, &shape, number % shape.tiles()))

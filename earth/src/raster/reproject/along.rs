@@ -71,11 +71,13 @@ impl Along {
     /// all pixels, whichever way the swath is turned.
     pub(super) fn scale(&self) -> (f64, f64) {
         let rows = self.positions.len() / self.columns.max(1);
-        let sums = (0..rows.saturating_sub(1))
+        // Added up in the order of rows: sums that depend on threads would differ in their last bits.
+        let sums: Vec<_> = (0..rows.saturating_sub(1))
             .into_par_iter()
             .map(|row| self.steps(row, 0..self.columns - 1))
-            .reduce(|| (0.0, 0.0, 0.0), |a, b| (a.0 + b.0, a.1 + b.1, a.2 + b.2));
-        let (x, y, count) = sums;
+            .collect();
+        let add = |a: (f64, f64, f64), b: &(f64, f64, f64)| (a.0 + b.0, a.1 + b.1, a.2 + b.2);
+        let (x, y, count) = sums.iter().fold((0.0, 0.0, 0.0), add);
         let scale = |sum: f64| (count / sum).sqrt();
         if count > 0.0 {
             (scale(x), scale(y))
