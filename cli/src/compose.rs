@@ -28,7 +28,7 @@ use crate::export::{Existing, Format};
 use crate::print::{Progress, Screen};
 use crate::search;
 use crate::session::Session;
-use image::Decoded;
+use image::{Decoded, REPORT_ENDING, Set};
 use region::Region;
 use report::Summary;
 
@@ -45,6 +45,9 @@ struct Target {
 pub(crate) async fn run(session: &Session, args: Compose) -> Done {
     let request = request(&args)?;
     let target = args.out.as_deref().map(|p| target(p, &args)).transpose()?;
+    if let Some(target) = target.as_ref().filter(|_| !request.dry_run) {
+        image::check_free(target)?;
+    }
     let client = session.client().await?;
     let mut messages = client.compose(&request).await?;
     let ComposeHeader::Plan(plan) = next(&mut messages).await?.header else {
@@ -202,10 +205,10 @@ impl Writer {
         if let Some(region) = self.region.take().filter(|_| done > 0) {
             summary.area(region.coverage());
             let cubes = region.finish()?;
-            let written = image::write(&cubes, &self.target.path, &self.target)?;
-            summary.wrote(written);
-            let report = image::beside(&self.target.path, "json");
-            summary.write(&report, (self.target.existing, &end))?;
+            let set = Set::of(&cubes, &self.target.path, &self.target)?;
+            summary.wrote(set.files());
+            let report = image::beside(&self.target.path, REPORT_ENDING);
+            set.place(summary.stage(&report, (self.target.existing, &end))?)?;
         }
         Ok(end)
     }
@@ -230,10 +233,14 @@ impl Writer {
         );
         let path = self.target.path.join(name);
         let cubes = decoded.into_cubes(&image)?;
-        let written = image::write(&cubes, &path, &self.target)?;
-        let report = image::beside(&path, "json");
-        report::write_cell(&report, &image.report, self.target.existing)?;
-        summary.wrote(written);
+        let set = Set::of(&cubes, &path, &self.target)?;
+        summary.wrote(set.files());
+        let report = image::beside(&path, REPORT_ENDING);
+        set.place(report::stage_cell(
+            &report,
+            &image.report,
+            self.target.existing,
+        )?)?;
         summary.cell(image.report);
         Ok(())
     }

@@ -1,7 +1,8 @@
 //! Cubes as files that other software opens: the formats, their names, and one `write` for all.
 //!
-//! *Invariants*: a file or folder appears under its name only when it is whole; what is there
-//! already is replaced only when asked, or left when it holds the same bytes.
+//! *Invariants*: a file or folder appears under its name only when it is whole, and so are all
+//! that were staged with it; what is there already is replaced only when asked, or left when it
+//! holds the same bytes.
 //!
 //! *Not here*: which cubes (the verbs), the splits' own files (`download`).
 
@@ -22,7 +23,9 @@ use wire::fault::{Fault, FaultKind};
 
 pub(crate) use hdf5::Keyed;
 pub(crate) use png::{Stretch, rank};
-pub(crate) use whole::{Existing, Partial, file as whole_file, taken, unwritable};
+pub(crate) use whole::{
+    Existing, Partial, Staged, file as whole_file, stage_file, taken, unwritable,
+};
 
 /// What a cube is written as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
@@ -85,6 +88,34 @@ pub(crate) struct Written {
     pub(crate) bytes: u64,
 }
 
+/// Files of one cube, or the one folder, that are whole and may take their places.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    parts: Vec<Staged>,
+    format: Format,
+}
+
+impl Ready {
+    /// Returns what there will be.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
+        self.parts.iter().map(Staged::target)
+    }
+
+    /// Puts all of it in its place.
+    ///
+    /// # Errors
+    /// A disk that cannot take it.
+    pub(crate) fn place(self) -> Result<Written, Fault> {
+        let files = self.files().map(Path::to_owned).collect();
+        let bytes: Result<Vec<u64>, Fault> = self.parts.into_iter().map(Staged::place).collect();
+        Ok(Written {
+            files,
+            format: self.format,
+            bytes: bytes?.iter().sum(),
+        })
+    }
+}
+
 /// Writes a cube to `target`, which ends in one of the format's extensions; a format that holds
 /// one time writes a file for each, named by it: `TARGET_20221005T115411.tif`.
 ///
@@ -97,6 +128,19 @@ pub(crate) fn write(
     format: Format,
     existing: Existing,
 ) -> Result<Written, Fault> {
+    stage(cube, target, format, existing)?.place()
+}
+
+/// Writes a cube beside `target`, as `write` does, for others that must appear together with it.
+///
+/// # Errors
+/// As `write`.
+pub(crate) fn stage(
+    cube: &Cube,
+    target: &Path,
+    format: Format,
+    existing: Existing,
+) -> Result<Ready, Fault> {
     check_name(target, format)?;
     let united = || cube.united();
     match format {
@@ -108,19 +152,21 @@ pub(crate) fn write(
         Format::Png => {
             let mut stretch = Stretch::new();
             stretch.see(cube);
-            pictures(cube, target, (&stretch.settled(), existing))
+            stage_pictures(cube, target, (&stretch.settled(), existing))
         }
         Format::Npy => one(target, format, existing, &npy::encode(&united())),
         Format::Npz => one(target, format, existing, &npz::encode(&united())?),
-        Format::Hdf5 => grids(&[("super".to_owned(), cube)], target, existing),
+        Format::Hdf5 => {
+            let content = hdf5::encode(&[("super".to_owned(), cube)])?;
+            one(target, format, existing, &content)
+        }
         Format::Zarr => {
             zarr::check(cube)?;
             let existing = (existing, "zarr.json");
-            let bytes = whole::folder(target, existing, |folder| zarr::fill(cube, folder))?;
-            Ok(Written {
-                files: vec![target.to_owned()],
+            let staged = whole::stage_folder(target, existing, |folder| zarr::fill(cube, folder))?;
+            Ok(Ready {
+                parts: vec![staged],
                 format,
-                bytes,
             })
         }
     }
@@ -136,6 +182,14 @@ pub(crate) fn pictures(
     (stretch, existing): (&Stretch, Existing),
 ) -> Result<Written, Fault> {
     check_name(target, Format::Png)?;
+    stage_pictures(cube, target, (stretch, existing))?.place()
+}
+
+fn stage_pictures(
+    cube: &Cube,
+    target: &Path,
+    (stretch, existing): (&Stretch, Existing),
+) -> Result<Ready, Fault> {
     let encode = |time| png::encode(cube, time, stretch);
     each_time(cube, (target, Format::Png), existing, encode)
 }
@@ -150,41 +204,30 @@ pub(crate) fn grids(
     existing: Existing,
 ) -> Result<Written, Fault> {
     check_name(target, Format::Hdf5)?;
-    one(target, Format::Hdf5, existing, &hdf5::encode(cubes)?)
+    one(target, Format::Hdf5, existing, &hdf5::encode(cubes)?)?.place()
 }
 
-/// Writes one file.
-fn one(
-    target: &Path,
-    format: Format,
-    existing: Existing,
-    content: &[u8],
-) -> Result<Written, Fault> {
-    let bytes = whole::file(target, existing, content)?;
-    Ok(Written {
-        files: vec![target.to_owned()],
+/// Stages one file.
+fn one(target: &Path, format: Format, existing: Existing, content: &[u8]) -> Result<Ready, Fault> {
+    Ok(Ready {
+        parts: vec![stage_file(target, existing, content)?],
         format,
-        bytes,
     })
 }
 
-/// Writes a file for each time.
+/// Stages a file for each time.
 fn each_time(
     cube: &Cube,
     (target, format): (&Path, Format),
     existing: Existing,
     encode: impl Fn(usize) -> Result<Vec<u8>, Fault>,
-) -> Result<Written, Fault> {
-    let mut made = Written {
-        files: Vec::new(),
+) -> Result<Ready, Fault> {
+    let paths = paths(cube, target).into_iter().enumerate();
+    let one = |(time, path): (usize, PathBuf)| stage_file(&path, existing, &encode(time)?);
+    Ok(Ready {
+        parts: paths.map(one).collect::<Result<_, Fault>>()?,
         format,
-        bytes: 0,
-    };
-    for (time, path) in paths(cube, target).into_iter().enumerate() {
-        made.bytes += whole::file(&path, existing, &encode(time)?)?;
-        made.files.push(path);
-    }
-    Ok(made)
+    })
 }
 
 /// Refuses a name that says another format.

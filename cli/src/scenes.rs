@@ -4,17 +4,20 @@
 //!
 //! *Not here*: writing ledgers (ingest).
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use wire::fault::FaultKind;
-use wire::ledger::{Ledger, Outcome};
+use wire::ledger::{Ledger, Outcome, UNTOLD};
 
 use crate::Done;
 use crate::print::{Align, Table, bytes, count};
 use crate::session::Session;
 
 pub(crate) async fn run(session: &Session, name: Option<&str>, failed: bool) -> Done {
-    let mut ledgers = session.client().await?.ledgers(name).await?;
+    let asked = name.filter(|n| *n != UNTOLD);
+    let mut ledgers = without_told(session.client().await?.ledgers(asked).await?);
+    ledgers.retain(|l| name.is_none_or(|n| l.collection == n));
     ledgers.retain(|l| !failed || l.outcome != Outcome::Done);
     if session.screen.is_json() {
         session.screen.json(&ledgers);
@@ -27,6 +30,18 @@ pub(crate) async fn run(session: &Session, name: Option<&str>, failed: bool) -> 
         return Ok(ExitCode::from(FaultKind::Nothing.exit_code()));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Leaves out failures of scenes that had not told their collection and are in one now.
+fn without_told(mut ledgers: Vec<Ledger>) -> Vec<Ledger> {
+    let told: BTreeSet<(String, String)> = ledgers
+        .iter()
+        .filter(|l| l.collection != UNTOLD)
+        .map(|l| (l.scene.clone(), l.source.clone()))
+        .collect();
+    ledgers
+        .retain(|l| l.collection != UNTOLD || !told.contains(&(l.scene.clone(), l.source.clone())));
+    ledgers
 }
 
 fn table(ledgers: &[Ledger]) {

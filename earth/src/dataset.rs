@@ -79,6 +79,7 @@ pub const DATASETS: &[Dataset] = &[
     sentinel2::L2A,
     sentinel3::OLCI,
     sentinel3::OLCI_L1,
+    sentinel3::OLCI_L2_LAND,
     sentinel3::OLCI_L2_WATER,
     sentinel3::SLSTR,
 ];

@@ -8,30 +8,35 @@ use std::path::Path;
 
 use earth::split::collection::is_name;
 use earth::split::meta::PixelCounts;
-use wire::fault::Fault;
-use wire::ledger::{Ledger, Outcome};
+use wire::fault::{Fault, FaultKind};
+use wire::ledger::{Ledger, Outcome, UNTOLD};
 
 use crate::args::RunArgs;
 use crate::put::Owners;
 use crate::run::file_name;
 use crate::source;
 
-/// Returns where the reason is kept if a scene cannot even be opened; `None` if its collection
-/// cannot be told.
-pub fn spot(args: &RunArgs, path: &Path) -> Option<Spot> {
+/// Returns where the reason is kept if a scene cannot even be opened.
+pub fn spot(args: &RunArgs, path: &Path) -> Spot {
     let named = source::named(path);
     let given = args.collection.clone().or(args.given.dataset.clone());
     let collection = given.or(named.dataset.map(str::to_owned));
-    Some(Spot {
-        collection: collection.filter(|c| is_name(c))?,
+    Spot {
+        collection: collection
+            .filter(|c| is_name(c))
+            .unwrap_or_else(|| UNTOLD.to_owned()),
         scene: named.scene,
         source: file_name(path),
         delivered: None,
-    })
+    }
 }
 
-/// Writes the ledger of a scene that failed, unless it was done before.
+/// Writes the ledger of a scene that failed, unless it was done before; a folder without any scene
+/// has none.
 pub async fn keep(owners: &Owners, spot: &Spot, fault: &Fault) -> Result<(), Fault> {
+    if fault.kind == FaultKind::Nothing {
+        return Ok(());
+    }
     let client = owners.conduit();
     let stored = client.ledger(&spot.collection, &spot.scene).await?;
     if stored.is_some_and(|l| l.outcome == Outcome::Done) {

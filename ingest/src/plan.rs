@@ -1,7 +1,8 @@
 //! What is cut from a scene: cells, groups of bands, and strips of cells that are read together.
 //!
 //! *Invariants*: every cell that the scene's rasters touch is in exactly one strip; the pixels of a
-//! strip stay below `STRIP_BYTES_MAX` unless a single cell has more.
+//! strip stay below `STRIP_BYTES_MAX`; a scene of which a single cell has more than
+//! `CELL_BYTES_MAX` is refused before anything of it is read.
 //!
 //! *Not here*: reading (`pieces`), reprojecting (`strip`), measuring (`measure`).
 
@@ -22,6 +23,11 @@ use crate::source::{Layer, Mask, Scene, footprint, show};
 /// Greatest number of bytes of all bands under the cells of one strip. A row of geohash-5 cells
 /// across a full Sentinel-2 tile has about 70 MiB.
 pub const STRIP_BYTES_MAX: u64 = 256 << 20;
+
+/// Greatest number of bytes of the pixels of one cell, all bands. While a cell is cut, the one
+/// before it is encoded and the source under the next is read: of dense scenes with cells of
+/// 256 MiB a process takes 2.1 GiB; cells of 384 MiB do not fit below its limit of 3 GiB.
+pub const CELL_BYTES_MAX: u64 = 256 << 20;
 
 /// Bands that are read and reprojected together: one resolution, place, sample type and fill.
 #[derive(Debug, Clone)]
@@ -110,6 +116,7 @@ pub fn plan(scene: &Scene, scheme: Scheme, precision: u8) -> Result<Plan, Fault>
     };
     let apart = scene.mask.iter().find(|m| m.stored_judge(scene).is_none());
     plan.mask = apart.and_then(|m| Some(Group::of_mask(m, plan.finest(scene)?.resolution_m)));
+    plan.check_memory(scene)?;
     Ok(plan)
 }
 
@@ -164,6 +171,51 @@ impl Plan {
                 .is_some_and(|i| !scene.layers[*i].categorical)
         };
         self.groups.iter().find(pixels)
+    }
+
+    /// Refuses a scene of which a cell does not fit into memory.
+    fn check_memory(&self, scene: &Scene) -> Result<(), Fault> {
+        for cell in &self.cells {
+            let bytes = self.bytes_of(cell)?;
+            if bytes > CELL_BYTES_MAX {
+                return Err(self.too_large(scene, cell, bytes));
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the bytes of a cell's pixels, all bands.
+    fn bytes_of(&self, cell: &Geocode) -> Result<u64, Fault> {
+        let own = |g: &Group| Ok(grid(cell, g.resolution_m)?.pixels() * g.bytes_per_pixel());
+        self.groups.iter().map(own).sum()
+    }
+
+    /// Says that cells are too large, and which precision has cells that are not.
+    fn too_large(&self, scene: &Scene, cell: &Geocode, bytes: u64) -> Fault {
+        let (scheme, precision) = (cell.scheme(), cell.precision());
+        let fits = |p: &u8| {
+            let inner = Geocode::encode(scheme, cell.centre(), *p).ok();
+            let bytes = inner.and_then(|inner| self.bytes_of(&inner).ok());
+            bytes.is_some_and(|b| b <= CELL_BYTES_MAX)
+        };
+        let fault = Fault::new(
+            FaultKind::Data,
+            format!(
+                "cells of precision {precision} are too large for '{}'",
+                scene.name
+            ),
+        )
+        .because(format!(
+            "the pixels of cell {cell} are {} MiB; at most {} MiB make a split",
+            bytes >> 20,
+            CELL_BYTES_MAX >> 20
+        ));
+        match (precision + 1..=scheme.precision_max()).find(fits) {
+            Some(deeper) => fault.try_(format!(
+                "--precision {deeper}; with --collection NAME if the collection is there already"
+            )),
+            None => fault,
+        }
     }
 
     /// Returns the strips of some of the plan's cells, from north to south and west to east.

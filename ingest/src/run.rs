@@ -133,7 +133,7 @@ impl Ingest<'_> {
     async fn scene_or_reason(&mut self, path: &Path) -> Result<(), Stop> {
         let mut spot = failure::spot(self.args, path);
         let ended = self.scene(path, &mut spot).await;
-        if let (Err(Stop::Fault(fault)), Some(spot)) = (&ended, spot)
+        if let Err(Stop::Fault(fault)) = &ended
             && !ends_all(fault.kind)
             && !self.args.dry_run
         {
@@ -142,16 +142,16 @@ impl Ingest<'_> {
         ended
     }
 
-    async fn scene(&mut self, path: &Path, spot: &mut Option<Spot>) -> Result<(), Stop> {
+    async fn scene(&mut self, path: &Path, spot: &mut Spot) -> Result<(), Stop> {
         let started = self.events.seconds();
         let scene = self.open(path.to_owned()).await?;
         let Target { collection, exists } = self.target(&scene).await?;
-        *spot = Some(Spot {
+        *spot = Spot {
             collection: collection.name.clone(),
             scene: scene.name.clone(),
             source: scene.source.clone(),
             delivered: Some((scene.delivered.hash.clone(), scene.delivered.bytes)),
-        });
+        };
         let client = self.owners.conduit();
         let stored = client.ledger(&collection.name, &scene.name).await?;
         let again = self.args.overwrite;

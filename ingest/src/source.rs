@@ -58,7 +58,7 @@ pub const SOURCES: &[&dyn Source] = &[
 
 /// Reads the files of one sensor or container.
 pub trait Source: Sync {
-    /// Returns what it reads, in a few words.
+    /// Returns what it reads, in a few words; none of one that only says why nobody does.
     fn reads(&self) -> &'static str;
 
     /// Tells whether a path looks like a scene of this source, from names alone.
@@ -257,14 +257,20 @@ pub fn readable(path: &Path) -> Result<(), Fault> {
     }
 }
 
+/// Says what all sources read.
+fn known() -> String {
+    let reads = SOURCES.iter().map(|s| s.reads());
+    let reads: Vec<_> = reads.filter(|r| !r.is_empty()).collect();
+    format!("known are {}", reads.join("; "))
+}
+
 /// Says that nobody reads a path.
 pub fn unknown(path: &Path) -> Fault {
-    let reads: Vec<_> = SOURCES.iter().map(|s| s.reads()).collect();
     Fault::new(
         FaultKind::Data,
         format!("{} is no scene that can be read", show(path)),
     )
-    .because(format!("known are {}", reads.join("; ")))
+    .because(known())
     .try_("convert it with gdal_translate to GeoTIFF, and give --dataset and --datetime")
 }
 

@@ -83,8 +83,9 @@ enum Ended {
 
 /// Tells of a scene that could not say itself that it failed, and keeps the reason.
 async fn broke(args: &RunArgs, path: &Path, fault: Fault, events: &mut Events) -> Result<(), Stop> {
-    if let Some(spot) = failure::spot(args, path).filter(|_| !args.dry_run) {
+    if !args.dry_run {
         let client = Client::new(&args.node, ClientOptions::from_env()?)?;
+        let spot = failure::spot(args, path);
         failure::keep(&Owners::new(client).await?, &spot, &fault).await?;
     }
     let source = file_name(path);
@@ -183,6 +184,8 @@ fn start(path: &Path, said: &File) -> Result<Child, Fault> {
     command.args(std::env::args_os().skip(2));
     // Allocator arenas of many threads take address space that the limit counts.
     command.env("MALLOC_ARENA_MAX", "2");
+    // The last line it says is told as the reason: that of a backtrace is none.
+    command.env("RUST_BACKTRACE", "0");
     command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

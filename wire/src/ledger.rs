@@ -16,6 +16,10 @@ use crate::fault::{Fault, FaultKind};
 /// Name of the file that holds a ledger.
 pub const FILE: &str = "ledger.json";
 
+/// Where the reason is kept of a scene that failed before it told its dataset, and that no flag
+/// gave a collection.
+pub const UNTOLD: &str = "unknown";
+
 /// What ingest did with one scene.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Ledger {

@@ -19,7 +19,12 @@ use wire::compose::CellImage;
 use wire::fault::{Fault, FaultKind};
 
 use super::Target;
-use crate::export::{self, Format};
+use crate::export::{self, Existing, Format, Ready, Staged};
+
+/// What stands in place of an image's extension in the name of its provenance.
+const PROVENANCE_ENDING: &str = "provenance.tif";
+/// The same of its report.
+pub(super) const REPORT_ENDING: &str = "json";
 
 /// One cell's image.
 #[derive(Debug)]
@@ -95,17 +100,52 @@ pub(super) fn cubes(
     })
 }
 
-/// Writes an image with its provenance; returns all files.
-pub(super) fn write(cubes: &Cubes, path: &Path, target: &Target) -> Result<Vec<PathBuf>, Fault> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
-    if let Some(folder) = folder {
-        std::fs::create_dir_all(folder).map_err(|e| crate::export::unwritable(folder, &e))?;
+/// An image, its provenance and its report, which appear together.
+#[derive(Debug)]
+pub(super) struct Set {
+    pixels: [Ready; 2],
+}
+
+impl Set {
+    /// Stages an image with its provenance.
+    pub(super) fn of(cubes: &Cubes, path: &Path, target: &Target) -> Result<Self, Fault> {
+        let provenance = beside(path, PROVENANCE_ENDING);
+        let stage = |cube: &Cube, path: &Path, format: Format| {
+            export::stage(cube, path, format, target.existing)
+        };
+        Ok(Self {
+            pixels: [
+                stage(&cubes.image, path, target.format)?,
+                stage(&cubes.provenance, &provenance, Format::Cog)?,
+            ],
+        })
     }
-    let mut files = export::write(&cubes.image, path, target.format, target.existing)?.files;
-    let provenance = beside(path, "provenance.tif");
-    let written = export::write(&cubes.provenance, &provenance, Format::Cog, target.existing)?;
-    files.extend(written.files);
-    Ok(files)
+
+    /// Returns the files of image and provenance.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        let files = self.pixels.iter().flat_map(Ready::files);
+        files.map(Path::to_owned).collect()
+    }
+
+    /// Puts all of it in its place, the report last.
+    pub(super) fn place(self, report: Staged) -> Result<(), Fault> {
+        for pixels in self.pixels {
+            pixels.place()?;
+        }
+        report.place().map(|_| ())
+    }
+}
+
+/// Refuses a name beside which files of another image stand, before any pixel is asked for.
+pub(super) fn check_free(target: &Target) -> Result<(), Fault> {
+    if !target.whole || target.existing == Existing::Replace || target.path.exists() {
+        return Ok(());
+    }
+    let ours = [PROVENANCE_ENDING, REPORT_ENDING].map(|ending| beside(&target.path, ending));
+    match ours.iter().find(|path| path.exists()) {
+        Some(there) => Err(export::taken(there)),
+        None => Ok(()),
+    }
 }
 
 /// Returns the name with another ending.

@@ -14,7 +14,7 @@ use serde::Serialize;
 use wire::compose::{CellFailure, CellReport, ComposeEnd, ComposePlan};
 use wire::fault::{Fault, FaultKind};
 
-use crate::export::{Existing, whole_file};
+use crate::export::{Existing, Staged, stage_file};
 use crate::print::{Align, Screen, Table, bytes, line, to_stderr};
 
 /// Parts whose coverage is told one by one.
@@ -130,16 +130,16 @@ impl Summary {
         self.pixel_coverage = self.area.unwrap_or(cells);
     }
 
-    /// Writes the summary as JSON.
-    pub(super) fn write(
+    /// Stages the summary as JSON.
+    pub(super) fn stage(
         &mut self,
         path: &Path,
         (existing, end): (Existing, &ComposeEnd),
-    ) -> Result<(), Fault> {
+    ) -> Result<Staged, Fault> {
         self.settle(end);
-        write_json(path, self, existing)?;
+        let staged = stage_json(path, self, existing)?;
         self.files.push(path.to_owned());
-        Ok(())
+        Ok(staged)
     }
 
     /// Prints the summary: a line, or JSON.
@@ -221,19 +221,19 @@ fn scene_name(id: &SplitId) -> String {
     format!("{}/{}", id.collection(), id.scene())
 }
 
-/// Writes what was reached in one cell.
-pub(super) fn write_cell(
+/// Stages what was reached in one cell.
+pub(super) fn stage_cell(
     path: &Path,
     report: &CellReport,
     existing: Existing,
-) -> Result<(), Fault> {
-    write_json(path, report, existing)
+) -> Result<Staged, Fault> {
+    stage_json(path, report, existing)
 }
 
-fn write_json(path: &Path, value: &impl Serialize, existing: Existing) -> Result<(), Fault> {
+fn stage_json(path: &Path, value: &impl Serialize, existing: Existing) -> Result<Staged, Fault> {
     let text = serde_json::to_vec_pretty(value)
         .map_err(|e| Fault::new(FaultKind::Internal, e.to_string()))?;
-    whole_file(path, existing, &text).map(|_| ())
+    stage_file(path, existing, &text)
 }
 
 /// Prints what would be composed.

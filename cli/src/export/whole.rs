@@ -1,7 +1,8 @@
 //! Files and folders that appear whole or not at all.
 //!
 //! *Invariants*: content is written beside its name and renamed; what was left unfinished is
-//! removed when its value is dropped; equal content is left as it is.
+//! removed when its value is dropped; equal content is left as it is. Several that belong together
+//! are staged, all of them, before the first is put in its place.
 //!
 //! *Not here*: what is written.
 
@@ -23,49 +24,86 @@ pub(crate) enum Existing {
     Replace,
 }
 
+/// A file or folder that is whole, and may take its place.
+#[derive(Debug)]
+pub(crate) struct Staged {
+    target: PathBuf,
+    /// `None` where the same content is in its place already.
+    partial: Option<Partial>,
+    bytes: u64,
+}
+
+impl Staged {
+    /// Returns where it will be.
+    pub(crate) fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// Puts it in its place; returns its bytes.
+    pub(crate) fn place(self) -> Result<u64, Fault> {
+        let fault = |e: std::io::Error| unwritable(&self.target, &e);
+        let Some(partial) = &self.partial else {
+            return Ok(self.bytes);
+        };
+        // A rename cannot replace a folder that holds files: the old one steps aside for a moment.
+        let old = Partial(partial.0.with_extension("old"));
+        if self.target.is_dir() {
+            std::fs::rename(&self.target, &old.0).map_err(fault)?;
+        }
+        std::fs::rename(&partial.0, &self.target).map_err(fault)?;
+        Ok(self.bytes)
+    }
+}
+
 /// Writes a file; returns its bytes.
 pub(crate) fn file(target: &Path, existing: Existing, content: &[u8]) -> Result<u64, Fault> {
+    stage_file(target, existing, content)?.place()
+}
+
+/// Writes a file beside its place.
+pub(crate) fn stage_file(
+    target: &Path,
+    existing: Existing,
+    content: &[u8],
+) -> Result<Staged, Fault> {
     let partial = Partial::beside(target)?;
     let fault = |e: std::io::Error| unwritable(target, &e);
+    let staged = |partial| Staged {
+        target: target.to_owned(),
+        partial,
+        bytes: content.len() as u64,
+    };
     if target.exists() {
         if holds(target, content).map_err(fault)? {
-            return Ok(content.len() as u64);
+            return Ok(staged(None));
         }
         refuse_other(target, existing)?;
     }
     let mut out = File::create(&partial.0).map_err(fault)?;
     out.write_all(content).map_err(fault)?;
-    drop(out);
-    std::fs::rename(&partial.0, target).map_err(fault)?;
-    Ok(content.len() as u64)
+    Ok(staged(Some(partial)))
 }
 
-/// Fills a folder; returns the bytes of its files. A folder is replaced only if it holds `mark`.
-pub(crate) fn folder(
+/// Fills a folder beside its place. A folder is replaced only if it holds `mark`.
+pub(crate) fn stage_folder(
     target: &Path,
     (existing, mark): (Existing, &str),
     fill: impl FnOnce(&Path) -> std::io::Result<()>,
-) -> Result<u64, Fault> {
+) -> Result<Staged, Fault> {
     let partial = Partial::beside(target)?;
     let fault = |e: std::io::Error| unwritable(target, &e);
     std::fs::create_dir(&partial.0).map_err(fault)?;
     fill(&partial.0).map_err(fault)?;
     let bytes = bytes_below(&partial.0).map_err(fault)?;
-    if !target.exists() {
-        std::fs::rename(&partial.0, target).map_err(fault)?;
-        return Ok(bytes);
-    }
-    if target.is_dir() && same_tree(&partial.0, target).map_err(fault)? {
-        return Ok(bytes);
-    }
-    if existing == Existing::Keep || !target.join(mark).is_file() {
+    let there = target.is_dir() && same_tree(&partial.0, target).map_err(fault)?;
+    if !there && target.exists() && (existing == Existing::Keep || !target.join(mark).is_file()) {
         return Err(taken(target));
     }
-    // The old folder steps aside for a moment: a rename cannot replace a folder that holds files.
-    let old = Partial(partial.0.with_extension("old"));
-    std::fs::rename(target, &old.0).map_err(fault)?;
-    std::fs::rename(&partial.0, target).map_err(fault)?;
-    Ok(bytes)
+    Ok(Staged {
+        target: target.to_owned(),
+        partial: (!there).then_some(partial),
+        bytes,
+    })
 }
 
 /// Returns the bytes of all files below a folder.

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use wire::event::Event;
-use wire::fault::Fault;
+use wire::fault::{Fault, FaultKind};
 use wire::ledger::Ledger;
 
 use crate::args::Output;
@@ -157,7 +157,9 @@ impl Report {
             Output::Json => self.json(),
             _ => self.screen.note(summary),
         }
-        if !self.failed.is_empty() && !dry_run {
+        // What stops all scenes is no scene's fault, and no ledger keeps it.
+        let kept = |(_, fault): &(String, Fault)| fault.kind == FaultKind::Data;
+        if self.failed.iter().any(kept) && !dry_run {
             let again = "the same command again tries the failed scenes anew";
             self.screen
                 .note(format!("{again}; why: glebe collection scenes --failed"));

@@ -396,3 +396,66 @@ fn region_equals_its_cells(node: &Node, folder: &Path) {
         "seams differ from GDAL's"
     );
 }
+
+/// Names of the files in a folder that begin so, sorted.
+fn named(folder: &Path, begin: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let names = entries.map(|e| e.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names
+        .filter(|n| n.trim_start_matches('.').starts_with(begin))
+        .collect();
+    names.sort();
+    names
+}
+
+/// An image, its provenance and its report belong together: beside those of another image a Zarr
+/// cube appeared and its provenance was refused afterwards.
+#[test]
+fn an_image_appears_with_all_that_belongs_to_it_or_not_at_all() {
+    let folder = scratch();
+    let folder = folder.path();
+    let scenes = world(folder, 1, 2, 300);
+    expect(glebe(folder).arg("ingest").arg(&scenes), 0);
+    let cell = hits(folder, &["--sort", "-coverage"])[0]["geocode"].clone();
+    let cell = cell.as_str().unwrap();
+    let compose = |out: &str, more: &[&str]| {
+        let mut command = glebe(folder);
+        command.args([
+            "compose",
+            "--geocode",
+            cell,
+            "--min-coverage",
+            "1",
+            "-O",
+            out,
+        ]);
+        command.args(more);
+        command
+    };
+    expect(&mut compose("a.tif", &["--rule", "newest"]), 0);
+    let three = named(folder, "a.");
+    assert_eq!(three, ["a.json", "a.provenance.tif", "a.tif"]);
+    let before = std::fs::read(folder.join("a.json")).unwrap();
+    // The same again changes nothing and is no error.
+    expect(&mut compose("a.tif", &["--rule", "newest"]), 0);
+    // Another image would stand beside files that are not its own.
+    let said = stderr(&expect(&mut compose("a.zarr", &["--rule", "median"]), 5));
+    assert!(said.contains("a.provenance.tif exists"), "{said}");
+    assert_eq!(named(folder, "a."), three, "nothing was written");
+    // Another image under the same name: the image itself is refused, then each of the others.
+    expect(&mut compose("a.tif", &["--rule", "median"]), 5);
+    for lost in ["a.tif", "a.provenance.tif"] {
+        std::fs::remove_file(folder.join(lost)).unwrap();
+        expect(&mut compose("a.tif", &["--rule", "median"]), 5);
+        assert!(!folder.join(lost).exists(), "{lost}: nothing was written");
+    }
+    assert_eq!(std::fs::read(folder.join("a.json")).unwrap(), before);
+    expect(
+        &mut compose("a.zarr", &["--rule", "median", "--overwrite"]),
+        0,
+    );
+    assert_eq!(
+        named(folder, "a."),
+        ["a.json", "a.provenance.tif", "a.zarr"]
+    );
+}

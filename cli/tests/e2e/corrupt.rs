@@ -66,21 +66,21 @@ const CUT: [(&str, &str, &str); 9] = [
     ),
 ];
 
-/// The real netCDF file: it fails, and its name tells no dataset, so there is no ledger.
+/// The real netCDF file, whose name tells no dataset, and the scene in it.
 const OLCI: &str = "O_L2_0001_SNS_2017104102450_v1.0.nc";
+const OLCI_SCENE: &str = "O_L2_0001_SNS_2017104102450_v1.0";
 
 /// Fills a folder with the first halves of real files; returns the scenes that will fail.
 fn cut_short(data: &Path, folder: &Path) -> BTreeSet<String> {
     let olci = format!("sentinel3_olci/{OLCI}");
-    for (from, to, _) in CUT.into_iter().chain([(olci.as_str(), OLCI, "")]) {
+    for (from, to, _) in CUT.into_iter().chain([(olci.as_str(), OLCI, OLCI_SCENE)]) {
         let bytes = fs::read(data.join(from)).unwrap();
         let to = folder.join(to);
         fs::create_dir_all(to.parent().unwrap()).unwrap();
         fs::write(to, &bytes[..bytes.len() / 2]).unwrap();
     }
-    CUT.iter()
-        .map(|(_, _, scene)| (*scene).to_owned())
-        .collect()
+    let names = CUT.iter().map(|(_, _, scene)| *scene);
+    names.chain([OLCI_SCENE]).map(str::to_owned).collect()
 }
 
 /// Cuts an image of one of two products short; returns its name.
@@ -107,7 +107,7 @@ fn a_damaged_scene_of_every_format_fails_alone_and_its_ledger_keeps_the_reason()
     let mut ingest = glebe(folder);
     let output = expect(ingest.args(["ingest", "--precision", "5"]).arg(&world), 6);
     let (said, told) = (stdout(&output), stderr(&output));
-    let failed = scenes.len() + 1;
+    let failed = scenes.len();
     assert!(
         said.contains(&format!("{failed} scenes failed")),
         "{said}{told}"
@@ -140,5 +140,36 @@ fn a_damaged_scene_of_every_format_fails_alone_and_its_ledger_keeps_the_reason()
     expect(
         glebe(folder).args(["collection", "scenes", "nlcd", "--failed"]),
         1,
+    );
+    // So does that of a scene which had told no collection before.
+    let untold = ["collection", "scenes", "unknown", "--failed"];
+    expect(glebe(folder).args(untold), 0);
+    let olci = data.join("sentinel3_olci").join(OLCI);
+    let mut again = glebe(folder);
+    expect(again.args(["ingest", "--precision", "5"]).arg(olci), 0);
+    expect(glebe(folder).args(untold), 1);
+}
+
+#[test]
+fn what_no_ledger_keeps_is_not_said_to_be_in_one() {
+    let folder = scratch();
+    let folder = folder.path();
+    let world = world(folder, 1, 1, 300);
+    expect(glebe(folder).arg("ingest").arg(&world), 0);
+    let fails = |code, args: &[&str]| {
+        let mut ingest = glebe(folder);
+        stderr(&expect(ingest.arg("ingest").args(args), code))
+    };
+    // What stops every scene is no scene's fault.
+    let said = fails(2, &["--precision", "6", world.to_str().unwrap()]);
+    assert!(!said.contains("collection scenes"), "{said}");
+    // A folder of rasters that say nothing of themselves holds no scene, and says what to do.
+    fs::create_dir(folder.join("rasters")).unwrap();
+    fs::write(folder.join("rasters/B04.tif"), b"II*\0").unwrap();
+    let said = fails(6, &["rasters"]);
+    assert!(!said.contains("collection scenes"), "{said}");
+    assert!(
+        said.contains("'B04.tif'") && said.contains("--dataset"),
+        "{said}"
     );
 }

@@ -31,6 +31,14 @@ pub(super) const OLCI_L2_WATER: Dataset = Dataset {
     fill: None,
 };
 
+/// OLCI at level 2 over land: clouds and water are fill already.
+pub(super) const OLCI_L2_LAND: Dataset = Dataset {
+    name: "sentinel-3-olci-l2-land",
+    title: "Sentinel-3 OLCI fAPAR, chlorophyll index, rectified reflectance and water vapour",
+    bands: OLCI_LAND,
+    fill: None,
+};
+
 /// SLSTR at level 1: S1–S6 in mW m⁻² sr⁻¹ nm⁻¹, S7–S9 in kelvin.
 pub(super) const SLSTR: Dataset = Dataset {
     name: "sentinel-3-slstr",
@@ -100,6 +108,16 @@ const OLCI_WATER: &[BandSpec] = &[
     band("Oa17", "", 865.0, 300.0),
     band("Oa18", "", 885.0, 300.0),
     band("Oa21", "", 1020.0, 300.0),
+];
+
+/// What is derived over land; rectified reflectances are those of a standard geometry, and have no
+/// common names.
+const OLCI_LAND: &[BandSpec] = &[
+    band("GIFAPAR", "", 0.0, 300.0),
+    band("OTCI", "", 0.0, 300.0),
+    band("RC681", "", 681.25, 300.0),
+    band("RC865", "", 865.0, 300.0),
+    band("IWV", "", 0.0, 300.0),
 ];
 
 /// SLSTR bands (ESA, Sentinel-3 SLSTR User Guide, radiometric resolution).

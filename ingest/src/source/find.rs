@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use wire::fault::{Fault, FaultKind};
 
-use super::{Given, SOURCES, readable, show, unknown};
+use super::{Given, SOURCES, known, readable, show, unknown};
 
 /// Deepest folder searched: archives by sensor, year, month and day have four levels.
 const DEPTH_MAX: usize = 16;
@@ -26,16 +26,38 @@ pub fn scenes(paths: &[PathBuf], given: &Given) -> Vec<Found> {
     let mut found = Vec::new();
     for path in paths {
         let before = found.len();
-        match search(path, given, DEPTH_MAX, &mut found) {
+        let mut untold = Untold::default();
+        match search(path, (given, &mut untold), DEPTH_MAX, &mut found) {
             Err(fault) => found.push(Err((path.clone(), fault))),
-            Ok(()) if found.len() == before => found.push(Err((path.clone(), nothing(path)))),
+            Ok(()) if found.len() == before => {
+                found.push(Err((path.clone(), nothing(path, &untold))));
+            }
             Ok(()) => {}
         }
     }
     found
 }
 
-fn search(path: &Path, given: &Given, depth: usize, found: &mut Vec<Found>) -> Result<(), Fault> {
+/// Files in folders that could be scenes if anything said what they show.
+#[derive(Default)]
+struct Untold {
+    count: usize,
+    first: Option<PathBuf>,
+}
+
+impl Untold {
+    fn add(&mut self, path: &Path) {
+        self.count += 1;
+        self.first.get_or_insert_with(|| path.to_owned());
+    }
+}
+
+fn search(
+    path: &Path,
+    (given, untold): (&Given, &mut Untold),
+    depth: usize,
+    found: &mut Vec<Found>,
+) -> Result<(), Fault> {
     if let Some(source) = SOURCES.iter().find(|s| s.claims(path)) {
         match source.scenes(path) {
             Ok(scenes) => found.extend(scenes.into_iter().map(Ok)),
@@ -73,9 +95,16 @@ fn search(path: &Path, given: &Given, depth: usize, found: &mut Vec<Found>) -> R
         let scene = source.is_some_and(|s| s.offers(&child, given)) && !is_mask;
         let folder = child.is_dir() && !child.is_symlink();
         if !(scene || folder) {
+            let told = Given {
+                dataset: Some("generic".to_owned()),
+                ..given.clone()
+            };
+            if source.is_some_and(|s| s.offers(&child, &told)) && !is_mask {
+                untold.add(&child);
+            }
             continue;
         }
-        match search(&child, given, depth - 1, found) {
+        match search(&child, (given, untold), depth - 1, found) {
             Err(fault) if found.len() < SCENES_MAX => found.push(Err((child, fault))),
             ended => ended?,
         }
@@ -109,9 +138,18 @@ fn same(a: &Path, b: &Path) -> bool {
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
-fn nothing(path: &Path) -> Fault {
-    let reads: Vec<_> = SOURCES.iter().map(|s| s.reads()).collect();
-    Fault::new(FaultKind::Data, format!("{} holds no scene", show(path)))
-        .because(format!("known are {}", reads.join("; ")))
-        .try_("name the scene's own file or folder")
+fn nothing(path: &Path, untold: &Untold) -> Fault {
+    let fault = Fault::new(FaultKind::Nothing, format!("{} holds no scene", show(path)));
+    match &untold.first {
+        Some(first) => fault
+            .because(format!(
+                "nothing says what {} of its files show, {} among them",
+                untold.count,
+                show(first)
+            ))
+            .try_("--dataset generic --datetime 2015-07-31T10:00:09Z, or a STAC Item of them"),
+        None => fault
+            .because(known())
+            .try_("name the scene's own file or folder"),
+    }
 }

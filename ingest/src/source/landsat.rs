@@ -30,7 +30,7 @@ use self::product::{Collection, Product, parse};
 use super::archive::{self, Kind};
 use super::image::{Format, Image};
 use super::package::Package;
-use super::{Given, Layer, Mask, Named, Scene, Source, agree, readable, scene_name, show};
+use super::{Given, Layer, Mask, Named, Scene, Source, agree, readable, scene_name, show, tarball};
 
 /// Resolutions that pixels of a product mean: panchromatic, and all others as delivered.
 const RESOLUTIONS_M: [f64; 2] = [15.0, 30.0];
@@ -137,10 +137,15 @@ fn member(name: &str) -> Option<(Product, String)> {
 
 /// Tells whether a path is an archive of a product: by its name, else by what it lists.
 fn is_packed(path: &Path) -> bool {
-    let named = || by_name(path).is_some();
-    archive::kind(path).is_some()
-        && path.is_file()
-        && (named() || archive::holds(path, |name| member(last(name)).is_some()))
+    let Some(kind) = archive::kind(path).filter(|_| path.is_file()) else {
+        return false;
+    };
+    let is_its = |name: &str| member(last(name)).is_some();
+    let holds = || match kind {
+        Kind::TarGz => tarball::first_names(path).iter().any(|n| is_its(n)),
+        Kind::Tar | Kind::Zip => archive::holds(path, is_its),
+    };
+    by_name(path).is_some() || holds()
 }
 
 /// Returns the product that a path's own name says.

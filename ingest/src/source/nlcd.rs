@@ -1,4 +1,5 @@
-//! NLCD, the National Land Cover Database: rasters of classes (`.img`, `.tif`).
+//! NLCD, the National Land Cover Database: rasters of classes (`.img`, `.tif`), alone or in the zip
+//! that they come in.
 //!
 //! *Invariants*: classes are never averaged; every value outside 11–95 means nothing (0 and 127 are
 //! background, 250 and 255 no data, by release), and comes as the band's one fill value; the year
@@ -8,7 +9,7 @@
 //!
 //! *Not here*: where a raster lies (`super::image`).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use earth::dataset::{Dataset, dataset};
@@ -17,11 +18,13 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use wire::fault::{Fault, FaultKind};
 
+use super::archive::{self, Kind};
 use super::image::{Format, Image};
 use super::package::delivered_files;
-use super::unpacked::ends_with;
+use super::unpacked::{Unpacked, ends_with};
 use super::{
-    Given, Layer, Named, Scene, Source, agree, readable, scene_name, show, sidecar, stem_name,
+    Given, Layer, Named, Scene, Source, agree, listed, readable, scene_name, show, sidecar,
+    stem_name,
 };
 
 /// Least and greatest class.
@@ -92,31 +95,55 @@ impl Nlcd {
 
 impl Source for Nlcd {
     fn reads(&self) -> &'static str {
-        "NLCD land cover (.img and .tif with 'nlcd' in the name)"
+        "NLCD land cover (.img and .tif with 'nlcd' in the name, and their .zip)"
     }
 
     fn claims(&self, path: &Path) -> bool {
-        let name = file_name(path).to_ascii_lowercase();
-        path.is_file() && name.contains(Self::DATASET) && format(path).is_some()
+        let (file, _) = listed::split(path);
+        match archive::kind(&file) {
+            Some(Kind::Zip) => file.is_file() && !rasters_in(&file).is_empty(),
+            Some(_) => false,
+            None => path.is_file() && is_nlcd(&file_name(path)) && format(path).is_some(),
+        }
+    }
+
+    fn scenes(&self, path: &Path) -> Result<Vec<PathBuf>, Fault> {
+        let (file, _) = listed::split(path);
+        let packed = archive::kind(&file).is_some();
+        let count = if packed { rasters_in(&file).len() } else { 1 };
+        Ok(listed::each(path, count))
     }
 
     fn named(&self, path: &Path) -> Named {
+        let raster = raster_of(path).ok();
         Named {
-            scene: stem_name(path),
+            scene: stem_name(raster.as_deref().unwrap_or(path)),
             dataset: Some(Self::DATASET),
         }
     }
 
     fn open(&self, path: &Path, given: &Given) -> Result<Scene, Fault> {
-        readable(path)?;
+        let (file, _) = listed::split(path);
+        readable(&file)?;
         let own = Self::DATASET.to_owned();
         agree(path, ("--dataset", given.dataset.as_ref()), (&own, &own))?;
-        let side = sidecar::read(path)?;
+        let raster = raster_of(path)?;
+        // HFA's driver reads files only, and deflated pixels are read from their beginning.
+        let packed = archive::kind(&file).is_some();
+        let kept = packed.then(|| Unpacked::all(&file)).transpose()?;
+        let place = match &kept {
+            Some(unpacked) => unpacked.path().join(&raster),
+            None => path.to_owned(),
+        };
+        let beside = if packed { &file } else { path };
+        let side = sidecar::read(beside)?;
         let acquired = given.acquired.or(side.datetime);
-        let acquired = acquired.map_or_else(|| year(path), Ok)?;
-        let side_path = Some(sidecar::path_of(path)).filter(|p| p.is_file());
-        let files: Vec<&Path> = [path].into_iter().chain(side_path.as_deref()).collect();
-        let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned());
+        let acquired = acquired.map_or_else(|| year(&raster), Ok)?;
+        let files = [place.clone(), spilled(&place), sidecar::path_of(beside)];
+        let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+        let files: Vec<&Path> = files.into_iter().filter(|p| p.is_file()).collect();
+        let stem = raster.file_stem().map(|s| s.to_string_lossy().into_owned());
+        let image = open(&place)?.of(kept.map(Arc::new));
         Ok(Scene {
             name: scene_name(&stem.unwrap_or_default()),
             dataset: known(),
@@ -124,7 +151,7 @@ impl Source for Nlcd {
             acquired,
             source: file_name(path),
             delivered: delivered_files(&files)?,
-            layers: vec![Self::layer(Arc::new(open(path)?))?],
+            layers: vec![Self::layer(Arc::new(image))?],
             mask: given
                 .cloud_mask
                 .as_deref()
@@ -138,6 +165,45 @@ impl Source for Nlcd {
 
 fn known() -> &'static Dataset {
     dataset(Nlcd::DATASET).expect("it is in earth's table of datasets: a test holds it")
+}
+
+fn is_nlcd(name: &str) -> bool {
+    name.to_ascii_lowercase().contains(Nlcd::DATASET)
+}
+
+/// Returns the rasters of land cover in an archive, sorted: one of them says it, or the archive.
+fn rasters_in(file: &Path) -> Vec<String> {
+    let all = is_nlcd(&file_name(file));
+    let its = |name: &str| {
+        let own = file_name(Path::new(name));
+        (all || is_nlcd(&own)) && format(Path::new(name)).is_some()
+    };
+    let names = archive::names(file).unwrap_or_default().into_iter();
+    names.filter(|name| its(name)).collect()
+}
+
+/// Returns the raster that a path means: the file itself, or one in an archive.
+fn raster_of(path: &Path) -> Result<PathBuf, Fault> {
+    let (file, number) = listed::split(path);
+    if archive::kind(&file).is_none() {
+        return Ok(path.to_owned());
+    }
+    // What is wrong with an archive is said before what is missing in it.
+    archive::names(&file)?;
+    let rasters = rasters_in(&file);
+    let found = rasters.get(number.unwrap_or(0));
+    found.map(PathBuf::from).ok_or_else(|| {
+        Fault::new(
+            FaultKind::Data,
+            format!("{} is not in its archive", show(path)),
+        )
+        .because(format!("the archive holds {} rasters", rasters.len()))
+    })
+}
+
+/// Returns where the pixels of an `.img` lie that has over 2 GB of them.
+fn spilled(raster: &Path) -> PathBuf {
+    raster.with_extension("ige")
 }
 
 fn file_name(path: &Path) -> String {

@@ -3,7 +3,8 @@
 //! An item of a list has a path of its own (`super::listed`).
 //!
 //! *Invariants*: the item's id is the scene's name; every asset is a file on this machine, found
-//! from the item's own place; what flags say wins over the item, the item over the files.
+//! from the item's own place, or beside it under the last name of an address of a network; what
+//! flags say wins over the item, the item over the files.
 //!
 //! *Not here*: the form of items (`item`), bands of files (`super::geotiff`). Nothing is
 //! downloaded.
@@ -13,7 +14,7 @@ pub mod item;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use earth::dataset::{DATASETS, Dataset, MEANINGS, dataset};
+use earth::dataset::{BandSpec, DATASETS, Dataset, MEANINGS, dataset};
 use jiff::Timestamp;
 use serde_json::Value;
 use wire::fault::{Fault, FaultKind};
@@ -21,7 +22,7 @@ use wire::fault::{Fault, FaultKind};
 use self::item::{Asset, Item};
 use super::geotiff::{self, layers};
 use super::package::delivered_with_text;
-use super::sidecar::Sidecar;
+use super::sidecar::{Sidecar, SidecarBand};
 use super::{Given, Layer, Mask, Named, Scene, Source, listed, scene_name, show, stem_name};
 
 /// Greatest file of items: 100,000 items of 2 kB.
@@ -230,9 +231,7 @@ fn rasters(path: &Path, item: &Item) -> Result<(Vec<Raster>, Vec<String>), Fault
                 "{} lie behind addresses of a network",
                 remote.join(", ")
             ))
-            .try_(
-                "download them beside the item and make its hrefs relative (stac-asset does both)",
-            ),
+            .try_("download them beside the item, under the names that they have there"),
         (true, true, false) => Fault::new(FaultKind::Data, what())
             .because(format!("the files of {} are not there", gone.join(", ")))
             .try_("hrefs are relative to the item's own folder"),
@@ -255,20 +254,24 @@ enum Elsewhere {
     Absent,
 }
 
-/// Returns the file that an href means.
+/// Returns the file that an href means: behind an address of a network the one of its name that was
+/// downloaded beside the item.
 fn local(path: &Path, href: &str) -> Result<PathBuf, Elsewhere> {
     let href = href.strip_prefix("file://").unwrap_or(href);
-    if href.contains("://") || href.starts_with("/vsi") {
-        return Err(Elsewhere::Remote);
-    }
     let (list, _) = listed::split(path);
     let folder = list.parent().unwrap_or(Path::new(""));
-    let file = folder.join(href);
-    if file.is_file() {
-        Ok(file)
-    } else {
-        Err(Elsewhere::Absent)
+    let there = |name: &str| Some(folder.join(name)).filter(|f| f.is_file());
+    if href.contains("://") || href.starts_with("/vsi") {
+        return last_name(href).and_then(there).ok_or(Elsewhere::Remote);
     }
+    there(href).ok_or(Elsewhere::Absent)
+}
+
+/// Returns the file name at the end of an address, without what is asked of it.
+fn last_name(href: &str) -> Option<&str> {
+    let address = href.split(['?', '#']).next()?;
+    let (_, name) = address.rsplit_once('/')?;
+    Some(name).filter(|n| !matches!(*n, "" | "." | ".."))
 }
 
 fn no_bands(path: &Path) -> Fault {
@@ -299,14 +302,18 @@ impl Found {
         }
         let image = geotiff::open_raster(file)?;
         let mut bands = asset.described(image.bands());
+        let mut stem = None;
         if let [only] = bands.as_mut_slice() {
             only.name.get_or_insert_with(|| key.to_owned());
+            stem = file.file_stem().and_then(|s| s.to_str());
         }
         for band in &mut bands {
-            let name = band.name.as_deref().unwrap_or("");
+            if let Some(own) = own_name(dataset, band, stem) {
+                band.name = Some(own.to_owned());
+            }
             band.categorical |= MEANINGS
                 .iter()
-                .any(|m| !m.band.is_empty() && m.band == name);
+                .any(|m| !m.band.is_empty() && band.name.as_deref() == Some(m.band));
         }
         let sidecar = Sidecar {
             bands,
@@ -326,6 +333,24 @@ impl Found {
         }
         Ok(())
     }
+}
+
+/// Returns what the product itself calls a band: items call it by its common name, in other
+/// letters, or as they like, and then its file has the name.
+fn own_name(dataset: &Dataset, band: &SidecarBand, stem: Option<&str>) -> Option<&'static str> {
+    let said = [band.name.as_deref(), band.common.as_deref(), stem];
+    let said = said.into_iter().flatten().filter(|s| !s.is_empty());
+    let known = dataset.bands;
+    let spec = |s: &str| {
+        let called = |b: &&BandSpec| b.name.eq_ignore_ascii_case(s) || b.common == s;
+        known.iter().find(called).map(|b| b.name)
+    };
+    let flags = |s: &str| {
+        let called = MEANINGS.iter().find(|m| m.band.eq_ignore_ascii_case(s));
+        called.map(|m| m.band)
+    };
+    let mut names = said.map(|s| spec(s).or_else(|| flags(s)));
+    names.find_map(|name| name)
 }
 
 /// Gives bands that have the same name numbers: two assets may both hold a `B1`.

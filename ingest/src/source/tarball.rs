@@ -19,6 +19,12 @@ use super::archive::{
     RATIO_FREE_BYTES, RATIO_MAX, Tally, UNPACKED_BYTES_MAX, plain_name, unreadable, unsafe_archive,
 };
 
+/// How much of a `.tar.gz` is unpacked to tell what it holds: metadata of products come first and
+/// have some 100 kB, else it is a band, whose name stands before it.
+const LOOK_BYTES: u64 = 4 << 20;
+/// Names that are looked at: products have some 25 files.
+const LOOK_ENTRIES: usize = 64;
+
 /// Where a file's bytes lie in an archive.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stretch {
@@ -77,6 +83,23 @@ pub fn list_of(
         Ok(())
     })?;
     Ok(found)
+}
+
+/// Returns the names of the first files of a `.tar.gz`, which has no list; none if it is damaged.
+pub fn first_names(path: &Path) -> Vec<String> {
+    let Ok(file) = File::open(path) else {
+        return Vec::new();
+    };
+    let stream = MultiGzDecoder::new(BufReader::new(file)).take(LOOK_BYTES);
+    let mut archive = tar::Archive::new(stream);
+    let entries = archive.entries().into_iter().flatten();
+    let whole = entries.map_while(Result::ok).take(LOOK_ENTRIES);
+    let files = whole.filter(|entry| entry.header().entry_type().is_file());
+    let plain = files.filter_map(|entry| {
+        let raw = entry.path_bytes();
+        plain_name(raw.strip_prefix(b"./").unwrap_or(&raw)).ok()
+    });
+    plain.collect()
 }
 
 /// Unpacks a `.tar.gz` into a folder; returns the files' names and bytes.

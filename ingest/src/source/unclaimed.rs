@@ -2,19 +2,20 @@
 //!
 //! *Invariants*: asked last; opens nothing.
 //!
-//! *Not here*: archives of products (`landsat`, `modis`, `sentinel2`, `sentinel3`) and of rasters
-//! (`geotiff`).
+//! *Not here*: archives of products (`landsat`, `modis`, `nlcd`, `sentinel2`, `sentinel3`) and of
+//! rasters (`geotiff`).
 
 use std::path::Path;
 
 use wire::fault::{Fault, FaultKind};
 
 use super::archive::{self, Kind};
-use super::{Given, Scene, Source, readable, show};
+use super::{Given, Scene, Source, readable, show, tarball};
 
 /// What makes an archive a scene.
 const LOOKED_FOR: &str = "looked for MTD_MSIL1C.xml or MTD_MSIL2A.xml (Sentinel-2), \
-    xfdumanifest.xml (Sentinel-3), *_MTL.txt and *_B*.TIF (Landsat), .hdf (MODIS), .tif and .jp2";
+    xfdumanifest.xml (Sentinel-3), *_MTL.txt and *_B*.TIF (Landsat), .hdf (MODIS), nlcd*.img, \
+    .tif and .jp2";
 /// Names of an archive's files that are shown.
 const SHOWN_MAX: usize = 5;
 
@@ -24,7 +25,7 @@ pub struct Unclaimed;
 
 impl Source for Unclaimed {
     fn reads(&self) -> &'static str {
-        "nothing else in an archive"
+        ""
     }
 
     fn claims(&self, path: &Path) -> bool {
@@ -43,7 +44,8 @@ impl Source for Unclaimed {
         let fault = Fault::new(FaultKind::Data, what);
         if archive::kind(path) == Some(Kind::TarGz) {
             return Err(fault
-                .because("a .tar.gz is read if its name is that of a Landsat product")
+                .because("a .tar.gz is read if its name or first files are of a Landsat product")
+                .because(held(&tarball::first_names(path)))
                 .try_("unpack it and ingest the folder"));
         }
         Err(fault

@@ -83,6 +83,24 @@ fn landsat_in_a_tar_a_tar_gz_or_a_zip_is_the_scene_of_its_folder() {
 }
 
 #[test]
+fn a_tar_gz_of_any_name_is_known_by_its_first_files() {
+    let Some(folder) = real(LANDSAT) else {
+        return;
+    };
+    let out = tempfile::tempdir().unwrap();
+    let packed = out.path().join("order-0815.tar.gz");
+    let gz = |path: &Path| GzEncoder::new(File::create(path).unwrap(), Compression::fast());
+    tar(&folder, gz(&packed));
+    same(&open(&folder), &open(&packed));
+    let other = out.path().join("other.tgz");
+    tar(&real("naip").unwrap(), gz(&other));
+    check(&other, &[], "m_3008501_ne_16_1_20110815.tif");
+    let found = find::scenes(&[out.path().to_owned()], &Given::default());
+    let found: Vec<_> = found.into_iter().map(Result::unwrap).collect();
+    assert_eq!(found, [packed]);
+}
+
+#[test]
 fn tar_archives_that_are_cut_short_or_hostile_are_refused() {
     let Some(folder) = real(LANDSAT) else {
         return;

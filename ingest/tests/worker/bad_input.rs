@@ -318,3 +318,19 @@ fn wrong_flags_are_usage_errors() {
     let args = ["cut", "x.tif", "-O", "o", "--datetime", "2015-02-30"];
     assert_eq!(worker(&args).status.code(), Some(2));
 }
+
+/// A crop of 0.6 m in one geohash-4 cell: 3 GB of pixels broke the process, which said nothing of
+/// cells.
+#[test]
+fn cells_that_fit_into_no_memory_are_refused_with_a_precision_that_does() {
+    let Some(crop) = real("naip/m_3211605_ne_11_060_20200415.tif") else {
+        return;
+    };
+    check(&crop, &["--precision", "4"], "at most 256 MiB make a split");
+    check(&crop, &["--precision", "4"], "--precision 5");
+    check(
+        &crop,
+        &["--scheme", "quadtile", "--precision", "6"],
+        "--precision 13",
+    );
+}

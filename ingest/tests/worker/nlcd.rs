@@ -16,7 +16,8 @@ use ingest::plan;
 use ingest::source::{self, Given, Scene, find};
 use serde_json::Value;
 
-use crate::place::{open, real};
+use crate::bad_input::check;
+use crate::place::{open, pack_files, real};
 use crate::real_products::cut_some;
 use crate::warped::{self, Totals, georef};
 
@@ -183,4 +184,72 @@ fn a_folder_offers_its_land_cover_and_granules() {
         .collect();
     assert_eq!(&names[..2], ["nlcd2011.tif", "nlcd2011_zion.img"]);
     assert_eq!(names.len(), 7, "four granules and one archive: {names:?}");
+}
+
+#[test]
+fn the_zip_that_land_cover_comes_in_is_the_scene_of_its_raster() {
+    let folder = tempfile::tempdir().unwrap();
+    for (file, inside) in FILES.iter().zip([
+        "Annual_NLCD_LndCov_2011_CU_C1V0.tif",
+        "nlcd_2011_land_cover_l48.img",
+    ]) {
+        let Some(path) = real(file) else {
+            return;
+        };
+        let raster = folder.path().join(inside);
+        fs::write(&raster, fs::read(path).unwrap()).unwrap();
+        let notes = folder.path().join("readme.xml");
+        fs::write(&notes, "<readme/>").unwrap();
+        let zip = raster.with_extension("zip");
+        pack_files(&zip, &[raster.clone(), notes]);
+        let (plain, packed) = (open(&raster), open(&zip));
+        assert_eq!(packed.name, plain.name);
+        assert_eq!(packed.acquired, plain.acquired);
+        assert_eq!(packed.delivered.hash, plain.delivered.hash);
+        let cut = |scene: &Scene| found(&cut_some(scene, 4, |_| 1));
+        assert_eq!(cut(&packed), cut(&plain));
+        let named = source::named(&zip);
+        assert_eq!(
+            (named.scene.as_str(), named.dataset),
+            (plain.name.as_str(), Some("nlcd"))
+        );
+        fs::remove_file(raster).unwrap();
+    }
+    // One archive of several years, under a name that says nothing.
+    let years = folder.path().join("years.zip");
+    let [tif, img] = FILES.map(|file| real(file).unwrap());
+    pack_files(&years, &[tif, img]);
+    let found = find::scenes(std::slice::from_ref(&years), &Given::default());
+    let names = found.into_iter().map(|f| open(&f.unwrap()).name);
+    assert_eq!(names.collect::<Vec<_>>(), ["nlcd2011", "nlcd2011_zion"]);
+}
+
+/// Beyond 2 GB, an `.img` keeps its pixels in a file beside it.
+#[test]
+fn pixels_that_lie_beside_an_img_belong_to_what_was_delivered() {
+    let Some(path) = real(FILES[1]) else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let raster = folder.path().join("nlcd_2011.img");
+    let mut command = Command::new("gdal_translate");
+    command.args(["-q", "-of", "HFA", "-co", "USE_SPILL=YES"]);
+    assert!(command.arg(&path).arg(&raster).status().unwrap().success());
+    let spilled = raster.with_extension("ige");
+    let whole = open(&raster);
+    assert!(fs::metadata(&spilled).unwrap().len() > 1_000_000);
+    assert!(
+        whole.delivered.bytes > 1_000_000,
+        "{}",
+        whole.delivered.bytes
+    );
+    assert_eq!(
+        found(&cut_some(&whole, 4, |_| 1)),
+        found(&cut_some(&open(&path), 4, |_| 1))
+    );
+    let zip = raster.with_extension("zip");
+    pack_files(&zip, &[raster.clone(), spilled.clone()]);
+    assert_eq!(open(&zip).delivered.hash, whole.delivered.hash);
+    fs::remove_file(spilled).unwrap();
+    check(&raster, &["--precision", "4"], "nlcd_2011");
 }

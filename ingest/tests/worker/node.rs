@@ -212,6 +212,25 @@ fn a_failed_scene_keeps_its_reason_until_it_is_ingested() {
     assert_eq!(outcome(&shelf, &id), Some(Outcome::Done));
 }
 
+/// A scene that failed before its dataset was known had no ledger, and was told to have one.
+#[test]
+fn a_scene_that_never_told_its_dataset_keeps_its_reason_too() {
+    let (folder, shelf) = (tempfile::tempdir().unwrap(), Shelf::start());
+    let damaged = folder.path().join("O_L2_0001.nc");
+    std::fs::write(&damaged, b"CDF\x01").unwrap();
+    let id = "unknown/O_L2_0001";
+    assert_eq!(run(&shelf, &[&damaged], &[]).status.code(), Some(6));
+    let Some(Outcome::Failed { reason }) = outcome(&shelf, id) else {
+        panic!("no reason was kept: {:?}", shelf.listing())
+    };
+    assert!(reason.contains("cut short"), "{reason}");
+    // A folder without a scene is no scene.
+    let empty = folder.path().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    assert_eq!(run(&shelf, &[&empty], &[]).status.code(), Some(6));
+    assert_eq!(shelf.listing().len(), 1, "{:?}", shelf.listing());
+}
+
 #[test]
 fn a_dry_run_keeps_no_reason() {
     let (folder, shelf) = (two_scenes(), Shelf::start());

@@ -337,6 +337,55 @@ fn an_olci_folder_of_level_2_over_water_has_reflectances_that_judge_no_clouds() 
     assert!(cut_some(&scene, 4, |_| 1).counts.mask.is_none());
 }
 
+/// Writes two bands of one file.
+fn twins(path: &Path, metres: f64, bands: [(&str, f64); 2]) {
+    let variable = |(name, number): (&str, f64)| {
+        let stored = grid(metres, |p, _| law(number, p) / 0.02);
+        Variable {
+            name: name.to_owned(),
+            numbers: Numbers::Short(stored.iter().map(|n| i16::try_from(*n).unwrap()).collect()),
+            attributes: vec![("scale_factor", Numbers::Double(vec![0.02]))],
+        }
+    };
+    write(path, size(metres), &bands.map(variable));
+}
+
+/// fAPAR had another name before, and two reflectances share a file.
+#[test]
+fn an_olci_folder_of_level_2_over_land_is_read_in_either_baselines_names() {
+    let number = |name: &str| match name {
+        "GIFAPAR" => 1.0,
+        "RC681" => 10.0,
+        "RC865" => 17.0,
+        _ => panic!("{name}"),
+    };
+    for (vegetation, reflectances) in [("GIFAPAR", "rc_gifapar.nc"), ("OGVI", "rc_ogvi.nc")] {
+        let out = tempfile::tempdir().unwrap();
+        let Some(folder) = folder(out.path(), OLCI) else {
+            return;
+        };
+        let manifest = folder.join("xfdumanifest.xml");
+        let text = std::fs::read_to_string(&manifest).unwrap();
+        std::fs::write(&manifest, text.replace(">OL_1_EFR___<", ">OL_2_LFR___<")).unwrap();
+        positions(
+            &folder.join("geo_coordinates.nc"),
+            300.0,
+            ("latitude", "longitude"),
+        );
+        band(&folder, 300.0, (vegetation, 1.0), (0.02, 0.0));
+        let lower = format!("{}.nc", vegetation.to_ascii_lowercase());
+        std::fs::rename(folder.join(format!("{vegetation}.nc")), folder.join(lower)).unwrap();
+        let two = [("RC681", 10.0), ("RC865", 17.0)];
+        twins(&folder.join(reflectances), 300.0, two);
+        let scene = open(&folder);
+        assert_eq!(scene.dataset.name, "sentinel-3-olci-l2-land");
+        assert_eq!(scene.missing, ["OTCI", "IWV"]);
+        let pixels = check(&scene, number);
+        assert!(pixels > 50_000, "{pixels} pixels obey the law");
+        assert!(cut_some(&scene, 4, |_| 1).counts.mask.is_none());
+    }
+}
+
 #[test]
 fn folders_that_are_not_whole_are_refused_with_the_reason() {
     let out = tempfile::tempdir().unwrap();

@@ -211,6 +211,27 @@ fn rasters_that_an_item_lists_are_no_scenes_of_their_own() {
     assert_eq!(scene.layers[0].fill, Some(-9999.0));
 }
 
+/// The real item of an archive in the cloud names its files there; they were downloaded beside it.
+#[test]
+fn a_real_item_finds_the_files_that_were_downloaded_beside_it() {
+    let Some(folder) = real("s2_l2a_29RKH_20200219") else {
+        return;
+    };
+    let found = find::scenes(std::slice::from_ref(&folder), &Given::default());
+    let found: Vec<_> = found.into_iter().map(Result::unwrap).collect();
+    let item = folder.join("S2A_29RKH_20200219_0_L2A.json");
+    assert_eq!(found, [item.as_path()]);
+    let scene = open(&item, &Given::default());
+    assert_eq!(
+        (scene.name.as_str(), scene.dataset.name),
+        ("S2A_29RKH_20200219_0_L2A", "sentinel-2-l2a")
+    );
+    let names: Vec<_> = scene.layers.iter().map(|l| l.name.as_str()).collect();
+    assert_eq!(names, ["B03", "B04", "B08", "B8A", "B11", "B12", "SCL"]);
+    assert_eq!(scene.mask.as_ref().unwrap().meaning.name, "scl");
+    assert!(scene.notes[0].starts_with("assets on a network: "));
+}
+
 #[test]
 fn what_cannot_be_used_is_refused_with_advice() {
     let own = tempfile::tempdir().unwrap();

@@ -39,8 +39,51 @@ struct Grid {
     /// File with the positions, and its variables of latitude and longitude.
     geodetic: (&'static str, &'static str, &'static str),
     resolution_m: f64,
-    /// How bands begin, and what follows in the names of their variables and files.
-    bands: (&'static [&'static str], &'static str),
+    bands: Bands,
+}
+
+/// Where the bands of a grid lie.
+#[derive(Debug, Clone, Copy)]
+enum Bands {
+    /// A file a band, named as its variable: how it begins, and what follows.
+    Each(&'static [&'static str], &'static str),
+    /// Band, and the variables and files that may hold it, by version of the product.
+    Among(&'static [(&'static str, &'static [(&'static str, &'static str)])]),
+}
+
+/// Where a band lies.
+#[derive(Debug)]
+struct Held {
+    band: &'static str,
+    variable: String,
+    file: String,
+}
+
+impl Bands {
+    /// Returns where the bands that a package has lie.
+    fn held(self, has: impl Fn(&str) -> bool) -> Vec<Held> {
+        match self {
+            Self::Each(bands, rest) => {
+                let each = |band: &&'static str| Held {
+                    band,
+                    variable: format!("{band}{rest}"),
+                    file: format!("{band}{rest}.nc"),
+                };
+                bands.iter().map(each).filter(|h| has(&h.file)).collect()
+            }
+            Self::Among(bands) => {
+                let first = |(band, places): &(&'static str, &'static [(&str, &str)])| {
+                    let (variable, file) = places.iter().find(|(_, file)| has(file))?;
+                    Some(Held {
+                        band,
+                        variable: (*variable).to_owned(),
+                        file: (*file).to_owned(),
+                    })
+                };
+                bands.iter().filter_map(first).collect()
+            }
+        }
+    }
 }
 
 /// Flags that tell clouds.
@@ -60,6 +103,21 @@ const OLCI_BANDS: &[&str] = &[
     "Oa13", "Oa14", "Oa15", "Oa16", "Oa17", "Oa18", "Oa19", "Oa20", "Oa21",
 ];
 
+/// Before baseline 3 the index of green vegetation had another name.
+const OLCI_LAND: Bands = Bands::Among(&[
+    ("GIFAPAR", &[("GIFAPAR", "gifapar.nc"), ("OGVI", "ogvi.nc")]),
+    ("OTCI", &[("OTCI", "otci.nc")]),
+    (
+        "RC681",
+        &[("RC681", "rc_gifapar.nc"), ("RC681", "rc_ogvi.nc")],
+    ),
+    (
+        "RC865",
+        &[("RC865", "rc_gifapar.nc"), ("RC865", "rc_ogvi.nc")],
+    ),
+    ("IWV", &[("IWV", "iwv.nc")]),
+]);
+
 /// The types that are read. Of SLSTR the nadir view: stripe A of S1–S6, the grid of S7–S9.
 const KINDS: &[Kind] = &[
     Kind {
@@ -68,7 +126,7 @@ const KINDS: &[Kind] = &[
         grids: &[Grid {
             geodetic: OLCI,
             resolution_m: 300.0,
-            bands: (OLCI_BANDS, "_radiance"),
+            bands: Bands::Each(OLCI_BANDS, "_radiance"),
         }],
         flags: None,
     },
@@ -78,7 +136,7 @@ const KINDS: &[Kind] = &[
         grids: &[Grid {
             geodetic: OLCI,
             resolution_m: 1200.0,
-            bands: (OLCI_BANDS, "_radiance"),
+            bands: Bands::Each(OLCI_BANDS, "_radiance"),
         }],
         flags: None,
     },
@@ -88,7 +146,7 @@ const KINDS: &[Kind] = &[
         grids: &[Grid {
             geodetic: OLCI,
             resolution_m: 300.0,
-            bands: (OLCI_BANDS, "_reflectance"),
+            bands: Bands::Each(OLCI_BANDS, "_reflectance"),
         }],
         flags: None,
     },
@@ -98,7 +156,27 @@ const KINDS: &[Kind] = &[
         grids: &[Grid {
             geodetic: OLCI,
             resolution_m: 1200.0,
-            bands: (OLCI_BANDS, "_reflectance"),
+            bands: Bands::Each(OLCI_BANDS, "_reflectance"),
+        }],
+        flags: None,
+    },
+    Kind {
+        name: "OL_2_LFR",
+        dataset: "sentinel-3-olci-l2-land",
+        grids: &[Grid {
+            geodetic: OLCI,
+            resolution_m: 300.0,
+            bands: OLCI_LAND,
+        }],
+        flags: None,
+    },
+    Kind {
+        name: "OL_2_LRR",
+        dataset: "sentinel-3-olci-l2-land",
+        grids: &[Grid {
+            geodetic: OLCI,
+            resolution_m: 1200.0,
+            bands: OLCI_LAND,
         }],
         flags: None,
     },
@@ -109,12 +187,12 @@ const KINDS: &[Kind] = &[
             Grid {
                 geodetic: ("geodetic_an.nc", "latitude_an", "longitude_an"),
                 resolution_m: 500.0,
-                bands: (&["S1", "S2", "S3", "S4", "S5", "S6"], "_radiance_an"),
+                bands: Bands::Each(&["S1", "S2", "S3", "S4", "S5", "S6"], "_radiance_an"),
             },
             Grid {
                 geodetic: ("geodetic_in.nc", "latitude_in", "longitude_in"),
                 resolution_m: 1000.0,
-                bands: (&["S7", "S8", "S9"], "_BT_in"),
+                bands: Bands::Each(&["S7", "S8", "S9"], "_BT_in"),
             },
         ],
         flags: Some(Flags {
@@ -271,15 +349,13 @@ impl Reader<'_> {
         self.package.gdal_path(file)
     }
 
-    fn has(&self, grid: &Grid) -> impl Iterator<Item = (&'static str, String)> {
-        let (bands, rest) = grid.bands;
-        let all = bands.iter().map(move |b| (*b, format!("{b}{rest}")));
-        all.filter(|(_, variable)| self.package.has(&format!("{variable}.nc")))
+    fn has(&self, grid: &Grid) -> Vec<Held> {
+        grid.bands.held(|file| self.package.has(file))
     }
 
     /// Places the bands of a grid; `None` if none of them is there.
     fn swath(&self, path: &Path, grid: &Grid) -> Result<Option<Arc<Swath>>, Fault> {
-        if self.has(grid).next().is_none() {
+        if self.has(grid).is_empty() {
             return Ok(None);
         }
         let (file, lat, lon) = grid.geodetic;
@@ -302,11 +378,15 @@ impl Reader<'_> {
         (known, swath): (&'static Dataset, &Arc<Swath>),
     ) -> Result<Vec<Layer>, Fault> {
         let mut layers = Vec::new();
-        for (band, variable) in self.has(grid) {
+        for Held {
+            band,
+            variable,
+            file,
+        } in self.has(grid)
+        {
             let Some(spec) = known.bands.iter().find(|s| s.name == band) else {
                 continue;
             };
-            let file = format!("{variable}.nc");
             let netcdf = NetCdf::open(&self.path(&file), &file)?;
             let name = netcdf.gdal_path(&variable);
             let image = Image::open_along(&name, &file, (Format::NetCdf, swath))?;
