@@ -12,13 +12,15 @@ mod directory;
 mod overview;
 mod predictor;
 mod read;
+mod scroll;
 mod tile;
 mod window;
 
 pub use read::{GeoTiff, Physical, ReadError};
+pub use scroll::{Piece, Scroll, Sheet, SheetBand};
 
 use crate::crs::Crs;
-use crate::geotiff::directory::{Extras, lay_out};
+use crate::geotiff::directory::{Extras, Facts, Measured, lay_out};
 use crate::geotiff::overview::overviews;
 use crate::geotiff::tile::{Level, compress_level};
 use crate::raster::Raster;
@@ -99,7 +101,7 @@ pub enum WriteError {
 /// See [`WriteError`].
 pub fn encode_geotiff(image: &Image<'_>) -> Result<Vec<u8>, WriteError> {
     let pixels = compress(image)?;
-    let mut bytes = lay_out(image, &pixels, &Extras::default())?;
+    let mut bytes = lay_out(&Facts::of(image), &pixels.measured(), &Extras::default())?;
     pixels.append_to(&mut bytes);
     Ok(bytes)
 }
@@ -111,6 +113,15 @@ pub(crate) struct Pixels {
 }
 
 impl Pixels {
+    /// Returns the shapes of all levels and the bytes of their tiles, full resolution first.
+    fn measured(&self) -> Vec<Measured> {
+        let measure = |level: &Level| Measured {
+            shape: level.shape,
+            lengths: level.tiles.iter().map(Vec::len).collect(),
+        };
+        self.levels.iter().map(measure).collect()
+    }
+
     /// Visits all tiles in file order: coarsest level first, then band by band, row by row.
     pub(crate) fn tiles(&self) -> impl Iterator<Item = &[u8]> {
         self.levels
@@ -133,7 +144,11 @@ pub(crate) fn header(
     ghost: &str,
     json: &[u8],
 ) -> Result<Vec<u8>, WriteError> {
-    lay_out(image, pixels, &Extras { ghost, json })
+    lay_out(
+        &Facts::of(image),
+        &pixels.measured(),
+        &Extras { ghost, json },
+    )
 }
 
 /// Checks an image and compresses its tiles and those of its overviews.

@@ -6,8 +6,8 @@
 //! *Not here*: reading (`read`), tiles (`tile`).
 
 use crate::geotiff::predictor::predictor_of;
-use crate::geotiff::tile::Level;
-use crate::geotiff::{BandImage, FILE_BYTES_MAX, Image, Pixels, WriteError};
+use crate::geotiff::tile::Shape;
+use crate::geotiff::{FILE_BYTES_MAX, Image, WriteError};
 use crate::raster::georef::Georef;
 use crate::split::meta::SampleType;
 
@@ -63,6 +63,50 @@ pub(super) struct Extras<'a> {
     pub(super) json: &'a [u8],
 }
 
+/// What directories tell of an image.
+#[derive(Debug)]
+pub(super) struct Facts<'a> {
+    pub(super) georef: &'a Georef,
+    pub(super) bands: Vec<BandFacts<'a>>,
+    pub(super) kind: SampleType,
+    pub(super) fill: Option<f64>,
+    pub(super) items: &'a [(&'a str, String)],
+}
+
+/// What directories tell of a band.
+#[derive(Debug)]
+pub(super) struct BandFacts<'a> {
+    pub(super) name: &'a str,
+    pub(super) scale: f64,
+    pub(super) offset: f64,
+}
+
+/// A resolution: its shape, and the bytes of its tiles in their order.
+#[derive(Debug)]
+pub(super) struct Measured {
+    pub(super) shape: Shape,
+    pub(super) lengths: Vec<usize>,
+}
+
+impl<'a> Facts<'a> {
+    /// Tells an image that is there as a whole.
+    pub(super) fn of(image: &Image<'a>) -> Self {
+        let band = |b: &crate::geotiff::BandImage<'a>| BandFacts {
+            name: b.name,
+            scale: b.scale,
+            offset: b.offset,
+        };
+        let kind = image.bands.first().map(|b| b.raster.sample_type());
+        Self {
+            georef: image.georef,
+            bands: image.bands.iter().map(band).collect(),
+            kind: kind.unwrap_or(SampleType::U8),
+            fill: image.fill,
+            items: image.items,
+        }
+    }
+}
+
 /// A value of a tag.
 #[derive(Debug, Clone)]
 enum Value {
@@ -95,16 +139,21 @@ type Directory = Vec<(u16, Value)>;
 
 /// Returns the bytes before the pixel data.
 pub(super) fn lay_out(
-    image: &Image<'_>,
-    pixels: &Pixels,
+    facts: &Facts<'_>,
+    levels: &[Measured],
     extras: &Extras<'_>,
 ) -> Result<Vec<u8>, WriteError> {
     let ghost = ghost(extras.ghost);
     let first = (HEADER_BYTES + ghost.len()).next_multiple_of(2);
     // Offsets take four bytes whatever they are: lay out twice, first to learn the length.
-    let blank = directories(image, pixels, extras, 0)?;
+    let blank = directories(facts, levels, extras, 0)?;
     let length = blank.iter().fold(first, |at, d| at + directory_bytes(d));
-    let total = length as u64 + pixels.tiles().map(|t| t.len() as u64).sum::<u64>();
+    let total = length as u64
+        + levels
+            .iter()
+            .flat_map(|l| &l.lengths)
+            .map(|n| *n as u64)
+            .sum::<u64>();
     if total > FILE_BYTES_MAX {
         return Err(WriteError::TooLarge(total));
     }
@@ -113,7 +162,7 @@ pub(super) fn lay_out(
     bytes.extend_from_slice(&offset(first).to_le_bytes());
     bytes.extend_from_slice(ghost.as_bytes());
     bytes.resize(first, 0);
-    let found = directories(image, pixels, extras, length)?;
+    let found = directories(facts, levels, extras, length)?;
     for (number, directory) in found.iter().enumerate() {
         let next = bytes.len() + directory_bytes(directory);
         let next = if number + 1 < found.len() { next } else { 0 };
@@ -170,25 +219,25 @@ fn put_directory(bytes: &mut Vec<u8>, directory: &Directory, next: usize) {
 
 /// Returns the directories, finest first, with pixel data from `data` on.
 fn directories(
-    image: &Image<'_>,
-    pixels: &Pixels,
+    facts: &Facts<'_>,
+    levels: &[Measured],
     extras: &Extras<'_>,
     data: usize,
 ) -> Result<Vec<Directory>, WriteError> {
     let mut starts = Vec::new();
     let mut at = data;
-    for level in pixels.levels.iter().rev() {
+    for level in levels.iter().rev() {
         starts.push(at);
-        at += level.tiles.iter().map(Vec::len).sum::<usize>();
+        at += level.lengths.iter().sum::<usize>();
     }
     starts.reverse();
     let mut found = Vec::new();
-    for (number, (level, start)) in pixels.levels.iter().zip(starts).enumerate() {
-        let mut directory = picture(image, level, number > 0);
+    for (number, (level, start)) in levels.iter().zip(starts).enumerate() {
+        let mut directory = picture(facts, &level.shape, number > 0);
         directory.extend(tiles(level, start));
         if number == 0 {
-            directory.extend(place(image.georef)?);
-            directory.push((tag::GDAL_METADATA, Value::Ascii(gdal_metadata(image))));
+            directory.extend(place(facts.georef)?);
+            directory.push((tag::GDAL_METADATA, Value::Ascii(gdal_metadata(facts))));
             if !extras.json.is_empty() {
                 directory.push((tag::SPLIT_JSON, Value::Bytes(extras.json.to_vec())));
             }
@@ -200,18 +249,15 @@ fn directories(
 }
 
 /// Returns the tags that say what the samples are.
-fn picture(image: &Image<'_>, level: &Level, coarse: bool) -> Directory {
-    let bands = image.bands.len();
-    let kind = image
-        .bands
-        .first()
-        .map_or(SampleType::U8, |b| b.raster.sample_type());
+fn picture(facts: &Facts<'_>, shape: &Shape, coarse: bool) -> Directory {
+    let bands = facts.bands.len();
+    let kind = facts.kind;
     let bits = u16::try_from(kind.bytes() * 8).unwrap_or(u16::MAX);
     let planar = if bands > 1 { SEPARATE } else { 1 };
     let mut directory = vec![
         (tag::SUBFILE, Value::Long(vec![u32::from(coarse)])),
-        (tag::WIDTH, Value::Long(vec![level.shape.width])),
-        (tag::HEIGHT, Value::Long(vec![level.shape.height])),
+        (tag::WIDTH, Value::Long(vec![shape.width])),
+        (tag::HEIGHT, Value::Long(vec![shape.height])),
         (tag::BITS, Value::Short(vec![bits; bands])),
         (tag::COMPRESSION, Value::Short(vec![ZSTD])),
         (tag::PHOTOMETRIC, Value::Short(vec![1])),
@@ -232,7 +278,7 @@ fn picture(image: &Image<'_>, level: &Level, coarse: bool) -> Directory {
     if bands > 1 {
         directory.push((tag::EXTRA_SAMPLES, Value::Short(vec![0; bands - 1])));
     }
-    if let Some(text) = nodata(image.fill, kind) {
+    if let Some(text) = nodata(facts.fill, kind) {
         directory.push((tag::GDAL_NODATA, Value::Ascii(text)));
     }
     directory
@@ -257,13 +303,13 @@ fn nodata(fill: Option<f64>, kind: SampleType) -> Option<String> {
 }
 
 /// Returns the tags that say where tiles lie.
-fn tiles(level: &Level, start: usize) -> Directory {
-    let lengths: Vec<u32> = level.tiles.iter().map(|t| offset(t.len())).collect();
+fn tiles(level: &Measured, start: usize) -> Directory {
+    let lengths: Vec<u32> = level.lengths.iter().map(|n| offset(*n)).collect();
     let mut at = start;
     let mut offsets = Vec::with_capacity(lengths.len());
-    for tile in &level.tiles {
+    for length in &level.lengths {
         offsets.push(offset(at));
-        at += tile.len();
+        at += length;
     }
     vec![
         (tag::TILE_WIDTH, Value::Long(vec![level.shape.tile_width])),
@@ -305,12 +351,12 @@ fn place(georef: &Georef) -> Result<Directory, WriteError> {
 }
 
 /// Returns GDAL's metadata: items, and name, scale and offset of each band.
-fn gdal_metadata(image: &Image<'_>) -> String {
-    let general = image
+fn gdal_metadata(facts: &Facts<'_>) -> String {
+    let general = facts
         .items
         .iter()
         .map(|(name, value)| item(name, "", value));
-    let of_band = |(number, band): (usize, &BandImage<'_>)| {
+    let of_band = |(number, band): (usize, &BandFacts<'_>)| {
         let role = |role: &str| format!(" sample=\"{number}\" role=\"{role}\"");
         let name = item("DESCRIPTION", &role("description"), band.name);
         if (band.scale - 1.0).abs() > 0.0 || band.offset.abs() > 0.0 {
@@ -320,7 +366,7 @@ fn gdal_metadata(image: &Image<'_>) -> String {
             name
         }
     };
-    let bands = image.bands.iter().enumerate().map(of_band);
+    let bands = facts.bands.iter().enumerate().map(of_band);
     let items: String = general.chain(bands).collect();
     format!("<GDALMetadata>\n{items}</GDALMetadata>\n")
 }

@@ -32,7 +32,7 @@ pub(super) fn overviews(image: &Image<'_>) -> Vec<Vec<Raster>> {
 }
 
 /// Returns a band at half its size, rounded up.
-fn half(raster: &Raster, fill: Option<f64>, kernel: Kernel) -> Raster {
+pub(super) fn half(raster: &Raster, fill: Option<f64>, kernel: Kernel) -> Raster {
     let (width, height) = (raster.width().div_ceil(2), raster.height().div_ceil(2));
     let samples = each_sample_type!(raster.samples(), values => {
         let fill = fill.and_then(|f| exactly_like(values, f));

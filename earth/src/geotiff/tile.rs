@@ -93,7 +93,12 @@ pub(super) fn compress_level(bands: &[&Raster]) -> Result<Level, WriteError> {
     Ok(Level { shape, tiles })
 }
 
-fn compress<T: Pixel>(values: &[T], shape: &Shape, tile: usize) -> Result<Vec<u8>, WriteError> {
+/// Compresses one tile of a band.
+pub(super) fn compress<T: Pixel>(
+    values: &[T],
+    shape: &Shape,
+    tile: usize,
+) -> Result<Vec<u8>, WriteError> {
     let (left, top) = shape.corner(tile);
     let (width, height) = (shape.width as usize, shape.height as usize);
     let mut samples = Vec::with_capacity(shape.tile_samples());
