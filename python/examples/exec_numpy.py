@@ -4,7 +4,8 @@
     GLEBE_PROGRAMS=$PWD/exec_numpy.py glebe train exec:exec_numpy.py
 
 Asked with --describe it says what it wants; otherwise it reads a job from standard input, in a
-folder of chips, and leaves model.npz and answers.npy there.
+folder of chips. To learn, it leaves model.npz, and answers.npy for the held-out chips; to predict, it
+leaves answers.npy alone.
 """
 
 import json
@@ -20,6 +21,7 @@ DESCRIPTION = {
     "answer": "number",
     "chip_px_step": 1,
     "file": "model.npz",
+    "predicts": True,
 }
 RIDGE = 1e-3
 
@@ -32,19 +34,27 @@ def features(chips):
     return np.concatenate([rows, rows**2, np.ones((len(rows), 1))], axis=1)
 
 
+def answer(job, chips, weights):
+    """Leaves standardised answers in the shape of labels."""
+    answers = features(chips) @ weights
+    shape = (len(answers), *job["label_shape"])
+    np.save(job["answers"], answers.reshape(shape).astype("<f4"))
+
+
 def main():
     if sys.argv[1:] == ["--describe"]:
         print(json.dumps(DESCRIPTION))
         return
     job = json.load(sys.stdin)
+    if job["call"] == "predict":
+        answer(job, np.load(job["chips"], mmap_mode="r"), np.load(job["model"])["weights"])
+        return
     read = lambda part, what: np.load(job[part][what], mmap_mode="r")
     rows = features(read("train", "chips"))
     labels = read("train", "labels").reshape(len(rows))
     normal = rows.T @ rows + RIDGE * len(rows) * np.eye(rows.shape[1])
     weights = np.linalg.solve(normal, rows.T @ labels)
-    answers = features(read("validation", "chips")) @ weights
-    shape = (len(answers), *job["label_shape"])
-    np.save(job["answers"], answers.reshape(shape).astype("<f4"))
+    answer(job, read("validation", "chips"), weights)
     np.savez(job["model"], weights=weights)
     print(json.dumps({"train_mse": float(np.mean((rows @ weights - labels) ** 2))}))
 

@@ -9,6 +9,7 @@ pub mod blocks;
 pub mod choose;
 pub mod clouds;
 pub mod cut;
+pub mod envelope;
 pub mod normal;
 pub mod onto;
 pub mod pair;

@@ -15,6 +15,7 @@ use wire::transfer::Descent;
 
 use crate::chips::LeftOut;
 use crate::chips::choose::UsedBand;
+use crate::chips::envelope::Envelope;
 use crate::chips::normal::Normalisation;
 
 /// Version of this structure.
@@ -46,6 +47,9 @@ pub struct ModelConfig {
     pub network: NetworkConfig,
     /// Normalisation of bands and label; the only one to answer with.
     pub normalisation: Normalisation,
+    /// What it has seen: beyond it answers are marked. None in folders of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub envelope: Option<Envelope>,
     /// Where its chips came from.
     pub data: DataConfig,
     /// Hyper-parameters.
@@ -70,6 +74,9 @@ pub struct NetworkConfig {
     pub inputs: Vec<String>,
     /// What is answered.
     pub answer: String,
+    /// Names of the bands of a map of answers.
+    #[serde(default)]
+    pub answer_bands: Vec<String>,
     /// Shape of an answer: `[1]` for one number a chip, `[1, side, side]` for one a pixel.
     pub answer_shape: Vec<i64>,
     /// Side of a chip in pixels.

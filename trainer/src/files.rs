@@ -1,22 +1,17 @@
-//! Splits and maps on disk: the only place that knows their file format.
+//! Splits on disk: the only place that knows their file format.
 //!
 //! *Invariants*: a split's metadata come from its own files; every file is checked against its
-//! checksum before a pixel is used; a map is renamed into place once it is whole.
+//! checksum before a pixel is used.
 //!
-//! *Not here*: the format itself (`earth::split::codec`, `earth::geotiff`).
+//! *Not here*: the format itself (`earth::split::codec`), maps (`infer::chart`).
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use earth::crs::Crs;
-use earth::geotiff::{BandImage, Image, WriteError, encode_geotiff};
-use earth::raster::georef::{Affine, AffineError, Georef};
-use earth::raster::reproject::Kernel;
-use earth::raster::{Raster, Samples, ShapeError};
+use earth::raster::Raster;
 use earth::split::codec::{self, DecodeError};
 use earth::split::meta::{BandMeta, SplitMeta};
-
-use crate::infer::mosaic::Mosaic;
 
 /// Greatest file of a split: a bundle's, so that what was stored can be read.
 const FILE_BYTES_MAX: u64 = wire::bundle::BUNDLE_BYTES_MAX as u64;
@@ -76,28 +71,6 @@ pub enum ReadError {
     },
 }
 
-/// Why a map cannot be written.
-#[derive(Debug, thiserror::Error)]
-pub enum MapError {
-    /// The file system says no.
-    #[error("{} cannot be written", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// Values and shape differ.
-    #[error(transparent)]
-    Shape(#[from] ShapeError),
-    /// Position or pixel size is none.
-    #[error(transparent)]
-    Affine(#[from] AffineError),
-    /// The format cannot hold it.
-    #[error("the map is no GeoTIFF")]
-    Format(#[from] WriteError),
-}
-
 /// Reads a split's metadata from the first of its files, by name; the head of the file is enough.
 pub fn read_meta(folder: &Path) -> Result<SplitMeta, ReadError> {
     let io = |source| ReadError::Io {
@@ -115,19 +88,38 @@ pub fn read_meta(folder: &Path) -> Result<SplitMeta, ReadError> {
     let path = files.into_iter().next().ok_or_else(|| ReadError::Empty {
         path: folder.to_owned(),
     })?;
-    let bytes = read(&path)?;
+    let bytes = head(&path)?;
     codec::read_meta(&bytes).map_err(|source| ReadError::Content { path, source })
 }
 
-/// Reads all bands of one file of a split, after checking every byte of it.
-pub fn read_asset(folder: &Path, meta: &SplitMeta, asset: &str) -> Result<AssetPlanes, ReadError> {
-    let path = folder.join(asset);
-    let bytes = read(&path)?;
-    let content = |source| ReadError::Content {
-        path: path.clone(),
+/// Reads the head of a split's file: all that stands before its pixels.
+fn head(path: &Path) -> Result<Vec<u8>, ReadError> {
+    let io = |source| ReadError::Io {
+        path: path.to_owned(),
         source,
     };
-    let found = codec::verify(&bytes).map_err(content)?;
+    let file = File::open(path).map_err(io)?;
+    let mut bytes = Vec::new();
+    let seal = (&file).take(codec::SEAL_END as u64).read_to_end(&mut bytes);
+    seal.map_err(io)?;
+    let length = codec::head_length(&bytes).map_err(|source| ReadError::Content {
+        path: path.to_owned(),
+        source,
+    })?;
+    let rest = (length as u64).min(FILE_BYTES_MAX);
+    let rest = rest.saturating_sub(bytes.len() as u64);
+    file.take(rest).read_to_end(&mut bytes).map_err(io)?;
+    Ok(bytes)
+}
+
+/// Reads a file of a split, every byte of it checked.
+pub fn read_whole(folder: &Path, meta: &SplitMeta, asset: &str) -> Result<Vec<u8>, ReadError> {
+    let path = folder.join(asset);
+    let bytes = read(&path)?;
+    let found = codec::verify(&bytes).map_err(|source| ReadError::Content {
+        path: path.clone(),
+        source,
+    })?;
     if found.id != meta.id {
         return Err(ReadError::Stranger {
             path,
@@ -135,6 +127,16 @@ pub fn read_asset(folder: &Path, meta: &SplitMeta, asset: &str) -> Result<AssetP
             wanted: meta.id.to_string(),
         });
     }
+    Ok(bytes)
+}
+
+/// Reads all bands of one file of a split, after checking every byte of it.
+pub fn read_asset(folder: &Path, meta: &SplitMeta, asset: &str) -> Result<AssetPlanes, ReadError> {
+    let bytes = read_whole(folder, meta, asset)?;
+    let content = |source| ReadError::Content {
+        path: folder.join(asset),
+        source,
+    };
     let mut bands: Vec<&BandMeta> = meta.bands.iter().filter(|b| b.asset == asset).collect();
     bands.sort_by_key(|b| b.index);
     let indexes: Vec<usize> = bands.iter().map(|b| index(b.index)).collect();
@@ -167,54 +169,6 @@ fn physical(raster: &Raster, band: &BandMeta) -> Vec<f32> {
         .zip(valid)
         .map(value)
         .collect()
-}
-
-/// Writes a map, its bands named, as a GeoTIFF beside its place and renames it.
-pub fn write_map(
-    out: &Path,
-    mosaic: Mosaic,
-    (crs, names): (&Crs, &[&str]),
-) -> Result<(), MapError> {
-    let raster = |band| Raster::new(mosaic.width, mosaic.height, Samples::F32(band));
-    let rasters = mosaic.bands.into_iter().map(raster);
-    let rasters: Vec<Raster> = rasters.collect::<Result<_, _>>()?;
-    let georef = Georef {
-        crs: crs.clone(),
-        affine: Affine::new(mosaic.transform.to_gdal())?,
-        width: mosaic.width,
-        height: mosaic.height,
-    };
-    let band = |(raster, name)| BandImage {
-        name,
-        raster,
-        scale: 1.0,
-        offset: 0.0,
-        overview: Kernel::Bilinear,
-    };
-    let bands: Vec<BandImage<'_>> = rasters
-        .iter()
-        .zip(names.iter().copied())
-        .map(band)
-        .collect();
-    let bytes = encode_geotiff(&Image {
-        georef: &georef,
-        bands: &bands,
-        fill: None,
-        items: &[],
-    })?;
-    let io = |source| MapError::Io {
-        path: out.to_owned(),
-        source,
-    };
-    let mut name = out.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.part", std::process::id()));
-    let part = out.with_file_name(name);
-    let written = fs::write(&part, bytes).and_then(|()| fs::rename(&part, out));
-    written.map_err(|source| {
-        // The part may not exist; the error that counts is the first.
-        fs::remove_file(&part).unwrap_or_default();
-        io(source)
-    })
 }
 
 /// Reads a file of a split.

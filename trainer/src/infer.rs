@@ -1,34 +1,55 @@
 //! `predict`: the splits of a scene in, one georeferenced map of answers out.
 //!
-//! *Invariants*: each cell is answered by its own region's model where there is one; a scene whose
-//! bands are not the model's is refused, never guessed at; the map appears whole or not at all.
+//! The map is made from the top down: imagery of some rows, answers of the windows in them, rows
+//! to disk. Memory holds some rows of the map, never the map.
+//!
+//! A map's last band marks answers about what the models have not seen (`chips::envelope`).
+//!
+//! *Invariants*: each cell is answered by its own region's model where there is one, blended with
+//! its neighbours' along borders; a cell that no model answers for stays fill; the map appears
+//! whole or not at all.
 //!
 //! *Not here*: cutting the scene (ingest), the command line (`main`).
 
-pub mod mosaic;
-pub mod pick;
-pub mod slide;
+pub mod chart;
+pub mod frame;
+pub mod land;
+pub mod mind;
+pub mod plan;
+pub mod regions;
+pub mod shelf;
+pub mod strip;
+pub mod tally;
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::ops::Range;
+use std::path::PathBuf;
 
-use earth::geocode::Geocode;
-use earth::grid::Grid;
-use earth::split::meta::SplitMeta;
+use earth::geotiff::SheetBand;
+use earth::raster::reproject::Kernel;
 use serde::Serialize;
 use tch::Device;
 use wire::fault::{Fault, FaultKind};
 
-use crate::chips::planes;
-use crate::files::{read_meta, write_map};
-use crate::infer::mosaic::{Mosaic, Placed, mosaic};
-use crate::infer::pick::{Kinship, bands, name, pick};
-use crate::infer::slide::slide;
+use crate::infer::chart::{Chart, ChartError};
+use crate::infer::land::Rows;
+use crate::infer::plan::{Plan, plan, refused};
+use crate::infer::regions::{Kin, Kinship};
+use crate::infer::shelf::Shelf;
+use crate::infer::strip::{Strip, Windows};
+use crate::infer::tally::Tally;
 use crate::log::chain;
-use crate::model::{self, Model};
+use crate::probe;
+use crate::program::PREFIX;
+use crate::recipe::Task;
 
-/// Most splits of one prediction: a Sentinel-2 scene has 900 cells of geohash precision 5.
-const SPLITS_MAX: usize = 100_000;
+/// Rows of windows answered at once: so that a model gets full batches of a cell's windows, while
+/// sums of 144 rows, for chips of 32 pixels, are all that is held.
+const WINDOW_ROWS: usize = 8;
+/// The same where programs answer, which start anew for each batch.
+const WINDOW_ROWS_OF_PROGRAMS: usize = 32;
+/// Name of the band that marks answers about what the model has not seen: 1, else 0.
+pub const OUTSIDE: &str = "outside";
 
 /// What `predict` is told.
 #[derive(Debug, Clone)]
@@ -41,6 +62,11 @@ pub struct PredictOptions {
     pub out: PathBuf,
     /// Step between windows in pixels; half a chip unless given.
     pub stride: Option<u32>,
+    /// Pixels on either side of a border over which models are blended; a chip's side unless
+    /// given.
+    pub margin: Option<u32>,
+    /// What is known of the run that the models are of; `None` if they were named one by one.
+    pub kin: Option<Kin>,
     /// Where to compute.
     pub device: Device,
 }
@@ -53,14 +79,14 @@ pub struct Summary {
     /// Its coordinate system.
     pub crs: String,
     /// Its columns.
-    pub width: u32,
+    pub width: usize,
     /// Its rows.
-    pub height: u32,
+    pub height: usize,
     /// Names of its bands.
-    pub bands: &'static [&'static str],
+    pub bands: Vec<String>,
     /// Pixels with an answer.
     pub pixels: u64,
-    /// Pixels with valid bands that no window without fill covers.
+    /// Pixels with valid bands, of cells with a model, that no window without fill covers.
     pub pixels_unanswered: u64,
     /// Least answer.
     pub min: Option<f32>,
@@ -68,12 +94,18 @@ pub struct Summary {
     pub mean: Option<f64>,
     /// Greatest answer.
     pub max: Option<f32>,
+    /// Pixels with an answer that lie outside of what their models have seen.
+    pub pixels_outside: u64,
+    /// Pixels on either side of a border over which models were blended.
+    pub margin_px: u32,
     /// Cells, each with its model.
     pub cells: Vec<CellSummary>,
     /// Cells that no given model answers for.
-    pub cells_without_model: u64,
+    pub cells_without_model: Vec<String>,
     /// Cells whose pixels were sampled onto the map's grid (nearest), not copied.
     pub cells_sampled: u64,
+    /// Most bytes that this process held; none where the system does not tell.
+    pub peak_bytes: Option<u64>,
     /// What a reader should know.
     pub warnings: Vec<String>,
 }
@@ -96,223 +128,179 @@ pub struct CellSummary {
 }
 
 /// Predicts and writes the map.
+///
+/// # Errors
+/// Models or splits that cannot be used or do not belong together, a map that cannot be written.
 pub fn predict(options: &PredictOptions) -> Result<Summary, Fault> {
-    let models = open_models(options)?;
-    let splits = list(&options.splits)?;
-    let mut run = Prediction {
-        options,
-        models: &models,
-        maps: Vec::new(),
-        cells: Vec::new(),
+    let shelf = Shelf::new(&options.models, options.device)?;
+    let task = shelf.task();
+    let plan = plan(options, &shelf, task)?;
+    let chip_px = shelf.config(0).network.chip_px;
+    let stride = options.stride.unwrap_or(chip_px / 2).clamp(1, chip_px);
+    let sides = (chip_px as usize, stride as usize);
+    let windows = Windows::over(&plan, sides, task.answer().bands().len());
+    let bands = bands(task);
+    let names = bands.iter().map(|band| band.name.clone()).collect();
+    let at_once = if shelf.config(0).recipe.starts_with(PREFIX) {
+        WINDOW_ROWS_OF_PROGRAMS
+    } else {
+        WINDOW_ROWS
+    };
+    let chart = Chart::new(&options.out, &plan.frame, bands).map_err(|e| unwritten(&e))?;
+    let mut making = Making {
+        strip: Strip::new(windows.clone(), plan.frame.width),
+        tallies: vec![Tally::default(); plan.cells.len()],
         unanswered: 0,
-        without_model: 0,
-        warnings: BTreeSet::new(),
+        outside: 0,
+        plan,
+        shelf,
+        chart,
     };
-    let mut seen = BTreeSet::new();
-    for (folder, meta) in &splits {
-        if !seen.insert(meta.geocode) {
-            let what = format!("there are two splits of cell {}", meta.geocode);
-            return Err(Fault::new(FaultKind::Usage, what).try_("predict one scene at a time"));
-        }
-        run.cell(folder, meta)?;
-    }
-    run.finish()
+    making.run(&windows, at_once)?;
+    making.finish(options, names)
 }
 
-/// Opens the models with their cells.
-fn open_models(options: &PredictOptions) -> Result<Vec<(Geocode, Model)>, Fault> {
-    let open = |folder: &PathBuf| {
-        let broken = |reason: String| {
-            let what = format!("{} holds no usable model", folder.display());
-            let fault = Fault::new(FaultKind::Data, what).because(reason);
-            fault.try_("glebe model pull RUN/GEOCODE -O DIR")
-        };
-        let model = model::open(folder, options.device).map_err(|e| broken(chain(&e)))?;
-        let code = Geocode::parse(model.config.scheme, &model.config.geocode);
-        Ok((code.map_err(|e| broken(e.to_string()))?, model))
+/// Returns the bands of a map: the answers, and what marks those that are out of sight.
+fn bands(task: &dyn Task) -> Vec<SheetBand> {
+    let band = |name: &&str| SheetBand {
+        name: (*name).to_owned(),
+        overview: Kernel::Bilinear,
     };
-    options.models.iter().map(open).collect()
+    let outside = SheetBand {
+        name: OUTSIDE.to_owned(),
+        overview: Kernel::Nearest,
+    };
+    let answers = task.answer().bands().iter().map(band);
+    answers.chain([outside]).collect()
 }
 
-/// Lists the split folders with their metadata, in order of their names.
-fn list(splits: &Path) -> Result<Vec<(PathBuf, SplitMeta)>, Fault> {
-    let unreadable = |reason: String| {
-        let what = format!("the splits in {} cannot be read", splits.display());
-        Fault::new(FaultKind::Data, what).because(reason)
-    };
-    let entries = std::fs::read_dir(splits).map_err(|e| unreadable(e.to_string()))?;
-    let mut folders = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(|e| unreadable(e.to_string()))?.path();
-        if path.is_dir() {
-            folders.push(path);
-        }
+/// Turns how unlike what was learned a pixel's windows are into a mark: 1 outside, 0 inside.
+fn mark(unlike: &mut f32) {
+    if !unlike.is_nan() {
+        *unlike = f32::from(u8::from(*unlike > 1.0));
     }
-    folders.sort();
-    if folders.is_empty() || folders.len() > SPLITS_MAX {
-        let reason = format!("it holds {} folders, not 1..={SPLITS_MAX}", folders.len());
-        return Err(unreadable(reason).try_("glebe-ingest cut SCENE -O DIR"));
-    }
-    let read = |folder: PathBuf| {
-        let meta = read_meta(&folder).map_err(|e| unreadable(chain(&e)))?;
-        Ok((folder, meta))
-    };
-    folders.into_iter().map(read).collect()
+}
+
+fn unwritten(error: &ChartError) -> Fault {
+    Fault::new(FaultKind::Data, "the map cannot be made").because(chain(error))
 }
 
 /// A prediction under way.
-struct Prediction<'a> {
-    options: &'a PredictOptions,
-    models: &'a [(Geocode, Model)],
-    maps: Vec<Placed>,
-    cells: Vec<CellSummary>,
+struct Making {
+    plan: Plan,
+    shelf: Shelf,
+    strip: Strip,
+    chart: Chart,
+    /// What each cell's pixels hold.
+    tallies: Vec<Tally>,
     unanswered: u64,
-    without_model: u64,
-    warnings: BTreeSet<String>,
+    outside: u64,
 }
 
-impl Prediction<'_> {
-    /// Predicts one cell.
-    fn cell(&mut self, folder: &Path, meta: &SplitMeta) -> Result<(), Fault> {
-        let Some((model, kinship)) = pick(self.models, &meta.geocode) else {
-            self.without_model += 1;
-            return Ok(());
-        };
-        let refused = |reason: String| {
-            let what = format!("model {} cannot answer for this scene", name(&model.config));
-            let inputs = model.config.network.inputs.join(", ");
-            let wanted = format!(
-                "it takes {inputs} at {} m",
-                model.config.network.resolution_m
-            );
-            let fault = Fault::new(FaultKind::Data, what)
-                .because(reason)
-                .because(wanted);
-            fault.try_("a scene of the same dataset, or train a model on this one")
-        };
-        let choice = bands(model, meta).map_err(|e| refused(e.to_string()))?;
-        let planes = planes::read(folder, meta, &choice, model.recipe.inputs().len())
-            .map_err(|e| refused(chain(&e)))?;
-        let chip_px = model.config.network.chip_px;
-        let stride = self.options.stride.unwrap_or(chip_px / 2).clamp(1, chip_px);
-        let map = slide(model, &planes, usize::try_from(stride).unwrap_or(1));
-        let grid =
-            Grid::of(&meta.geocode, choice.resolution_m).map_err(|e| refused(e.to_string()))?;
-        if map
-            .bands
-            .iter()
-            .any(|band| grid.pixels() != band.len() as u64)
-        {
-            return Err(refused(format!(
-                "{} is not on its cell's fixed grid",
-                meta.id
-            )));
+impl Making {
+    /// Goes through the frame from the top down.
+    fn run(&mut self, windows: &Windows, at_once: usize) -> Result<(), Fault> {
+        let height = self.plan.frame.height;
+        let mut parts = windows.tops.chunks(at_once).peekable();
+        while let Some(part) = parts.next() {
+            let (first, last) = (part[0], part[part.len() - 1]);
+            let next = parts.peek().map_or(height, |later| later[0]);
+            let land = self.land(first..last + windows.side)?;
+            self.shelf.keep(&self.wanted(&land.rows));
+            let (shelf, regions) = (&mut self.shelf, &self.plan.regions);
+            self.strip.answer((&land, part), regions, shelf)?;
+            self.emit(&land, next)?;
         }
-        self.warn(model, meta, kinship);
-        let scores = Scores::of(&map.bands);
-        self.unanswered += map.valid.saturating_sub(scores.count);
-        self.cells.push(CellSummary {
-            geocode: meta.geocode.to_string(),
-            split: meta.id.to_string(),
-            model: name(&model.config),
-            kinship,
-            pixels: scores.count,
-            mean: scores.mean(),
-        });
-        let bands = map.bands;
-        self.maps.push(Placed { grid, bands });
         Ok(())
     }
 
-    /// Notes what a reader should know of this pairing.
-    fn warn(&mut self, model: &Model, meta: &SplitMeta, kinship: Kinship) {
-        let name = name(&model.config);
-        if !model.config.data.datasets.contains(&meta.dataset) {
-            let learned = model.config.data.datasets.join(", ");
-            let (id, dataset) = (meta.id.scene(), &meta.dataset);
-            self.warnings.insert(format!(
-                "model {name} learned from {learned}; {id} is {dataset}"
-            ));
-        }
-        if kinship == Kinship::Foreign {
-            self.warnings.insert(format!(
-                "model {name} answers for cells it has never seen: their answers are guesses"
-            ));
-        }
+    /// Reads imagery; says which model could not answer if it cannot be read.
+    fn land(&mut self, rows: Range<usize>) -> Result<Rows, Fault> {
+        self.plan.land.read(rows).map_err(|(cell, error)| {
+            let model = self.plan.cells[cell].map_or(0, |(model, _)| model);
+            refused(&self.shelf, model, chain(&error))
+        })
     }
 
-    /// Writes the map and tells what is in it.
-    fn finish(mut self) -> Result<Summary, Fault> {
-        if self.maps.is_empty() {
-            let what = "none of the models answers for a cell of this scene";
-            let fault = Fault::new(FaultKind::Nothing, what)
-                .because(format!("{} cells without a model", self.without_model));
-            return Err(fault.try_("glebe model list, then --model with one of these cells"));
-        }
-        let refuse =
-            |reason: String| Fault::new(FaultKind::Data, "the map cannot be made").because(reason);
-        let crs = self.maps[0].grid.crs().clone();
-        let mosaic = mosaic(&self.maps).map_err(|e| refuse(e.to_string()))?;
-        self.maps.clear();
-        let names = self.models.first().map(|(_, m)| m.recipe.answer().bands());
-        let names = names.unwrap_or_default();
-        let summary = self.summary(&mosaic, (crs.to_string(), names));
-        write_map(&summary.out, mosaic, (&crs, names)).map_err(|e| refuse(chain(&e)))?;
-        Ok(summary)
+    /// Returns the models that have a say in some rows.
+    fn wanted(&self, rows: &Range<usize>) -> BTreeSet<usize> {
+        let near = self.plan.regions.near(rows);
+        near.iter().filter_map(|region| region.model).collect()
     }
 
-    fn summary(self, mosaic: &Mosaic, (crs, names): (String, &'static [&'static str])) -> Summary {
-        let scores = Scores::of(&mosaic.bands);
-        let any = scores.count > 0;
-        Summary {
-            out: self.options.out.clone(),
-            crs,
-            width: mosaic.width,
-            height: mosaic.height,
-            bands: names,
-            pixels: scores.count,
+    /// Writes the rows before `end`, which no later window reaches.
+    fn emit(&mut self, land: &Rows, end: usize) -> Result<(), Fault> {
+        let rows = land.rows.start..end;
+        let width = self.plan.frame.width;
+        let mut planes = self.strip.take(end);
+        let answers = planes.len() - 1;
+        for unlike in &mut planes[answers] {
+            mark(unlike);
+        }
+        for (at, cell) in self.plan.cells.iter().enumerate() {
+            let place = &self.plan.land.plots[at].place;
+            let first = rows.start.max(place.rows.start);
+            for row in first..rows.end.min(place.rows.end) {
+                let start = (row - rows.start) * width;
+                let line = start + place.columns.start..start + place.columns.end;
+                if cell.is_none() {
+                    // Neighbours reach over the border: not into what is nobody's.
+                    for plane in &mut planes {
+                        plane[line.clone()].fill(f32::NAN);
+                    }
+                    continue;
+                }
+                let lines = planes.iter().map(|plane| &plane[line.clone()]);
+                self.tallies[at].add(lines.take(answers));
+                let outside = planes[answers][line.clone()].iter().filter(|v| **v > 0.0);
+                self.outside += outside.count() as u64;
+                let missing = |i: &usize| planes[0][*i].is_nan() && land.is_valid(*i);
+                self.unanswered += line.clone().filter(missing).count() as u64;
+            }
+        }
+        self.chart.push(&planes).map_err(|e| unwritten(&e))
+    }
+
+    /// Puts the map in its place and tells what is in it.
+    fn finish(self, options: &PredictOptions, bands: Vec<String>) -> Result<Summary, Fault> {
+        self.chart.finish().map_err(|e| unwritten(&e))?;
+        let mut all = Tally::default();
+        self.tallies.iter().for_each(|tally| all.merge(tally));
+        let (min, max) = all.range();
+        let plots = &self.plan.land.plots;
+        let (mut cells, mut without) = (Vec::new(), Vec::new());
+        for ((cell, plot), tally) in self.plan.cells.iter().zip(plots).zip(&self.tallies) {
+            let geocode = plot.meta.geocode.to_string();
+            match cell {
+                Some((model, kinship)) => cells.push(CellSummary {
+                    geocode,
+                    split: plot.meta.id.to_string(),
+                    model: self.shelf.name(*model),
+                    kinship: *kinship,
+                    pixels: tally.count,
+                    mean: tally.mean(),
+                }),
+                None => without.push(geocode),
+            }
+        }
+        Ok(Summary {
+            out: options.out.clone(),
+            crs: self.plan.frame.crs.to_string(),
+            width: self.plan.frame.width,
+            height: self.plan.frame.height,
+            bands,
+            pixels: all.count,
             pixels_unanswered: self.unanswered,
-            min: any.then_some(scores.min),
-            mean: scores.mean(),
-            max: any.then_some(scores.max),
-            cells: self.cells,
-            cells_without_model: self.without_model,
-            cells_sampled: mosaic.sampled,
-            warnings: self.warnings.into_iter().collect(),
-        }
-    }
-}
-
-/// Sum and range of the values that are numbers, over all bands, and count of a band's.
-struct Scores {
-    count: u64,
-    bands: usize,
-    sum: f64,
-    min: f32,
-    max: f32,
-}
-
-impl Scores {
-    fn of(bands: &[Vec<f32>]) -> Self {
-        let mut scores = Self {
-            count: 0,
-            bands: bands.len(),
-            sum: 0.0,
-            min: f32::INFINITY,
-            max: f32::NEG_INFINITY,
-        };
-        if let Some(band) = bands.first() {
-            scores.count = band.iter().filter(|v| !v.is_nan()).count() as u64;
-        }
-        for value in bands.iter().flatten().filter(|v| !v.is_nan()) {
-            scores.sum += f64::from(*value);
-            scores.min = scores.min.min(*value);
-            scores.max = scores.max.max(*value);
-        }
-        scores
-    }
-
-    fn mean(&self) -> Option<f64> {
-        (self.count > 0).then(|| self.sum / (self.count as f64 * self.bands as f64))
+            min,
+            mean: all.mean(),
+            max,
+            pixels_outside: self.outside,
+            margin_px: self.plan.regions.margin_px,
+            cells,
+            cells_without_model: without,
+            cells_sampled: plots.iter().filter(|p| p.place.sampled).count() as u64,
+            peak_bytes: probe::peak_bytes(),
+            warnings: self.plan.warnings.into_iter().collect(),
+        })
     }
 }

@@ -283,12 +283,16 @@ impl Job<'_> {
             network: NetworkConfig {
                 inputs: inputs.collect(),
                 answer: self.told.task.to_owned(),
+                answer_bands: { self.task.answer().bands().iter() }
+                    .map(|band| (*band).to_owned())
+                    .collect(),
                 answer_shape: self.told.answer_shape.clone(),
                 chip_px,
                 resolution_m: survey.resolution_m,
                 parameters: u64::try_from(self.told.parameters).unwrap_or(0),
             },
             normalisation: self.material.normalisation.clone(),
+            envelope: Some(self.material.envelope.clone()),
             data: self.data(),
             hyper: lease.run.hyper.clone(),
             seed: lease.run.seed,

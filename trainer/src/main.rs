@@ -6,7 +6,7 @@
 //! *Not here*: the daemon that lends it jobs (node), the command line users meet (cli).
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use tch::Device;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use trainer::checkpoint;
+use trainer::infer::regions::Kin;
 use trainer::infer::{self, PredictOptions};
 use trainer::log::{chain, say};
 use trainer::probe;
@@ -84,6 +85,14 @@ struct PredictArgs {
     /// Step between windows in pixels (default: half a chip).
     #[arg(long)]
     stride: Option<u32>,
+    /// Pixels on either side of a border over which neighbours' models are blended; 0 for a hard
+    /// border (default: the side of a chip).
+    #[arg(long)]
+    margin: Option<u32>,
+    /// JSON of what is known of the models' run: {"donors": {CELL: DONOR}}. Without it a single
+    /// model answers for cells of elsewhere too.
+    #[arg(long)]
+    kin: Option<PathBuf>,
     /// Where to compute.
     #[arg(long, value_enum, default_value_t = Where::Cpu)]
     device: Where,
@@ -178,8 +187,20 @@ fn predict(args: PredictArgs) -> Result<(), Fault> {
         splits: args.splits,
         out: args.out,
         stride: args.stride,
+        margin: args.margin,
+        kin: args.kin.as_deref().map(kin).transpose()?,
     };
     json(&infer::predict(&options)?)
+}
+
+/// Reads what is known of a run.
+fn kin(path: &Path) -> Result<Kin, Fault> {
+    let wrong = |reason: String| {
+        let what = format!("{} tells nothing of a run", path.display());
+        Fault::new(FaultKind::Usage, what).because(reason)
+    };
+    let text = std::fs::read(path).map_err(|e| wrong(e.to_string()))?;
+    serde_json::from_slice(&text).map_err(|e| wrong(e.to_string()))
 }
 
 fn describe(args: &DescribeArgs) -> Result<(), Fault> {

@@ -11,9 +11,9 @@ use tch::Device;
 
 use crate::config::{CONFIG_VERSION, ModelConfig};
 use crate::network::{Network, WeightsError};
-use crate::program;
+use crate::program::{self, ProgramError};
 use crate::publish::{CONFIG_FILE, WEIGHTS_FILE};
-use crate::recipe::{self, Recipe, UnknownRecipe};
+use crate::recipe::{self, Recipe, Task, UnknownRecipe};
 use crate::seed::Dice;
 use crate::weights::{self, WeightsFileError};
 
@@ -66,11 +66,17 @@ pub enum ModelError {
     #[error("the model's config has version {0}, this binary reads up to {CONFIG_VERSION}")]
     Version(u32),
     /// It is no network of ours.
+    #[error("the model is of {0}, no network of ours")]
+    Outside(String),
+    /// The program that made it cannot be used.
+    #[error("the model was made by a program, which alone can answer with it")]
+    Program(#[from] ProgramError),
+    /// The program that made it only learns.
     #[error(
-        "the model was made by the program of {0}, which alone can answer with it; config.json \
-         says how chips are made ready for it"
+        "{0} does not predict: its --describe lacks \"predicts\": true (docs/ADDING_A_RECIPE.md says \
+         what it is then asked)"
     )]
-    Program(String),
+    Mute(&'static str),
     /// The recipe is unknown.
     #[error(transparent)]
     Recipe(#[from] UnknownRecipe),
@@ -93,8 +99,8 @@ pub enum ModelError {
     Contradiction(&'static str),
 }
 
-/// Reads the model in `folder`.
-pub fn open(folder: &Path, device: Device) -> Result<Model, ModelError> {
+/// Reads what is known of the model in `folder`, without its weights.
+pub fn config(folder: &Path) -> Result<ModelConfig, ModelError> {
     let path = folder.join(CONFIG_FILE);
     let bytes = read(&path, CONFIG_BYTES_MAX)?;
     let config: ModelConfig =
@@ -102,11 +108,42 @@ pub fn open(folder: &Path, device: Device) -> Result<Model, ModelError> {
     if config.version > CONFIG_VERSION {
         return Err(ModelError::Version(config.version));
     }
+    check(&config, task(&config)?)?;
+    Ok(config)
+}
+
+/// Returns what a model answers; a program is asked what it is for.
+pub fn task(config: &ModelConfig) -> Result<&'static dyn Task, ModelError> {
+    let Some(name) = config.recipe.strip_prefix(program::PREFIX) else {
+        let recipe: &'static dyn Recipe = recipe::parse(&config.recipe)?;
+        return Ok(recipe);
+    };
+    let program = program::find(name)?;
+    if program.predicts {
+        Ok(program)
+    } else {
+        Err(ModelError::Mute(program.name()))
+    }
+}
+
+/// Checks that a program's model file is the one that it left.
+pub fn check_file(path: &Path, told: &str) -> Result<(), ModelError> {
+    let found = blake3::hash(&read(path, WEIGHTS_BYTES_MAX)?);
+    let found = found.to_hex().to_string();
+    if found == told {
+        return Ok(());
+    }
+    let told = told.to_owned();
+    Err(ModelError::Hash { found, told })
+}
+
+/// Reads the model in `folder`.
+pub fn open(folder: &Path, device: Device) -> Result<Model, ModelError> {
+    let config = config(folder)?;
     if config.recipe.starts_with(program::PREFIX) {
-        return Err(ModelError::Program(config.recipe));
+        return Err(ModelError::Outside(config.recipe));
     }
     let recipe = recipe::parse(&config.recipe)?;
-    check(&config, recipe)?;
     let weights = weights::decode(&read(&folder.join(WEIGHTS_FILE), WEIGHTS_BYTES_MAX)?)?;
     let found = weights::hash(&weights);
     if found != config.weights_blake3 {
@@ -123,7 +160,7 @@ pub fn open(folder: &Path, device: Device) -> Result<Model, ModelError> {
 }
 
 /// Checks what the recipe fixes and answering relies on.
-fn check(config: &ModelConfig, recipe: &dyn Recipe) -> Result<(), ModelError> {
+fn check(config: &ModelConfig, recipe: &dyn Task) -> Result<(), ModelError> {
     let roles = recipe.inputs().iter().map(|b| b.role);
     let step = recipe.chip_px_step();
     let chip_px = config.network.chip_px;
@@ -140,6 +177,8 @@ fn check(config: &ModelConfig, recipe: &dyn Recipe) -> Result<(), ModelError> {
         "the number of normalised bands"
     } else if !spreads().all(|s| s.mean.is_finite() && s.std.is_normal()) {
         "a mean or deviation is no number"
+    } else if { config.envelope.as_ref() }.is_some_and(|e| !e.fits(recipe.inputs().len())) {
+        "what it has seen"
     } else if chip_px == 0
         || chip_px > crate::job::rules::CHIP_PX_MAX
         || !chip_px.is_multiple_of(step)

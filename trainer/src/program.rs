@@ -8,10 +8,12 @@
 //! *Invariants*: nothing that the owner has not allowed by path is ever started, whoever asks; what
 //! a program says and leaves is bounded and checked before it is used.
 //!
-//! *Not here*: which programs are allowed (`allow`), in what it is confined (`confine`), what it is
-//! handed (`handed`), the job around it (`job::outside`).
+//! *Not here*: predicting (`applied`), which programs are allowed (`allow`), in what they are
+//! confined (`confine`), what they are handed to learn from (`handed`), the job around it
+//! (`job::outside`).
 
 pub mod allow;
+pub mod applied;
 pub mod confine;
 pub mod handed;
 pub mod npy;
@@ -52,6 +54,8 @@ pub struct Program {
     task: &'static str,
     /// Name of the model file that it leaves.
     pub file: &'static str,
+    /// It answers with its models when asked.
+    pub predicts: bool,
     inputs: &'static [BandWish],
     label: &'static [BandWish],
     answer: Answers,
@@ -68,6 +72,8 @@ struct Told {
     #[serde(default = "one")]
     chip_px_step: u32,
     file: String,
+    #[serde(default)]
+    predicts: bool,
 }
 
 /// What a program answers for a chip.
@@ -156,6 +162,7 @@ fn ask(name: &str, path: PathBuf) -> Result<Program, ProgramError> {
         label: wishes(told.label),
         task: String::leak(told.task),
         file: String::leak(told.file),
+        predicts: told.predicts,
         answer: told.answer,
         chip_px_step: told.chip_px_step,
     })

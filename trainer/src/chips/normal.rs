@@ -32,7 +32,7 @@ pub struct Normalisation {
 
 impl Spread {
     /// Measures the values that are numbers, in order; 0 and 1 for none.
-    fn of(values: impl Iterator<Item = f32> + Clone) -> Self {
+    pub fn of(values: impl Iterator<Item = f32> + Clone) -> Self {
         let values = values.filter(|v| !v.is_nan());
         let count = values.clone().count();
         if count == 0 {

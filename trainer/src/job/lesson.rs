@@ -12,6 +12,7 @@ use wire::run::{Hyper, Lease};
 
 use crate::chips::blocks::{Block, block_of, held_out, side_chips};
 use crate::chips::cut::{chip_grid, cut};
+use crate::chips::envelope::Envelope;
 use crate::chips::normal::{DEVIATION_MIN, Normalisation};
 use crate::chips::pair::paired;
 use crate::chips::planes;
@@ -48,6 +49,8 @@ pub struct Material {
     pub validation: Sample,
     /// How they were normalised.
     pub normalisation: Normalisation,
+    /// What the chips learned from look like.
+    pub envelope: Envelope,
     /// Chips left out.
     pub left_out: LeftOut,
     /// How chips were held out.
@@ -182,6 +185,7 @@ pub fn prepare(cuts: &Cuts, lease: &Lease) -> Result<Material, LessonError> {
             .flat_map(|i| set.label(*i))
             .copied()
             .collect(),
+        envelope: Envelope::measure(set, &normalisation, (&train, &validation)),
         left_out: set.left_out,
         blocks: BlocksConfig {
             side_chips: cuts.side_chips,

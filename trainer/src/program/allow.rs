@@ -27,7 +27,7 @@ pub enum AllowError {
     #[error(
         "the owner of this node does not allow the program '{name}' (allowed: {known}); its owner \
          can start the node with {VARIABLE}=/absolute/path/of/{name} glebe up (without a cluster: \
-         the same before glebe train)"
+         the same before glebe train or predict)"
     )]
     Stranger {
         /// What was asked for.

@@ -23,9 +23,9 @@ use crate::recipe::Task as _;
 use crate::stop::Stop;
 
 /// The program's answers for the held-out chips.
-const ANSWERS: &str = "answers.npy";
+pub const ANSWERS: &str = "answers.npy";
 /// Version of the job.
-const JOB_VERSION: u32 = 1;
+pub const JOB_VERSION: u32 = 1;
 /// Most lines that a program may say.
 const LINES_MAX: usize = 10_000;
 
@@ -159,6 +159,7 @@ fn job(program: &Program, lease: &Lease, material: &Material) -> Value {
     });
     json!({
         "version": JOB_VERSION,
+        "call": "learn",
         "run": lease.run.name,
         "geocode": lease.geocode,
         "seed": lease.run.seed,

@@ -291,7 +291,9 @@ fn limits(config: &ModelConfig) -> String {
     format!(
         "## Limits\n\nLearned from one cell: elsewhere its answers are guesses. Bands must be \
          {} at {} m, in reflectance, normalised by `config.json`. Chips with fill or more than a \
-         tenth of cloud were never seen.\n",
+         tenth of cloud were never seen. `glebe predict` marks, in the band `outside`, pixels \
+         of windows that are unlike all that it learned from (their bands' means and deviations; \
+         `envelope` in `config.json`).\n",
         config.network.inputs.join(", "),
         config.network.resolution_m,
     )
@@ -300,9 +302,12 @@ fn limits(config: &ModelConfig) -> String {
 fn usage(config: &ModelConfig) -> String {
     if config.recipe.starts_with(PREFIX) {
         return format!(
-            "## Use\n\n```\nglebe model pull {}/{} -O MODEL\n```\n\nThe program that made it \
-             answers with it; `glebe predict` does not.\n",
-            config.run, config.geocode
+            "## Use\n\n```\nglebe model pull {}/{} -O MODEL\nGLEBE_PROGRAMS=/path/of/{} glebe predict \
+             MODEL SCENE -O map.tif\n```\n\nThe program that made it answers with it, if its \
+             description says `predicts`.\n",
+            config.run,
+            config.geocode,
+            config.recipe.trim_start_matches(PREFIX)
         );
     }
     format!(

@@ -10,5 +10,7 @@ mod node;
 mod pairs;
 mod predict;
 mod programs;
+mod seams;
 mod similarity;
+mod streaming;
 mod world;

@@ -6,7 +6,6 @@ use tch::{Device, Tensor};
 use trainer::chips::choose::choose;
 use trainer::chips::planes;
 use trainer::files::read_meta;
-use trainer::infer::slide::slide;
 use trainer::job::learn;
 use trainer::metric::r2::r2;
 use trainer::model::open;
@@ -16,6 +15,7 @@ use trainer::stop::Stop;
 use wire::run::{Hyper, Lease};
 
 use crate::folder::{asked, published, python, python_with_torch};
+use crate::predict::{self, predict, summary};
 use crate::world::{Scene, folder, lease_of, quick};
 
 /// Greatest difference between libtorch's and numpy's answers.
@@ -49,8 +49,9 @@ fn a_map_learned_here_follows_the_land_on_another_date() {
     let meta = read_meta(&scene.folder).expect("a split");
     let choice = choose(&meta, NdmiUnet.inputs(), NdmiUnet.label_bands()).expect("bands");
     let planes = planes::read(&scene.folder, &meta, &choice, 3).expect("planes");
-    let model = open(&place, Device::Cpu).expect("a model");
-    let predicted = slide(&model, &planes, 8).bands.remove(0);
+    let out = path.join("map.tif");
+    summary(&predict(&place, &path.join("scene"), &out));
+    let predicted = predict::map(&out).bands.remove(0);
     let truth = NdmiUnet.label(&planes.others).expect("a map");
     assert_eq!(predicted.len(), truth.len());
     assert!(

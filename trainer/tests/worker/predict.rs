@@ -3,20 +3,51 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use earth::geotiff::GeoTiff;
+use earth::raster::Samples;
+
 use crate::folder::written;
 use crate::world::{Scene, folder};
 
 pub(crate) fn predict(model: &Path, splits: &Path, out: &Path) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_glebe-trainer"))
-        .arg("predict")
-        .arg("--model")
-        .arg(model)
-        .arg("--splits")
-        .arg(splits)
-        .arg("-O")
-        .arg(out)
-        .output()
-        .expect("it runs")
+    predict_with(&[model], (splits, out), &[])
+}
+
+pub(crate) fn predict_with(
+    models: &[&Path],
+    (splits, out): (&Path, &Path),
+    words: &[&str],
+) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_glebe-trainer"));
+    command.arg("predict").arg("--splits").arg(splits);
+    command.arg("-O").arg(out).args(words);
+    for model in models {
+        command.arg("--model").arg(model);
+    }
+    command.output().expect("it runs")
+}
+
+/// A map as it was written.
+pub(crate) struct Map {
+    pub(crate) width: usize,
+    pub(crate) bands: Vec<Vec<f32>>,
+}
+
+pub(crate) fn map(path: &Path) -> Map {
+    let bytes = std::fs::read(path).expect("the map");
+    let file = GeoTiff::open(&bytes).expect("a GeoTIFF");
+    let bands: Vec<usize> = (0..file.bands()).collect();
+    let rasters = file.decode(&bytes, &bands, 0).expect("its pixels");
+    let floats = |samples: Samples| match samples {
+        Samples::F32(values) => Some(values),
+        _ => None,
+    };
+    let bands = rasters.into_iter().map(|r| floats(r.into_samples()));
+    let bands: Option<Vec<Vec<f32>>> = bands.collect();
+    Map {
+        width: usize::try_from(file.size().0).expect("a width"),
+        bands: bands.expect("32-bit floats"),
+    }
 }
 
 pub(crate) fn summary(output: &Output) -> serde_json::Value {
@@ -62,6 +93,11 @@ fn a_model_applied_to_its_cell_on_another_date_follows_the_land() {
         earth::split::codec::verify(&bytes).is_err(),
         "a map is no split"
     );
+    assert_eq!(told["bands"], serde_json::json!(["answer", "outside"]));
+    let map = map(&out);
+    for band in &map.bands {
+        assert_eq!(band.iter().filter(|v| v.is_nan()).count(), 40 * 480);
+    }
     let left: Vec<_> = std::fs::read_dir(&path)
         .expect("a folder")
         .filter_map(|e| e.ok().map(|e| e.file_name().to_string_lossy().into_owned()))
@@ -123,4 +159,37 @@ fn a_scene_whose_bands_are_not_the_models_is_refused_with_a_next_step() {
     assert!(text.contains("have 20 m"), "{text}");
     assert!(text.contains("try: "), "{text}");
     assert!(!out.exists());
+}
+
+#[test]
+fn what_no_model_has_seen_is_marked_and_what_it_learned_from_is_not() {
+    let (_keep, path) = folder();
+    let (_, model) = written(&path, 1);
+    let outside = |name: &str, glare: f64, fill_columns: usize| {
+        let scene = Scene {
+            fill_columns,
+            glare,
+            ..Scene::new("later", 9)
+        };
+        let splits = path.join(name);
+        scene.write(&splits);
+        let out = path.join(format!("{name}.tif"));
+        let told = summary(&predict(&model, &splits, &out));
+        let marked = map(&out).bands[1].iter().filter(|v| **v > 0.5).count();
+        assert_eq!(told["pixels_outside"], marked, "{told}");
+        marked as f64 / told["pixels"].as_f64().expect("pixels")
+    };
+    let trained = {
+        let out = path.join("trained.tif");
+        let told = summary(&predict(&model, &path.join("splits"), &out));
+        told["pixels_outside"].as_f64().expect("a count") / (320.0 * 480.0)
+    };
+    let (like, bright, dim) = (
+        outside("like", 1.0, 0),
+        outside("bright", 2.5, 0),
+        outside("dim", 0.3, 64),
+    );
+    eprintln!("outside: trained {trained:.4}, another date {like:.4}, bright {bright}, dim {dim}");
+    assert!(trained <= 0.02 && like <= 0.04, "{trained} {like}");
+    assert!(bright > 0.99 && dim > 0.99, "{bright} {dim}");
 }

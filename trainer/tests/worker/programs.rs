@@ -3,16 +3,18 @@
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
+use trainer::metric::r2::r2;
 use trainer::program::confine::namespaces;
 use wire::bundle::Bundle;
 use wire::run::Failure;
 
 use crate::folder::{python, python_with_torch};
 use crate::node::{Node, Temper};
-use crate::world::{Scene, folder, lease_of, quick};
+use crate::predict::{map, summary};
+use crate::world::{CELL, Scene, folder, lease_of, ndvi, quick};
 
 /// What a program of a test says of itself.
 const WISH: &str = r#"{"task": "nothing", "inputs": [["red"]], "label": [["nir"]],
@@ -81,6 +83,68 @@ fn refused(program: &Path, more: &[(&str, &str)]) -> String {
 fn file(bundle: &Bundle, name: &str) -> Vec<u8> {
     let at = bundle.header.files.iter().position(|f| f.name == name);
     bundle.files[at.expect(name)].to_vec()
+}
+
+/// Predicts the world on another date with a program's model, and what a node's owner allows.
+fn predicted(bundle: &Bundle, path: &Path, listed: Option<&Path>) -> Output {
+    let model = path.join("model");
+    std::fs::create_dir_all(&model).expect("a folder");
+    for (entry, bytes) in bundle.header.files.iter().zip(&bundle.files) {
+        std::fs::write(model.join(&entry.name), bytes).expect("a file");
+    }
+    Scene::new("later", 9).write(&path.join("scene"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_glebe-trainer"));
+    command.arg("predict").arg("--model").arg(model);
+    command.arg("--splits").arg(path.join("scene"));
+    command.arg("-O").arg(path.join("map.tif"));
+    command.env_remove("GLEBE_PROGRAMS");
+    command.envs(listed.map(|program| ("GLEBE_PROGRAMS", program)));
+    command.output().expect("it runs")
+}
+
+/// Predicts with an example and returns R² against near infrared of that date.
+fn followed(bundle: &Bundle, path: &Path) -> f64 {
+    let told = summary(&predicted(bundle, path, Some(&path.join("learn"))));
+    assert_eq!(
+        (&told["pixels"], &told["warnings"]),
+        (&153_600.into(), &Value::from(Vec::<u8>::new()))
+    );
+    let ndvi = ndvi(CELL, 0.0);
+    // Near infrared of NDVI over a red of a tenth.
+    let nir: Vec<f32> = ndvi.iter().map(|n| 0.1 * (1.0 + n) / (1.0 - n)).collect();
+    r2(&map(&path.join("map.tif")).bands[0], &nir)
+}
+
+#[test]
+fn programs_answer_with_their_models_when_they_say_so_and_are_allowed() {
+    let Some(python) = python() else { return };
+    let (_keep, path) = folder();
+    let bundle = allowed(&example(&path, "exec_numpy.py", &python), &[]).expect("a model");
+    let score = followed(&bundle, &path);
+    eprintln!("R2 of the NumPy example's map: {score}");
+    assert!(score > 0.5, "{score}");
+    let stranger = predicted(&bundle, &path, None);
+    let said = String::from_utf8_lossy(&stranger.stderr);
+    assert_eq!(stranger.status.code(), Some(6), "{said}");
+    assert!(
+        said.contains("does not allow the program 'learn'"),
+        "{said}"
+    );
+    let mute = predicted(&bundle, &path, Some(&shell(&path, "true")));
+    let said = String::from_utf8_lossy(&mute.stderr);
+    assert!(said.contains("exec:learn does not predict"), "{said}");
+}
+
+#[test]
+fn a_program_of_pytorch_predicts_a_map() {
+    let Some(python) = python_with_torch() else {
+        return;
+    };
+    let (_keep, path) = folder();
+    let bundle = allowed(&example(&path, "exec_pytorch.py", &python), &[]).expect("a model");
+    let score = followed(&bundle, &path);
+    eprintln!("R2 of the PyTorch example's map: {score}");
+    assert!(score > 0.2, "{score}");
 }
 
 #[test]

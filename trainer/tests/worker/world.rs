@@ -59,6 +59,11 @@ pub(crate) struct Scene {
     pub(crate) acquired: &'static str,
     /// Where there is one, a picture that is the same on every date lies under it, not noise.
     pub(crate) sky: Option<Sky>,
+    /// Reflectance that near infrared gains from `CELL`'s western edge to its eastern one, and so
+    /// on over the Earth.
+    pub(crate) drift: f64,
+    /// Factor of the visible bands: light that nobody has learned from.
+    pub(crate) glare: f64,
 }
 
 /// Clouds over a picture.
@@ -85,6 +90,8 @@ impl Scene {
             cloud_columns: 0,
             acquired: "2026-06-01T10:00:00Z",
             sky: None,
+            drift: 0.0,
+            glare: 1.0,
         }
     }
 
@@ -212,6 +219,7 @@ impl Scene {
     fn plane(&self, geocode: &Geocode, name: &str, common: &str, resolution_m: f64) -> Vec<u16> {
         let grid = Grid::of(geocode, resolution_m).expect("a grid");
         let (width, height) = (size(grid.width()), size(grid.height()));
+        let east = cells_east(geocode);
         // The land is the same on every date; patches are of ground, not of pixels.
         let patch = PATCH_PX as f64 * 10.0 / resolution_m;
         let land = Land::new(LAND_PATCHES, LAND_PATCHES);
@@ -225,13 +233,13 @@ impl Scene {
                     values.push(stored(clouds.over(picture.colour(common, metres), metres)));
                     continue;
                 }
-                let strength = land.strength(x as f64 / patch, y as f64 / patch);
+                let strength = land.strength(mirrored(x, width, east) / patch, y as f64 / patch);
                 let value = if common.starts_with("nir") {
-                    0.12 + 0.4 * strength
+                    0.12 + 0.4 * strength + self.drift * (east + x as f64 / width as f64)
                 } else if common.starts_with("swir") {
                     SWIR
                 } else {
-                    0.1 + 0.08 * strength * (noise.unit() * 2.0 - 1.0)
+                    self.glare * (0.1 + 0.08 * strength * (noise.unit() * 2.0 - 1.0))
                 };
                 values.push(if x < self.fill_columns {
                     FILL
@@ -263,6 +271,44 @@ impl Scene {
             .map(class)
             .collect()
     }
+}
+
+/// Returns how many cells east of `CELL` a cell lies.
+fn cells_east(geocode: &Geocode) -> f64 {
+    let home = Geocode::parse(Scheme::Geohash, CELL).expect("a cell");
+    f64::from(geocode.index().column) - f64::from(home.index().column)
+}
+
+/// Returns where a column lies in the land, which every other cell mirrors: so that it is one land
+/// across borders.
+fn mirrored(x: usize, width: usize, east: f64) -> f64 {
+    if east.rem_euclid(2.0) < 1.0 {
+        x as f64
+    } else {
+        (width - 1 - x) as f64
+    }
+}
+
+/// Returns NDVI by the law of this world without noise, on a cell's grid of 10 m.
+pub(crate) fn ndvi(cell: &str, drift: f64) -> Vec<f32> {
+    let geocode = Geocode::parse(Scheme::Geohash, cell).expect("a cell");
+    let grid = Grid::of(&geocode, 10.0).expect("a grid");
+    let (width, height) = (size(grid.width()), size(grid.height()));
+    let land = Land::new(LAND_PATCHES, LAND_PATCHES);
+    let (patch, east) = (PATCH_PX as f64, cells_east(&geocode));
+    let mut values = Vec::with_capacity(width * height);
+    for i in 0..width * height {
+        let (x, y) = ((i % width) as f64, (i / width) as f64);
+        let strength = land.strength(mirrored(i % width, width, east) / patch, y / patch);
+        let nir = 0.12 + 0.4 * strength + drift * (east + x / width as f64);
+        let red = 0.1;
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "compared with a map of 32-bit floats"
+        )]
+        values.push(((nir - red) / (nir + red)) as f32);
+    }
+    values
 }
 
 /// Clouds of one date.
@@ -401,7 +447,16 @@ pub(crate) fn lease(splits: Vec<LeaseSplit>, hyper: Hyper) -> Lease {
 
 /// A lease on splits of `CELL`.
 pub(crate) fn lease_of(recipe: &str, splits: Vec<LeaseSplit>, hyper: Hyper) -> Lease {
-    let geocode = Geocode::parse(Scheme::Geohash, CELL).expect("a cell");
+    lease_in(CELL, recipe, (splits, hyper))
+}
+
+/// A lease on splits of any cell.
+pub(crate) fn lease_in(
+    cell: &str,
+    recipe: &str,
+    (splits, hyper): (Vec<LeaseSplit>, Hyper),
+) -> Lease {
+    let geocode = Geocode::parse(Scheme::Geohash, cell).expect("a cell");
     Lease {
         token: 1,
         expires_millis: 30_000,
@@ -415,7 +470,7 @@ pub(crate) fn lease_of(recipe: &str, splits: Vec<LeaseSplit>, hyper: Hyper) -> L
             transfer: wire::transfer::Transfer::default(),
             inheritance: None,
         },
-        geocode: CELL.to_owned(),
+        geocode: cell.to_owned(),
         placement_key: PlacementRule::Whole.key(&geocode),
         splits,
         heritage: None,
