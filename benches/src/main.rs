@@ -9,6 +9,7 @@ mod cluster;
 mod compose;
 mod ingest;
 mod partition;
+mod predict;
 mod process;
 mod query;
 mod read;
@@ -41,6 +42,8 @@ enum Name {
     Compose,
     /// Seconds to partition four datasets at three precisions each
     Partition,
+    /// Pixels a second of a run's models over a scene, with and without blended borders
+    Predict,
     /// Milliseconds a query, embedded and over three nodes
     Query,
     /// Pixels a second from stored splits to 32-bit values, beside rasterio on the same files
@@ -99,6 +102,7 @@ fn run(args: Args) -> Result<()> {
             Name::Cluster => cluster::run()?,
             Name::Compose => compose::run(&bench)?,
             Name::Partition => partition::run(&bench)?,
+            Name::Predict => predict::run(&bench)?,
             Name::Query => query::run(&bench)?,
             Name::Read => read::run(&bench)?,
             Name::Ring => ring::run()?,

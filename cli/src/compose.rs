@@ -13,11 +13,13 @@ mod report;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use earth::raster::splice::Rule;
+use earth::split::compose::Resampling;
 use futures::StreamExt as _;
 use query::{Query, Range};
 use wire::client::ComposeStream;
 use wire::compose::{
-    CellImage, ComposeEnd, ComposeHeader, ComposeMessage, ComposePlan, ComposeRequest,
+    CellImage, ComposeEnd, ComposeHeader, ComposeMessage, ComposePlan, ComposeRequest, Predict,
 };
 use wire::fault::{Fault, FaultKind};
 use wire::search::SearchEnd;
@@ -45,6 +47,39 @@ struct Target {
 pub(crate) async fn run(session: &Session, args: Compose) -> Done {
     let request = request(&args)?;
     let target = args.out.as_deref().map(|p| target(p, &args)).transpose()?;
+    made(session, request, target).await
+}
+
+/// Has the models of a run answer for the newest split of each cell, where those lie, and writes
+/// one image of the answers.
+pub(crate) async fn predicted(
+    session: &Session,
+    (query, predict): (Query, Predict),
+    (out, existing): (&Path, Existing),
+) -> Done {
+    let request = ComposeRequest {
+        query,
+        rule: Rule::Newest,
+        min_coverage: 0.0,
+        max_cloud: None,
+        window_days: None,
+        bands: Vec::new(),
+        resolution_m: None,
+        resampling: Resampling::default(),
+        predict: Some(predict),
+        dry_run: false,
+    };
+    let target = Target {
+        path: out.to_owned(),
+        whole: true,
+        format: Format::Cog,
+        existing,
+    };
+    made(session, request, Some(target)).await
+}
+
+/// Has images made and writes them.
+async fn made(session: &Session, request: ComposeRequest, target: Option<Target>) -> Done {
     if let Some(target) = target.as_ref().filter(|_| !request.dry_run) {
         image::check_free(target)?;
     }
@@ -70,6 +105,9 @@ pub(crate) async fn run(session: &Session, args: Compose) -> Done {
     };
     if !request.dry_run && !plan.cells.is_empty() {
         summary.print(&session.screen, &end);
+    }
+    if request.predict.is_some() {
+        summary.say_who_answered(&session.screen, &end);
     }
     Ok(conclude(
         &session.screen,
@@ -106,6 +144,7 @@ fn request(args: &Compose) -> Result<ComposeRequest, Fault> {
         bands: args.bands.clone(),
         resolution_m: args.resolution,
         resampling: args.resampling,
+        predict: None,
         dry_run: args.dry_run,
     })
 }

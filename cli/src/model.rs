@@ -7,6 +7,7 @@
 mod bundle;
 mod choose;
 mod compare;
+mod stand_in;
 mod tag;
 
 use std::path::Path;
@@ -22,6 +23,9 @@ use crate::args::{ModelPull, ModelVerb};
 use crate::model::choose::Chosen;
 use crate::print::{Align, Table, bytes, line};
 use crate::session::Session;
+
+/// The geocode of a model of everywhere.
+pub(crate) const GLOBAL: &str = "global";
 
 pub(crate) async fn run(session: &Session, verb: ModelVerb) -> Done {
     let client = session.client().await?;

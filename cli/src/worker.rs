@@ -51,22 +51,11 @@ pub(crate) fn ended_saying(
     status: std::process::ExitStatus,
     stderr: &str,
 ) -> Result<(), Fault> {
-    let Err(mut fault) = ended(name, status) else {
+    let Err(fault) = ended(name, status) else {
         return Ok(());
     };
-    let after = |line: &str, word: &str| line.trim_start().strip_prefix(word).map(str::to_owned);
-    let Some(what) = stderr.lines().find_map(|l| after(l, "error: ")) else {
-        return Err(fault.because(stderr.trim().to_owned()));
-    };
-    fault = Fault::new(fault.kind, what);
-    for line in stderr.lines() {
-        if let Some(reason) = after(line, "because ") {
-            fault = fault.because(reason);
-        } else if let Some(step) = after(line, "try: ") {
-            fault = fault.try_(step);
-        }
-    }
-    Err(fault)
+    let told = Fault::read(fault.kind, stderr);
+    Err(told.unwrap_or_else(|| fault.because(stderr.trim().to_owned())))
 }
 
 /// Turns a worker's failure, which it has explained on stderr itself, into a fault.

@@ -2,7 +2,8 @@
 //!
 //! The conduit finds the splits, chooses and orders them (`plan`) and asks an owner of each cell;
 //! one that fails is replaced by the next (`ask`). The owner reads its files, composes, and keeps
-//! the image until it was fetched (`work`).
+//! the image until it was fetched (`work`). Asked to predict, the owner has a worker answer the
+//! image with a run's models (`predict`, `infer`), and the answers are the image.
 //!
 //! *Invariants*: imagery crosses nodes as the composed image alone, metered as pixels, unless the
 //! owner lacks a split that another holds; memory, cells, and compositions under way are bounded by
@@ -11,7 +12,9 @@
 //! *Not here*: which splits (`query::recipe`), pixels (earth's `split::compose`), HTTP (`http`).
 
 mod ask;
+mod infer;
 mod plan;
+mod predict;
 mod work;
 
 use std::sync::Arc;
@@ -48,6 +51,9 @@ pub(crate) struct Job {
     pub wish: earth::split::compose::Wish,
     /// Splits of one cell, in the order in which pixels are taken.
     pub splits: Vec<earth::split::meta::SplitId>,
+    /// Models that answer the image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predict: Option<predict::Answerers>,
 }
 
 /// A message on its way to the reader, with the memory that it takes.
@@ -74,16 +80,27 @@ pub(crate) async fn start(
     request: ComposeRequest,
 ) -> Result<mpsc::Receiver<Outgoing>, Fault> {
     let started = Instant::now();
-    let wish = request.wish()?;
+    let mut wish = request.wish()?;
+    let models = match &request.predict {
+        Some(asked) => Some(predict::Models::of(core, asked).await?),
+        None => None,
+    };
+    if let Some(models) = &models {
+        models.shape(&mut wish);
+    }
     let (hits, found) = find(core, &request).await?;
-    let jobs = plan::cells(&hits, &wish, request.window_days)?;
+    let mut jobs = plan::cells(&hits, &wish, request.window_days)?;
+    let mut end = end_of(found);
+    if let Some(models) = &models {
+        end.without_model = models.assign(&mut jobs)?;
+    }
     let (messages, reader) = mpsc::channel(MESSAGES_MAX);
     let composing = Composing {
         core: Arc::clone(core),
         messages,
         jobs,
         dry_run: request.dry_run,
-        end: end_of(found),
+        end,
     };
     let stop = core.stop.clone();
     let composed = composing.run(started);
@@ -118,6 +135,7 @@ fn end_of(found: SearchEnd) -> ComposeEnd {
         missing_slots: found.missing_slots,
         slots_asked: found.slots_asked,
         failed: Vec::new(),
+        without_model: Vec::new(),
         empty: found.empty,
         millis: 0.0,
     }

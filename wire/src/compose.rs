@@ -58,9 +58,23 @@ pub struct ComposeRequest {
     /// How bands get there.
     #[serde(default)]
     pub resampling: Resampling,
+    /// Answer each composed image with models, and give the answers in its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predict: Option<Predict>,
     /// Say what would be composed, compose nothing.
     #[serde(default)]
     pub dry_run: bool,
+}
+
+/// Whose models answer, and how.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Predict {
+    /// The run.
+    pub run: String,
+    /// Pixels on either side of a border over which neighbours' models are blended; the side of a
+    /// chip if none is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub margin_px: Option<u32>,
 }
 
 /// One message of the answer.
@@ -156,6 +170,25 @@ pub struct CellReport {
     pub parts: Vec<PartReport>,
     /// Node that composed it.
     pub node: String,
+    /// Who answered, where the image is of a model's answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predicted: Option<Predicted>,
+}
+
+/// Who answered for a cell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Predicted {
+    /// The model, `RUN/GEOCODE`.
+    pub model: String,
+    /// How it relates to the cell: `own`, `ancestor`, `donor` or `global`.
+    pub kinship: String,
+    /// Pixels with an answer.
+    pub pixels: u64,
+    /// Of those, pixels that are unlike what the models learned from.
+    pub pixels_outside: u64,
+    /// What a reader should know.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// What the provenance band holds.
@@ -213,6 +246,9 @@ pub struct ComposeEnd {
     /// Cells that could not be composed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failed: Vec<CellFailure>,
+    /// Cells that no model of the run answers for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without_model: Vec<String>,
     /// Why nothing matched, when nothing did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub empty: Option<EmptyReason>,

@@ -99,6 +99,23 @@ impl Fault {
         }
     }
 
+    /// Reads the words in which every glebe binary complains on its standard error; `None` where
+    /// there are none.
+    pub fn read(kind: FaultKind, words: &str) -> Option<Self> {
+        let after =
+            |line: &str, word: &str| line.trim_start().strip_prefix(word).map(str::to_owned);
+        let what = words.lines().find_map(|line| after(line, "error: "))?;
+        let mut fault = Self::new(kind, what);
+        for line in words.lines() {
+            if let Some(reason) = after(line, "because ") {
+                fault = fault.because(reason);
+            } else if let Some(step) = after(line, "try: ") {
+                fault = fault.try_(step);
+            }
+        }
+        Some(fault)
+    }
+
     /// Adds a reason.
     #[must_use]
     pub fn because(mut self, reason: impl Into<String>) -> Self {

@@ -27,6 +27,13 @@ pub(crate) struct Place {
     pub(crate) tag: Option<String>,
 }
 
+impl Place {
+    /// Tells whether it is no place in particular.
+    pub(crate) fn is_anywhere(&self) -> bool {
+        self.geocode.is_none() && self.at.is_none() && self.bbox.is_none()
+    }
+}
+
 /// `glebe model …`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ModelVerb {

@@ -241,17 +241,19 @@ pub(crate) enum ModeArg {
 
 /// `glebe predict`.
 #[derive(Debug, Args)]
+#[command(after_long_help = PREDICT_AFTER)]
 pub(crate) struct Predict {
     /// Run (each cell by its own model), RUN/GEOCODE, or a pulled model folder
     pub(crate) model: String,
-    /// Scene to apply it to
-    pub(crate) scene: PathBuf,
-    /// Dataset, where the file does not say it
-    #[arg(long, value_name = "NAME")]
-    pub(crate) dataset: Option<String>,
-    /// Sensing time, where the file does not say it
-    #[arg(long, value_name = "WHEN")]
-    pub(crate) datetime: Option<String>,
+    /// Scene to apply it to, --dataset and --datetime where the file does not say them; without it,
+    /// the newest of the stored splits of each cell that match, where they lie
+    pub(crate) scene: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) selectors: Selectors,
+    /// Pixels on either side of a border over which neighbours' models are blended; 0 for a hard
+    /// border (default: the side of a chip)
+    #[arg(long, value_name = "PIXELS")]
+    pub(crate) margin: Option<u32>,
     /// GeoTIFF to write
     #[arg(short = 'O', long, value_name = "FILE")]
     pub(crate) out: PathBuf,
@@ -259,6 +261,14 @@ pub(crate) struct Predict {
     #[arg(long)]
     pub(crate) overwrite: bool,
 }
+
+const PREDICT_AFTER: &str = "\
+The last band of the map, 'outside', is 1 where the imagery is unlike all that the models have learned
+from. Without SCENE, FILE.provenance.tif says for each pixel which scene it was made of, and FILE.json
+which model answered for each cell.
+
+Examples: glebe predict july scenes/SCENE.SAFE -O ndvi.tif
+    glebe predict july --bbox -105.3,40.4,-104.9,40.7 --datetime 2026-07 -O ndvi.tif";
 
 /// `glebe synth`.
 #[derive(Debug, Args)]

@@ -4,14 +4,14 @@
 //!
 //! *Not here*: pixels.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use earth::raster::splice::Rule;
 use earth::split::meta::SplitId;
 use jiff::Timestamp;
 use serde::Serialize;
-use wire::compose::{CellFailure, CellReport, ComposeEnd, ComposePlan};
+use wire::compose::{CellFailure, CellReport, ComposeEnd, ComposePlan, Predicted};
 use wire::fault::{Fault, FaultKind};
 
 use crate::export::{Existing, Staged, stage_file};
@@ -182,6 +182,32 @@ impl Summary {
             }
             Some(_) => text + &format!("   wrote {} files", self.files.len()),
             None => text,
+        }
+    }
+
+    /// Says on stderr whose models answered for cells without one of their own, and what stays
+    /// fill.
+    pub(super) fn say_who_answered(&self, screen: &Screen, end: &ComposeEnd) {
+        let cells: Vec<_> = self
+            .cells
+            .iter()
+            .filter_map(|c| c.predicted.as_ref())
+            .collect();
+        let stand_ins = cells.iter().map(|p| (p.model.as_str(), p.kinship.as_str()));
+        for told in crate::predict::stand_ins(stand_ins) {
+            screen.note(told);
+        }
+        if let Some(told) = crate::predict::fills(&end.without_model) {
+            screen.note(told);
+        }
+        let warnings: BTreeSet<&String> = cells.iter().flat_map(|p| &p.warnings).collect();
+        for warning in warnings {
+            screen.note(format!("note: {warning}"));
+        }
+        let sum = |of: fn(&Predicted) -> u64| cells.iter().map(|p| of(p)).sum::<u64>();
+        let pixels = (sum(|p| p.pixels_outside), sum(|p| p.pixels));
+        if let Some(told) = crate::predict::outside(pixels) {
+            screen.note(told);
         }
     }
 

@@ -28,7 +28,14 @@ const BUNDLE_FILE: &str = "bundle.json";
 
 /// Downloads one model of each cell that was found.
 pub(super) async fn pull(session: &Session, client: &Client, (found, out): (Found, &Path)) -> Done {
+    let instead = found.instead.clone();
     let models = choose::each_cell(found)?;
+    for note in instead
+        .iter()
+        .flat_map(|why| models.iter().map(|m| why.told(m)))
+    {
+        session.screen.note(note);
+    }
     let mut progress = Progress::new(&session.screen, models.len() as u64, "models");
     let mut total = 0;
     for (number, model) in (1..).zip(&models) {

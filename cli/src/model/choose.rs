@@ -2,9 +2,10 @@
 //!
 //! *Invariants*: the most precise cell's model, and of several of that cell the one trained last;
 //! models of several recipes are never chosen between; where a place has no model of its own, that
-//! of its nearest ancestor is taken, then the run's global one, and that is said.
+//! of its nearest ancestor is taken, then that of its group's donor, then the global one, and that
+//! is said.
 //!
-//! *Not here*: downloading.
+//! *Not here*: downloading, who stands in (`stand_in`).
 
 use std::collections::BTreeSet;
 
@@ -14,9 +15,9 @@ use wire::model::{ModelView, Models};
 use wire::params::ModelsParams;
 
 use crate::args::Place;
+use crate::model::GLOBAL;
+use crate::model::stand_in::{self, StandIn};
 
-/// The geocode of a model of everywhere.
-const GLOBAL: &str = "global";
 /// Names shown of many.
 const SHOWN_MAX: usize = 6;
 
@@ -28,6 +29,8 @@ pub(super) struct Found {
     asked: Option<String>,
     /// What was asked for, in the user's words.
     words: String,
+    /// Why models of elsewhere were found.
+    pub(super) instead: Option<StandIn>,
 }
 
 /// One model.
@@ -60,14 +63,14 @@ pub(super) async fn all(
         ..place.clone()
     };
     let mut models = asked(client, run.clone(), &own).await?;
-    if models.is_empty() && place.bbox.is_none() {
+    let mut instead = None;
+    if models.is_empty() && !own.is_anywhere() {
         let anywhere = Place {
             tag: place.tag.clone(),
             ..Place::default()
         };
-        models = asked(client, run, &anywhere).await?;
-        let around = |m: &ModelView| code.as_ref().is_some_and(|c| c.starts_with(&m.geocode));
-        models.retain(|m| m.geocode == GLOBAL || around(m));
+        let all = asked(client, run, &anywhere).await?;
+        (models, instead) = stand_in::find(client, &own, all).await?;
     }
     let words = [text, code.as_deref().unwrap_or_default()];
     let of_place = [&place.at, &place.bbox, &place.tag].map(|w| w.as_deref().unwrap_or_default());
@@ -76,6 +79,7 @@ pub(super) async fn all(
         models,
         words: words.collect::<Vec<_>>().join(" "),
         asked: code,
+        instead,
     })
 }
 
@@ -115,15 +119,7 @@ pub(super) fn one(found: Found) -> Result<Chosen, Fault> {
     }
     nearest.sort_by_key(|m| m.trained);
     let model = nearest.pop().ok_or_else(|| nothing(&found.words))?;
-    let other = found.asked.filter(|asked| *asked != model.geocode);
-    let instead = other.map(|asked| {
-        let of = if model.geocode == GLOBAL {
-            "the global one".to_owned()
-        } else {
-            format!("that of {}, which contains it", model.geocode)
-        };
-        format!("{asked} has no model of its own; this is {of}")
-    });
+    let instead = found.instead.map(|why| why.told(&model));
     Ok(Chosen { model, instead })
 }
 
@@ -207,7 +203,8 @@ pub(super) fn wanted(run: Option<String>, place: &Place) -> Result<ModelsParams,
     })
 }
 
-fn point(text: &str) -> Result<(f64, f64), Fault> {
+/// Reads a point on Earth.
+pub(super) fn point(text: &str) -> Result<(f64, f64), Fault> {
     let parts: Option<Vec<f64>> = text.split(',').map(|t| t.trim().parse().ok()).collect();
     match parts.as_deref() {
         Some([lon, lat]) if lon.abs() <= 180.0 && lat.abs() <= 90.0 => Ok((*lon, *lat)),

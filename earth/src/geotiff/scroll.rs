@@ -237,7 +237,7 @@ mod tests {
             if i % 97 < 9 {
                 f32::NAN
             } else {
-                (f64::from(i) * 0.37).sin() as f32 + seed
+                (i as f32 * 0.37).sin() + seed
             }
         };
         (0..width * height).map(value).collect()

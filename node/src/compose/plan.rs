@@ -117,6 +117,7 @@ fn cell(hits: &[&Hit], wish: &Wish, recipe: &Recipe) -> Result<CellJob, Fault> {
         job: Job {
             wish: wish.clone(),
             splits,
+            predict: None,
         },
         slot: first.placement_key.slot(),
     })

@@ -13,16 +13,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use earth::split::codec;
 use earth::split::compose::{Composed, Composition, Read, Reader};
+use earth::split::cut::AssetRaster;
 use earth::split::meta::SplitMeta;
 use futures::StreamExt;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, watch};
 use tokio::time::Instant;
 use wire::bundle::Kind;
 use wire::compose::{CellImage, CellReport, PartReport, Provenance};
 use wire::fault::{Fault, FaultKind};
 
-use super::Job;
 use super::plan::fault;
+use super::{Job, infer};
 use crate::answer::working;
 use crate::cluster::core::Core;
 use crate::identity::NodeId;
@@ -40,6 +41,8 @@ const MEBIBYTES_MAX: u32 = 2_560;
 const TRANSIT_MEBIBYTES_MAX: u32 = 1 << 10;
 /// Splits that are read at a time where all are needed: some wait for the disk, some for a core.
 const READ_AT_ONCE: usize = 4;
+/// Images answered by models at a time: each takes all cores.
+const PREDICTIONS_AT_ONCE: usize = 1;
 /// How long a question waits for the end of a composition before it is put again.
 const WAIT: Duration = Duration::from_secs(5);
 /// How long an image waits for being fetched: longer than an asker waits between two questions.
@@ -51,6 +54,9 @@ type Done = Result<Arc<Image>, Fault>;
 type Awaited = watch::Receiver<Option<Done>>;
 /// Tells those that wait.
 type Teller = watch::Sender<Option<Done>>;
+
+/// An image and its files.
+pub(super) type Encoded = (CellImage, Vec<Bytes>);
 
 /// A composed image with the memory that it takes.
 #[derive(Debug)]
@@ -74,6 +80,7 @@ pub(crate) struct Compositions {
     open: Mutex<HashMap<(NodeId, u64), Entry>>,
     memory: Arc<Semaphore>,
     transit: Arc<Semaphore>,
+    predictions: Semaphore,
 }
 
 impl Default for Compositions {
@@ -82,6 +89,7 @@ impl Default for Compositions {
             open: Mutex::default(),
             memory: Arc::new(Semaphore::new(MEBIBYTES_MAX as usize)),
             transit: Arc::new(Semaphore::new(TRANSIT_MEBIBYTES_MAX as usize)),
+            predictions: Semaphore::new(PREDICTIONS_AT_ONCE),
         }
     }
 }
@@ -94,6 +102,11 @@ impl Compositions {
             .acquire_many_owned(wanted)
             .await
             .ok()
+    }
+
+    /// Waits for its turn to have models answer.
+    pub(super) async fn prediction(&self) -> Option<SemaphorePermit<'_>> {
+        self.predictions.acquire().await.ok()
     }
 
     async fn memory(&self, mebibytes: u32) -> Option<OwnedSemaphorePermit> {
@@ -226,11 +239,12 @@ async fn compose(core: Arc<Core>, job: String) -> Done {
     }
     let rule = job.wish.rule;
     let node = core.me.to_string();
-    let (image, files) = working(move || {
-        let composed = composition.finish().map_err(|e| fault(&e))?;
-        encode(composed, (rule, node))
-    })
-    .await??;
+    let composed = working(move || composition.finish().map_err(|e| fault(&e))).await??;
+    let report = report(&composed, (rule, node));
+    let (image, files) = match job.predict {
+        Some(answerers) => infer::answered(&core, (composed, report), &answerers).await?,
+        None => working(move || encode(composed, report)).await??,
+    };
     let head = serde_json::to_string(&image)
         .map_err(|e| Fault::new(FaultKind::Internal, e.to_string()))?;
     let bytes: u64 = files.iter().map(|f| f.len() as u64).sum();
@@ -299,12 +313,17 @@ async fn read(
 }
 
 /// Writes the image's files and says what was reached.
-fn encode(
-    composed: Composed,
-    (rule, node): (earth::raster::splice::Rule, String),
-) -> Result<(CellImage, Vec<Bytes>), Fault> {
-    let report = report(&composed, (rule, node));
-    let encoded = codec::encode(composed.meta, &composed.cut.assets).map_err(|e| {
+fn encode(composed: Composed, report: CellReport) -> Result<Encoded, Fault> {
+    written(composed.meta, &composed.cut.assets, report)
+}
+
+/// Writes files of a split in form, with what was reached.
+pub(super) fn written(
+    meta: SplitMeta,
+    assets: &[AssetRaster],
+    report: CellReport,
+) -> Result<Encoded, Fault> {
+    let encoded = codec::encode(meta, assets).map_err(|e| {
         Fault::new(FaultKind::Data, "the image cannot be written").because(e.to_string())
     })?;
     let files = encoded.files.into_iter();
@@ -343,5 +362,6 @@ fn report(composed: &Composed, (rule, node): (earth::raster::splice::Rule, Strin
         },
         parts: composed.parts.iter().map(part).collect(),
         node,
+        predicted: None,
     }
 }

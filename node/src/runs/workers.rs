@@ -98,9 +98,7 @@ async fn keep_one(runs: &Runs, config: &WorkerConfig, number: u16) {
 
 /// Runs one worker to its end.
 async fn work(config: &WorkerConfig, name: &str) -> Result<(), String> {
-    let binary = find().ok_or_else(|| {
-        format!("{BINARY} is not beside glebe, in GLEBE_BIN_DIR or on the PATH; try: cargo build")
-    })?;
+    let binary = find()?;
     let mut command = Command::new(binary);
     // It reaches its own node without one; what was given to the node is not for its workers.
     command.env_remove(TOKEN_VARIABLE);
@@ -129,8 +127,8 @@ fn words(log: &Path) -> Stdio {
     file.map_or_else(|_| Stdio::null(), Stdio::from)
 }
 
-/// Finds the worker beside this binary, in `GLEBE_BIN_DIR`, or on the path.
-fn find() -> Option<PathBuf> {
+/// Finds the worker beside this binary, in `GLEBE_BIN_DIR`, or on the path; or says what to do.
+pub(crate) fn find() -> Result<PathBuf, String> {
     let own = std::env::current_exe().ok();
     let beside = own.and_then(|p| p.parent().map(PathBuf::from));
     let named = std::env::var_os("GLEBE_BIN_DIR").map(PathBuf::from);
@@ -139,5 +137,8 @@ fn find() -> Option<PathBuf> {
         .into_iter()
         .chain(named)
         .chain(std::env::split_paths(&path));
-    folders.map(|d| d.join(BINARY)).find(|p| p.is_file())
+    let found = folders.map(|d| d.join(BINARY)).find(|p| p.is_file());
+    found.ok_or_else(|| {
+        format!("{BINARY} is not beside glebe, in GLEBE_BIN_DIR or on the PATH; try: cargo build")
+    })
 }

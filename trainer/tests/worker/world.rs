@@ -301,12 +301,11 @@ pub(crate) fn ndvi(cell: &str, drift: f64) -> Vec<f32> {
         let (x, y) = ((i % width) as f64, (i / width) as f64);
         let strength = land.strength(mirrored(i % width, width, east) / patch, y / patch);
         let nir = 0.12 + 0.4 * strength + drift * (east + x / width as f64);
-        let red = 0.1;
         #[expect(
             clippy::cast_possible_truncation,
             reason = "compared with a map of 32-bit floats"
         )]
-        values.push(((nir - red) / (nir + red)) as f32);
+        values.push(((nir - 0.1) / (nir + 0.1)) as f32);
     }
     values
 }

@@ -1,0 +1,204 @@
+//! Maps of answers: by stand-ins where a cell has no model, and of stored splits where they lie.
+
+use std::path::{Path, PathBuf};
+
+use earth::geotiff::GeoTiff;
+use earth::raster::Samples;
+use serde_json::Value;
+
+use crate::harness::{cluster, expect, glebe, scratch, stderr, world};
+
+/// Bands of a map, row by row.
+fn bands(path: &Path) -> Vec<Vec<f32>> {
+    let bytes = std::fs::read(path).unwrap();
+    let file = GeoTiff::open(&bytes).unwrap();
+    let all: Vec<usize> = (0..file.bands()).collect();
+    let rasters = file.decode(&bytes, &all, 0).unwrap().into_iter();
+    let floats = |samples: Samples| match samples {
+        Samples::F32(values) => values,
+        other => panic!("no 32-bit floats: {other:?}"),
+    };
+    rasters.map(|r| floats(r.into_samples())).collect()
+}
+
+fn scene(scenes: &Path) -> PathBuf {
+    let found = std::fs::read_dir(scenes).unwrap();
+    let found = found.map(|e| e.unwrap().path());
+    let safe = found.filter(|p| p.extension().is_some_and(|e| e == "SAFE"));
+    safe.min().unwrap()
+}
+
+fn valid(band: &[f32]) -> usize {
+    band.iter().filter(|v| !v.is_nan()).count()
+}
+
+#[test]
+fn a_cell_without_a_model_is_answered_by_its_groups_donor_or_stays_fill_and_that_is_said() {
+    let folder = scratch();
+    let folder = folder.path();
+    let scenes = world(folder, 1, 1, 420);
+    expect(
+        glebe(folder)
+            .args(["ingest", "--precision", "6"])
+            .arg(&scenes),
+        0,
+    );
+    let train = [
+        "train", "ndvi-cnn", "--name", "kin", "--epochs", "2", "--chip", "8",
+    ];
+    let whole = ["--min-coverage", "95", "--max-cloud", "10"];
+    let kin = ["--transfer", "texture", "-k", "2", "-o", "json"];
+    let run = expect(glebe(folder).args(train).args(whole).args(kin), 0);
+    let run: Value = serde_json::from_slice(&run.stdout).unwrap();
+    let donors = run["run"]["inheritance"]["donors"].as_array().unwrap();
+    let donor = donors
+        .iter()
+        .find(|d| !d["heirs"].as_array().unwrap().is_empty());
+    let donor = donor.unwrap_or_else(|| panic!("no heirs: {run}"));
+    let (donor, heir) = (
+        donor["geocode"].as_str().unwrap(),
+        donor["heirs"][0].as_str().unwrap(),
+    );
+    let scene = scene(&scenes);
+    let predict = || {
+        let words = ["predict", "kin", "-O", "map.tif", "--overwrite"];
+        let said = stderr(&expect(glebe(folder).args(words).arg(&scene), 0));
+        (said, valid(&bands(&folder.join("map.tif"))[0]))
+    };
+    let (_, all) = predict();
+
+    let delete = |code: &str| {
+        let name = format!("kin/{code}");
+        expect(glebe(folder).args(["model", "delete", &name, "--yes"]), 0);
+    };
+    delete(heir);
+    let pull = ["model", "pull", "kin", "--geocode", heir, "-O", "m"];
+    let said = stderr(&expect(glebe(folder).args(pull), 0));
+    let told =
+        format!("{heir} has no model of its own; this is that of {donor}, the donor of the group");
+    assert!(said.contains(&told), "{said}");
+    let (said, pixels) = predict();
+    let told = format!("answered by kin/{donor}, the donor's of their group");
+    assert!(said.contains(&told), "{said}");
+    assert_eq!(pixels, all, "all is answered as before");
+
+    delete(donor);
+    let said = stderr(&expect(glebe(folder).args(pull), 1));
+    assert!(said.contains("no model kin"), "{said}");
+    let (said, pixels) = predict();
+    assert!(said.contains("cells have no model and stay fill"), "{said}");
+    assert!(pixels < all, "{pixels} {all}");
+}
+
+#[test]
+fn stored_splits_are_predicted_where_they_lie_and_give_the_map_of_the_scene() {
+    let folder = scratch();
+    let folder = folder.path();
+    let scenes = world(folder, 1, 1, 600);
+    let nodes = cluster(folder, 3, 1);
+    let ask = |node: usize, words: &[&str]| {
+        let mut command = nodes[node].ask(folder);
+        command.args(words);
+        command
+    };
+    expect(ask(0, &["ingest"]).arg(&scenes), 0);
+    let train = [
+        "train", "ndvi-cnn", "--name", "july", "--epochs", "3", "--chip", "16",
+    ];
+    let trained = ask(1, &train).arg("--wait").output().unwrap();
+    assert!(
+        matches!(trained.status.code(), Some(0 | 1)),
+        "{}",
+        stderr(&trained)
+    );
+
+    let nothing = stderr(&expect(
+        &mut ask(2, &["predict", "july", "-O", "no.tif"]),
+        2,
+    ));
+    assert!(
+        nothing.contains("neither a scene nor a selector"),
+        "{nothing}"
+    );
+    let stored = [
+        "predict",
+        "july",
+        "--dataset",
+        "sentinel-2-l2a",
+        "-O",
+        "stored.tif",
+    ];
+    expect(&mut ask(2, &stored), 0);
+    let again = stderr(&expect(&mut ask(2, &stored), 5));
+    assert!(again.contains("--overwrite"), "{again}");
+    let report = std::fs::read(folder.join("stored.json")).unwrap();
+    let report: Value = serde_json::from_slice(&report).unwrap();
+    let cells = report["cells"].as_array().unwrap();
+    assert!(cells.len() > 1, "{report}");
+    for cell in cells {
+        let model = format!("july/{}", cell["geocode"].as_str().unwrap());
+        assert_eq!(cell["predicted"]["model"], model.as_str(), "{report}");
+        assert_eq!(cell["predicted"]["kinship"], "own");
+    }
+
+    let whole = ["predict", "july", "-O", "scene.tif"];
+    expect(ask(2, &whole).arg(scene(&scenes)), 0);
+    let [stored, whole] = ["stored.tif", "scene.tif"].map(|name| Lying::of(&folder.join(name)));
+    assert_eq!(
+        (stored.bands.len(), valid(&stored.bands[1])),
+        (2, valid(&stored.bands[0]))
+    );
+    let (mut same, mut far, mut count) = (0, 0.0_f32, 0);
+    for (at, value) in stored.bands[0].iter().enumerate() {
+        let there = whole.at(&stored, at);
+        if let Some(other) = there.filter(|v| !v.is_nan() && !value.is_nan()) {
+            count += 1;
+            same += usize::from((value - other).abs() < 1e-6);
+            far = far.max((value - other).abs());
+        }
+    }
+    assert!(count > valid(&whole.bands[0]) / 2, "{count}");
+    let share = same as f64 / count as f64;
+    eprintln!("{share:.3} of {count} pixels are the same, the farthest differs by {far}");
+    // Owners see no pixels beyond their cells: half windows beside borders differ.
+    assert!(share > 0.7, "{share} {far}");
+}
+
+/// A map with its place on the ground.
+struct Lying {
+    bands: Vec<Vec<f32>>,
+    width: usize,
+    /// As GDAL tells it: west, width of a pixel, 0, north, 0, its height below 0.
+    place: Vec<f64>,
+}
+
+impl Lying {
+    fn of(path: &Path) -> Self {
+        let mut info = std::process::Command::new("gdalinfo");
+        let info = info.arg("-json").arg(path).output().unwrap();
+        let info: Value = serde_json::from_slice(&info.stdout).unwrap();
+        let place = info["geoTransform"].as_array().unwrap().iter();
+        Self {
+            bands: bands(path),
+            width: usize::try_from(info["size"][0].as_u64().unwrap()).unwrap(),
+            place: place.map(|v| v.as_f64().unwrap()).collect(),
+        }
+    }
+
+    /// Returns the answer where another map has its pixel of that index.
+    fn at(&self, other: &Self, index: usize) -> Option<f32> {
+        let offset = |axis: usize, step: usize| {
+            let away = (other.place[axis] - self.place[axis]) / self.place[step];
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "some pixels of a small map"
+            )]
+            let away = away.round() as isize;
+            away
+        };
+        let along = |i: usize, away: isize| i.checked_add_signed(away);
+        let column = along(index % other.width, offset(0, 1)).filter(|c| *c < self.width)?;
+        let row = along(index / other.width, offset(3, 5))?;
+        self.bands[0].get(row * self.width + column).copied()
+    }
+}

@@ -1,0 +1,258 @@
+//! A cell's image answered by models: a worker process beside this node, in a folder of its own.
+//!
+//! *Invariants*: this process decodes no imagery of others and runs no model; the folder and the
+//! worker end with the request; answers lie on the cell's own grid, or they are refused.
+//!
+//! *Not here*: which models (`predict`), how they answer (trainer).
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use earth::geotiff::GeoTiff;
+use earth::grid::Grid;
+use earth::split::codec;
+use earth::split::compose::{Composed, PROVENANCE};
+use earth::split::cut::AssetRaster;
+use earth::split::meta::{BandMeta, SampleType, SplitMeta};
+use serde::Deserialize;
+use tokio::process::Command;
+use wire::bundle::Kind;
+use wire::client::{TOKEN_FILE_VARIABLE, TOKEN_VARIABLE};
+use wire::compose::{CellReport, Predicted};
+use wire::fault::{Fault, FaultKind};
+
+use super::predict::Answerers;
+use super::work::{Encoded, written};
+use crate::answer::working;
+use crate::cluster::core::Core;
+use crate::runs::workers;
+use crate::scatter;
+use crate::store::ObjectKey;
+
+/// Longest that a worker may take for a cell: as long as its asker waits.
+const LIMIT: Duration = Duration::from_mins(10);
+/// File of the answers, and that of the provenance, in the image.
+const ANSWERS: &str = "answers.tif";
+const ORIGINS: &str = "provenance.tif";
+
+/// What the worker says of its answers.
+#[derive(Debug, Deserialize)]
+struct Said {
+    bands: Vec<String>,
+    cells: Vec<SaidOfCell>,
+    pixels: u64,
+    pixels_outside: u64,
+    warnings: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct SaidOfCell {
+    model: String,
+    kinship: String,
+}
+
+/// A folder that goes when it is dropped.
+#[derive(Debug)]
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> io::Result<Self> {
+        static MADE: AtomicU64 = AtomicU64::new(0);
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let name = format!("glebe-predict-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        fs::DirBuilder::new().mode(0o700).create(&path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What cannot be removed stays in the system's temporary folder; nothing depends on it.
+        fs::remove_dir_all(&self.0).unwrap_or_default();
+    }
+}
+
+/// Has models answer a composed image; returns the answers as an image.
+pub(super) async fn answered(
+    core: &Arc<Core>,
+    (composed, report): (Composed, CellReport),
+    answerers: &Answerers,
+) -> Result<Encoded, Fault> {
+    let scratch = Scratch::new().map_err(|e| unusable(&e))?;
+    let folder = scratch.0.clone();
+    let composed = working(move || hand(composed, &folder.join("splits"))).await??;
+    fetch(core, answerers, &scratch.0.join("models")).await?;
+    let turn = core.compositions.prediction().await;
+    let said = predict(answerers, &scratch.0).await?;
+    drop(turn);
+    working(move || {
+        let map = fs::read(scratch.0.join("map.tif")).map_err(|e| unusable(&e))?;
+        image((composed, report), &map, said)
+    })
+    .await?
+}
+
+fn unusable(error: &io::Error) -> Fault {
+    Fault::new(
+        FaultKind::Internal,
+        "a node cannot write its temporary files",
+    )
+    .because(error.to_string())
+    .try_("room in its TMPDIR")
+}
+
+/// Writes the composed image as a split that the worker reads.
+fn hand(composed: Composed, splits: &Path) -> Result<Composed, Fault> {
+    let encoded = codec::encode(composed.meta.clone(), &composed.cut.assets);
+    let encoded = encoded.map_err(|e| {
+        Fault::new(FaultKind::Data, "the image cannot be written").because(e.to_string())
+    })?;
+    let folder = splits.join(composed.meta.id.as_str().replace('/', "+"));
+    let files = fs::create_dir_all(&folder).and_then(|()| {
+        let mut files = encoded.files.iter();
+        files.try_for_each(|(name, bytes)| fs::write(folder.join(name), bytes))
+    });
+    files.map_err(|e| unusable(&e))?;
+    Ok(composed)
+}
+
+/// Brings models from the ring, a folder each.
+async fn fetch(core: &Arc<Core>, answerers: &Answerers, into: &Path) -> Result<(), Fault> {
+    for geocode in &answerers.models {
+        let key = ObjectKey::new(Kind::Model, format!("{}/{geocode}", answerers.run));
+        let record = scatter::record(core, &key).await?;
+        let gone = || Fault::new(FaultKind::Nothing, format!("{key} is not there any more"));
+        let record = record.ok_or_else(gone)?;
+        let folder = into.join(geocode);
+        let made = tokio::fs::create_dir_all(&folder).await;
+        made.map_err(|e| unusable(&e))?;
+        for file in &record.files {
+            let bytes: Bytes = scatter::fetch(core, &key, &file.name).await?;
+            let written = tokio::fs::write(folder.join(&file.name), bytes).await;
+            written.map_err(|e| unusable(&e))?;
+        }
+    }
+    Ok(())
+}
+
+/// Runs the worker to its end.
+async fn predict(answerers: &Answerers, folder: &Path) -> Result<Said, Fault> {
+    let broken = |reason: String| {
+        Fault::new(FaultKind::Internal, "a node's worker gave no answers").because(reason)
+    };
+    let kin = serde_json::json!({ "donors": answerers.donors });
+    let written = tokio::fs::write(folder.join("kin.json"), kin.to_string()).await;
+    written.map_err(|e| unusable(&e))?;
+    let binary = workers::find().map_err(broken)?;
+    let mut command = Command::new(binary);
+    command.env_remove(TOKEN_VARIABLE);
+    command.env_remove(TOKEN_FILE_VARIABLE);
+    command.current_dir(folder).arg("predict");
+    for geocode in &answerers.models {
+        command
+            .arg("--model")
+            .arg(Path::new("models").join(geocode));
+    }
+    if let Some(margin) = answerers.margin_px {
+        command.arg("--margin").arg(margin.to_string());
+    }
+    command.args(["--splits", "splits", "--kin", "kin.json", "-O", "map.tif"]);
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    let ended = tokio::time::timeout(LIMIT, command.output()).await;
+    let ended = ended.map_err(|_| broken(format!("it took more than {} s", LIMIT.as_secs())))?;
+    let ended = ended.map_err(|e| broken(format!("it does not start: {e}")))?;
+    if !ended.status.success() {
+        let words = String::from_utf8_lossy(&ended.stderr);
+        let told = Fault::read(FaultKind::Data, &words);
+        return Err(told.unwrap_or_else(|| broken(format!("it ended with {}", ended.status))));
+    }
+    serde_json::from_slice(&ended.stdout).map_err(|e| broken(e.to_string()))
+}
+
+/// Puts answers in the place of the bands that they were made of; provenance stays.
+fn image(
+    (composed, mut report): (Composed, CellReport),
+    map: &[u8],
+    said: Said,
+) -> Result<Encoded, Fault> {
+    let cell = composed.meta.geocode.to_string();
+    let wrong = |reason: String| {
+        let what = format!("the answers for {cell} cannot be used");
+        Fault::new(FaultKind::Internal, what).because(reason)
+    };
+    let file = GeoTiff::open(map).map_err(|e| wrong(e.to_string()))?;
+    let origins = composed.meta.bands.iter().find(|b| b.name == PROVENANCE);
+    let origins = origins.ok_or_else(|| wrong("the image has no provenance".to_owned()))?;
+    let resolution_m = origins.resolution_m;
+    let grid = Grid::of(&composed.meta.geocode, resolution_m).map_err(|e| wrong(e.to_string()))?;
+    if file.size() != (grid.width(), grid.height()) || file.bands() != said.bands.len() {
+        return Err(wrong("they lie on another grid".to_owned()));
+    }
+    let all: Vec<usize> = (0..file.bands()).collect();
+    let rasters = file
+        .decode(map, &all, 0)
+        .map_err(|e| wrong(e.to_string()))?;
+    let from = composed.cut.assets.iter().find(|a| a.name == origins.asset);
+    let from = from.and_then(|a| a.rasters.get(origins.index as usize));
+    let from = from.ok_or_else(|| wrong("the image has no provenance".to_owned()))?;
+    let asset = |name: &str, fill, rasters| AssetRaster {
+        name: name.to_owned(),
+        resolution_m,
+        grid: grid.clone(),
+        fill,
+        rasters,
+    };
+    let assets = [
+        asset(ANSWERS, None, rasters),
+        asset(ORIGINS, origins.fill, vec![from.clone()]),
+    ];
+    let mut bands: Vec<BandMeta> = (0..)
+        .zip(&said.bands)
+        .map(|(i, name)| band(i, name, resolution_m))
+        .collect();
+    bands.push(BandMeta {
+        asset: ORIGINS.to_owned(),
+        index: 0,
+        ..origins.clone()
+    });
+    let meta = SplitMeta {
+        bands,
+        ..composed.meta
+    };
+    report.predicted = said.cells.into_iter().next().map(|of| Predicted {
+        model: of.model,
+        kinship: of.kinship,
+        pixels: said.pixels,
+        pixels_outside: said.pixels_outside,
+        warnings: said.warnings,
+    });
+    written(meta, &assets, report)
+}
+
+/// Describes a band of answers; the last one marks, and is no number to average.
+fn band(index: u32, name: &str, resolution_m: f64) -> BandMeta {
+    BandMeta {
+        name: name.to_owned(),
+        common: None,
+        centre_nm: None,
+        asset: ANSWERS.to_owned(),
+        index,
+        resolution_m,
+        sample: SampleType::F32,
+        fill: None,
+        scale: 1.0,
+        offset: 0.0,
+        categorical: name == super::predict::OUTSIDE,
+        stats: None,
+        classes: None,
+        class_names: Vec::new(),
+    }
+}
