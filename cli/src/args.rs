@@ -28,8 +28,8 @@ pub(crate) use selectors::{Selectors, bbox, instant, known_dataset};
 pub(crate) use simulate::{Drill as DrillArgs, Forecast as ForecastArgs, Simulate, SimulateVerb};
 pub(crate) use token::{TokenArgs, TokenVerb};
 pub(crate) use verbs::{
-    ClusterVerb, CollectionCreate, CollectionVerb, Get, Ingest, JobVerb, NodeVerb, Predict,
-    Resplit, Synth, Train, Up,
+    ClusterVerb, CollectionCreate, CollectionVerb, Get, Ingest, JobVerb, ModeArg, NodeVerb,
+    Predict, Resplit, Synth, Train, Up,
 };
 pub(crate) use wrangle::{Pairs, StepRule, Wrangle};
 

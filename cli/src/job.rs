@@ -4,10 +4,12 @@
 //!
 //! *Not here*: starting a run (`train`).
 
+mod logs;
+
 use std::process::ExitCode;
 
 use wire::fault::{Fault, FaultKind};
-use wire::run::RunView;
+use wire::run::{RunView, Wish};
 
 use crate::Done;
 use crate::args::JobVerb;
@@ -30,14 +32,36 @@ pub(crate) async fn run(session: &Session, verb: JobVerb) -> Done {
             Ok(partial(&session.screen, view.complete))
         }
         JobVerb::Wait { run } => train::wait(session, &client, &run).await,
-        JobVerb::Cancel { run } => {
-            let cancelled = client.cancel_run(&run).await?;
-            session
-                .screen
-                .note(format!("{} jobs of {run} cancelled", cancelled.jobs));
-            Ok(ExitCode::SUCCESS)
-        }
+        JobVerb::Logs { job, follow } => logs::run(session, &job, follow).await,
+        JobVerb::Cancel { run } => steer(session, &run, Wish::Cancel).await,
+        JobVerb::Pause { run } => steer(session, &run, Wish::Pause).await,
+        JobVerb::Resume { run } => resume(session, &run).await,
     }
+}
+
+async fn steer(session: &Session, run: &str, wish: Wish) -> Done {
+    let steered = session.client().await?.steer_run(run, wish).await?;
+    let (jobs, verb) = match wish {
+        Wish::Go => (steered.jobs, "wait again"),
+        Wish::Pause => (steered.jobs, "paused"),
+        Wish::Cancel => (steered.jobs, "cancelled"),
+    };
+    session.screen.note(format!("{jobs} jobs of {run} {verb}"));
+    if session.screen.is_json() {
+        session.screen.json(&steered);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Goes on with a run; an embedded one is waited for, since its node ends with the command.
+async fn resume(session: &Session, run: &str) -> Done {
+    let done = steer(session, run, Wish::Go).await?;
+    if session.settings.cluster.value.is_some() {
+        session.screen.note(format!("watch: glebe job wait {run}"));
+        return Ok(done);
+    }
+    let client = session.client().await?;
+    train::wait(session, &client, run).await
 }
 
 fn partial(screen: &Screen, complete: bool) -> ExitCode {
@@ -65,6 +89,7 @@ async fn list(session: &Session) -> Done {
         ("DONE", Align::Right),
         ("FAILED", Align::Right),
         ("CANCELLED", Align::Right),
+        ("PAUSED", Align::Right),
     ]);
     for run in &runs.runs {
         let jobs = &run.jobs;
@@ -74,6 +99,7 @@ async fn list(session: &Session) -> Done {
             jobs.done,
             jobs.quarantined,
             jobs.cancelled,
+            jobs.paused,
         ];
         let counts = counts.map(|n| n.to_string());
         table.row(

@@ -98,6 +98,14 @@ impl Screen {
         }
     }
 
+    /// Writes one of many values as JSON on a line.
+    pub(crate) fn json_line(&self, value: &impl serde::Serialize) {
+        match serde_json::to_string(value) {
+            Ok(text) => line(&text),
+            Err(e) => self.note(format!("error: a line is no JSON: {e}")),
+        }
+    }
+
     /// Tells whether the answer is to be JSON.
     pub(crate) fn is_json(&self) -> bool {
         matches!(self.output, Output::Json | Output::Ndjson)

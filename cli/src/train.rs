@@ -15,11 +15,11 @@ use query::{Paired, Query};
 use wire::client::Client;
 use wire::fault::{Fault, FaultKind};
 use wire::model::{InputMetrics, MapMetrics};
-use wire::run::{Hyper, JobState, Mode, Plan, Run, RunView};
+use wire::run::{Hyper, JobState, Mode, Packing, Plan, Run, RunView};
 use wire::transfer::{Transfer, TransferMode};
 
 use crate::Done;
-use crate::args::Train;
+use crate::args::{ModeArg, Train};
 use crate::print::{Progress, Screen, bytes, line};
 use crate::session::Session;
 use crate::status::short;
@@ -126,6 +126,10 @@ fn described(args: &Train, recipe: &Recipe) -> Result<Run, Fault> {
         recipe: args.recipe.clone(),
         query,
         mode: Mode::Partitioned,
+        packing: match args.mode {
+            ModeArg::Sequential => Packing::Sequential,
+            ModeArg::Packed => Packing::Packed,
+        },
         hyper,
         seed: args.seed,
         transfer: transfer(args)?,
@@ -194,8 +198,15 @@ fn print_plan(screen: &Screen, run: &Run, plan: &Plan) -> ExitCode {
 /// Waits until no job of the run waits or runs.
 pub(crate) async fn wait(session: &Session, client: &Client, name: &str) -> Done {
     let mut progress = Progress::new(&session.screen, 0, "models");
+    let mut is_told = false;
     loop {
         let view = client.run(name).await?;
+        let is_paused = view.jobs.iter().any(|j| j.state == JobState::Paused);
+        if is_paused && !is_told {
+            let note = format!("{name} is paused; it goes on with: glebe job resume {name}");
+            session.screen.note(note);
+        }
+        is_told = is_paused;
         let ended = view.jobs.iter().filter(|j| !unfinished(j.state)).count();
         progress.set_total(view.jobs.len() as u64);
         progress.set(ended as u64, &scores(&view));
@@ -208,7 +219,10 @@ pub(crate) async fn wait(session: &Session, client: &Client, name: &str) -> Done
 }
 
 fn unfinished(state: JobState) -> bool {
-    matches!(state, JobState::Waiting | JobState::Running)
+    matches!(
+        state,
+        JobState::Waiting | JobState::Running | JobState::Paused
+    )
 }
 
 /// Returns the median validation MSE beside those of the baselines.
@@ -264,6 +278,12 @@ pub(crate) fn summary(screen: &Screen, view: &RunView) -> ExitCode {
             "{name}: {} models  {}",
             count(JobState::Done),
             scores(view)
+        ));
+    }
+    if lost > 0 {
+        let name = &view.run.name;
+        screen.note(format!(
+            "why: glebe job logs {name}   again: glebe job resume {name}"
         ));
     }
     for job in view

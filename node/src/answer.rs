@@ -152,10 +152,8 @@ async fn respond(core: &Arc<Core>, from: &NodeId, request: Request) -> Result<Re
             Response::Done
         }
         Request::Counts(names) => Response::Counts(jobs::counts(core, names).await?),
-        Request::Cancel(run) => {
-            let runs = Arc::clone(&core.runs);
-            Response::Cancelled(working(move || runs.cancel(&run)).await??)
-        }
+        Request::Steer(steer) => Response::Steered(jobs::steer(core, steer).await?),
+        Request::Logs(asked) => Response::Logs(jobs::logs(core, asked).await?),
         Request::Compose(job) => Response::Composed(compose::answer(core, from, job).await?),
         Request::FetchComposed(piece) => Response::Bytes(compose::piece(core, from, piece)?),
         Request::Loads => Response::Loads(core.blocking(listing::loads).await?),

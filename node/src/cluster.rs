@@ -12,6 +12,7 @@ pub(crate) mod core;
 pub(crate) mod file;
 pub(crate) mod gossip;
 pub(crate) mod join;
+mod ongoing;
 mod regions;
 mod report;
 mod seeds;
@@ -38,10 +39,11 @@ use wire::cluster::{
     BytesByPurpose, ClusterView, LayoutChange, LayoutPlan, RepairReport, Status, VerifyReport,
 };
 use wire::compose::ComposeRequest;
+use wire::diary::{LogPage, LogRequest};
 use wire::fault::{Fault, FaultKind};
 use wire::object::PutAck;
 use wire::region::Textures;
-use wire::run::{Plan, Run, RunCancelled, RunView, Runs as RunList};
+use wire::run::{Plan, Run, RunSteered, RunView, Runs as RunList, Wish};
 use wire::search::SearchLine;
 
 use crate::access::Keyring;
@@ -200,9 +202,14 @@ impl Cluster {
         training::summaries(&self.core).await
     }
 
-    /// Cancels the waiting and running jobs of a run on all nodes.
-    pub async fn cancel_run(&self, name: &str) -> Result<RunCancelled, Fault> {
-        training::cancel(&self.core, name).await
+    /// Does what a user wants of a run's jobs on all nodes.
+    pub async fn steer_run(&self, name: &str, wish: Wish) -> Result<RunSteered, Fault> {
+        ongoing::steer(&self.core, name, wish).await
+    }
+
+    /// Returns what was said of a run's jobs on all nodes.
+    pub async fn run_logs(&self, name: &str, asked: LogRequest) -> Result<LogPage, Fault> {
+        ongoing::logs(&self.core, name, asked).await
     }
 
     /// Tells the other nodes that a donor of a run has ended; nobody waits for that.

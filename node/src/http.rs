@@ -96,6 +96,7 @@ fn reading(table: Table) -> Table {
         .read("/v1/textures", post(search::textures))
         .read("/v1/runs", get(runs::list))
         .read("/v1/runs/{name}", get(runs::view))
+        .read("/v1/runs/{name}/logs", post(runs::logs))
         .read("/v1/models", get(models::list))
         .read("/v1/model/file", get(asset::model_file))
 }
@@ -108,8 +109,11 @@ fn writing(table: Table) -> Table {
         .write("/v1/collections", post(collections::create))
         .write("/v1/runs", post(runs::start))
         .write("/v1/runs/{name}/cancel", post(runs::cancel))
+        .write("/v1/runs/{name}/pause", post(runs::pause))
+        .write("/v1/runs/{name}/resume", post(runs::resume))
         .write("/v1/lease", post(runs::lease))
         .write("/v1/lease/renew", post(runs::renew))
+        .write("/v1/lease/log", post(runs::report))
         .write("/v1/lease/fail", post(runs::fail))
         .write("/v1/tags", delete(models::untag))
 }

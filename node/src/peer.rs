@@ -10,6 +10,7 @@ mod compare;
 mod fates;
 mod join;
 mod load;
+mod runs;
 mod speaks;
 
 use earth::split::placement::PlacementKey;
@@ -39,6 +40,7 @@ pub use crate::store::Version;
 pub use compare::{Comparison, Difference};
 pub use fates::{Fates, FatesRequest};
 pub use load::SlotLoad;
+pub use runs::{LogPart, LogsRequest, PlanRequest, Planned, Steer};
 pub use speaks::Speaks;
 
 /// A question to a member.
@@ -78,8 +80,8 @@ pub enum Request {
     Jobs(String),
     /// Your jobs of these runs, counted. Answered with `Counts`.
     Counts(Vec<String>),
-    /// Cancel your jobs of a run. Answered with `Cancelled`.
-    Cancel(String),
+    /// Cancel, pause or try again your jobs of a run. Answered with `Steered`.
+    Steer(Steer),
     /// Compose a cell's splits; asked again until it is done. Answered with `Composed`.
     Compose(ComposeJob),
     /// Part of a file of what was composed. Answered with `Bytes`.
@@ -97,6 +99,8 @@ pub enum Request {
     Fates(FatesRequest),
     /// A donor of this run has ended: look what it left. Answered with `Done`.
     Heed(String),
+    /// What was said of your jobs of a run? Answered with `Logs`.
+    Logs(LogsRequest),
 }
 
 /// An answer.
@@ -136,8 +140,8 @@ pub enum Response {
     Jobs(String, SlotSet),
     /// Jobs by state, a count for each run asked about.
     Counts(Vec<JobCounts>),
-    /// Jobs that were waiting or running.
-    Cancelled(u64),
+    /// Jobs that changed.
+    Steered(u64),
     /// What was composed, as JSON of `wire::compose::CellImage`; none while it is under way.
     Composed(Option<String>),
     /// What a repair did, as JSON of `wire::cluster::RepairReport`; none while it is under way.
@@ -148,6 +152,8 @@ pub enum Response {
     Textures(Vec<CellTexture>),
     /// What is known of a run.
     Fates(Fates),
+    /// What was said.
+    Logs(LogPart),
 }
 
 /// What a node knows, without the content.
@@ -347,26 +353,6 @@ pub struct Share {
     pub sent: BytesByPurpose,
 }
 
-/// A run to plan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PlanRequest {
-    /// `wire::run::Run` as JSON.
-    pub run: String,
-    /// Slots of which the answerer is the first owner that is alive.
-    pub slots: SlotSet,
-    /// Count only.
-    pub dry_run: bool,
-}
-
-/// What one node planned of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Planned {
-    /// Splits that match.
-    pub splits: u64,
-    /// Jobs, one a geocode.
-    pub jobs: u64,
-}
-
 /// A composition to make.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ComposeJob {
@@ -441,7 +427,8 @@ impl Request {
             | Self::Plan(_)
             | Self::Jobs(_)
             | Self::Counts(_)
-            | Self::Cancel(_)
+            | Self::Steer(_)
+            | Self::Logs(_)
             | Self::Compose(_)
             | Self::Loads
             | Self::Textures(_)

@@ -6,9 +6,11 @@
 //! *Not here*: which splits a run learns from (`cluster`), what a recipe computes (trainer).
 
 pub mod book;
+pub mod diaries;
 pub mod inherit;
 pub mod keep;
 pub mod spool;
+mod told;
 pub mod workers;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,11 +25,13 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use wire::fault::{Fault, FaultKind};
 use wire::run::{
-    Failure, JobCounts, JobState, JobView, Lease, LeaseAnswer, LeaseRequest, LeaseSplit, Renew, Run,
+    Failure, JobCounts, JobState, JobView, Lease, LeaseAnswer, LeaseRequest, LeaseSplit, Renew,
+    Run, Wish,
 };
 use wire::transfer::{Heritage, Legacy};
 
 use book::{Book, Job, JobKey, LEASE_MS, LeaseError, Published, Role};
+use diaries::Diaries;
 use keep::{Keep, KeepError};
 use spool::Spool;
 
@@ -52,8 +56,9 @@ pub struct KnownRun {
     pub run: Run,
     /// Slots whose cells this node has planned.
     pub slots: SlotSet,
-    /// A user cancelled it: cells of a lost node are not taken over.
-    pub cancelled: bool,
+    /// What its users want of it.
+    #[serde(default)]
+    pub wish: Wish,
 }
 
 /// The runs of one node.
@@ -75,6 +80,7 @@ struct Inner {
     folders: BTreeMap<SplitId, PathBuf>,
     keep: Keep,
     spool: Spool,
+    diaries: Diaries,
     /// Workers that this node has started, and whether they have asked for a job.
     started: BTreeMap<String, bool>,
 }
@@ -94,6 +100,7 @@ impl Runs {
             folders: BTreeMap::new(),
             keep,
             spool: Spool::new(data),
+            diaries: Diaries::new(data),
             started: BTreeMap::new(),
         };
         inner.sweep();
@@ -144,10 +151,17 @@ impl Runs {
         let mut known = KnownRun {
             run: run.clone(),
             slots: slots.clone(),
-            cancelled: false,
+            wish: Wish::Go,
         };
         if let Some(before) = inner.runs.get(&run.name) {
             known.slots.union(&before.slots);
+            if before.wish == Wish::Pause {
+                known.wish = Wish::Pause;
+                inner.book.steer(&run.name, Wish::Pause, &BTreeSet::new());
+            }
+        }
+        for (key, job) in &mut added {
+            job.state = inner.book.job(key).map_or(job.state, |job| job.state);
         }
         inner.keep.run(&known, &added).map_err(|e| kept(&e))?;
         inner.runs.insert(run.name.clone(), known);
@@ -169,7 +183,7 @@ impl Runs {
             inner.runs.entry(run.name.clone()).or_insert(KnownRun {
                 run,
                 slots: SlotSet::none(),
-                cancelled: false,
+                wish: Wish::Go,
             });
         }
     }
@@ -203,6 +217,7 @@ impl Runs {
         if let Some(asked) = inner.started.get_mut(&request.worker) {
             *asked = true;
         }
+        self.expire(&mut inner);
         let Some(key) = inner.book.lend(of_run, &request.worker, self.now_ms()) else {
             inner.sweep();
             let unfinished = inner.book.counts(of_run).unfinished();
@@ -217,6 +232,8 @@ impl Runs {
         };
         inner.save(&key)?;
         let job = inner.book.job(&key).ok_or_else(|| unknown(&key))?;
+        let lent = format!("lent to {}, attempt {}", request.worker, job.attempts);
+        self.say(&inner, [(&key, lent)].into_iter());
         let known = inner.runs.get(&key.run).ok_or_else(|| unknown(&key))?;
         let run = Run {
             inheritance: None,
@@ -275,6 +292,10 @@ impl Runs {
         let done = inner.book.done(&key, lease.token, published, now_ms);
         done.map_err(|e| stale(&e))?;
         inner.save(&key)?;
+        self.say(
+            &inner,
+            [(&key, "its model is published".to_owned())].into_iter(),
+        );
         Ok(self.has_news(&inner, &key))
     }
 
@@ -287,6 +308,7 @@ impl Runs {
             .fail(&key, failure.lease.token, &failure.reason, failure.hopeless);
         failed.map_err(|e| stale(&e))?;
         inner.save(&key)?;
+        self.say_given_up(&inner, std::slice::from_ref(&key));
         self.waiting.notify_waiters();
         Ok(self.has_news(&inner, &key))
     }
@@ -312,6 +334,7 @@ impl Runs {
         let asked = inner.started.remove(worker).unwrap_or(false);
         let left = inner.book.take_back(worker, reason);
         inner.save_all(&left)?;
+        self.say_given_up(&inner, &left);
         if !left.is_empty() {
             self.waiting.notify_waiters();
             self.tidings.notify_one();
@@ -324,27 +347,45 @@ impl Runs {
         let mut inner = self.lock();
         let given_up = inner.book.give_up(reason);
         inner.save_all(&given_up)?;
+        self.say_given_up(&inner, &given_up);
         self.tidings.notify_one();
         Ok(())
     }
 
-    /// Cancels the waiting and running jobs of a run; returns how many.
-    pub fn cancel(&self, run: &str) -> Result<u64, Fault> {
+    /// Does what a user wants of a run's jobs here; returns how many changed. Cells in `done` have
+    /// models of other nodes.
+    pub fn steer(&self, run: &str, wish: Wish, done: &BTreeSet<String>) -> Result<u64, Fault> {
         let mut inner = self.lock();
-        let cancelled = inner.book.cancel(run);
-        let keys: Vec<_> = inner
-            .book
-            .jobs()
-            .map(|(k, _)| k.clone())
-            .filter(|k| k.run == run)
-            .collect();
-        inner.save_all(&keys)?;
+        let changed = inner.book.steer(run, wish, done);
+        inner.save_all(&changed)?;
         if let Some(known) = inner.runs.get_mut(run) {
-            known.cancelled = true;
+            known.wish = wish;
             let known = known.clone();
             inner.keep.run(&known, &[]).map_err(|e| kept(&e))?;
         }
-        Ok(cancelled)
+        let text = match wish {
+            Wish::Go => "is to be tried again: it was resumed",
+            Wish::Pause => "paused",
+            Wish::Cancel => "cancelled",
+        };
+        self.say(&inner, changed.iter().map(|key| (key, text.to_owned())));
+        self.waiting.notify_waiters();
+        self.tidings.notify_one();
+        Ok(changed.len() as u64)
+    }
+
+    /// Returns overdue leases to the queue.
+    fn expire(&self, inner: &mut Inner) {
+        let overdue = inner.book.expire(self.now_ms());
+        if overdue.is_empty() {
+            return;
+        }
+        if let Err(fault) = inner.save_all(&overdue) {
+            tracing::warn!(%fault, "overdue leases are written down later");
+        }
+        self.say_given_up(inner, &overdue);
+        self.waiting.notify_waiters();
+        self.tidings.notify_one();
     }
 
     /// Returns this node's jobs of a run, by geocode.
@@ -373,19 +414,15 @@ impl Runs {
 
     /// Counts this node's jobs of a run, or of all runs; overdue leases are counted as waiting.
     pub fn counts(&self, run: Option<&str>) -> JobCounts {
-        let now_ms = self.now_ms();
         let mut inner = self.lock();
-        if inner.book.expire(now_ms) {
-            self.waiting.notify_waiters();
-        }
+        self.expire(&mut inner);
         inner.book.counts(run)
     }
 
     /// Tells whether a job waits for a worker, and for nobody else.
     pub fn has_ready(&self) -> bool {
-        let now_ms = self.now_ms();
         let mut inner = self.lock();
-        inner.book.expire(now_ms);
+        self.expire(&mut inner);
         inner.book.has_ready()
     }
 

@@ -63,6 +63,9 @@ pub struct ModelConfig {
     /// How it started, where it was to start from a donor's weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub descent: Option<Descent>,
+    /// Chips of a batch learned from at a time, where memory ran out for the whole of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part_chips: Option<u64>,
     /// What trained it: `glebe 0.1.0, libtorch 2.11.0`.
     pub software: String,
 }

@@ -20,6 +20,7 @@ use crate::fit::early_stop::{EarlyStop, Verdict};
 use crate::fit::state::{Place, StateError};
 use crate::fit::tutor::{Losses, Rivalry, Tutor};
 use crate::heed::Heed;
+use crate::memory::{Short, tried, without_gradients};
 use crate::metric::mse::mse;
 use crate::network::{Network, Weights, WeightsError, floats};
 use crate::seed::Dice;
@@ -81,6 +82,8 @@ pub struct Course {
     pub epochs: Vec<Epoch>,
     /// The epoch whose weights remain.
     pub best_epoch: u32,
+    /// Chips of a batch looked at at a time, where memory ran out for more.
+    pub part: Option<u64>,
 }
 
 /// Why no weights were found.
@@ -94,6 +97,9 @@ pub enum FitError {
         /// In which epoch.
         epoch: u32,
     },
+    /// Memory ran out for one chip alone.
+    #[error("{0}; not even one chip can be learned from: a smaller --chip needs less")]
+    Memory(Short),
     /// Someone wished to stop.
     #[error("stopped")]
     Stopped,
@@ -124,6 +130,10 @@ pub struct Learning<'a> {
     dice: &'a mut Dice,
     tutor: Tutor,
     chips: i64,
+    /// Chips of a batch looked at at a time: all of it, unless memory ran out.
+    part: usize,
+    /// What a step changes before its end.
+    changing: Vec<Tensor>,
     order: Vec<i64>,
     place: Place,
     watch: EarlyStop,
@@ -144,6 +154,8 @@ impl<'a> Learning<'a> {
         Self {
             tutor: Tutor::new(network, hyper.learning_rate),
             chips,
+            part: batch_size(hyper),
+            changing: network.changing(),
             order: (0..chips).collect(),
             place: Place::default(),
             watch: EarlyStop::new(hyper.patience),
@@ -163,6 +175,7 @@ impl<'a> Learning<'a> {
         if self.ended {
             return Ok(());
         }
+        heed.begins();
         let walks = (EPOCH_CHIPS_MIN / self.order.len().max(1)).max(1) as u64;
         while self.place.walk < walks {
             self.walk(lesson, heed)?;
@@ -179,11 +192,13 @@ impl<'a> Learning<'a> {
             self.best = (self.network.weights(), self.network.rival_weights());
         }
         self.ended = verdict == Verdict::Stop;
-        self.epochs.push(Epoch {
+        let epoch = Epoch {
             learning_rate: self.hyper.learning_rate,
             best: verdict == Verdict::Better,
             ..epoch
-        });
+        };
+        heed.ended(&epoch);
+        self.epochs.push(epoch);
         Ok(())
     }
 
@@ -205,12 +220,47 @@ impl<'a> Learning<'a> {
             let symmetry = self.dice.below(SYMMETRIES);
             let part = &self.order[all - left..][..size];
             let batch = picked(lesson.train, part, (symmetry, self.network));
-            let losses = self.tutor.step(self.network, &batch);
+            let losses = self.step(&batch, heed)?;
             let share = size as f64 / all as f64;
             self.place.walk_losses.add(losses, share);
             self.place.chip += size as u64;
         }
         Ok(())
+    }
+
+    /// Steps on a batch; where memory runs out, on fewer of its chips at a time.
+    fn step(&mut self, batch: &Sample, heed: &Heed<'_>) -> Result<Losses, FitError> {
+        loop {
+            let mut marked = None;
+            let stepped = tried(|| {
+                let copy = || self.changing.iter().map(Tensor::copy).collect::<Vec<_>>();
+                let copies = without_gradients(copy);
+                marked = Some((copies, self.tutor.mark()));
+                self.tutor.step(self.network, batch, self.part)
+            });
+            let short = match stepped {
+                Ok(losses) => return Ok(losses),
+                Err(short) => short,
+            };
+            if let Some((copies, mark)) = marked {
+                without_gradients(|| {
+                    let changed = self.changing.iter_mut().zip(&copies);
+                    changed.for_each(|(changed, copy)| changed.copy_(copy));
+                });
+                self.tutor.back(mark);
+            }
+            let chips = usize::try_from(batch.chips.size()[0]).unwrap_or(1);
+            let part = self.part.min(chips);
+            if part <= 1 {
+                return Err(FitError::Memory(short));
+            }
+            self.part = part.div_ceil(2);
+            heed.diary.say(&format!(
+                "{short}; goes on with {} chips at a time, in batches of {chips} as before: their \
+                 gradients are added up",
+                self.part
+            ));
+        }
     }
 
     /// Returns the chips of this walk that are still to be learned from, if there are any.
@@ -237,9 +287,11 @@ impl<'a> Learning<'a> {
         if let Some(rival) = &self.best.1 {
             self.network.set_rival_weights(rival)?;
         }
+        let whole = batch_size(self.hyper);
         Ok(Course {
             epochs: self.epochs,
             best_epoch: self.watch.best_epoch(),
+            part: (self.part < whole).then_some(self.part as u64),
         })
     }
 }

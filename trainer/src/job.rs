@@ -23,13 +23,15 @@ use wire::run::Lease;
 use crate::checkpoint;
 use crate::chips::planes::PlanesError;
 use crate::config::{CONFIG_VERSION, DataConfig, ModelConfig, NetworkConfig, PairsConfig};
-use crate::fit::{Course, Epoch, FitError, Learning, Lesson};
+use crate::diary::Diary;
+use crate::fit::{Course, Epoch, FitError, Learning, Lesson, Sample};
 use crate::job::heir::Gift;
 use crate::job::kept::Kept;
 use crate::job::lesson::{LessonError, Material};
 use crate::job::rules::RulesError;
 use crate::job::scores::Scored;
 use crate::job::survey::{Survey, SurveyError};
+use crate::memory::{Short, tried};
 use crate::network::{Network, Weights};
 use crate::probe::SOFTWARE;
 use crate::program::handed::{Made, MadeError};
@@ -76,6 +78,9 @@ pub enum JobError {
     /// No weights were found.
     #[error(transparent)]
     Fit(#[from] FitError),
+    /// Memory ran out beside learning.
+    #[error(transparent)]
+    Memory(#[from] Short),
     /// The run's program cannot be used.
     #[error(transparent)]
     Program(#[from] ProgramError),
@@ -85,6 +90,11 @@ pub enum JobError {
 }
 
 impl JobError {
+    /// Tells whether memory ran out.
+    pub fn is_short(&self) -> bool {
+        matches!(self, Self::Memory(_) | Self::Fit(FitError::Memory(_)))
+    }
+
     /// Tells whether trying again cannot help: the same lease would end the same way.
     pub fn hopeless(&self) -> bool {
         match self {
@@ -93,7 +103,12 @@ impl JobError {
             Self::Survey(error) => !matches!(error, SurveyError::Read(_)),
             // A damaged or missing file may have been repaired by the next attempt.
             Self::Planes(error) => !matches!(error, PlanesError::Read(_)),
-            Self::Fit(error) => !matches!(error, FitError::Stopped | FitError::State(_)),
+            Self::Fit(error) => !matches!(
+                error,
+                FitError::Stopped | FitError::State(_) | FitError::Memory(_)
+            ),
+            // Other jobs may need less by then.
+            Self::Memory(_) => false,
         }
     }
 }
@@ -105,6 +120,8 @@ pub struct Setting {
     pub device: Device,
     /// Wished for once nobody wants the model.
     pub stop: Stop,
+    /// Where it is said how the job goes.
+    pub diary: Diary,
     /// Least time between two checkpoints, where the lease names a place for them.
     pub checkpoint_every: Duration,
 }
@@ -114,6 +131,7 @@ pub fn learn(lease: &Lease, device: Device, stop: &Stop) -> Result<Learned, JobE
     let setting = Setting {
         device,
         stop: stop.clone(),
+        diary: Diary::default(),
         checkpoint_every: checkpoint::EVERY,
     };
     learn_from(lease, None, &setting)
@@ -126,6 +144,10 @@ pub fn learn_from(
     gift: Option<&Gift>,
     setting: &Setting,
 ) -> Result<Learned, JobError> {
+    tried(|| learned(lease, gift, setting))?
+}
+
+fn learned(lease: &Lease, gift: Option<&Gift>, setting: &Setting) -> Result<Learned, JobError> {
     #[expect(
         clippy::disallowed_methods,
         reason = "a driver: the seconds of a job are told to users and decide nothing"
@@ -144,6 +166,7 @@ pub fn learn_from(
     let cuts = lesson::cut_all(&survey, recipe, &lease.run.hyper, &setting.stop)?;
     let material = lesson::prepare(&cuts, lease)?;
     drop(cuts);
+    setting.diary.say(&told(&material, survey.splits.len()));
     let work = Work {
         lease,
         recipe,
@@ -169,6 +192,7 @@ pub fn learn_from(
     };
     let mut config = job.config(weights::hash(&weights));
     config.descent = descent;
+    config.part_chips = course.part;
     let scored = Scored {
         task: recipe,
         chip_px: usize::try_from(lease.run.hyper.chip_px).unwrap_or(1),
@@ -186,6 +210,21 @@ pub fn learn_from(
         epochs: course.epochs,
         made: None,
     })
+}
+
+/// Tells what there is to learn from.
+fn told(material: &Material, splits: usize) -> String {
+    let chips = |sample: &Sample| sample.chips.size()[0];
+    let left = &material.left_out;
+    format!(
+        "{} chips of {splits} splits to learn from, {} held out; left out: {} for fill, {} for \
+         cloud, {} in the dark",
+        chips(&material.train),
+        chips(&material.validation),
+        left.fill,
+        left.cloud,
+        left.no_label,
+    )
 }
 
 /// What a network is to learn.
@@ -299,6 +338,7 @@ impl Job<'_> {
             query: lease.run.query.clone(),
             weights_blake3,
             descent: None,
+            part_chips: None,
             software: SOFTWARE.to_owned(),
         }
     }

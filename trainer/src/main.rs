@@ -23,7 +23,8 @@ use trainer::program;
 use trainer::recipe;
 use trainer::recipe::Task as _;
 use trainer::recipe::describe::{Band, Description, Layer, parameters};
-use trainer::work::{self, WorkOptions};
+use trainer::work::pack::Budget;
+use trainer::work::{self, WorkOptions, gauge};
 use wire::fault::{Fault, FaultKind};
 
 /// Side of the chips that `describe` tells sizes for: the default of runs.
@@ -69,6 +70,15 @@ struct WorkArgs {
     /// Least seconds between two checkpoints of a job; 0 writes one after each batch.
     #[arg(long, env = "GLEBE_CHECKPOINT_S", default_value_t = checkpoint::EVERY.as_secs())]
     checkpoint_s: u64,
+    /// Mebibytes that jobs may take together [default: most of what is free].
+    #[arg(long, env = "GLEBE_TRAIN_MEMORY_MIB")]
+    memory_mib: Option<u64>,
+    /// Cores that jobs of a packed run may take together [default: all].
+    #[arg(long, env = "GLEBE_TRAIN_CORES")]
+    cores: Option<u32>,
+    /// Workers that share the machine.
+    #[arg(long, default_value_t = 1)]
+    workers: u32,
 }
 
 #[derive(Debug, Args)]
@@ -152,6 +162,7 @@ fn serve(args: &WorkArgs) -> Result<(), Fault> {
         device: device(args.device)?,
         unreachable: Duration::from_secs(args.unreachable_s),
         checkpoint_every: Duration::from_secs(args.checkpoint_s),
+        budget: budget(args),
     };
     let internal = |what: &str, e: std::io::Error| {
         Fault::new(FaultKind::Internal, what.to_owned()).because(e.to_string())
@@ -178,6 +189,18 @@ fn serve(args: &WorkArgs) -> Result<(), Fault> {
         say(&format!("{jobs} jobs done"));
         Ok(())
     })
+}
+
+/// Returns what jobs may take.
+fn budget(args: &WorkArgs) -> Budget {
+    let all = std::thread::available_parallelism().map_or(1, usize::from);
+    let all = all as f64 / f64::from(args.workers.max(1));
+    let bytes = args.memory_mib.map(|mebibytes| mebibytes << 20);
+    let bytes = bytes.or_else(|| gauge::free_bytes(args.workers));
+    Budget {
+        cores: args.cores.map_or(all.max(1.0), f64::from),
+        bytes,
+    }
 }
 
 fn predict(args: PredictArgs) -> Result<(), Fault> {

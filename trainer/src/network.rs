@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor, nn};
 
+use crate::memory::without_gradients;
 use crate::recipe::{Net, Phase, Recipe, Rival};
 use crate::seed::Dice;
 
@@ -113,7 +114,9 @@ impl Network {
         while start < count {
             let part = chips.narrow(0, start, batch.min(count - start));
             let part = part.to_device(self.vars.device());
-            answers.extend(floats(&tch::no_grad(|| self.forward(&part, Phase::Answer))));
+            answers.extend(floats(&without_gradients(|| {
+                self.forward(&part, Phase::Answer)
+            })));
             start += batch;
         }
         answers
@@ -122,6 +125,15 @@ impl Network {
     /// Makes the weights constants: nothing can be learned any more.
     pub fn freeze(&mut self) {
         self.vars.freeze();
+    }
+
+    /// Returns all that a step changes before its end: what batches leave behind, and the rival.
+    pub fn changing(&self) -> Vec<Tensor> {
+        let left_behind = self.vars.variables().into_values();
+        let left_behind = left_behind.filter(|tensor| !tensor.requires_grad());
+        let rival = self.rival.iter();
+        let rival = rival.flat_map(|rival| rival.vars.variables().into_values());
+        left_behind.chain(rival).collect()
     }
 
     /// Copies the weights out.
@@ -178,7 +190,7 @@ fn put(vars: &nn::VarStore, weights: &Weights) -> Result<(), WeightsError> {
             });
         }
     }
-    tch::no_grad(|| {
+    without_gradients(|| {
         for (name, mut tensor) in variables {
             let weight = &weights[&name];
             tensor.copy_(&Tensor::from_slice(&weight.values).reshape(&weight.shape));

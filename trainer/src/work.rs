@@ -6,30 +6,41 @@
 //!
 //! *Not here*: learning (`job`), which jobs there are (node).
 
+pub mod gauge;
 mod gift;
+pub mod pack;
 
 use std::time::{Duration, Instant};
 
 use tch::Device;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use wire::bundle::{Bundle, Kind};
 use wire::client::{Client, ClientOptions};
+use wire::diary::Report;
 use wire::fault::{Fault, FaultKind};
 use wire::object::PutParams;
-use wire::run::{Failure, Lease, LeaseAnswer, LeaseRequest, Renew};
+use wire::run::{Failure, Lease, LeaseAnswer, LeaseRequest, Packing, Renew};
 
+use crate::diary::Diary;
 use crate::job::heir::Gift;
 use crate::job::{Learned, Setting, learn_from};
 use crate::log::{chain, say};
 use crate::publish;
 use crate::stop::Stop;
+use crate::work::gauge::Gauge;
+use crate::work::pack::{Budget, Pack};
 
 /// How long an unreachable node is asked again, unless told otherwise: a restart takes seconds.
 pub const UNREACHABLE_S: u64 = 30;
 /// Pause between attempts at an unreachable node.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
+/// How long a model that is refused for the time being is kept: somebody frees space meanwhile.
+const PUBLISH_FOR: Duration = Duration::from_hours(1);
 /// Longest pause when the node has nothing now, whatever it says.
 const WAIT_MAX: Duration = Duration::from_secs(5);
+/// Time between two reports of what was said of a job: who follows sees epochs as they come.
+const REPORT_EVERY: Duration = Duration::from_secs(1);
 /// Shortest time between renewals: a node that lends for less asks too much.
 const RENEW_MIN: Duration = Duration::from_millis(50);
 
@@ -48,40 +59,138 @@ pub struct WorkOptions {
     pub unreachable: Duration,
     /// Least time between two checkpoints of a job.
     pub checkpoint_every: Duration,
+    /// What jobs may take together.
+    pub budget: Budget,
 }
 
 /// Works until the node has no job left, or until `stopping` turns true.
 pub async fn work(options: WorkOptions, stopping: watch::Receiver<bool>) -> Result<u64, Fault> {
     let client = Client::new(&options.node, ClientOptions::from_env()?)?;
-    let request = LeaseRequest {
-        worker: options.name.clone(),
-        run: options.run.clone(),
+    let mut desk = Desk {
+        request: LeaseRequest {
+            worker: options.name.clone(),
+            run: options.run.clone(),
+        },
+        worker: Worker {
+            client,
+            device: options.device,
+            unreachable: options.unreachable,
+            checkpoint_every: options.checkpoint_every,
+            stopping,
+        },
+        pack: Pack::new(options.budget),
+        under_way: JoinSet::new(),
+        gauge: None,
+        jobs: 0,
     };
-    let mut worker = Worker {
-        client,
-        device: options.device,
-        unreachable: options.unreachable,
-        checkpoint_every: options.checkpoint_every,
-        stopping,
-    };
-    let mut jobs = 0;
-    while let Some(answer) = worker.lease(&request).await? {
-        match answer {
-            LeaseAnswer::Job(lease) => {
-                worker.serve(*lease).await?;
-                jobs += 1;
-            }
-            LeaseAnswer::Wait { millis } => {
-                let pause = Duration::from_millis(millis).clamp(RENEW_MIN, WAIT_MAX);
-                worker.pause(pause).await;
-            }
-            LeaseAnswer::Finished => break,
+    let mut left = desk.serve().await;
+    loop {
+        // What is under way is ended first: it may still be published.
+        match desk.one_ends().await {
+            Ok(true) => {}
+            Ok(false) => return left.map(|()| desk.jobs),
+            Err(fault) => left = left.and(Err(fault)),
         }
     }
-    Ok(jobs)
+}
+
+/// A worker with the jobs that it has under way.
+struct Desk {
+    request: LeaseRequest,
+    worker: Worker,
+    pack: Pack,
+    under_way: JoinSet<Result<End, Fault>>,
+    /// Measures the first job of a packed run.
+    gauge: Option<Gauge>,
+    jobs: u64,
+}
+
+/// How a job ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Its model is published.
+    Published,
+    /// Memory ran out, with or without a model.
+    Short,
+    /// In any other way.
+    Without,
+}
+
+impl Desk {
+    /// Takes jobs until none is left.
+    async fn serve(&mut self) -> Result<(), Fault> {
+        loop {
+            if self.under_way.len() >= self.pack.at_once() {
+                self.one_ends().await?;
+                continue;
+            }
+            let mut request = self.request.clone();
+            if !self.under_way.is_empty() {
+                request.run = self.pack.run();
+            }
+            let Some(answer) = self.worker.lease(&request).await? else {
+                return Ok(());
+            };
+            match answer {
+                LeaseAnswer::Job(lease) => self.begin(*lease),
+                LeaseAnswer::Wait { millis } => {
+                    let pause = Duration::from_millis(millis).clamp(RENEW_MIN, WAIT_MAX);
+                    let mut worker = self.worker.clone();
+                    tokio::select! {
+                        ended = self.one_ends(), if !self.under_way.is_empty() => {
+                            ended?;
+                        }
+                        () = worker.pause(pause) => {}
+                    }
+                }
+                LeaseAnswer::Finished if self.under_way.is_empty() => return Ok(()),
+                LeaseAnswer::Finished => {
+                    self.one_ends().await?;
+                }
+            }
+        }
+    }
+
+    fn begin(&mut self, lease: Lease) {
+        if self.under_way.is_empty() {
+            self.pack.begins(&lease.run);
+            self.gauge = self.pack.is_first().then(Gauge::start);
+        }
+        let packed = match lease.run.packing {
+            Packing::Packed => self.pack.told(),
+            Packing::Sequential => None,
+        };
+        let mut worker = self.worker.clone();
+        self.under_way
+            .spawn(async move { worker.serve(lease, packed).await });
+        self.jobs += 1;
+    }
+
+    /// Waits for the end of a job; tells whether one was under way.
+    async fn one_ends(&mut self) -> Result<bool, Fault> {
+        let under_way = self.under_way.len();
+        let Some(ended) = self.under_way.join_next().await else {
+            return Ok(false);
+        };
+        let crash = |e: tokio::task::JoinError| {
+            Fault::new(FaultKind::Internal, "a job was lost").because(e.to_string())
+        };
+        let gauge = self.gauge.take();
+        match ended.map_err(crash)?? {
+            End::Published => {
+                if let Some(need) = gauge.and_then(|gauge| gauge.read()) {
+                    self.pack.measured(need);
+                }
+            }
+            End::Short => self.pack.short(under_way),
+            End::Without => {}
+        }
+        Ok(true)
+    }
 }
 
 /// A worker with its node.
+#[derive(Clone)]
 struct Worker {
     client: Client,
     device: Device,
@@ -94,7 +203,11 @@ struct Worker {
 #[derive(Debug)]
 enum Outcome {
     Learned(Box<Learned>),
-    Failed { reason: String, hopeless: bool },
+    Failed {
+        reason: String,
+        hopeless: bool,
+        short: bool,
+    },
     Dropped,
 }
 
@@ -105,45 +218,62 @@ impl Worker {
         self.insist(|| client.lease(request)).await
     }
 
-    /// Does one job from lease to publication or failure.
-    async fn serve(&mut self, lease: Lease) -> Result<(), Fault> {
+    /// Does one job from lease to publication or failure; `packed` says beside how many others.
+    async fn serve(&mut self, lease: Lease, packed: Option<String>) -> Result<End, Fault> {
         let ours = Renew {
             run: lease.run.name.clone(),
             geocode: lease.geocode.clone(),
             token: lease.token,
         };
-        let splits = lease.splits.len();
-        say(&format!(
-            "{}: job {} of {splits} splits",
-            ours.run, ours.geocode
-        ));
+        let diary = Diary::of(format!("{}: job {}", ours.run, ours.geocode));
+        diary.say(&format!("of {} splits", lease.splits.len()));
+        if let Some(packed) = packed {
+            diary.say(&packed);
+        }
         let placement = lease.placement_key.clone();
         let gift = match self.gift(&lease).await {
             Ok(gift) => gift,
             Err(fault) => {
                 let reason = format!("the donor's weights cannot be read: {}", told(&fault));
-                return self.fail(ours, reason, false).await;
+                return self.fail(ours, reason, false).await.map(|()| End::Without);
             }
         };
-        match self.compute(lease, gift, &ours).await {
+        match self.compute((lease, gift), &ours, &diary).await {
             Outcome::Learned(learned) => match bundle(&learned, placement) {
-                Ok(bundle) => self.publish(&bundle, &ours).await,
-                Err(reason) => self.fail(ours, reason, true).await,
+                Ok(bundle) if self.publish(&bundle, &ours, &diary).await? => {
+                    let short = learned.config.part_chips.is_some();
+                    Ok(if short { End::Short } else { End::Published })
+                }
+                Ok(_) => Ok(End::Without),
+                Err(reason) => self.fail(ours, reason, true).await.map(|()| End::Without),
             },
-            Outcome::Failed { reason, hopeless } => self.fail(ours, reason, hopeless).await,
+            Outcome::Failed {
+                reason,
+                hopeless,
+                short,
+            } => {
+                self.fail(ours, reason, hopeless).await?;
+                Ok(if short { End::Short } else { End::Without })
+            }
             Outcome::Dropped => {
                 say(&format!("{}: job {} dropped", ours.run, ours.geocode));
-                Ok(())
+                Ok(End::Without)
             }
         }
     }
 
     /// Learns on a blocking thread while the lease is renewed.
-    async fn compute(&mut self, lease: Lease, gift: Option<Gift>, ours: &Renew) -> Outcome {
+    async fn compute(
+        &mut self,
+        (lease, gift): (Lease, Option<Gift>),
+        ours: &Renew,
+        diary: &Diary,
+    ) -> Outcome {
         let stop = Stop::default();
         let setting = Setting {
             device: self.device,
             stop: stop.clone(),
+            diary: diary.clone(),
             checkpoint_every: self.checkpoint_every,
         };
         let period = (Duration::from_millis(lease.expires_millis) / 3).max(RENEW_MIN);
@@ -152,6 +282,9 @@ impl Worker {
         let mut beat = tokio::time::interval(period);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         beat.tick().await;
+        let mut report = tokio::time::interval(REPORT_EVERY);
+        report.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        report.tick().await;
         let learned = loop {
             tokio::select! {
                 learned = &mut learning => break learned,
@@ -163,46 +296,85 @@ impl Worker {
                         say(&format!("{}: job {} not renewed: {fault}", ours.run, ours.geocode));
                     }
                 }
+                _ = report.tick() => self.report(ours, (diary, &stop)).await,
                 () = stopped(&mut self.stopping) => {
                     stop.wish();
                     break learning.await;
                 }
             }
         };
+        self.report(ours, (diary, &stop)).await;
         match learned {
             Ok(Ok(learned)) if !stop.wished() => Outcome::Learned(Box::new(learned)),
             Ok(_) if stop.wished() => Outcome::Dropped,
             Ok(Ok(learned)) => Outcome::Learned(Box::new(learned)),
             Ok(Err(error)) => Outcome::Failed {
                 hopeless: error.hopeless(),
+                short: error.is_short(),
                 reason: chain(&error),
             },
             Err(crash) => Outcome::Failed {
                 reason: format!("the job crashed: {crash}"),
                 hopeless: false,
+                short: false,
             },
         }
     }
 
-    /// Publishes a model; one whose lease is no longer ours is dropped.
-    async fn publish(&mut self, bundle: &Bundle, ours: &Renew) -> Result<(), Fault> {
-        let (client, params) = (self.client.clone(), PutParams::publish(ours));
-        match self.insist(|| client.put(bundle, &params)).await {
-            Ok(_) => {
-                say(&format!("{}: model {} published", ours.run, ours.geocode));
-                Ok(())
+    /// Tells the node what was said of a job; a lease that is no longer ours ends the job.
+    async fn report(&self, ours: &Renew, (diary, stop): (&Diary, &Stop)) {
+        let entries = diary.take();
+        if entries.is_empty() {
+            return;
+        }
+        let lease = ours.clone();
+        if let Err(fault) = self.client.report(&Report { lease, entries }).await {
+            if fault.kind == FaultKind::Refused {
+                stop.wish();
             }
-            Err(fault) if is_unreachable(&fault) => Err(fault),
-            Err(fault) => {
-                // A stale token is refused here again, and rightly ignored; any other reason
-                // (disk full, too few live nodes) is for the node to know.
-                self.fail(
-                    ours.clone(),
-                    format!("the model was refused: {}", told(&fault)),
-                    false,
-                )
-                .await
+            say(&format!(
+                "{}: job {}: what was said of it is lost: {fault}",
+                ours.run, ours.geocode
+            ));
+        }
+    }
+
+    /// Publishes a model; one whose lease is no longer ours is dropped. What may pass, such as a full
+    /// disk or too few live nodes, is waited for. Tells whether it is published.
+    async fn publish(
+        &mut self,
+        bundle: &Bundle,
+        ours: &Renew,
+        diary: &Diary,
+    ) -> Result<bool, Fault> {
+        let (start, mut pause) = (now(), RETRY_PAUSE);
+        loop {
+            let (client, params) = (self.client.clone(), PutParams::publish(ours));
+            let fault = match self.insist(|| client.put(bundle, &params)).await {
+                Ok(Some(_)) => {
+                    say(&format!("{}: model {} published", ours.run, ours.geocode));
+                    return Ok(true);
+                }
+                Ok(None) => return Ok(false),
+                Err(fault) if is_unreachable(&fault) => return Err(fault),
+                Err(fault) => fault,
+            };
+            let reason = format!("the model was refused: {}", told(&fault));
+            let renewed = self.client.renew(ours).await;
+            if renewed.is_err_and(|fault| fault.kind == FaultKind::Refused) {
+                say(&format!(
+                    "{}: job {} dropped: {reason}",
+                    ours.run, ours.geocode
+                ));
+                return Ok(false);
             }
+            if !may_pass(&fault) || start.elapsed() > PUBLISH_FOR {
+                return self.fail(ours.clone(), reason, false).await.map(|()| false);
+            }
+            diary.say(&format!("{reason}; it is kept and published later"));
+            self.report(ours, (diary, &Stop::default())).await;
+            self.pause(pause).await;
+            pause = (pause * 2).min(WAIT_MAX);
         }
     }
 
@@ -269,6 +441,12 @@ fn bundle(
     let files = publish::files(learned)?;
     let id = format!("{}/{}", config.run, config.geocode);
     Bundle::new(Kind::Model, id, placement, files).map_err(|e| e.to_string())
+}
+
+/// Tells whether a model that was refused so may be taken later.
+fn may_pass(fault: &Fault) -> bool {
+    use FaultKind::{Busy, Internal, Refused};
+    matches!(fault.kind, Refused | Busy | Internal)
 }
 
 /// Tells whether asking again may help.

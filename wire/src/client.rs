@@ -31,6 +31,7 @@ use crate::bundle::Bundle;
 use crate::cluster::{ClusterView, LayoutChange, LayoutPlan, RepairReport, Status, VerifyReport};
 use crate::collection::{CollectionDeleted, Collections};
 use crate::compose::ComposeRequest;
+use crate::diary::{LogPage, LogRequest, Report};
 use crate::fault::{Fault, FaultKind};
 use crate::hit::KnownSplits;
 use crate::ledger::Ledger;
@@ -42,7 +43,7 @@ use crate::params::{
 };
 use crate::region::Textures;
 use crate::run::{
-    Failure, LeaseAnswer, LeaseRequest, Plan, Renew, Run, RunCancelled, RunView, Runs,
+    Failure, LeaseAnswer, LeaseRequest, Plan, Renew, Run, RunSteered, RunView, Runs, Wish,
 };
 use crate::search::SearchRequest;
 
@@ -242,10 +243,29 @@ impl Client {
         self.json(self.get(&named("/v1/runs", name)?)).await
     }
 
-    /// Cancels the jobs of a run that are not finished.
-    pub async fn cancel_run(&self, name: &str) -> Result<RunCancelled, Fault> {
-        let path = named("/v1/runs", name)? + "/cancel";
+    /// Cancels or pauses the jobs of a run that are not finished, or has all that are not done
+    /// tried again.
+    pub async fn steer_run(&self, name: &str, wish: Wish) -> Result<RunSteered, Fault> {
+        let verb = match wish {
+            Wish::Go => "/resume",
+            Wish::Pause => "/pause",
+            Wish::Cancel => "/cancel",
+        };
+        let path = named("/v1/runs", name)? + verb;
         self.json(self.request(Method::POST, &path)).await
+    }
+
+    /// Returns what was said of a run's jobs behind a position.
+    pub async fn run_logs(&self, name: &str, request: &LogRequest) -> Result<LogPage, Fault> {
+        let path = named("/v1/runs", name)? + "/logs";
+        self.json(self.request(Method::POST, &path).json(request))
+            .await
+    }
+
+    /// Tells the node how a job goes; a stale token is refused.
+    pub async fn report(&self, report: &Report) -> Result<(), Fault> {
+        self.plain(self.request(Method::POST, "/v1/lease/log").json(report))
+            .await
     }
 
     /// Asks the node for its next job.

@@ -10,6 +10,7 @@ pub mod client;
 pub mod cluster;
 pub mod collection;
 pub mod compose;
+pub mod diary;
 pub mod event;
 pub mod fault;
 pub mod hit;

@@ -24,6 +24,17 @@ pub enum Mode {
     Distributed,
 }
 
+/// How many jobs of a run a worker does at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Packing {
+    /// One after the other.
+    #[default]
+    Sequential,
+    /// As many as memory and cores allow, measured on the first.
+    Packed,
+}
+
 /// Hyper-parameters; defaults are the recipe's.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -42,6 +53,13 @@ pub struct Hyper {
     pub validation: f64,
     /// Threads a job computes with; part of what makes weights reproducible.
     pub threads: u32,
+}
+
+impl Packing {
+    /// Tells whether jobs are done one after the other.
+    pub fn is_sequential(&self) -> bool {
+        *self == Self::Sequential
+    }
 }
 
 impl Default for Hyper {
@@ -70,6 +88,9 @@ pub struct Run {
     /// Mode.
     #[serde(default)]
     pub mode: Mode,
+    /// How many jobs a worker does at once; changes no weight.
+    #[serde(default, skip_serializing_if = "Packing::is_sequential")]
+    pub packing: Packing,
     /// Hyper-parameters.
     #[serde(default)]
     pub hyper: Hyper,
@@ -115,6 +136,21 @@ pub enum JobState {
     Quarantined,
     /// Cancelled by a user.
     Cancelled,
+    /// Paused by a user; its checkpoint, if it has one, is kept.
+    Paused,
+}
+
+/// What its users want of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Wish {
+    /// Its jobs are done.
+    #[default]
+    Go,
+    /// No job is begun, and those under way stop at their checkpoints.
+    Pause,
+    /// No job is done any more.
+    Cancel,
 }
 
 /// One model to train for one geocode.
@@ -173,6 +209,9 @@ pub struct JobCounts {
     pub quarantined: u64,
     /// Cancelled.
     pub cancelled: u64,
+    /// Paused.
+    #[serde(default)]
+    pub paused: u64,
 }
 
 impl JobCounts {
@@ -184,6 +223,7 @@ impl JobCounts {
             JobState::Done => &mut self.done,
             JobState::Quarantined => &mut self.quarantined,
             JobState::Cancelled => &mut self.cancelled,
+            JobState::Paused => &mut self.paused,
         } += 1;
     }
 
@@ -194,11 +234,12 @@ impl JobCounts {
         self.done += other.done;
         self.quarantined += other.quarantined;
         self.cancelled += other.cancelled;
+        self.paused += other.paused;
     }
 
     /// Returns all jobs.
     pub fn total(&self) -> u64 {
-        self.unfinished() + self.done + self.quarantined + self.cancelled
+        self.unfinished() + self.done + self.quarantined + self.cancelled + self.paused
     }
 
     /// Returns the jobs that wait or run.
@@ -231,10 +272,10 @@ pub struct Runs {
     pub complete: bool,
 }
 
-/// `POST /v1/runs/{name}/cancel` answer.
+/// `POST /v1/runs/{name}/cancel|pause|resume` answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct RunCancelled {
-    /// Jobs that were waiting or running and are cancelled now.
+pub struct RunSteered {
+    /// Jobs that are cancelled or paused, or wait again.
     pub jobs: u64,
 }
 

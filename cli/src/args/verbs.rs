@@ -219,8 +219,8 @@ pub(crate) struct Train {
     pub(crate) chip: Option<u32>,
     #[command(flatten)]
     pub(crate) pairs: PairBounds,
-    /// How models come to be
-    #[arg(long, value_enum, default_value_t = ModeArg::Partitioned)]
+    /// How many models of a node come to be at once
+    #[arg(long, value_enum, default_value_t = ModeArg::Sequential)]
     pub(crate) mode: ModeArg,
     #[command(flatten)]
     pub(crate) heirs: Heirs,
@@ -232,11 +232,14 @@ pub(crate) struct Train {
     pub(crate) dry_run: bool,
 }
 
-/// Training modes of DESIGN §8 that this version offers.
+/// Training modes of DESIGN §8 that this version offers: one model per geocode, at its owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ModeArg {
-    /// One model per geocode, at its owner
-    Partitioned,
+    /// One after the other
+    #[value(alias = "partitioned")]
+    Sequential,
+    /// As many at once as memory and cores allow, measured on the first; the same weights
+    Packed,
 }
 
 /// `glebe predict`.
@@ -432,7 +435,25 @@ pub(crate) enum JobVerb {
         /// Run
         run: String,
     },
-    /// Cancel a run's waiting and running jobs
+    /// Print what was said of a run's jobs: epochs, what was decided and why
+    Logs {
+        /// Run, or RUN/GEOCODE for one of its jobs
+        job: String,
+        /// Go on until the run has ended
+        #[arg(short, long)]
+        follow: bool,
+    },
+    /// Begin no more jobs of a run; those under way stop where they can go on
+    Pause {
+        /// Run
+        run: String,
+    },
+    /// Go on with a paused run; try again what failed or was cancelled, keep what is done
+    Resume {
+        /// Run
+        run: String,
+    },
+    /// Cancel a run's waiting, running and paused jobs
     Cancel {
         /// Run
         run: String,

@@ -150,21 +150,38 @@ pub(crate) struct Node {
 impl Node {
     /// Starts a node in `folder/name` and waits for its ready line.
     pub(crate) fn start(folder: &Path, name: &str, more: &[&str]) -> Self {
-        Self::launch(None, folder, name, more)
+        Self::launch(None, (folder, name), more, &[])
+    }
+
+    /// As `start`, with more in its environment.
+    #[allow(dead_code, reason = "the tests of workers use it")]
+    pub(crate) fn start_with(
+        folder: &Path,
+        name: &str,
+        more: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
+        Self::launch(None, (folder, name), more, environment)
     }
 
     /// As `start`, in a network namespace.
     #[allow(dead_code, reason = "the tests of networks use it")]
     pub(crate) fn start_within(namespace: &str, folder: &Path, name: &str, more: &[&str]) -> Self {
-        Self::launch(Some(namespace), folder, name, more)
+        Self::launch(Some(namespace), (folder, name), more, &[])
     }
 
-    fn launch(namespace: Option<&str>, folder: &Path, name: &str, more: &[&str]) -> Self {
+    fn launch(
+        namespace: Option<&str>,
+        (folder, name): (&Path, &str),
+        more: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
         let data = folder.join(name);
         let mut command = match namespace {
             Some(namespace) => glebe_within(namespace, folder),
             None => glebe(folder),
         };
+        command.envs(environment.iter().copied());
         command.arg("up").arg("--data").arg(&data).args(more);
         for address in ["--listen", "--http"] {
             if !more.contains(&address) {

@@ -255,15 +255,15 @@ fn why_a_model_cannot_answer_is_told_with_the_next_step() {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_weights_embedded() {
+fn the_same_seed_gives_the_same_weights_embedded_one_by_one_and_packed() {
     let folder = scratch();
     let folder = folder.path();
     let scenes = world(folder, 1, 2, 600);
     expect(glebe(folder).args(["ingest"]).arg(&scenes), 0);
-    let hashes = |name: &str| {
+    let hashes = |name: &str, mode: &str| {
         let mut train = glebe(folder);
         train.args([
-            "train", "ndvi-cnn", "--name", name, "--epochs", "3", "--chip", "16",
+            "train", "ndvi-cnn", "--name", name, "--epochs", "3", "--chip", "16", "--mode", mode,
         ]);
         let output = train.output().unwrap();
         assert!(
@@ -294,9 +294,9 @@ fn the_same_seed_gives_the_same_weights_embedded() {
             .map(weights)
             .collect::<Vec<_>>()
     };
-    let first = hashes("one");
+    let first = hashes("one", "sequential");
     assert!(!first.is_empty());
-    assert_eq!(hashes("two"), first);
+    assert_eq!(hashes("two", "packed"), first);
 }
 
 #[test]

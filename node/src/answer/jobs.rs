@@ -12,11 +12,11 @@ use query::index::Turn;
 use query::page::Order;
 use query::predicate::Predicate;
 use wire::fault::{Fault, FaultKind};
-use wire::run::{JobCounts, JobState, Run};
+use wire::run::{JobCounts, JobState, Run, Wish};
 
 use super::working;
 use crate::cluster::core::Core;
-use crate::peer::{Fates, FatesRequest, PlanRequest, Planned};
+use crate::peer::{Fates, FatesRequest, LogPart, LogsRequest, PlanRequest, Planned, Steer};
 use crate::runs::book::{JobKey, Published};
 use crate::runs::{PlannedSplit, Runs};
 use crate::slots::SlotSet;
@@ -78,7 +78,7 @@ pub(super) async fn fates(core: &Arc<Core>, asked: FatesRequest) -> Result<Fates
             runs.fate(&JobKey { run, geocode })
         };
         Fates {
-            cancelled: known.as_ref().is_some_and(|known| known.cancelled),
+            wish: known.as_ref().map_or(Wish::Go, |known| known.wish),
             slots: known.map_or_else(SlotSet::none, |known| known.slots),
             cells: asked.cells.iter().cloned().map(fate).collect(),
         }
@@ -122,6 +122,31 @@ pub(super) async fn jobs(core: &Arc<Core>, run: String) -> Result<(String, SlotS
     let text =
         serde_json::to_string(&jobs).map_err(|e| Fault::new(FaultKind::Internal, e.to_string()))?;
     Ok((text, known.map_or_else(SlotSet::none, |known| known.slots)))
+}
+
+/// Does what a user wants of a run's jobs here; returns how many changed.
+pub(super) async fn steer(core: &Arc<Core>, asked: Steer) -> Result<u64, Fault> {
+    let runs = Arc::clone(&core.runs);
+    let done = asked.done.into_iter().collect();
+    working(move || runs.steer(&asked.run, asked.wish, &done)).await?
+}
+
+/// Returns what was said of a run's jobs here.
+pub(super) async fn logs(core: &Arc<Core>, asked: LogsRequest) -> Result<LogPart, Fault> {
+    let runs = Arc::clone(&core.runs);
+    let LogsRequest {
+        run,
+        geocode,
+        after,
+    } = asked;
+    let pages = working(move || runs.said(&run, geocode.as_deref(), after)).await??;
+    let lines = serde_json::to_string(&pages.lines)
+        .map_err(|e| Fault::new(FaultKind::Internal, e.to_string()))?;
+    Ok(LogPart {
+        lines,
+        next: pages.next,
+        more: pages.more,
+    })
 }
 
 /// Counts the jobs of runs.

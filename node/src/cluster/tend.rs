@@ -18,7 +18,7 @@ use query::route::route;
 use tokio::time::Instant;
 use wire::bundle::Kind;
 use wire::fault::Fault;
-use wire::run::{JobState, Run};
+use wire::run::{JobState, Run, Wish};
 use wire::transfer::Legacy;
 
 use super::core::{Core, View};
@@ -160,7 +160,8 @@ fn judge<'a>(
     known: &(impl Iterator<Item = &'a (JobState, Option<String>)> + Clone),
 ) -> Fate {
     let is = |state: JobState| known.clone().find(move |(s, _)| *s == state);
-    if is(JobState::Waiting).or(is(JobState::Running)).is_some() {
+    let open = [JobState::Waiting, JobState::Running, JobState::Paused];
+    if open.into_iter().find_map(is).is_some() {
         return Fate::Open;
     }
     if is(JobState::Done).is_some() {
@@ -224,7 +225,7 @@ async fn take_over(core: &Arc<Core>, memory: &mut Memory) -> Result<(), Fault> {
     for known in working(move || runs.known()).await? {
         let mut slots = acting.clone();
         slots.subtract(&known.slots);
-        if known.cancelled || slots.is_empty() {
+        if known.wish == Wish::Cancel || slots.is_empty() {
             continue;
         }
         if memory.settled.get(&known.run.name) == Some(&slots) {
@@ -266,11 +267,13 @@ impl Left {
             return Ok(true);
         }
         let (answers, complete) = fates(core, &self.run.name, Vec::new()).await;
-        if answers.iter().any(|fates| fates.cancelled) {
-            let (runs, name) = (Arc::clone(&core.runs), self.run.name);
-            working(move || runs.cancel(&name)).await??;
-            return Ok(true);
+        let wished = |wish: Wish| answers.iter().any(|fates| fates.wish == wish);
+        if wished(Wish::Cancel) {
+            steer(core, &self.run.name, Wish::Cancel).await?;
+            // Not settled: a user may have it tried again.
+            return Ok(false);
         }
+        let is_paused = wished(Wish::Pause);
         for theirs in &answers {
             self.slots.subtract(&theirs.slots);
         }
@@ -278,7 +281,12 @@ impl Left {
             return Ok(complete);
         }
         match self.published(core).await {
-            Some(published) => self.plan(core, published).await.map(|()| true),
+            Some(published) => {
+                if is_paused {
+                    steer(core, &self.run.name, Wish::Pause).await?;
+                }
+                self.plan(core, published).await.map(|()| true)
+            }
             None => Ok(false),
         }
     }
@@ -315,6 +323,13 @@ impl Left {
     }
 }
 
+/// Does what users want of a run on this node, too.
+async fn steer(core: &Arc<Core>, run: &str, wish: Wish) -> Result<(), Fault> {
+    let (runs, run) = (Arc::clone(&core.runs), run.to_owned());
+    working(move || runs.steer(&run, wish, &BTreeSet::new())).await??;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -330,6 +345,7 @@ mod tests {
         let gone = (JobState::Quarantined, Some("no chips"));
         assert_eq!(judged(&[gone, (JobState::Waiting, None)]), Fate::Open);
         assert_eq!(judged(&[(JobState::Running, None), gone]), Fate::Open);
+        assert_eq!(judged(&[(JobState::Paused, None), gone]), Fate::Open);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use query::route::route;
 use wire::bundle::Kind;
 use wire::fault::{Fault, FaultKind};
 use wire::object::PutOutcome;
-use wire::run::{JobCounts, JobState, JobView, Plan, Run, RunCancelled, RunSummary, RunView, Runs};
+use wire::run::{JobCounts, JobState, JobView, Plan, Run, RunSummary, RunView, Runs};
 
 use super::core::{AskError, Core};
 use super::regions;
@@ -190,8 +190,9 @@ fn each_once(mut jobs: Vec<JobView>) -> Vec<JobView> {
         JobState::Done => 0,
         JobState::Running => 1,
         JobState::Waiting => 2,
-        JobState::Quarantined => 3,
-        JobState::Cancelled => 4,
+        JobState::Paused => 3,
+        JobState::Quarantined => 4,
+        JobState::Cancelled => 5,
     };
     jobs.sort_by(|a, b| (&a.geocode, rank(a), &a.node).cmp(&(&b.geocode, rank(b), &b.node)));
     jobs.dedup_by(|later, first| later.geocode == first.geocode);
@@ -213,7 +214,7 @@ pub(super) async fn summaries(core: &Arc<Core>) -> Runs {
         match answer {
             Some(Response::Counts(theirs)) if theirs.len() == names.len() => {
                 for (name, theirs) in names.iter().zip(theirs) {
-                    add(counts.entry(name).or_default(), theirs);
+                    counts.entry(name).or_default().merge(&theirs);
                 }
             }
             _ => complete = false,
@@ -232,30 +233,8 @@ pub(super) async fn summaries(core: &Arc<Core>) -> Runs {
     }
 }
 
-/// Cancels the jobs of a run on all nodes.
-pub(super) async fn cancel(core: &Arc<Core>, name: &str) -> Result<RunCancelled, Fault> {
-    let key = ObjectKey::new(Kind::Run, name);
-    if scatter::record(core, &key).await?.is_none() {
-        let what = format!("there is no run named '{name}'");
-        return Err(Fault::new(FaultKind::Nothing, what).try_("glebe job list"));
-    }
-    let mut jobs = 0;
-    let mut silent = 0;
-    for answer in everybody(core, &Request::Cancel(name.to_owned())).await {
-        match answer {
-            Some(Response::Cancelled(theirs)) => jobs += theirs,
-            _ => silent += 1,
-        }
-    }
-    if silent > 0 {
-        let what = format!("{jobs} jobs are cancelled; {silent} nodes do not answer");
-        return Err(Fault::new(FaultKind::Partial, what).try_("the same command again"));
-    }
-    Ok(RunCancelled { jobs })
-}
-
 /// Asks every node; `None` for one that did not answer.
-async fn everybody(core: &Arc<Core>, request: &Request) -> Vec<Option<Response>> {
+pub(super) async fn everybody(core: &Arc<Core>, request: &Request) -> Vec<Option<Response>> {
     let mut nodes = core.look(super::core::View::others);
     nodes.push(core.me.clone());
     let alive = |node: &NodeId| core.look(|view| view.table.may_answer(node));
@@ -266,12 +245,4 @@ async fn everybody(core: &Arc<Core>, request: &Request) -> Vec<Option<Response>>
         core.ask(node, request.clone(), PAGE_LIMIT).await.ok()
     });
     join_all(asks).await
-}
-
-fn add(sum: &mut JobCounts, more: JobCounts) {
-    sum.waiting += more.waiting;
-    sum.running += more.running;
-    sum.done += more.done;
-    sum.quarantined += more.quarantined;
-    sum.cancelled += more.cancelled;
 }

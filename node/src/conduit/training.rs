@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use query::Query;
 use wire::bundle::Kind;
+use wire::diary::{LogPage, LogRequest, Report};
 use wire::fault::{Fault, FaultKind};
 use wire::object::PutAck;
 use wire::region::Textures;
 use wire::run::{
-    Failure, LeaseAnswer, LeaseRequest, Mode, Plan, Renew, Run, RunCancelled, RunView, Runs,
+    Failure, LeaseAnswer, LeaseRequest, Mode, Plan, Renew, Run, RunSteered, RunView, Runs, Wish,
 };
 
 use super::{Conduit, blocking, wrong};
@@ -47,8 +48,18 @@ impl Conduit {
         self.cluster.run_view(name).await?.ok_or_else(none)
     }
 
-    pub(crate) async fn cancel_run(&self, name: &str) -> Result<RunCancelled, Fault> {
-        self.cluster.cancel_run(name).await
+    pub(crate) async fn steer_run(&self, name: &str, wish: Wish) -> Result<RunSteered, Fault> {
+        self.cluster.steer_run(name, wish).await
+    }
+
+    pub(crate) async fn run_logs(&self, name: &str, asked: LogRequest) -> Result<LogPage, Fault> {
+        self.cluster.run_logs(name, asked).await
+    }
+
+    /// Takes down what a worker says of its job.
+    pub(crate) async fn report(&self, report: Report) -> Result<(), Fault> {
+        let runs = Arc::clone(&self.runs);
+        blocking(move || runs.report(report)).await?
     }
 
     /// Lends a job of this node to a worker.

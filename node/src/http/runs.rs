@@ -6,9 +6,10 @@
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use wire::diary::{LogPage, LogRequest, Report};
 use wire::params::DryRun;
 use wire::run::{
-    Failure, LeaseAnswer, LeaseRequest, Plan, Renew, Run, RunCancelled, RunView, Runs,
+    Failure, LeaseAnswer, LeaseRequest, Plan, Renew, Run, RunSteered, RunView, Runs, Wish,
 };
 
 use super::App;
@@ -30,11 +31,31 @@ pub(super) async fn view(State(app): State<App>, Path(name): Path<String>) -> An
     json(app.conduit.run(&name).await)
 }
 
-pub(super) async fn cancel(
+pub(super) async fn cancel(State(app): State<App>, Path(name): Path<String>) -> Answer<RunSteered> {
+    json(app.conduit.steer_run(&name, Wish::Cancel).await)
+}
+
+pub(super) async fn pause(State(app): State<App>, Path(name): Path<String>) -> Answer<RunSteered> {
+    json(app.conduit.steer_run(&name, Wish::Pause).await)
+}
+
+pub(super) async fn resume(State(app): State<App>, Path(name): Path<String>) -> Answer<RunSteered> {
+    json(app.conduit.steer_run(&name, Wish::Go).await)
+}
+
+pub(super) async fn logs(
     State(app): State<App>,
     Path(name): Path<String>,
-) -> Answer<RunCancelled> {
-    json(app.conduit.cancel_run(&name).await)
+    Body(asked): Body<LogRequest>,
+) -> Answer<LogPage> {
+    json(app.conduit.run_logs(&name, asked).await)
+}
+
+pub(super) async fn report(
+    State(app): State<App>,
+    Body(report): Body<Report>,
+) -> Result<StatusCode, Failed> {
+    nothing(app.conduit.report(report).await)
 }
 
 pub(super) async fn lease(

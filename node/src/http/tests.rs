@@ -15,7 +15,7 @@ use crate::store::Store;
 use crate::token::ClusterSecret;
 
 /// Every endpoint with the least role that may ask it.
-const ENDPOINTS: [(&str, &str, Option<Role>); 39] = [
+const ENDPOINTS: [(&str, &str, Option<Role>); 43] = [
     ("GET", "/healthz", None),
     ("GET", "/readyz", None),
     ("GET", "/metrics", Some(Role::Read)),
@@ -33,6 +33,7 @@ const ENDPOINTS: [(&str, &str, Option<Role>); 39] = [
     ("GET", "/v1/ledgers", Some(Role::Read)),
     ("GET", "/v1/runs", Some(Role::Read)),
     ("GET", "/v1/runs/r", Some(Role::Read)),
+    ("POST", "/v1/runs/r/logs", Some(Role::Read)),
     ("GET", "/v1/models", Some(Role::Read)),
     ("GET", "/v1/model/file", Some(Role::Read)),
     ("GET", "/nothing/there", Some(Role::Read)),
@@ -41,8 +42,11 @@ const ENDPOINTS: [(&str, &str, Option<Role>); 39] = [
     ("POST", "/v1/collections", Some(Role::Write)),
     ("POST", "/v1/runs", Some(Role::Write)),
     ("POST", "/v1/runs/r/cancel", Some(Role::Write)),
+    ("POST", "/v1/runs/r/pause", Some(Role::Write)),
+    ("POST", "/v1/runs/r/resume", Some(Role::Write)),
     ("POST", "/v1/lease", Some(Role::Write)),
     ("POST", "/v1/lease/renew", Some(Role::Write)),
+    ("POST", "/v1/lease/log", Some(Role::Write)),
     ("POST", "/v1/lease/fail", Some(Role::Write)),
     ("DELETE", "/v1/tags", Some(Role::Write)),
     ("GET", "/v1/verify", Some(Role::Admin)),

@@ -5,7 +5,7 @@
 //! *Not here*: what is made of it (`cluster::tend`).
 
 use serde::{Deserialize, Serialize};
-use wire::run::JobState;
+use wire::run::{JobState, Wish};
 
 use crate::slots::SlotSet;
 
@@ -23,8 +23,8 @@ pub struct FatesRequest {
 pub struct Fates {
     /// Slots whose cells it has planned.
     pub slots: SlotSet,
-    /// A user cancelled the run.
-    pub cancelled: bool,
+    /// What users want of the run, as far as it has heard.
+    pub wish: Wish,
     /// Of each cell asked about its state and what is said of it, if it was planned there.
     pub cells: Vec<Option<(JobState, Option<String>)>>,
 }

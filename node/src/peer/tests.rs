@@ -2,7 +2,7 @@
 
 use earth::split::meta::SplitId;
 use proptest::prelude::*;
-use wire::run::JobState;
+use wire::run::{JobState, Wish};
 
 use super::*;
 use crate::access::{Fixed, Grant, Revocation};
@@ -161,11 +161,6 @@ fn requests() -> Vec<(&'static str, Request)> {
         }),
         rows_max: 256,
     };
-    let plan = PlanRequest {
-        run: "{}".to_owned(),
-        slots: SlotSet::none(),
-        dry_run: true,
-    };
     vec![
         ("gossip", Request::Gossip(gossip)),
         ("tell", Request::Tell(news)),
@@ -181,10 +176,10 @@ fn requests() -> Vec<(&'static str, Request)> {
         ("records", Request::Records(listing())),
         ("status", Request::Status(SlotSet::none())),
         ("forget", Request::Forget(vec![(key(), version())])),
-        ("plan", Request::Plan(plan)),
+        ("plan", plan()),
         ("jobs", Request::Jobs("r".to_owned())),
         ("counts", Request::Counts(vec!["r".to_owned()])),
-        ("cancel", Request::Cancel("r".to_owned())),
+        ("steer", steer()),
         ("compose", compose()),
         ("fetch_composed", fetch_composed()),
         ("compare", compare()),
@@ -193,6 +188,7 @@ fn requests() -> Vec<(&'static str, Request)> {
         ("textures", Request::Textures(question())),
         ("fates", fates_request()),
         ("heed", Request::Heed("r".to_owned())),
+        ("logs", logs()),
     ]
 }
 
@@ -203,11 +199,50 @@ fn fates_request() -> Request {
     })
 }
 
+fn plan() -> Request {
+    Request::Plan(PlanRequest {
+        run: "{}".to_owned(),
+        slots: SlotSet::none(),
+        dry_run: true,
+    })
+}
+
+fn steer() -> Request {
+    Request::Steer(Steer {
+        run: "r".to_owned(),
+        wish: Wish::Go,
+        done: vec!["9xj5k".to_owned()],
+    })
+}
+
+fn logs() -> Request {
+    Request::Logs(LogsRequest {
+        run: "r".to_owned(),
+        geocode: Some("9xj5k".to_owned()),
+        after: 300,
+    })
+}
+
+fn planned() -> Planned {
+    Planned {
+        splits: 300,
+        jobs: 3,
+    }
+}
+
+fn log_part() -> LogPart {
+    LogPart {
+        lines: "[]".to_owned(),
+        next: 300,
+        more: true,
+    }
+}
+
 fn fates() -> Fates {
     let lost = Some((JobState::Quarantined, Some("w".to_owned())));
     Fates {
         slots: SlotSet::none(),
-        cancelled: true,
+        wish: Wish::Cancel,
         cells: vec![None, lost],
     }
 }
@@ -294,16 +329,10 @@ fn responses() -> Vec<(&'static str, Response)> {
         ("records", Response::Records(RecordPage::default())),
         ("status", Response::Status(Box::default())),
         ("compared", Response::Compared(differences())),
-        (
-            "planned",
-            Response::Planned(Planned {
-                splits: 300,
-                jobs: 3,
-            }),
-        ),
+        ("planned", Response::Planned(planned())),
         ("jobs", Response::Jobs("[]".to_owned(), SlotSet::none())),
         ("counts", Response::Counts(vec![JobCounts::default()])),
-        ("cancelled", Response::Cancelled(3)),
+        ("steered", Response::Steered(3)),
         ("composed", Response::Composed(Some("{}".to_owned()))),
         ("repaired", Response::Repaired(Some("{}".to_owned()))),
         ("loads", Response::Loads(vec![load()])),
@@ -317,6 +346,7 @@ fn responses() -> Vec<(&'static str, Response)> {
             }]),
         ),
         ("fates", Response::Fates(fates())),
+        ("logs", Response::Logs(log_part())),
     ]
 }
 

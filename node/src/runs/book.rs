@@ -2,7 +2,7 @@
 //!
 //! *Invariants*: pure, time is an argument; at most one live lease a job; tokens only grow, and
 //! only the newest token of a job may finish or fail it; a job ends in exactly one of done,
-//! quarantined, cancelled; donors are lent first, and no heir before it is known what its donor
+//! quarantined, cancelled, and only a user has one tried again that is not done; donors are lent first, and no heir before it is known what its donor
 //! left.
 //!
 //! *Not here*: keeping the book on disk, starting workers (`runs`), finding out what donors left
@@ -10,13 +10,13 @@
 
 mod heirs;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use earth::split::meta::SplitId;
 use earth::split::placement::PlacementKey;
 use serde::{Deserialize, Serialize};
 use wire::model::Metrics;
-use wire::run::{JobCounts, JobState};
+use wire::run::{JobCounts, JobState, Wish};
 use wire::transfer::Descent;
 
 pub use heirs::Role;
@@ -221,15 +221,16 @@ impl Book {
         Ok(())
     }
 
-    /// Returns jobs whose lease has run out to the queue; returns whether there were any.
-    pub fn expire(&mut self, now_ms: u64) -> bool {
-        let ended = |j: &&mut Job| j.state == JobState::Running && j.expires_ms <= now_ms;
-        let mut any = false;
-        for job in self.jobs.values_mut().filter(ended) {
+    /// Returns jobs whose lease has run out to the queue; returns which.
+    pub fn expire(&mut self, now_ms: u64) -> Vec<JobKey> {
+        let ended =
+            |(_, j): &(&JobKey, &mut Job)| j.state == JobState::Running && j.expires_ms <= now_ms;
+        let ended = self.jobs.iter_mut().filter(ended);
+        let overdue = ended.map(|(key, job)| {
             job.give_up("the worker's lease ran out: it was killed or hangs", false);
-            any = true;
-        }
-        any
+            key.clone()
+        });
+        overdue.collect()
     }
 
     /// Returns the jobs that a worker holds to the queue, for it has ended; returns which.
@@ -244,17 +245,17 @@ impl Book {
         back.collect()
     }
 
-    /// Cancels the waiting and running jobs of a run; returns how many.
-    pub fn cancel(&mut self, run: &str) -> u64 {
-        let mut cancelled = 0;
-        for (key, job) in &mut self.jobs {
-            let open = matches!(job.state, JobState::Waiting | JobState::Running);
-            if key.run == run && open {
-                job.state = JobState::Cancelled;
-                cancelled += 1;
+    /// Does what a user wants of a run's jobs; returns those that changed. Cells in `done` have
+    /// models of other nodes and are not tried again.
+    pub fn steer(&mut self, run: &str, wish: Wish, done: &BTreeSet<String>) -> Vec<JobKey> {
+        let mut changed = Vec::new();
+        let of_run = |(key, _): &(&JobKey, &mut Job)| key.run == run;
+        for (key, job) in self.jobs.iter_mut().filter(of_run) {
+            if job.steer(wish, done.contains(&key.geocode)) {
+                changed.push(key.clone());
             }
         }
-        cancelled
+        changed
     }
 
     fn leased(&mut self, key: &JobKey, token: u64) -> Result<&mut Job, LeaseError> {
@@ -305,9 +306,32 @@ impl Job {
         self.descent = published.descent;
     }
 
-    /// Tells whether it will not be lent any more.
+    /// Tells whether it will not be lent any more, unless a user has it tried again.
     pub fn has_ended(&self) -> bool {
-        !matches!(self.state, JobState::Waiting | JobState::Running)
+        let open = [JobState::Waiting, JobState::Running, JobState::Paused];
+        !open.contains(&self.state)
+    }
+
+    /// Does what a user wants; tells whether that changed anything.
+    fn steer(&mut self, wish: Wish, done_elsewhere: bool) -> bool {
+        let next = match (wish, self.state) {
+            (Wish::Pause, JobState::Waiting | JobState::Running) => JobState::Paused,
+            (Wish::Cancel, JobState::Waiting | JobState::Running | JobState::Paused) => {
+                JobState::Cancelled
+            }
+            (Wish::Go, JobState::Paused | JobState::Cancelled | JobState::Quarantined)
+                if !done_elsewhere =>
+            {
+                JobState::Waiting
+            }
+            _ => return false,
+        };
+        if self.state != JobState::Paused && next == JobState::Waiting {
+            self.attempts = 0;
+            self.reason = None;
+        }
+        self.state = next;
+        true
     }
 
     fn held_by(&self, key: &JobKey, token: u64) -> Result<(), LeaseError> {
@@ -333,122 +357,4 @@ impl Job {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn key(geocode: &str) -> JobKey {
-        JobKey {
-            run: "r".to_owned(),
-            geocode: geocode.to_owned(),
-        }
-    }
-
-    fn book(geocodes: &[&str]) -> Book {
-        let mut book = Book::default();
-        for g in geocodes {
-            assert!(book.plan(key(g), job(Role::Alone)));
-        }
-        book
-    }
-
-    fn job(role: Role) -> Job {
-        Job::new(PlacementKey::named("test", "x"), Vec::new(), role)
-    }
-
-    fn published() -> Published {
-        Published {
-            metrics: Metrics::default(),
-            descent: None,
-        }
-    }
-
-    #[test]
-    fn a_job_is_planned_once_and_lent_once() {
-        let mut book = book(&["9xj"]);
-        assert!(!book.plan(key("9xj"), job(Role::Alone)));
-        assert_eq!(book.lend(Some("r"), "w", 0), Some(key("9xj")));
-        assert_eq!(book.lend(Some("r"), "w", 1), None);
-        assert_eq!(book.lend(Some("other"), "w", 1), None);
-    }
-
-    #[test]
-    fn a_stalled_worker_cannot_publish_after_its_job_was_lent_again() {
-        let mut book = book(&["9xj"]);
-        book.lend(None, "w", 0);
-        let old = book.job(&key("9xj")).map_or(0, |j| j.token);
-        assert_eq!(book.lend(None, "w", LEASE_MS), Some(key("9xj")));
-        let new = book.job(&key("9xj")).map_or(0, |j| j.token);
-        assert!(new > old);
-        assert!(book.may_publish(&key("9xj"), old).is_err());
-        assert!(book.done(&key("9xj"), old, published(), 1).is_err());
-        assert!(book.renew(&key("9xj"), old, 1).is_err());
-        assert_eq!(
-            book.done(&key("9xj"), new, published(), LEASE_MS + 2_000),
-            Ok(())
-        );
-        let job = book.job(&key("9xj")).unwrap();
-        assert_eq!((job.state, job.seconds), (JobState::Done, Some(2.0)));
-        assert!(
-            book.done(&key("9xj"), new, published(), 1).is_err(),
-            "published twice"
-        );
-    }
-
-    #[test]
-    fn a_renewed_lease_does_not_run_out() {
-        let mut book = book(&["9xj"]);
-        book.lend(None, "w", 0);
-        assert_eq!(book.renew(&key("9xj"), 1, LEASE_MS - 1), Ok(()));
-        assert!(!book.expire(LEASE_MS));
-        assert!(book.expire(2 * LEASE_MS));
-    }
-
-    #[test]
-    fn a_poison_job_is_quarantined_after_three_tries_and_stops_no_other() {
-        let mut book = book(&["9xj", "9xk"]);
-        for attempt in 1..=ATTEMPTS_MAX {
-            assert_eq!(
-                book.lend(None, "w", 0),
-                Some(key("9xj")),
-                "attempt {attempt}"
-            );
-            let token = book.job(&key("9xj")).map_or(0, |j| j.token);
-            assert_eq!(book.fail(&key("9xj"), token, "NaN loss", false), Ok(()));
-        }
-        assert_eq!(
-            book.job(&key("9xj")).map(|j| j.state),
-            Some(JobState::Quarantined)
-        );
-        assert_eq!(book.lend(None, "w", 0), Some(key("9xk")));
-        let token = book.job(&key("9xk")).map_or(0, |j| j.token);
-        assert_eq!(book.fail(&key("9xk"), token, "no chips", true), Ok(()));
-        let counts = book.counts(Some("r"));
-        assert_eq!((counts.quarantined, counts.unfinished()), (2, 0));
-    }
-
-    #[test]
-    fn cancelling_leaves_finished_jobs_alone() {
-        let mut book = book(&["9xj", "9xk"]);
-        book.lend(None, "w", 0);
-        assert_eq!(book.done(&key("9xj"), 1, published(), 5), Ok(()));
-        assert_eq!(book.cancel("r"), 1);
-        assert_eq!(book.job(&key("9xj")).map(|j| j.state), Some(JobState::Done));
-        assert_eq!(
-            book.job(&key("9xk")).map(|j| j.state),
-            Some(JobState::Cancelled)
-        );
-    }
-
-    #[test]
-    fn after_a_restart_lent_jobs_run_out_at_once_and_tokens_go_on() {
-        let mut book = book(&["9xj"]);
-        book.lend(None, "w", 7);
-        let mut again = Book::default();
-        for (key, job) in book.jobs() {
-            let text = serde_json::to_string(job).unwrap();
-            again.restore(key.clone(), serde_json::from_str(&text).unwrap());
-        }
-        assert_eq!(again.lend(None, "w", 8), Some(key("9xj")));
-        assert_eq!(again.job(&key("9xj")).map(|j| j.token), Some(2));
-    }
-}
+mod tests;

@@ -3,7 +3,7 @@
 //! ```text
 //! table "jobs"  key "RUN/GEOCODE"  value  u32 LE CRC-32 of what follows, then the job as JSON
 //! table "runs"  key "RUN"          value  u32 LE CRC-32 of what follows, then what is known of the
-//!                                         run as JSON: definition, slots planned, cancelled
+//!                                         run as JSON: definition, slots planned, wish
 //! ```
 //! *Invariants*: no file is made before there is a run to write down, so that a node that never
 //! trained opens and closes none; a record that does not check is dropped with a warning, never
@@ -12,9 +12,13 @@
 //! *Not here*: what jobs are (`book`).
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
+use redb::{
+    Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, StorageError,
+    TableDefinition,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -58,6 +62,9 @@ impl Keep {
     fn create(&self) -> Result<Database, KeepError> {
         let path = &self.path;
         let db = Database::create(path).or_else(|error| {
+            if is_of_the_disk(&error) {
+                return Err(error);
+            }
             tracing::warn!(%error, "the book of jobs is damaged and begun anew");
             let aside = path.with_extension("damaged");
             std::fs::rename(path, aside).map_err(redb::StorageError::Io)?;
@@ -119,7 +126,12 @@ impl Keep {
             transaction.commit()?;
             Ok(())
         };
-        all().map_err(|e| self.fault(e))
+        let written = all();
+        if written.is_err() {
+            // After an error, such as a full disk, redb takes nothing more until it is opened anew.
+            self.db = None;
+        }
+        written.map_err(|e| self.fault(e))
     }
 
     fn fault(&self, source: redb::Error) -> KeepError {
@@ -128,6 +140,18 @@ impl Keep {
             source,
         }
     }
+}
+
+/// Tells whether the disk is at fault, as when it is full, and not what lies on it.
+fn is_of_the_disk(error: &DatabaseError) -> bool {
+    let DatabaseError::Storage(StorageError::Io(error)) = error else {
+        return false;
+    };
+    // What redb says of a file that is no database, or half of one.
+    !matches!(
+        error.kind(),
+        ErrorKind::InvalidData | ErrorKind::UnexpectedEof
+    )
 }
 
 fn read<T: DeserializeOwned>(

@@ -105,6 +105,7 @@ async fn work(config: &WorkerConfig, name: &str) -> Result<(), String> {
     command.env_remove(TOKEN_FILE_VARIABLE);
     command.arg("work").arg("--node").arg(&config.address);
     command.arg("--name").arg(name);
+    command.arg("--workers").arg(config.count.to_string());
     command
         .stdin(Stdio::null())
         .stdout(Stdio::null())

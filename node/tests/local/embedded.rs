@@ -19,7 +19,7 @@ use wire::fault::FaultKind;
 use wire::ledger::{Ledger, Outcome};
 use wire::object::{PutOutcome, PutParams};
 use wire::params::{ModelFileParams, ModelsParams};
-use wire::run::{Failure, Hyper, JobState, LeaseAnswer, LeaseRequest, Mode, Renew, Run};
+use wire::run::{Failure, Hyper, JobState, LeaseAnswer, LeaseRequest, Mode, Packing, Renew, Run};
 use wire::search::{SearchEnd, SearchLine, SearchRequest};
 
 use crate::fixture::{COLLECTION, splits};
@@ -197,6 +197,7 @@ fn run(name: &str) -> Run {
             ..Query::default()
         },
         mode: Mode::Partitioned,
+        packing: Packing::Sequential,
         hyper: Hyper::default(),
         seed: 1,
         transfer: wire::transfer::Transfer::default(),

@@ -10,7 +10,9 @@ use node::store::{Object, ObjectFile, ObjectKey, PutMode};
 use query::Query;
 use wire::bundle::Kind;
 use wire::model::Metrics;
-use wire::run::{Failure, Hyper, JobState, Lease, LeaseAnswer, LeaseRequest, Mode, Renew, Run};
+use wire::run::{
+    Failure, Hyper, JobState, Lease, LeaseAnswer, LeaseRequest, Mode, Packing, Renew, Run,
+};
 use wire::transfer::{Donor, Inheritance, Legacy, Transfer, TransferMode};
 
 use crate::bench::{Node, cluster, fill, splits, until};
@@ -30,6 +32,7 @@ fn run(mode: TransferMode) -> Run {
         recipe: "ndvi-cnn".to_owned(),
         query: Query::default(),
         mode: Mode::Partitioned,
+        packing: Packing::Sequential,
         hyper: Hyper::default(),
         seed: 1,
         transfer: Transfer {

@@ -7,7 +7,7 @@ use node::store::PutMode;
 use query::Query;
 use wire::bundle::Kind;
 use wire::object::PutOutcome;
-use wire::run::Run;
+use wire::run::{Run, Wish};
 
 use crate::bench::{cluster, collection, fill, set, splits};
 
@@ -190,6 +190,7 @@ async fn a_run_is_planned_at_the_first_owner_of_each_cell() {
         recipe: "ndvi-cnn".to_owned(),
         query: Query::default(),
         mode: wire::run::Mode::Partitioned,
+        packing: wire::run::Packing::Sequential,
         hyper: wire::run::Hyper::default(),
         seed: 1,
         transfer: wire::transfer::Transfer::default(),
@@ -222,7 +223,15 @@ async fn a_run_is_planned_at_the_first_owner_of_each_cell() {
     let mut other = run;
     other.seed = 2;
     assert!(nodes[0].cluster.start_run(other, false).await.is_err());
-    assert_eq!(nodes[2].cluster.cancel_run("r").await.unwrap().jobs, 12);
+    assert_eq!(
+        nodes[2]
+            .cluster
+            .steer_run("r", Wish::Cancel)
+            .await
+            .unwrap()
+            .jobs,
+        12
+    );
     assert_eq!(
         nodes[0].cluster.run_summaries().await.runs[0]
             .jobs

@@ -10,6 +10,7 @@
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor, nn};
 
+use crate::memory::without_gradients;
 use crate::network::floats;
 
 /// Share of the last mean of squares in the next: the paper's.
@@ -27,6 +28,10 @@ pub struct Adam {
     mean: Tensor,
     square: Tensor,
 }
+
+/// Where the moments were.
+#[derive(Debug)]
+pub struct Mark(u64, Tensor, Tensor);
 
 /// All that a step depends on but weights and gradient.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -69,21 +74,36 @@ impl Adam {
         Tensor::cat(&all, 0)
     }
 
-    /// Moves the variables against a gradient.
+    /// Moves the variables against a gradient; where memory runs out, nothing has changed.
     pub fn step(&mut self, gradient: &Tensor) {
-        self.steps += 1;
-        let left = |beta: f64| 1.0 - beta.powf(self.steps as f64);
+        let steps = self.steps + 1;
+        let left = |beta: f64| 1.0 - beta.powf(steps as f64);
         let (mean_left, square_left) = (left(self.beta1), left(BETA2));
-        tch::no_grad(|| {
-            drop(self.mean.lerp_(gradient, 1.0 - self.beta1));
-            drop(self.square.lerp_(&gradient.square(), 1.0 - BETA2));
-            let root = self.square.sqrt() / square_left.sqrt() + EPSILON;
-            let moves = (&self.mean * (-self.rate / mean_left)) / root;
+        without_gradients(|| {
+            let mean = self.mean.lerp(gradient, 1.0 - self.beta1);
+            let square = self.square.lerp(&gradient.square(), 1.0 - BETA2);
+            let root = square.sqrt() / square_left.sqrt() + EPSILON;
+            let moves = (&mean * (-self.rate / mean_left)) / root;
             let moves = moves.split_with_sizes(sizes(&self.variables), 0);
+            let shaped = self.variables.iter().zip(&moves);
+            let moves: Vec<Tensor> = shaped.map(|(v, moves)| moves.view_as(v)).collect();
             for (variable, moves) in self.variables.iter_mut().zip(&moves) {
-                drop(variable.g_add_(&moves.view_as(variable)));
+                drop(variable.g_add_(moves));
             }
+            (self.steps, self.mean, self.square) = (steps, mean, square);
         });
+    }
+
+    /// Marks where the moments are.
+    pub fn mark(&self) -> Mark {
+        // Each step makes new tensors, so that these stay as they are.
+        let (mean, square) = (self.mean.shallow_clone(), self.square.shallow_clone());
+        Mark(self.steps, mean, square)
+    }
+
+    /// Brings the moments back to a mark.
+    pub fn back(&mut self, Mark(steps, mean, square): Mark) {
+        (self.steps, self.mean, self.square) = (steps, mean, square);
     }
 
     /// Copies the moments out.

@@ -28,6 +28,8 @@ pub struct State {
     pub order: Vec<i64>,
     /// Where in the epoch it is.
     pub place: Place,
+    /// Chips of a batch looked at at a time.
+    pub part: u64,
     /// What early stopping has seen.
     pub watch: EarlyStop,
     /// Epochs that have ended.
@@ -75,6 +77,7 @@ impl Learning<'_> {
             dice: self.dice.state(),
             order: self.order.clone(),
             place: self.place,
+            part: self.part as u64,
             watch: self.watch.clone(),
             epochs: self.epochs.iter().map(told).collect(),
         }
@@ -107,6 +110,7 @@ impl Learning<'_> {
         self.dice.set_state(state.dice);
         self.order = state.order;
         self.place = state.place;
+        self.part = usize::try_from(state.part).unwrap_or(1).max(1);
         self.watch = state.watch;
         self.epochs = state.epochs.into_iter().map(epoch).collect();
         self.ended = self.watch.is_spent();

@@ -5,6 +5,7 @@ use wire::run::Hyper;
 
 use super::{FitError, Learning, Lesson, Sample, fit, score};
 use crate::checkpoint::{Keeper, Spot};
+use crate::fit::tutor::Tutor;
 use crate::heed::Heed;
 use crate::network::Network;
 use crate::recipe::ndmi_unet::NdmiUnet;
@@ -142,6 +143,34 @@ fn learning_goes_on_from_the_middle_of_an_epoch_to_the_bit() {
 #[test]
 fn learning_against_a_rival_goes_on_from_the_middle_of_an_epoch_to_the_bit() {
     goes_on_to_the_bit(&SpaGan);
+}
+
+#[test]
+fn a_batch_in_parts_is_stepped_on_as_a_whole_one() {
+    tch::set_num_threads(1);
+    let sample = noise(20, Answer::Number, "train");
+    // Labels that are not known are not spread evenly over parts.
+    drop(sample.labels.narrow(0, 3, 4).fill_(f64::NAN));
+    let stepped = |part: usize| {
+        let network = Network::new(&NdviCnn, Device::Cpu, &mut Dice::new(1, &[]));
+        let mut tutor = Tutor::new(&network, 0.01);
+        let losses = [(); 5].map(|()| tutor.step(&network, &sample, part).mse);
+        (losses, network.answer(&sample.chips))
+    };
+    let (losses, answers) = stepped(20);
+    for part in [1, 3, 7, 19] {
+        let (in_parts, theirs) = stepped(part);
+        let near = |a: f64, b: f64| (a - b).abs() < 1e-4 * a.abs().max(1.0);
+        assert!(
+            losses.iter().zip(&in_parts).all(|(a, b)| near(*a, *b)),
+            "{losses:?} {in_parts:?}"
+        );
+        let answers = answers.iter().zip(&theirs);
+        assert!(
+            { answers }.all(|(a, b)| near((*a).into(), (*b).into())),
+            "{part}"
+        );
+    }
 }
 
 #[test]

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use crate::fit::Sample;
-use crate::fit::adam::{Adam, Moments};
+use crate::fit::adam::{Adam, Mark, Moments};
 use crate::loss;
 use crate::network::{Network, Opponent};
 use crate::recipe::Phase;
@@ -84,57 +84,159 @@ impl Tutor {
         fits && self.network.set_moments(network)
     }
 
-    /// Steps on a batch; returns its losses before the step.
-    pub fn step(&mut self, network: &Network, batch: &Sample) -> Losses {
-        if let (Some(optimiser), Some(rival)) = (&mut self.rival, network.rival()) {
-            return against(network, rival, batch, [&mut self.network, optimiser]);
-        }
-        let answers = network.forward(&batch.chips, Phase::Learn);
-        let loss = loss::mse(&answers, &batch.labels);
-        let gradient = self.network.gradient(&loss);
-        self.network.step(&gradient);
-        Losses {
-            mse: number(&loss),
-            rivalry: None,
+    /// Steps on a batch, of which no more chips than `part` are looked at at a time: the gradient is
+    /// the sum over parts. Returns its losses before the step.
+    pub fn step(&mut self, network: &Network, batch: &Sample, part: usize) -> Losses {
+        let parts = batch.parts(part);
+        match (&mut self.rival, network.rival()) {
+            (Some(theirs), Some(rival)) => {
+                against(network, rival, &parts, [&mut self.network, theirs])
+            }
+            _ => alone(network, &parts, &mut self.network),
         }
     }
+
+    /// Marks what a step changes before its end.
+    pub fn mark(&self) -> Option<Mark> {
+        self.rival.as_ref().map(Adam::mark)
+    }
+
+    /// Brings it back.
+    pub fn back(&mut self, mark: Option<Mark>) {
+        if let (Some(rival), Some(mark)) = (&mut self.rival, mark) {
+            rival.back(mark);
+        }
+    }
+}
+
+/// A part of a batch, with its share of the batch's chips and of its known labels.
+struct Part {
+    sample: Sample,
+    chips: f64,
+    known: f64,
+}
+
+impl Sample {
+    /// Parts a batch into as many chips at a time.
+    fn parts(&self, chips: usize) -> Vec<Part> {
+        let (all, chips) = (
+            self.chips.size()[0],
+            i64::try_from(chips).unwrap_or(i64::MAX),
+        );
+        let known = |labels: &Tensor| {
+            let known = labels.isfinite().sum(Kind::Int64).int64_value(&[]);
+            known.max(1) as f64
+        };
+        if all <= chips {
+            return vec![self.part((0, all), [1.0, 1.0])];
+        }
+        let (all_known, chips) = (known(&self.labels), chips.max(1));
+        let starts = (0..all).step_by(usize::try_from(chips).unwrap_or(1));
+        let part = |start: i64| {
+            let size = chips.min(all - start);
+            let known = known(&self.labels.narrow(0, start, size));
+            self.part((start, size), [size as f64 / all as f64, known / all_known])
+        };
+        starts.map(part).collect()
+    }
+
+    fn part(&self, (start, size): (i64, i64), [chips, known]: [f64; 2]) -> Part {
+        let pick = |from: &Tensor| from.narrow(0, start, size);
+        let sample = Self {
+            chips: pick(&self.chips),
+            labels: pick(&self.labels),
+            veils: self.veils.as_ref().map(pick),
+        };
+        Part {
+            sample,
+            chips,
+            known,
+        }
+    }
+}
+
+/// A gradient of several parts.
+#[derive(Default)]
+struct Sum(Option<Tensor>);
+
+impl Sum {
+    fn add(&mut self, gradient: Tensor) {
+        self.0 = Some(match self.0.take() {
+            Some(sum) => sum + gradient,
+            None => gradient,
+        });
+    }
+
+    fn step(self, optimiser: &mut Adam) {
+        if let Some(gradient) = self.0 {
+            optimiser.step(&gradient);
+        }
+    }
+}
+
+/// Steps a network without a rival.
+fn alone(network: &Network, parts: &[Part], ours: &mut Adam) -> Losses {
+    let mut losses = Losses::default();
+    let mut sum = Sum::default();
+    for part in parts {
+        let answers = network.forward(&part.sample.chips, Phase::Learn);
+        let loss = loss::mse(&answers, &part.sample.labels) * part.known;
+        sum.add(ours.gradient(&loss));
+        losses.mse += number(&loss);
+    }
+    sum.step(ours);
+    losses
 }
 
 /// Steps the rival, then the network.
 fn against(
     network: &Network,
     rival: &Opponent,
-    batch: &Sample,
+    parts: &[Part],
     [ours, theirs]: [&mut Adam; 2],
 ) -> Losses {
-    let (answers, attention) = network.attend(&batch.chips, Phase::Learn);
-    let shown = answers.detach();
-    let known = batch.labels.isfinite();
-    let labels = batch.labels.where_self(&known, &shown);
-    let judge = |images: &Tensor| rival.body.judge(&batch.chips, images);
-    let fooled = loss::fooled(&judge(&labels), &judge(&shown));
-    let gradient = theirs.gradient(&fooled);
-    theirs.step(&gradient);
-
-    let l1 = loss::l1(&answers, &batch.labels);
-    // What a masked label does not tell is not learned from the rival either.
-    let passing = answers.where_self(&known, &shown);
-    let unmasked = loss::unmasked(&judge(&passing));
-    let attended = match (&attention, &batch.veils) {
-        (Some(attention), Some(veils)) => loss::mse(attention, veils),
-        _ => l1.zeros_like(),
-    };
-    let gradient = ours.gradient(&(&unmasked + &l1 * TRUTH + &attended * ATTENTION));
-    ours.step(&gradient);
-    Losses {
-        mse: number(&loss::mse(&shown, &batch.labels)),
-        rivalry: Some(Rivalry {
-            l1: number(&l1),
-            unmasked: number(&unmasked),
-            fooled: number(&fooled),
-            attention: number(&attended),
-        }),
+    let mut told = Rivalry::default();
+    let mut sum = Sum::default();
+    // What a batch in one part answered is judged twice; several parts would not all be kept.
+    let mut answered = None;
+    for Part { sample, chips, .. } in parts {
+        let (answers, attention) = network.attend(&sample.chips, Phase::Learn);
+        let shown = answers.detach();
+        let labels = sample.labels.where_self(&sample.labels.isfinite(), &shown);
+        let judge = |images: &Tensor| rival.body.judge(&sample.chips, images);
+        let fooled = loss::fooled(&judge(&labels), &judge(&shown)) * *chips;
+        sum.add(theirs.gradient(&fooled));
+        told.fooled += number(&fooled);
+        answered = (parts.len() == 1).then_some((answers, attention));
     }
+    sum.step(theirs);
+
+    let mut losses = Losses::default();
+    let mut sum = Sum::default();
+    for part in parts {
+        let sample = &part.sample;
+        let answered = answered.take();
+        let (answers, attention) =
+            answered.unwrap_or_else(|| network.attend(&sample.chips, Phase::Learn));
+        let shown = answers.detach();
+        let l1 = loss::l1(&answers, &sample.labels) * part.known;
+        // What a masked label does not tell is not learned from the rival either.
+        let passing = answers.where_self(&sample.labels.isfinite(), &shown);
+        let judged = rival.body.judge(&sample.chips, &passing);
+        let unmasked = loss::unmasked(&judged) * part.chips;
+        let attended = match (&attention, &sample.veils) {
+            (Some(attention), Some(veils)) => loss::mse(attention, veils) * part.chips,
+            _ => l1.zeros_like(),
+        };
+        sum.add(ours.gradient(&(&unmasked + &l1 * TRUTH + &attended * ATTENTION)));
+        losses.mse += number(&(loss::mse(&shown, &sample.labels) * part.known));
+        told.l1 += number(&l1);
+        told.unmasked += number(&unmasked);
+        told.attention += number(&attended);
+    }
+    sum.step(ours);
+    losses.rivalry = Some(told);
+    losses
 }
 
 impl Losses {

@@ -83,6 +83,7 @@ pub(super) fn fitted(
     let fitted = match network {
         Ok(network) => race(work, network, &mut descent, kept)?,
         Err(reason) => {
+            work.setting.diary.say(&format!("starts cold: {reason}"));
             descent.reason = Some(reason);
             work.cold(kept)?
         }
@@ -121,6 +122,11 @@ fn race(
     };
     judge(descent, tried);
     let mut heed = kept.tried(tried);
+    let start = descent.reason.as_ref();
+    let start = start.map_or("from its donor's weights".to_owned(), |r| {
+        format!("cold: {r}")
+    });
+    heed.diary.say(&format!("starts {start}"));
     if descent.warm {
         let course = warm.finish(lesson, &mut heed)?;
         return Ok(Fitted {

@@ -14,7 +14,6 @@ use crate::fit::{FitError, Learning, Sample};
 use crate::heed::Heed;
 use crate::job::Work;
 use crate::job::heir::Gift;
-use crate::log::say;
 use crate::probe::SOFTWARE;
 
 /// Chips hashed at a time.
@@ -30,6 +29,7 @@ impl<'a> Kept<'a> {
     /// Looks what the last worker left, where the lease names a place for it.
     pub(super) fn open(work: &Work<'a>, gift: Option<&Gift>) -> Self {
         let mut heed = Heed::only(&work.setting.stop);
+        heed.diary = work.setting.diary.clone();
         let Some(path) = &work.lease.checkpoint else {
             return Self { heed, found: None };
         };
@@ -40,19 +40,17 @@ impl<'a> Kept<'a> {
         };
         let (keeper, found) = Keeper::open(spot, of(work, gift));
         heed.keeper = Some(keeper);
-        let job = format!("{}: job {}", work.lease.run.name, work.lease.geocode);
         let found = match found {
             None => None,
             Some(Ok(found)) => {
                 let epoch = found.state.epochs.len() + 1;
-                say(&format!(
-                    "{job} goes on from its checkpoint in epoch {epoch}"
-                ));
+                let text = format!("goes on from its checkpoint in epoch {epoch}");
+                heed.diary.say(&text);
                 Some(found)
             }
             Some(Err(error)) => {
-                say(&format!(
-                    "{job} starts from the beginning: its checkpoint is of no use: {error}"
+                heed.diary.say(&format!(
+                    "starts from the beginning: its checkpoint is of no use: {error}"
                 ));
                 None
             }

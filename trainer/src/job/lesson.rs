@@ -256,6 +256,7 @@ mod tests {
                 recipe: "ndvi-cnn".to_owned(),
                 query: query::Query::default(),
                 mode: wire::run::Mode::Partitioned,
+                packing: wire::run::Packing::Sequential,
                 hyper: wire::run::Hyper::default(),
                 seed: 1,
                 transfer: wire::transfer::Transfer::default(),

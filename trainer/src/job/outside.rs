@@ -35,6 +35,7 @@ pub(super) fn learn(lease: &Lease, name: &str, stop: &Stop) -> Result<Learned, J
     let course = Course {
         epochs: Vec::new(),
         best_epoch: 0,
+        part: None,
     };
     let scored = Scored {
         task: program,

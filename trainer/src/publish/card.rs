@@ -20,6 +20,7 @@ pub fn card(config: &ModelConfig, recipe: &Description) -> String {
         head(config, recipe),
         scores(config),
         start(config),
+        parts(config),
         data(config, recipe),
         network(config, recipe),
         limits(config),
@@ -86,6 +87,18 @@ fn start(config: &ModelConfig) -> String {
             descent.bytes,
         ),
     }
+}
+
+/// Tells of batches that memory ran out for.
+fn parts(config: &ModelConfig) -> String {
+    config.part_chips.map_or_else(String::new, |part| {
+        format!(
+            "Memory ran out: batches of {} chips were learned from in parts of {part}, whose \
+             gradients were added up. Batch normalisation saw parts, and sums are rounded \
+             otherwise, so that the weights are not those of a machine with more memory.\n",
+            config.hyper.batch,
+        )
+    })
 }
 
 /// Writes a list of YAML; the names in it hold only letters, digits, `-`, `_` and `.`, but digits

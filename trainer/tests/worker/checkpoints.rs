@@ -5,6 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use tch::Device;
+use trainer::diary::Diary;
 use trainer::job::{Setting, learn, learn_from};
 use trainer::stop::Stop;
 use wire::run::{Hyper, Lease};
@@ -109,6 +110,7 @@ fn a_checkpoint_that_is_torn_or_of_another_job_is_not_gone_on_from() {
     let setting = Setting {
         device: Device::Cpu,
         stop: Stop::default(),
+        diary: Diary::default(),
         checkpoint_every: Duration::ZERO,
     };
     let learned = |lease: &Lease| {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tch::Device;
+use trainer::diary::Diary;
 use trainer::job::heir::Gift;
 use trainer::job::{Learned, Setting, learn, learn_from};
 use trainer::publish;
@@ -61,6 +62,7 @@ fn setting() -> Setting {
     Setting {
         device: Device::Cpu,
         stop: Stop::default(),
+        diary: Diary::default(),
         checkpoint_every: Duration::ZERO,
     }
 }

@@ -104,6 +104,24 @@ fn a_model_whose_token_is_stale_is_dropped_quietly() {
 }
 
 #[test]
+fn a_model_that_finds_no_space_is_kept_until_there_is_some() {
+    let (_keep, path) = folder();
+    let node = Node::lending(vec![job(&path, short())], Temper::Full(2));
+    assert!(end(start(&node.url)).success());
+    node.heard(|heard| {
+        let counts = (heard.lent, heard.refused, heard.models.len());
+        assert_eq!(counts, (1, 2, 1), "it is learned once");
+        assert!(
+            heard.failures.is_empty() && heard.renewals >= 2,
+            "{heard:?}"
+        );
+        let said = heard.said.iter().map(|entry| format!("{:?}", entry.event));
+        let kept = said.filter(|text| text.contains("no space left for 9 bytes; it is kept"));
+        assert_eq!(kept.count(), 2);
+    });
+}
+
+#[test]
 fn sigterm_ends_a_worker_in_the_middle_of_a_job_without_a_model() {
     let (_keep, path) = folder();
     let mut long = job(&path, endless());

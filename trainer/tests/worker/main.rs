@@ -7,6 +7,7 @@ mod learning;
 mod leases;
 mod maps;
 mod node;
+mod packed;
 mod pairs;
 mod predict;
 mod programs;

@@ -9,6 +9,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use wire::bundle::{Bundle, decode};
+use wire::diary::{Entry, Report};
 use wire::fault::{Fault, FaultKind};
 use wire::run::{Failure, Lease, LeaseAnswer};
 
@@ -19,8 +20,14 @@ const DEADLINE: Duration = Duration::from_mins(1);
 #[derive(Debug, Default)]
 pub(crate) struct Heard {
     pub(crate) lent: usize,
+    /// Most jobs lent of which neither a model nor a failure was heard.
+    pub(crate) at_once: usize,
     pub(crate) renewals: usize,
+    /// Models for which there was no space.
+    pub(crate) refused: usize,
     pub(crate) failures: Vec<Failure>,
+    /// What was said of jobs.
+    pub(crate) said: Vec<Entry>,
     /// Published models, each with the query string it came under.
     pub(crate) models: Vec<(Bundle, String)>,
 }
@@ -32,6 +39,8 @@ pub(crate) enum Temper {
     Kind,
     /// Every lease has just been given to another worker.
     Stale,
+    /// Renews, but has no space for so many models that it is offered.
+    Full(usize),
 }
 
 /// The node.
@@ -110,13 +119,22 @@ impl Desk {
         drop(reader.into_inner().write_all(answer.as_bytes()));
     }
 
+    fn is_full(&self) -> bool {
+        let refused = self.node.heard(|heard| heard.refused);
+        matches!(self.temper, Temper::Full(models) if refused < models)
+    }
+
     fn answer(&mut self, line: &str, body: Vec<u8>) -> (&'static str, String) {
         let target = line.split(' ').nth(1).unwrap_or_default();
         let stale = self.temper == Temper::Stale;
         match target.split('?').next().unwrap_or_default() {
             "/v1/lease" => {
                 let lease = self.leases.pop_front();
-                self.node.note(|h| h.lent += usize::from(lease.is_some()));
+                self.node.note(|h| {
+                    h.lent += usize::from(lease.is_some());
+                    let under_way = h.lent - h.models.len() - h.failures.len();
+                    h.at_once = h.at_once.max(under_way);
+                });
                 let finished = LeaseAnswer::Finished;
                 let answer = lease.map_or(finished, |l| LeaseAnswer::Job(Box::new(l)));
                 ("200 OK", serde_json::to_string(&answer).expect("JSON"))
@@ -129,10 +147,21 @@ impl Desk {
                     ("204 No Content", String::new())
                 }
             }
+            "/v1/lease/log" if stale => refusal(),
+            "/v1/lease/log" => {
+                let report: Report = serde_json::from_slice(&body).expect("a report");
+                self.node.note(|h| h.said.extend(report.entries));
+                ("204 No Content", String::new())
+            }
             "/v1/lease/fail" => {
                 let failure = serde_json::from_slice(&body).expect("a failure");
                 self.node.note(|h| h.failures.push(failure));
                 ("204 No Content", String::new())
+            }
+            "/v1/object" if self.is_full() => {
+                self.node.note(|h| h.refused += 1);
+                let fault = Fault::new(FaultKind::Refused, "no space left for 9 bytes");
+                ("409 Conflict", serde_json::to_string(&fault).expect("JSON"))
             }
             "/v1/object" if !stale => {
                 let bundle = decode(body.into()).expect("a bundle");

@@ -464,6 +464,7 @@ pub(crate) fn lease_in(
             recipe: recipe.to_owned(),
             query: query::Query::default(),
             mode: wire::run::Mode::Partitioned,
+            packing: wire::run::Packing::Sequential,
             hyper,
             seed: 42,
             transfer: wire::transfer::Transfer::default(),

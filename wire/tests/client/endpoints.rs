@@ -15,7 +15,8 @@ use wire::model::{Models, TagsDeleted};
 use wire::object::{PutAck, PutOutcome, PutParams, Rebuilt};
 use wire::params::{ModelFileParams, ModelsParams, TagParams};
 use wire::run::{
-    Failure, Hyper, LeaseAnswer, LeaseRequest, Mode, Plan, Renew, Run, RunCancelled, RunView, Runs,
+    Failure, Hyper, LeaseAnswer, LeaseRequest, Mode, Packing, Plan, Renew, Run, RunSteered,
+    RunView, Runs, Wish,
 };
 
 use crate::server::{Served, answer, serve, serve_unix};
@@ -45,6 +46,7 @@ fn run() -> Run {
         recipe: "ndvi-cnn".to_owned(),
         query: query::Query::default(),
         mode: Mode::Partitioned,
+        packing: Packing::Sequential,
         hyper: Hyper::default(),
         seed: 7,
         transfer: wire::transfer::Transfer::default(),
@@ -192,10 +194,10 @@ async fn runs_are_started_listed_shown_and_cancelled() {
     let s = served(&view).await;
     assert_eq!(s.client.run("r1").await, Ok(view));
     assert_eq!(s.asked().line, "GET /v1/runs/r1");
-    let s = served(&RunCancelled { jobs: 2 }).await;
+    let s = served(&RunSteered { jobs: 2 }).await;
     assert_eq!(
-        s.client.cancel_run("r1").await,
-        Ok(RunCancelled { jobs: 2 })
+        s.client.steer_run("r1", Wish::Cancel).await,
+        Ok(RunSteered { jobs: 2 })
     );
     assert_eq!(s.asked().line, "POST /v1/runs/r1/cancel");
     let s = served(&Models::default()).await;

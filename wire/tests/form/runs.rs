@@ -7,7 +7,7 @@ use query::groups::Metric;
 use wire::model::{ModelView, Models, Tag, TagsDeleted};
 use wire::run::{
     Failure, JobCounts, JobView, Lease, LeaseAnswer, LeaseRequest, LeaseSplit, Mode, Plan, Run,
-    RunCancelled, RunSummary, RunView, Runs,
+    RunSteered, RunSummary, RunView, Runs,
 };
 use wire::transfer::{
     Descent, Donor, Heritage, Inheritance, Legacy, Transfer, TransferMode, Trial,
@@ -55,6 +55,7 @@ fn runs_jobs_and_leases_keep_their_form() {
             done: 3,
             quarantined: 4,
             cancelled: 5,
+            paused: 6,
         },
     };
     check(
@@ -72,7 +73,7 @@ fn runs_jobs_and_leases_keep_their_form() {
             complete: true,
         },
     );
-    check("run-cancelled", &RunCancelled { jobs: 2 });
+    check("run-steered", &RunSteered { jobs: 2 });
     check(
         "lease-request",
         &LeaseRequest {

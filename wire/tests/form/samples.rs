@@ -10,7 +10,7 @@ use query::{Query, Range, SortKey, SortOrder, TimeRange};
 use wire::hit::{Asset, FileEntry, Hit};
 use wire::ledger::{Ledger, Outcome};
 use wire::model::Metrics;
-use wire::run::{Hyper, JobState, JobView, Mode, Renew, Run};
+use wire::run::{Hyper, JobState, JobView, Mode, Packing, Renew, Run};
 
 pub(crate) fn texts(list: &[&str]) -> Vec<String> {
     list.iter().map(|text| (*text).to_owned()).collect()
@@ -187,6 +187,7 @@ pub(crate) fn run() -> Run {
         recipe: "ndvi-cnn".to_owned(),
         query: Query::default(),
         mode: Mode::Partitioned,
+        packing: Packing::Sequential,
         hyper: Hyper::default(),
         seed: 7,
         transfer: wire::transfer::Transfer::default(),

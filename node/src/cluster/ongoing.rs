@@ -1,0 +1,130 @@
+//! What users want of runs under way, and what was said of their jobs, on all nodes.
+//!
+//! *Invariants*: a cell that has its model is not tried again, whoever trained it; a node that does
+//! not answer is told.
+//!
+//! *Not here*: the jobs (`runs`), starting a run (`training`).
+
+use std::sync::Arc;
+
+use futures::future::join_all;
+use wire::bundle::Kind;
+use wire::diary::{Line, LogPage, LogRequest};
+use wire::fault::{Fault, FaultKind};
+use wire::run::{JobState, RunSteered, Wish};
+
+use super::core::{Core, View};
+use super::training::{everybody, view};
+use crate::identity::NodeId;
+use crate::peer::{LogPart, LogsRequest, Request, Response, Steer};
+use crate::scatter::{self, PAGE_LIMIT};
+use crate::store::ObjectKey;
+
+/// Does what a user wants of a run's jobs on all nodes.
+pub(super) async fn steer(core: &Arc<Core>, name: &str, wish: Wish) -> Result<RunSteered, Fault> {
+    let done = match wish {
+        Wish::Go => done(core, name).await?,
+        Wish::Pause | Wish::Cancel => {
+            exists(core, name).await?;
+            Vec::new()
+        }
+    };
+    let request = Request::Steer(Steer {
+        run: name.to_owned(),
+        wish,
+        done,
+    });
+    let mut jobs = 0;
+    let mut silent = 0;
+    for answer in everybody(core, &request).await {
+        match answer {
+            Some(Response::Steered(theirs)) => jobs += theirs,
+            _ => silent += 1,
+        }
+    }
+    if silent > 0 {
+        let verb = match wish {
+            Wish::Go => "resumed",
+            Wish::Pause => "paused",
+            Wish::Cancel => "cancelled",
+        };
+        let what = format!("{jobs} jobs are {verb}; {silent} nodes do not answer");
+        return Err(Fault::new(FaultKind::Partial, what).try_("the same command again"));
+    }
+    Ok(RunSteered { jobs })
+}
+
+async fn exists(core: &Arc<Core>, name: &str) -> Result<(), Fault> {
+    let key = ObjectKey::new(Kind::Run, name);
+    let known = scatter::record(core, &key).await?.is_some();
+    known.then_some(()).ok_or_else(|| unknown(name))
+}
+
+/// Returns the cells of a run that have their models.
+async fn done(core: &Arc<Core>, name: &str) -> Result<Vec<String>, Fault> {
+    let view = view(core, name).await?.ok_or_else(|| unknown(name))?;
+    let done = view.jobs.into_iter().filter(|j| j.state == JobState::Done);
+    Ok(done.map(|job| job.geocode).collect())
+}
+
+fn unknown(name: &str) -> Fault {
+    let what = format!("there is no run named '{name}'");
+    Fault::new(FaultKind::Nothing, what).try_("glebe job list")
+}
+
+/// Gathers what was said of a run's jobs behind a position of each node, in order of time.
+pub(super) async fn logs(
+    core: &Arc<Core>,
+    name: &str,
+    asked: LogRequest,
+) -> Result<LogPage, Fault> {
+    exists(core, name).await?;
+    let mut nodes = core.look(View::others);
+    nodes.push(core.me.clone());
+    let asks = nodes.into_iter().map(|node| {
+        let request = LogsRequest {
+            run: name.to_owned(),
+            geocode: asked.geocode.clone(),
+            after: asked.after.get(node.as_str()).copied().unwrap_or_default(),
+        };
+        async move {
+            let part = ask(core, &node, request).await;
+            (node, part)
+        }
+    });
+    let mut page = LogPage {
+        after: asked.after.clone(),
+        complete: true,
+        ..LogPage::default()
+    };
+    for (node, part) in join_all(asks).await {
+        let lines = part.as_ref().and_then(|part| lines(&part.lines));
+        let (Some(part), Some(lines)) = (part, lines) else {
+            page.complete = false;
+            continue;
+        };
+        page.lines.extend(lines);
+        page.more |= part.more;
+        page.after.insert(node.to_string(), part.next);
+    }
+    page.lines.sort_by_key(|line| line.entry.at);
+    Ok(page)
+}
+
+async fn ask(core: &Arc<Core>, node: &NodeId, request: LogsRequest) -> Option<LogPart> {
+    if !core.look(|view| view.table.may_answer(node)) {
+        return None;
+    }
+    match core.ask(node, Request::Logs(request), PAGE_LIMIT).await {
+        Ok(Response::Logs(part)) => Some(part),
+        Ok(_) => None,
+        Err(error) => {
+            tracing::debug!(%error, "a node does not tell what was said");
+            None
+        }
+    }
+}
+
+fn lines(text: &str) -> Option<Vec<Line>> {
+    serde_json::from_str(text).ok()
+}

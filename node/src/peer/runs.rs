@@ -1,0 +1,63 @@
+//! Planning a run, what a user wants of it, and what was said of its jobs.
+//!
+//! *Invariants*: positions are those of the answerer's own lines.
+//!
+//! *Not here*: what is done about it (`runs`).
+
+use serde::{Deserialize, Serialize};
+use wire::run::Wish;
+
+use crate::slots::SlotSet;
+
+/// A run to plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanRequest {
+    /// `wire::run::Run` as JSON.
+    pub run: String,
+    /// Slots of which the answerer is the first owner that is alive.
+    pub slots: SlotSet,
+    /// Count only.
+    pub dry_run: bool,
+}
+
+/// What one node planned of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Planned {
+    /// Splits that match.
+    pub splits: u64,
+    /// Jobs, one a geocode.
+    pub jobs: u64,
+}
+
+/// What is to become of a run's jobs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Steer {
+    /// Name of the run.
+    pub run: String,
+    /// What is wanted.
+    pub wish: Wish,
+    /// Geocode texts of cells that have their models, whoever trained them.
+    pub done: Vec<String>,
+}
+
+/// Lines to tell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogsRequest {
+    /// Name of the run.
+    pub run: String,
+    /// Geocode text of one job, or all.
+    pub geocode: Option<String>,
+    /// From which position on.
+    pub after: u64,
+}
+
+/// Lines of one node.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LogPart {
+    /// JSON of a list of `wire::diary::Line`.
+    pub lines: String,
+    /// Where to go on.
+    pub next: u64,
+    /// More are there.
+    pub more: bool,
+}

@@ -1,0 +1,315 @@
+//! What was said of the jobs of this node: `DIR/joblogs/RUN+START`, the newest lines of each run.
+//!
+//! ```text
+//! a line: 8 hex digits of the CRC-32 of what follows the space, a space, JSON, a newline
+//! START:  position of the file's first byte, counted from the first that the run ever had, as 16
+//!         hex digits
+//! ```
+//! *Invariants*: positions only grow; a line that does not check (a torn write) is left out, never
+//! believed; what is kept is bounded for each run and in all; what cannot be written is lost, and
+//! stops no job.
+//!
+//! *Not here*: gathering the lines of all nodes (`cluster::training`).
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use wire::diary::Line;
+
+/// Bytes after which a run's next file is begun.
+const FILE_BYTES: u64 = 4 << 20;
+/// Files kept of a run: some 100,000 lines.
+const FILES_A_RUN: usize = 4;
+/// Runs of which lines are kept; those that were silent for longest go first.
+const RUNS_MAX: usize = 64;
+/// Bytes read for one answer, which travels between nodes in one message.
+const READ_BYTES_MAX: u64 = 1 << 20;
+
+/// The folder.
+#[derive(Debug)]
+pub struct Diaries {
+    dir: PathBuf,
+}
+
+/// A part of a run's lines.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Pages {
+    /// The lines.
+    pub lines: Vec<Line>,
+    /// Where to go on.
+    pub next: u64,
+    /// More are there.
+    pub more: bool,
+}
+
+/// One file of a run.
+#[derive(Debug)]
+struct Volume {
+    start: u64,
+    path: PathBuf,
+    bytes: u64,
+}
+
+impl Diaries {
+    /// Names the folder below a node's; it is made with the first line.
+    pub fn new(data: &Path) -> Self {
+        let dir = data.join("joblogs");
+        Self { dir }
+    }
+
+    /// Writes lines down behind those of the run.
+    pub fn write(&self, run: &str, lines: &[Line]) {
+        if let Err(error) = self.append(run, lines) {
+            tracing::warn!(run, %error, "what is said of jobs is lost");
+        }
+    }
+
+    fn append(&self, run: &str, lines: &[Line]) -> io::Result<()> {
+        let mut text = Vec::new();
+        for line in lines {
+            let json = serde_json::to_vec(line).map_err(io::Error::other)?;
+            text.extend(format!("{:08x} ", crc32fast::hash(&json)).into_bytes());
+            text.extend(json);
+            text.push(b'\n');
+        }
+        fs::create_dir_all(&self.dir)?;
+        let mut volumes = self.volumes(run);
+        let path = match volumes.last() {
+            Some(last) if last.bytes < FILE_BYTES => last.path.clone(),
+            last => {
+                let start = last.map_or(0, |last| last.start + last.bytes);
+                if last.is_none() {
+                    self.forget_silent()?;
+                }
+                self.dir.join(format!("{run}+{start:016x}"))
+            }
+        };
+        File::options()
+            .create(true)
+            .append(true)
+            .open(&path)?
+            .write_all(&text)?;
+        let kept = FILES_A_RUN - usize::from(volumes.iter().all(|v| v.path != path));
+        for old in volumes.drain(..volumes.len().saturating_sub(kept)) {
+            fs::remove_file(old.path)?;
+        }
+        Ok(())
+    }
+
+    /// Returns lines of a run, or of one of its jobs, from a position on.
+    pub fn read(&self, run: &str, geocode: Option<&str>, after: u64) -> io::Result<Pages> {
+        let mut pages = Pages {
+            next: after,
+            ..Pages::default()
+        };
+        let volumes = self.volumes(run);
+        let mut left = READ_BYTES_MAX;
+        for (i, volume) in volumes.iter().enumerate() {
+            let end = volume.start + volume.bytes;
+            if end <= pages.next {
+                continue;
+            }
+            let from = pages.next.max(volume.start);
+            let bytes = volume.read(from - volume.start, left)?;
+            // What is being written has no end yet, unless nothing more comes to this file.
+            let whole = bytes
+                .iter()
+                .rposition(|b| *b == b'\n')
+                .map_or(0, |at| at + 1);
+            let last = i + 1 == volumes.len();
+            let used = if whole == 0 && !last {
+                bytes.len()
+            } else {
+                whole
+            };
+            let lines = bytes[..used].split(|b| *b == b'\n').filter_map(checked);
+            pages
+                .lines
+                .extend(lines.filter(|l| geocode.is_none_or(|g| g == l.geocode)));
+            pages.next = from + used as u64;
+            left -= used as u64;
+            pages.more = pages.next < end && used > 0;
+            if pages.more || left == 0 {
+                pages.more |= !last;
+                break;
+            }
+            if !last {
+                pages.next = end;
+            }
+        }
+        Ok(pages)
+    }
+
+    /// Returns the files of a run, oldest first.
+    fn volumes(&self, run: &str) -> Vec<Volume> {
+        let volume = |entry: fs::DirEntry| {
+            let name = entry.file_name();
+            let (of, start) = name.to_str()?.split_once('+')?;
+            Some(Volume {
+                start: (of == run).then(|| u64::from_str_radix(start, 16).ok())??,
+                path: entry.path(),
+                bytes: entry.metadata().ok()?.len(),
+            })
+        };
+        let mut volumes: Vec<Volume> = self.entries().filter_map(volume).collect();
+        volumes.sort_by_key(|volume| volume.start);
+        volumes
+    }
+
+    /// Makes room for one more run.
+    fn forget_silent(&self) -> io::Result<()> {
+        let mut runs: BTreeMap<String, SystemTime> = BTreeMap::new();
+        for entry in self.entries() {
+            let name = entry.file_name();
+            let Some((run, _)) = name.to_str().and_then(|name| name.split_once('+')) else {
+                continue;
+            };
+            let written = entry.metadata()?.modified()?;
+            let newest = runs.entry(run.to_owned()).or_insert(written);
+            *newest = written.max(*newest);
+        }
+        let mut runs: Vec<(SystemTime, String)> = runs.into_iter().map(|(r, t)| (t, r)).collect();
+        runs.sort();
+        let over = (runs.len() + 1).saturating_sub(RUNS_MAX);
+        for (_, run) in runs.into_iter().take(over) {
+            for volume in self.volumes(&run) {
+                fs::remove_file(volume.path)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn entries(&self) -> impl Iterator<Item = fs::DirEntry> {
+        let entries = fs::read_dir(&self.dir).into_iter().flatten();
+        entries.filter_map(Result::ok)
+    }
+}
+
+impl Volume {
+    fn read(&self, from: u64, bytes_max: u64) -> io::Result<Vec<u8>> {
+        let mut file = File::open(&self.path)?;
+        file.seek(SeekFrom::Start(from))?;
+        let mut bytes = Vec::new();
+        file.take(bytes_max).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+}
+
+/// Reads a line that checks.
+fn checked(line: &[u8]) -> Option<Line> {
+    let (crc, json) = line.split_at_checked(9)?;
+    let crc = std::str::from_utf8(crc.strip_suffix(b" ")?).ok()?;
+    let crc = u32::from_str_radix(crc, 16).ok()?;
+    (crc == crc32fast::hash(json)).then(|| serde_json::from_slice(json).ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use wire::diary::{Entry, Event};
+
+    use super::*;
+
+    fn line(geocode: &str, text: &str) -> Line {
+        Line {
+            geocode: geocode.to_owned(),
+            node: "n".to_owned(),
+            entry: Entry {
+                at: jiff::Timestamp::UNIX_EPOCH,
+                event: Event::said(text),
+            },
+        }
+    }
+
+    fn texts(pages: &Pages) -> Vec<&str> {
+        let mut texts = Vec::new();
+        for line in &pages.lines {
+            if let Event::Said(text) = &line.entry.event {
+                texts.push(text.as_str());
+            }
+        }
+        texts
+    }
+
+    #[test]
+    fn lines_are_read_once_in_order_and_of_one_job_where_asked() {
+        let dir = tempfile::tempdir().unwrap();
+        let diaries = Diaries::new(dir.path());
+        assert_eq!(diaries.read("r", None, 0).unwrap(), Pages::default());
+        diaries.write("r", &[line("a", "one"), line("b", "two")]);
+        let first = diaries.read("r", None, 0).unwrap();
+        assert_eq!((texts(&first), first.more), (vec!["one", "two"], false));
+        assert!(texts(&diaries.read("r", None, first.next).unwrap()).is_empty());
+        diaries.write("r", &[line("a", "three")]);
+        diaries.write("r2", &[line("a", "other")]);
+        let second = diaries.read("r", None, first.next).unwrap();
+        assert_eq!(texts(&second), ["three"]);
+        let of_a = diaries.read("r", Some("a"), 0).unwrap();
+        assert_eq!(texts(&of_a), ["one", "three"]);
+        assert_eq!(of_a.next, second.next);
+    }
+
+    #[test]
+    fn a_torn_line_is_left_out_and_hides_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let diaries = Diaries::new(dir.path());
+        diaries.write("r", &[line("a", "one")]);
+        let path = diaries.volumes("r")[0].path.clone();
+        let mut file = File::options().append(true).open(path).unwrap();
+        file.write_all(b"0000abcd {\"half").unwrap();
+        let before = diaries.read("r", None, 0).unwrap();
+        assert_eq!(texts(&before), ["one"]);
+        file.write_all(b"\n").unwrap();
+        diaries.write("r", &[line("a", "two")]);
+        assert_eq!(
+            texts(&diaries.read("r", None, before.next).unwrap()),
+            ["two"]
+        );
+    }
+
+    #[test]
+    fn the_newest_lines_of_a_run_are_kept_within_a_bound() {
+        let dir = tempfile::tempdir().unwrap();
+        let diaries = Diaries::new(dir.path());
+        let long = "x".repeat(1_900);
+        let lines: Vec<Line> = (0..500).map(|_| line("a", &long)).collect();
+        for _ in 0..24 {
+            diaries.write("r", &lines);
+        }
+        diaries.write("r", &[line("a", "last")]);
+        let volumes = diaries.volumes("r");
+        let bytes: u64 = volumes.iter().map(|v| v.bytes).sum();
+        assert!(
+            volumes.len() <= FILES_A_RUN && bytes <= 5 * FILE_BYTES,
+            "{bytes}"
+        );
+        let (mut after, mut count, mut newest) = (0, 0, String::new());
+        loop {
+            let pages = diaries.read("r", None, after).unwrap();
+            count += pages.lines.len();
+            newest = texts(&pages).last().map_or(newest, ToString::to_string);
+            after = pages.next;
+            if !pages.more {
+                break;
+            }
+        }
+        assert_eq!(newest, "last");
+        assert!(
+            count < 24 * 500 && count as u64 > FILE_BYTES / 2_100,
+            "{count}"
+        );
+    }
+
+    #[test]
+    fn runs_that_were_silent_for_longest_make_room() {
+        let dir = tempfile::tempdir().unwrap();
+        let diaries = Diaries::new(dir.path());
+        for run in 0..RUNS_MAX + 3 {
+            diaries.write(&format!("r{run}"), &[line("a", "one")]);
+        }
+        assert_eq!(diaries.entries().count(), RUNS_MAX);
+        assert!(diaries.volumes("r0").is_empty());
+    }
+}

@@ -1,0 +1,79 @@
+//! What is said of this node's jobs: by their workers, and by the book itself.
+//!
+//! *Invariants*: only who holds a job's newest lease says something of it.
+//!
+//! *Not here*: how lines are kept (`diaries`).
+
+use std::collections::BTreeMap;
+
+use wire::diary::{ENTRIES_MAX, Entry, Event, Line, Report};
+use wire::fault::{Fault, FaultKind};
+use wire::run::JobState;
+
+use super::book::JobKey;
+use super::diaries::Pages;
+use super::{Inner, Runs, key, stale};
+
+impl Runs {
+    /// Takes down what a worker says of its job; a stale token is refused.
+    pub fn report(&self, report: Report) -> Result<(), Fault> {
+        let key = key(&report.lease);
+        let inner = self.lock();
+        let held = inner.book.may_publish(&key, report.lease.token);
+        held.map_err(|e| stale(&e))?;
+        let entries = report.entries.into_iter().take(ENTRIES_MAX);
+        let line = |entry| self.line(&key.geocode, entry);
+        inner
+            .diaries
+            .write(&key.run, &entries.map(line).collect::<Vec<_>>());
+        Ok(())
+    }
+
+    /// Returns what was said of a run's jobs here from a position on.
+    pub fn said(&self, run: &str, geocode: Option<&str>, after: u64) -> Result<Pages, Fault> {
+        let read = self.lock().diaries.read(run, geocode, after);
+        read.map_err(|e| {
+            let what = format!("what was said of {run} cannot be read");
+            Fault::new(FaultKind::Internal, what).because(e.to_string())
+        })
+    }
+
+    /// Notes what became of jobs.
+    pub(super) fn say<'a>(&self, inner: &Inner, texts: impl Iterator<Item = (&'a JobKey, String)>) {
+        let mut lines: BTreeMap<&str, Vec<Line>> = BTreeMap::new();
+        for (key, text) in texts {
+            let entry = Entry::now(Event::said(&text));
+            let line = self.line(&key.geocode, entry);
+            lines.entry(&key.run).or_default().push(line);
+        }
+        for (run, lines) in lines {
+            inner.diaries.write(run, &lines);
+        }
+    }
+
+    /// Notes what became of jobs that a worker could not end.
+    pub(super) fn say_given_up(&self, inner: &Inner, keys: &[JobKey]) {
+        let text = |key: &JobKey| {
+            let job = inner.book.job(key)?;
+            let reason = job.reason.as_deref().unwrap_or_default();
+            Some(match job.state {
+                JobState::Quarantined => format!("quarantined: {reason}"),
+                _ => format!("is tried again: {reason}"),
+            })
+        };
+        self.say(inner, keys.iter().filter_map(|key| Some((key, text(key)?))));
+    }
+
+    fn line(&self, geocode: &str, entry: Entry) -> Line {
+        let event = match entry.event {
+            Event::Said(text) => Event::said(&text),
+            epoch @ Event::Epoch(_) => epoch,
+        };
+        let entry = Entry { event, ..entry };
+        Line {
+            geocode: geocode.to_owned(),
+            node: self.node.clone(),
+            entry,
+        }
+    }
+}

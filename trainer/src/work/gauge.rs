@@ -1,0 +1,117 @@
+//! What this process takes of the machine, and what it may take, read from Linux.
+//!
+//! *Invariants*: what cannot be read is not known, never guessed.
+//!
+//! *Not here*: how many jobs that makes (`pack`).
+
+use std::fs;
+use std::time::Instant;
+
+use super::pack::Need;
+
+/// Share of the memory that is free which jobs may take: others live on the machine, too.
+const MEMORY_SHARE: f64 = 0.8;
+/// Clock ticks a second in `/proc`: the same on every Linux that libtorch runs on.
+const TICKS_A_SECOND: f64 = 100.0;
+
+/// What the process took when a job began.
+#[derive(Debug, Clone, Copy)]
+pub struct Gauge {
+    resident: Option<u64>,
+    cpu_s: Option<f64>,
+    start: Instant,
+}
+
+impl Gauge {
+    /// Begins to measure; the job must be alone.
+    pub fn start() -> Self {
+        // 5 sets the greatest resident size back; where that is not allowed it was greater before.
+        drop(fs::write("/proc/self/clear_refs", "5"));
+        Self {
+            resident: status("VmRSS:"),
+            cpu_s: cpu_s(),
+            start: now(),
+        }
+    }
+
+    /// Returns what was needed since; `None` if that cannot be read.
+    pub fn read(&self) -> Option<Need> {
+        let peak = status("VmHWM:")?.max(status("VmRSS:")?);
+        let cpu = cpu_s()? - self.cpu_s?;
+        Some(Need {
+            bytes: peak.saturating_sub(self.resident?),
+            cores: cpu / self.start.elapsed().as_secs_f64().max(1e-3),
+        })
+    }
+}
+
+/// Returns the bytes that jobs may take beyond what the process takes now.
+pub fn free_bytes(workers: u32) -> Option<u64> {
+    let machine = field(&fs::read_to_string("/proc/meminfo").ok()?, "MemAvailable:")?;
+    let number = |name: &str| -> Option<u64> {
+        let text = fs::read_to_string(format!("/sys/fs/cgroup/{name}")).ok()?;
+        text.trim().parse().ok()
+    };
+    let group = number("memory.max").zip(number("memory.current"));
+    let group = group.map_or(u64::MAX, |(max, current)| max.saturating_sub(current));
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a share of a positive number of bytes"
+    )]
+    let share = (machine.min(group) as f64 * MEMORY_SHARE / f64::from(workers.max(1))) as u64;
+    Some(share)
+}
+
+fn status(name: &str) -> Option<u64> {
+    field(&fs::read_to_string("/proc/self/status").ok()?, name)
+}
+
+/// Reads a line such as `VmRSS:  1234 kB` in bytes.
+fn field(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    let kibibytes: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kibibytes << 10)
+}
+
+/// Returns the seconds of CPU that all threads of the process took.
+fn cpu_s() -> Option<f64> {
+    let stat = fs::read_to_string("/proc/self/stat").ok()?;
+    // The name of the process stands in brackets and may hold spaces.
+    let (_, rest) = stat.rsplit_once(')')?;
+    let mut fields = rest.split_whitespace().skip(11);
+    let mut ticks = || -> Option<f64> { fields.next()?.parse().ok() };
+    Some((ticks()? + ticks()?) / TICKS_A_SECOND)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a driver: how many jobs are done at once changes no weight"
+)]
+fn now() -> Instant {
+    Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Gauge, free_bytes};
+
+    #[test]
+    fn what_a_job_takes_is_measured() {
+        let gauge = Gauge::start();
+        let mut bytes = vec![0_u8; 64 << 20];
+        let mut sum = 0_u64;
+        for _ in 0..8 {
+            for byte in &mut bytes {
+                *byte = byte.wrapping_add(3);
+            }
+            sum += bytes.iter().map(|b| u64::from(*b)).sum::<u64>();
+        }
+        let need = gauge.read().expect("Linux");
+        assert!(
+            need.bytes > 48 << 20 && need.bytes < 512 << 20,
+            "{need:?} {sum}"
+        );
+        assert!(need.cores >= 0.0 && free_bytes(1).expect("Linux") > 0);
+    }
+}
