@@ -149,10 +149,11 @@ fn request(args: &Compose) -> Result<ComposeRequest, Fault> {
     })
 }
 
-/// A name with an extension is a file of all cells, another is a folder.
+/// A name with an extension is a file of all cells, another is a folder; a Zarr cube is a folder
+/// itself.
 fn target(path: &Path, args: &Compose) -> Result<Target, Fault> {
     let of_name = Format::of(path);
-    let whole = of_name.is_some() && !path.is_dir();
+    let whole = of_name.is_some() && (!path.is_dir() || of_name == Some(Format::Zarr));
     if !whole && path.extension().is_some() && !path.is_dir() {
         let what = format!("{} names no format", path.display());
         return Err(Fault::new(FaultKind::Usage, what)

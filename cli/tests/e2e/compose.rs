@@ -458,4 +458,13 @@ fn an_image_appears_with_all_that_belongs_to_it_or_not_at_all() {
         named(folder, "a."),
         ["a.json", "a.provenance.tif", "a.zarr"]
     );
+    // A cube that is there is compared or replaced, and nothing is put into it.
+    expect(&mut compose("a.zarr", &["--rule", "median"]), 0);
+    expect(&mut compose("a.zarr", &["--rule", "newest"]), 5);
+    expect(
+        &mut compose("a.zarr", &["--rule", "newest", "--overwrite"]),
+        0,
+    );
+    assert!(folder.join("a.zarr/zarr.json").is_file());
+    assert!(!folder.join(format!("a.zarr/{cell}.tif")).exists());
 }

@@ -71,7 +71,8 @@ impl Along {
     /// all pixels, whichever way the swath is turned.
     pub(super) fn scale(&self) -> (f64, f64) {
         let rows = self.positions.len() / self.columns.max(1);
-        // Added up in the order of rows: sums that depend on threads would differ in their last bits.
+        // Added up in the order of rows: sums that depend on threads would differ in their last
+        // bits.
         let sums: Vec<_> = (0..rows.saturating_sub(1))
             .into_par_iter()
             .map(|row| self.steps(row, 0..self.columns - 1))
