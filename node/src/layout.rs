@@ -11,6 +11,7 @@
 mod apart;
 mod change;
 mod fold;
+pub(crate) mod folded;
 mod load;
 mod rebalance;
 
@@ -140,11 +141,13 @@ impl Layout {
         let Some(place) = self.index(node) else {
             return SlotSet::none();
         };
-        let owns = |slot: &Slot| {
-            let owners = self.owner_indexes(*slot);
-            owners.iter().any(|i| usize::from(*i) == place)
-        };
-        Slot::all().filter(owns).collect()
+        let mut owners = self.owners.chunks_exact(self.width);
+        SlotSet::of(|_| {
+            let owners = owners.next().unwrap_or_default();
+            // All are looked at: two or three comparisons cost less than leaving off early.
+            let is_owner = |found, i: &u16| found | (usize::from(*i) == place);
+            owners.iter().fold(false, is_owner)
+        })
     }
 
     /// Tells whether these nodes are more than half of the members.

@@ -231,11 +231,13 @@ impl Table {
         }
     }
 
-    /// Notes that a node did not answer a question.
-    pub fn failed(&mut self, node: &NodeId, now: Duration) {
-        if self.suspect(node, now) {
+    /// Notes that a node did not answer a question; tells whether it is suspect from now on.
+    pub fn failed(&mut self, node: &NodeId, now: Duration) -> bool {
+        let found = self.suspect(node, now);
+        if found {
             self.untold.insert(node.clone());
         }
+        found
     }
 
     /// Notes that another suspects a node, whose beat of that age it knows.

@@ -126,7 +126,7 @@ impl<'a> Putting<'a> {
             return Ok(PutOutcome::Kept);
         }
         self.stand_in(revision).await;
-        self.check_quorum()?;
+        self.check_quorum().inspect_err(|_| self.even_out_later())?;
         self.mark_holder().await;
         self.check_quorum()?;
         let same = there.is_some_and(|there| there.hash == self.hash);
@@ -291,6 +291,26 @@ impl<'a> Putting<'a> {
                 self.failed.insert(node, why);
             }
         }
+    }
+
+    /// Has a holder hand over what is refused here: else one owner finds it and another does not,
+    /// until they compare their replicas.
+    fn even_out_later(&self) {
+        let (core, holders) = (Arc::clone(self.core), self.holders.clone());
+        let slots: SlotSet = std::iter::once(self.object.slot()).collect();
+        let stop = core.stop.clone();
+        let told = async move {
+            for node in holders {
+                let mark = Request::Mark(slots.clone());
+                let told = core.ask(&node, mark, MARK_LIMIT).await;
+                // A holder marks itself, whether or not it can tell a majority so.
+                if !matches!(told, Err(AskError::Link { .. })) {
+                    return;
+                }
+            }
+        };
+        let told = stop.run_until_cancelled_owned(told);
+        self.core.tasks.spawn(told);
     }
 
     /// Makes the first node that can be told be asked for the slot, and hand over what it holds;

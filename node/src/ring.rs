@@ -19,7 +19,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::identity::NodeId;
-use crate::layout::{ChangeSet, ChangeSetError, Layout, Stamp};
+use crate::layout::{ChangeSet, ChangeSetError, Layout, Stamp, folded};
 
 /// What a member says about layouts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +59,7 @@ pub struct Standpoint {
 impl Ring {
     /// Returns the ring of one layout.
     pub fn new(changes: ChangeSet) -> Self {
-        let layout = Arc::new(changes.layout());
+        let layout = folded::of(&changes);
         Self {
             sets: vec![changes.clone()],
             changes,
@@ -77,7 +77,7 @@ impl Ring {
             .filter_map(|lacking| ring.changes.without(lacking));
         let mut sets: Vec<ChangeSet> = older.filter(|set| set.len() < ring.changes.len()).collect();
         let newest = ring.history.pop();
-        ring.history = sets.iter().map(|set| Arc::new(set.layout())).collect();
+        ring.history = sets.iter().map(folded::of).collect();
         ring.history.extend(newest);
         sets.push(ring.changes.clone());
         ring.reading = (at.reading as usize).min(sets.len() - 1);
@@ -130,7 +130,7 @@ impl Ring {
         if merged == self.changes {
             return Ok(false);
         }
-        self.history.push(Arc::new(merged.layout()));
+        self.history.push(folded::of(&merged));
         self.sets.push(merged.clone());
         self.changes = merged;
         Ok(true)

@@ -3,9 +3,9 @@
 //! ```text
 //! catch up   this node owns slots under the newest layout that it did not own: it pulls them from
 //!            the owners read from, then says `synced`
-//! hand over  this node holds what an owner may lack (it stood in, was marked, or has just
-//!            started): it offers it to all owners, and says no more that it must be asked once
-//!            all have it
+//! hand over  this node holds what an owner may lack (it stood in, was marked, has just started, or
+//!            got it from a node that died meanwhile): it offers it to all owners, and says no
+//!            more that it must be asked once all have it
 //! let go     this node holds what it does not own: once all owners have read and hashed theirs, it
 //!            gives its own up
 //! ```
@@ -15,6 +15,7 @@
 //!
 //! *Not here*: which layout is read from (`ring`).
 
+mod arrivals;
 mod hand_over;
 mod let_go;
 mod pull;
@@ -22,6 +23,7 @@ mod pull;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) use arrivals::{Arrivals, Life};
 pub(crate) use pull::pull_one;
 
 use crate::cluster::core::{Core, View};
@@ -40,19 +42,17 @@ pub(crate) const KINDS: [Kind; 6] = [
     Kind::Model,
     Kind::Tag,
 ];
-/// Paces for which a layout must have been the only one before anything is let go: half a minute,
-/// longer than any page of a search that began under the layout before.
-const GRACE_PACES: u32 = 60;
 /// How often is tried again what others were not ready for.
 const TRY_AGAIN: Duration = Duration::from_millis(500);
 
-/// Runs until the node stops.
-pub(crate) async fn run(core: Arc<Core>, pace: Duration) {
+/// Runs until the node stops; lets go of things only that long after the layout has changed.
+pub(crate) async fn run(core: Arc<Core>, grace: Duration) {
     let mut changes = core.changes();
-    let mut let_go = LetGo::new(pace * GRACE_PACES);
+    let mut let_go = LetGo::new(grace);
     loop {
         let work = async {
             catch_up(&core).await;
+            adopt(&core);
             hand_over::run(&core).await;
             let_go.run(&core).await
         };
@@ -70,6 +70,15 @@ pub(crate) async fn run(core: Arc<Core>, pace: Duration) {
     }
 }
 
+/// Marks what those put here lately who are gone now: they may have reached no other owner.
+fn adopt(core: &Core) {
+    let now = core.now();
+    let orphaned = core.look(|view| core.arrivals.orphaned(now, |node| Life::of(view, node)));
+    if !orphaned.is_empty() {
+        core.change(|view, _| view.mark(&orphaned));
+    }
+}
+
 /// Tells whether nothing is left to do until something changes.
 fn is_idle(core: &Core) -> bool {
     core.look(|view| {
@@ -80,15 +89,27 @@ fn is_idle(core: &Core) -> bool {
 
 /// Pulls the slots that the newest layout gives this node, once every write goes there too.
 async fn catch_up(core: &Arc<Core>) {
-    let Some((newest, slots)) = core.look(lacking) else {
+    let Some(Lacking {
+        newest,
+        gained,
+        shared,
+    }) = core.look(lacking)
+    else {
         return;
     };
-    if !slots.is_empty() {
-        tracing::info!(slots = slots.len(), "pulling slots that this node owns now");
-        if let Err(reason) = pull::pull(core, &slots).await {
-            tracing::warn!(%reason, "not all slots could be pulled; trying again");
-            return;
-        }
+    if !gained.is_empty() {
+        tracing::info!(
+            slots = gained.len(),
+            "pulling slots that this node owns now"
+        );
+    }
+    let mut slots = gained;
+    slots.union(&shared);
+    if !slots.is_empty()
+        && let Err(reason) = pull::pull(core, &slots).await
+    {
+        tracing::warn!(%reason, "not all slots could be pulled; trying again");
+        return;
     }
     core.change(|view, _| {
         if view.ring.newest().stamp() == newest {
@@ -97,8 +118,17 @@ async fn catch_up(core: &Arc<Core>) {
     });
 }
 
+/// What a node must pull before it has what the newest layout gives it.
+struct Lacking {
+    newest: Stamp,
+    /// Slots that it did not own.
+    gained: SlotSet,
+    /// Slots that it owned together with who leaves.
+    shared: SlotSet,
+}
+
 /// Returns the newest layout and the slots that this node must pull for it, when it is time.
-fn lacking(view: &View) -> Option<(Stamp, SlotSet)> {
+fn lacking(view: &View) -> Option<Lacking> {
     let (newest, read) = (view.ring.newest(), view.ring.read());
     let stamp = newest.stamp();
     let me = view.table.me();
@@ -111,10 +141,33 @@ fn lacking(view: &View) -> Option<(Stamp, SlotSet)> {
         return None;
     }
     let mut gained = newest.slots_of(&me.node);
-    read.slots_of(&me.node)
-        .iter()
-        .for_each(|slot| gained.remove(slot));
-    Some((stamp, gained))
+    let mut shared = gained.clone();
+    gained.subtract(&read.slots_of(&me.node));
+    shared.subtract(&gained);
+    shared.intersect(&left_behind(view));
+    Some(Lacking {
+        newest: stamp,
+        gained,
+        shared,
+    })
+}
+
+/// Returns the slots of which somebody who leaves may hold something. What was acknowledged there
+/// may be on that node and on a stand-in alone, and nobody waits for who leaves and is down: from
+/// the newest layout on, its owners must do without.
+fn left_behind(view: &View) -> SlotSet {
+    let newest = view.ring.newest();
+    let mut slots = SlotSet::none();
+    for layout in view.ring.writes() {
+        let members = layout.members().iter().map(|member| &member.node);
+        for node in members.filter(|node| !newest.contains(node)) {
+            slots.union(&layout.slots_of(node));
+            if let Some(beat) = view.table.of(node) {
+                slots.union(&beat.unconfirmed);
+            }
+        }
+    }
+    slots
 }
 
 /// Returns the slots of everything that a store holds.

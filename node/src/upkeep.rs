@@ -50,16 +50,20 @@ pub struct Pace {
     /// How long a tombstone stays after every node was seen to know it: longer than any message
     /// with what was deleted is on its way.
     pub buried_after: Duration,
+    /// How long a layout must have been the only one before anything is let go that others own:
+    /// longer than any page of a search that began under the layout before.
+    pub let_go_after: Duration,
 }
 
 impl Default for Pace {
     /// Ten minutes, for some 200 bytes a second among fifty nodes; a tenth of what a hard disk
-    /// reads; longer than an object takes to arrive.
+    /// reads; longer than an object takes to arrive; three times as long as a page may take.
     fn default() -> Self {
         Self {
             every: Duration::from_mins(10),
             scrub_bytes_per_second: 16 << 20,
             buried_after: Duration::from_mins(10),
+            let_go_after: Duration::from_secs(30),
         }
     }
 }

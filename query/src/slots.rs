@@ -41,6 +41,19 @@ impl SlotSet {
         }
     }
 
+    /// Returns the set of the slots for which something holds; it is asked for each, in order.
+    #[inline]
+    pub fn of(mut holds: impl FnMut(Slot) -> bool) -> Self {
+        let mut set = Self::none();
+        let mut slots = Slot::all();
+        for word in set.words.iter_mut() {
+            for (bit, slot) in slots.by_ref().take(64).enumerate() {
+                *word |= u64::from(holds(slot)) << bit;
+            }
+        }
+        set
+    }
+
     /// Puts a slot into the set.
     pub fn insert(&mut self, slot: Slot) {
         let i = usize::from(slot.number());
@@ -158,6 +171,7 @@ mod tests {
         assert_eq!(set.len(), 4);
         assert!(!set.is_empty() && !set.is_all());
         assert!(SlotSet::all().is_all() && SlotSet::none().is_empty());
+        assert_eq!(SlotSet::of(|slot| some.contains(&slot)), set);
     }
 
     #[test]

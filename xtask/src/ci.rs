@@ -21,6 +21,9 @@ use crate::workspace::Workspace;
 
 use report::Report;
 
+/// Simulated clusters of a daily run: three minutes of two cores.
+const SEEDS: &str = "2000";
+
 /// How much is tested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Extent {
@@ -123,6 +126,8 @@ fn nextest(workspace: &Workspace, extent: Extent) -> Command {
         tests
             .args(["--profile", "nightly"])
             .env("GLEBE_NIGHTLY", "1");
+    } else if std::env::var_os("GLEBE_SEEDS").is_none() {
+        tests.env("GLEBE_SEEDS", SEEDS);
     }
     tests
 }

@@ -155,6 +155,8 @@ pub(crate) enum FaultArg {
     Join,
     /// A node is taken out for good
     Leave,
+    /// A disk is lost, and its node taken out
+    LostDisk,
 }
 
 impl FaultArg {
@@ -174,6 +176,7 @@ impl FaultArg {
             Self::WrongDay => Fault::WrongDay,
             Self::Join => Fault::Join,
             Self::Leave => Fault::Leave,
+            Self::LostDisk => Fault::LostDisk,
         })
     }
 }

@@ -23,6 +23,7 @@ use crate::peer::{Head, Part, Response, Stored, Version};
 use crate::refusals::Refused;
 use crate::slots::SlotSet;
 use crate::store::{Object, ObjectFile, PutMode};
+use crate::sync::Life;
 
 /// Transfers under way from all nodes together.
 const TRANSFERS_MAX: usize = 1_024;
@@ -85,6 +86,11 @@ pub(super) async fn keep(core: &Arc<Core>, from: &NodeId, part: Part) -> Result<
     };
     let (why, revision) = ((head.standin, head.layout), head.revision);
     let object = Arc::new(object(head, bytes.into()));
+    if why.1.is_some() {
+        // A put, not a repair: should its node die, the other owners may lack it.
+        let life = core.look(|view| Life::of(view, from));
+        core.arrivals.note(from, object.slot(), life, core.now());
+    }
     let stored = store(core, object, revision, why).await;
     if let Err(fault) = &stored
         && fault.kind == FaultKind::Data
@@ -111,6 +117,10 @@ pub(crate) async fn store(
     };
     if standin || layout.is_some_and(outdated) {
         super::mark(core, &std::iter::once::<Slot>(slot).collect::<SlotSet>()).await?;
+    }
+    if core.look(|view| !view.ring.newest().owns(&core.me, slot)) {
+        core.arrivals.note_stray();
+        core.wake();
     }
     if object.key.kind == Kind::Collection {
         catalog::changed(core).await?;

@@ -38,6 +38,7 @@ use crate::runs::Runs;
 use crate::slots::SlotSet;
 use crate::store::{Store, StoreError};
 use crate::swarm::{Lane, Link, LinkError};
+use crate::sync::Arrivals;
 use crate::upkeep::Upkeep;
 
 /// Ring, table and writes in flight.
@@ -83,6 +84,7 @@ pub(crate) struct Core {
     pub transfers: Transfers,
     pub compositions: Compositions,
     pub upkeep: Upkeep,
+    pub arrivals: Arrivals,
     /// Held while a change of the layout is planned: one asks all nodes for all that they hold.
     pub planning: tokio::sync::Mutex<()>,
     /// Bytes of objects on their way to others.
@@ -171,8 +173,7 @@ impl View {
         let mut given = SlotSet::none();
         for member in newest.members().iter().filter(|m| m.node != *me) {
             let mut gained = newest.slots_of(&member.node);
-            let had = before.slots_of(&member.node);
-            had.iter().for_each(|slot| gained.remove(slot));
+            gained.subtract(&before.slots_of(&member.node));
             given.union(&gained);
         }
         let mut mine = SlotSet::none();
@@ -321,6 +322,7 @@ impl Core {
             transfers: Transfers::default(),
             compositions: Compositions::default(),
             upkeep: Upkeep::default(),
+            arrivals: Arrivals::default(),
             planning: tokio::sync::Mutex::default(),
             sending: Sending::default(),
             link,
@@ -451,7 +453,11 @@ impl Core {
                 decode(&frame).map_err(|_| AskError::Senseless { node })
             }
             Err(error) => {
-                self.change(|view, now| view.table.failed(node, now));
+                let now = self.now();
+                // Who waits for a change may be who asked: it would ask again at once.
+                if self.quietly(|view| view.table.failed(node, now)) {
+                    self.wake();
+                }
                 Err(failed(error))
             }
         }

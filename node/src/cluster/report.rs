@@ -15,7 +15,7 @@ use wire::cluster::{
 
 use super::core::{Core, View};
 use crate::identity::NodeId;
-use crate::layout::Layout;
+use crate::layout::{Layout, Member};
 use crate::meters::Purpose;
 use crate::peer::{Request, Response, Share, Version};
 use crate::scatter::{self, Holding, PAGE_LIMIT};
@@ -70,16 +70,20 @@ pub(super) fn is_settled(view: &View) -> bool {
 /// Returns, for each node, the slots of which it is the first owner that may answer.
 pub(super) fn acting_primaries(view: &View) -> BTreeMap<NodeId, SlotSet> {
     let layout = view.ring.read();
-    let mut slots: BTreeMap<NodeId, SlotSet> = BTreeMap::new();
+    let members = layout.members();
+    let alive = |member: &Member| view.table.may_answer(&member.node);
+    let alive: Vec<bool> = members.iter().map(alive).collect();
+    let mut slots = vec![SlotSet::none(); members.len()];
     for slot in Slot::all() {
-        if let Some(node) = layout.owners(slot).find(|o| view.table.may_answer(o)) {
-            slots
-                .entry(node.clone())
-                .or_insert_with(SlotSet::none)
-                .insert(slot);
+        let owners = layout.owner_indexes(slot).iter();
+        let first = owners.map(|i| usize::from(*i)).find(|i| alive[*i]);
+        if let Some(first) = first {
+            slots[first].insert(slot);
         }
     }
-    slots
+    let nodes = members.iter().map(|member| member.node.clone());
+    let acting = nodes.zip(slots).filter(|(_, slots)| !slots.is_empty());
+    acting.collect()
 }
 
 /// Asks every node what it holds and has sent.
@@ -106,7 +110,7 @@ pub(super) async fn status(core: &Arc<Core>) -> Status {
     };
     let mut runs = BTreeSet::new();
     for (node, mut row, share) in join_all(asks).await {
-        row.slots = Slot::all().filter(|s| layout.owns(&node, *s)).count() as u64;
+        row.slots = layout.slots_of(&node).len();
         status.complete &= share.is_some();
         if let Some(share) = share {
             add(&mut status, &mut row, &share);

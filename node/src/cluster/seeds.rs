@@ -16,6 +16,8 @@ use futures::future::join_all;
 
 use super::core::Core;
 use super::gossip::{self, Notes};
+use super::start;
+use crate::layout::Stamp;
 
 /// Longest that an address may take to answer.
 const REACH_LIMIT: Duration = Duration::from_secs(2);
@@ -43,7 +45,14 @@ async fn try_one(core: &Arc<Core>, address: SocketAddr) {
         link.part(&reached).await;
         return;
     }
-    core.quietly(|view| view.table.found(node, address.to_string()));
+    let now = core.now();
+    core.quietly(|view| {
+        // A member that this node has never heard of is known from now on.
+        let p2p = address.to_string();
+        let beat = start::beat(node.clone(), p2p.clone(), String::new(), Stamp::default());
+        view.table.recall(beat, now);
+        view.table.found(node, p2p);
+    });
     if let Err(error) = gossip::exchange(core, node, Notes::All).await {
         tracing::debug!(%error, "a member was found and does not answer");
     }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use wire::fault::{Fault, FaultKind};
 
 use super::core::{Core, View};
-use super::file::{self, ClusterFile, ClusterRecord};
+use super::file::{self, ClusterFile, ClusterRecord, PeerRecord};
 use super::join::{Newcomer, join};
 use super::vouch::Voucher;
 use super::{Cluster, catalog, gossip, seeds, tend};
@@ -171,7 +171,8 @@ impl Cluster {
         core.tasks
             .spawn(gossip::run(Arc::clone(&core), config.pace));
         core.tasks.spawn(gossip::keep(Arc::clone(&core)));
-        core.tasks.spawn(sync::run(Arc::clone(&core), config.pace));
+        let grace = config.upkeep.let_go_after;
+        core.tasks.spawn(sync::run(Arc::clone(&core), grace));
         core.tasks
             .spawn(upkeep::run(Arc::clone(&core), config.upkeep));
         tend_runs(&core);
@@ -261,7 +262,14 @@ async fn enter(
     })?;
     let welcome = join(link, &to.address, token, newcomer).await?;
     let (cluster, standing) = (welcome.cluster, welcome.standing);
-    let record = ClusterRecord::new(cluster, welcome.secret, welcome.changes, standing);
+    let mut record = ClusterRecord::new(cluster, welcome.secret, welcome.changes, standing);
+    // Written with the rest: who is killed before it has greeted anybody finds them again.
+    let others = welcome.beats.iter().filter(|b| b.node != *link.me());
+    let peer = |beat: &Beat| PeerRecord {
+        node: beat.node.clone(),
+        p2p: beat.p2p.clone(),
+    };
+    record.peers = others.map(peer).collect();
     let told = Told {
         beats: welcome.beats,
         grants: welcome.grants,
@@ -337,7 +345,7 @@ fn found(replicas: u8, me: &NodeId, place: Place) -> Result<ChangeSet, Fault> {
 }
 
 /// Returns a first beat that says nothing but where the node is.
-fn beat(node: NodeId, p2p: String, http: String, reading: Stamp) -> Beat {
+pub(super) fn beat(node: NodeId, p2p: String, http: String, reading: Stamp) -> Beat {
     Beat {
         node,
         age: Age::default(),

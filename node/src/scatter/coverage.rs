@@ -61,6 +61,9 @@ impl Holders {
     }
 }
 
+/// What it costs to ask a node for one more slot, dearer things first.
+type Cost = (bool, bool, bool, u64, Duration);
+
 /// The state of one question.
 #[derive(Debug, Clone)]
 pub(crate) struct Coverage {
@@ -70,8 +73,12 @@ pub(crate) struct Coverage {
     holders: Vec<Holder>,
     /// Nobody is replaced for being slow.
     patient: bool,
+    /// Every slot is asked of whom it should be, as far as is known.
+    assigned: bool,
     /// Places, in `holders`, of those that must be asked for some slots besides owners.
     extras: Vec<usize>,
+    /// All those slots.
+    extra: SlotSet,
     /// Places of members that may hold anything, unknown to this node.
     unheard: Vec<usize>,
 }
@@ -106,7 +113,7 @@ impl Holder {
 
     /// Orders owners: who is not slow, this node itself, then who is up, then who is asked for
     /// least, then who answers soonest.
-    fn cost(&self) -> (bool, bool, bool, u64, Duration) {
+    fn cost(&self) -> Cost {
         let away = self.state != NodeState::Up;
         (self.slow, !self.me, away, self.load, self.distance)
     }
@@ -135,21 +142,21 @@ impl Coverage {
         };
         let holders: Vec<Holder> = members.chain(others).map(holder).collect();
         let extras = (0..holders.len()).filter(|i| !holders[*i].extra.is_empty());
+        let mut extra = SlotSet::none();
+        for holder in &holders {
+            extra.union(&holder.extra);
+        }
         let unheard = (0..holders.len()).filter(|i| known.unheard.contains(&holders[*i].node));
         Self {
             unheard: unheard.collect(),
             extras: extras.collect(),
+            extra,
             patient: false,
+            assigned: false,
             holders,
             slots,
             layout,
         }
-    }
-
-    /// Leaves a node out from the start.
-    pub(crate) fn without(mut self, node: &NodeId) -> Self {
-        self.fail(node);
-        self
     }
 
     /// Returns the layout that the question is put under.
@@ -159,6 +166,10 @@ impl Coverage {
 
     /// Returns what is to be asked of whom beyond what has been.
     pub(crate) fn assign(&mut self) -> Assignment {
+        if std::mem::replace(&mut self.assigned, true) {
+            // Nothing has changed since: an answer came, say.
+            return Assignment::new();
+        }
         let mut more = vec![SlotSet::none(); self.holders.len()];
         let mut wanted = Vec::new();
         for slot in self.slots.iter() {
@@ -185,6 +196,7 @@ impl Coverage {
     pub(crate) fn fail(&mut self, node: &NodeId) {
         if let Some(holder) = self.holders.iter_mut().find(|h| h.node == *node) {
             holder.failed = true;
+            self.assigned = false;
         }
     }
 
@@ -194,6 +206,7 @@ impl Coverage {
         if let Some(holder) = self.holders.iter_mut().find(|h| h.node == *node) {
             holder.slow = true;
             holder.asked = SlotSet::none();
+            self.assigned = false;
         }
     }
 
@@ -215,6 +228,7 @@ impl Coverage {
     pub(crate) fn ask_again(&mut self, node: &NodeId) {
         if let Some(holder) = self.holders.iter_mut().find(|h| h.node == *node) {
             holder.asked = SlotSet::none();
+            self.assigned = false;
         }
     }
 
@@ -247,10 +261,17 @@ impl Coverage {
 
     /// Returns the slots that are not answered for.
     pub(crate) fn missing(&self) -> SlotSet {
-        self.slots
-            .iter()
-            .filter(|s| !self.is_answered(*s))
-            .collect()
+        let mut open = self.slots.clone();
+        if self.unheard.is_empty() {
+            // Where nobody but owners must be asked, one that was asked has answered for the slot.
+            let mut answered = SlotSet::none();
+            for holder in self.holders.iter().filter(|holder| !holder.failed) {
+                answered.union(&holder.asked);
+            }
+            answered.subtract(&self.extra);
+            open.subtract(&answered);
+        }
+        open.iter().filter(|s| !self.is_answered(*s)).collect()
     }
 
     /// Collects the nodes to ask for a slot.
@@ -263,15 +284,25 @@ impl Coverage {
                 all_owners = true;
             }
         }
-        let able = || {
-            self.owners_of(slot)
-                .filter(|i| self.holders[*i].can_answer())
-        };
-        if all_owners {
-            wanted.extend(able());
-        } else if !able().any(|i| self.holders[i].asked.contains(slot) || wanted.contains(&i)) {
-            wanted.extend(able().min_by_key(|i| self.holders[*i].cost()));
+        let mut best: Option<(usize, Cost)> = None;
+        for i in self.owners_of(slot) {
+            let owner = &self.holders[i];
+            if !owner.can_answer() {
+                continue;
+            }
+            if all_owners {
+                wanted.push(i);
+                continue;
+            }
+            if owner.asked.contains(slot) || wanted.contains(&i) {
+                return;
+            }
+            let cost = owner.cost();
+            if best.is_none_or(|(_, least)| cost < least) {
+                best = Some((i, cost));
+            }
         }
+        wanted.extend(best.map(|(i, _)| i));
     }
 
     fn is_answered(&self, slot: Slot) -> bool {
@@ -301,7 +332,9 @@ impl Coverage {
     }
 
     fn extras_of(&self, slot: Slot) -> impl Iterator<Item = usize> {
-        let extras = self.extras.iter().copied();
+        let some = self.extra.contains(slot);
+        let extras = if some { self.extras.as_slice() } else { &[] };
+        let extras = extras.iter().copied();
         extras.filter(move |i| self.holders[*i].extra.contains(slot))
     }
 }

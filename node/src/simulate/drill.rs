@@ -15,6 +15,7 @@ use super::log::Detail;
 use super::scene::Scene;
 use super::truth::Tally;
 use crate::hands;
+use crate::layout::folded;
 
 /// Greatest number of nodes of a drill: beyond it one seed takes minutes.
 const NODES_MAX: u8 = 100;
@@ -125,10 +126,12 @@ impl Drill {
             .build()
             .map_err(disk)?;
         hands::simulate(Some(dice.fork()));
+        folded::remember(true);
         let outcome = runtime.block_on(async {
             let mut scene = Scene::new(self, (dice, imagery), &folder.0).map_err(disk)?;
             Ok(play(&mut scene).await)
         });
+        folded::remember(false);
         hands::simulate(None);
         outcome
     }

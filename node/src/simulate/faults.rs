@@ -33,11 +33,13 @@ pub enum Fault {
     Join,
     /// A node is taken out of the cluster for good.
     Leave,
+    /// A disk is lost with all that was on it, and its node taken out by another.
+    LostDisk,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Kill,
         Self::Outage,
         Self::PowerCut,
@@ -49,6 +51,7 @@ impl Fault {
         Self::WrongDay,
         Self::Join,
         Self::Leave,
+        Self::LostDisk,
     ];
 
     /// Returns its name.
@@ -65,6 +68,7 @@ impl Fault {
             Self::WrongDay => "wrong-day",
             Self::Join => "join",
             Self::Leave => "leave",
+            Self::LostDisk => "lost-disk",
         }
     }
 
@@ -73,7 +77,7 @@ impl Fault {
         match self {
             Self::Kill => 8,
             Self::PowerCut | Self::Partition | Self::OneWay | Self::Storm => 4,
-            Self::FullDisk | Self::Pause | Self::Join => 2,
+            Self::FullDisk | Self::Pause | Self::Join | Self::LostDisk => 2,
             Self::Outage | Self::WrongDay | Self::Leave => 1,
         }
     }
@@ -91,6 +95,10 @@ pub(super) struct Fate {
 const BETWEEN_MS: (u64, u64) = (300, 5_000);
 /// Shortest and longest time that a fault lasts, in milliseconds.
 const LASTS_MS: (u64, u64) = (200, 9_000);
+
+/// Kills of a thousand after which a node is away for three times as long: tombstones are collected
+/// meanwhile if anything is wrong with that.
+const LONG: u64 = 150;
 
 /// Events of a disk within which its power fails: some puts.
 const EVENTS_MAX: u64 = 120;
@@ -118,7 +126,8 @@ impl Fate {
         let lasts = self.dice.millis(LASTS_MS.0, LASTS_MS.1);
         for kind in &self.kinds {
             if drawn < kind.weight() {
-                return Some((*kind, lasts));
+                let long = *kind == Fault::Kill && self.dice.chance(LONG);
+                return Some((*kind, if long { lasts * 3 } else { lasts }));
             }
             drawn -= kind.weight();
         }

@@ -39,11 +39,14 @@ const GONE_MS_MAX: u32 = 5_000;
 /// Where the store lies on the disk in memory.
 const DISK: &str = "/store";
 
-/// How replicas are kept: often enough to be seen in half a minute.
+/// How replicas are kept: often enough to be seen in half a minute, and tombstones collected while
+/// a node is away, if anybody did that; longer than a frame is on its way in a storm, and than a
+/// page may take.
 const UPKEEP: Pace = Pace {
-    every: Duration::from_secs(11),
+    every: Duration::from_secs(5),
     scrub_bytes_per_second: 1 << 20,
-    buried_after: Duration::from_secs(20),
+    buried_after: Duration::from_secs(4),
+    let_go_after: Duration::from_secs(11),
 };
 
 /// A node, up or down.
@@ -57,6 +60,8 @@ pub(super) struct Machine {
     pub full: bool,
     /// It was taken out of the cluster.
     pub left: bool,
+    /// Its disk is lost: it never starts again.
+    pub gone: bool,
     dir: PathBuf,
     disk: ModelDisk,
     phase: Phase,
@@ -100,6 +105,7 @@ impl Machine {
             skew: Arc::new(Skew::none(EPOCH_S)),
             full: false,
             left: false,
+            gone: false,
             dir,
             disk: ModelDisk::new(),
             phase: Phase::Down,
@@ -156,7 +162,7 @@ impl Machine {
         let means = Means {
             identity: Identity::open(&self.dir)
                 .map_err(|e| Fault::new(FaultKind::Internal, e.to_string()))?,
-            listening: network.attach(&self.id, self.address),
+            listening: network.attach(&self.id, self.address, &self.disk),
             clock: Clock::simulated(Instant::now(), Arc::clone(&self.skew)),
             stop: stop.clone(),
         };
@@ -197,6 +203,11 @@ impl Machine {
         }
     }
 
+    /// Returns its disk, which says whether it has power.
+    pub(super) fn disk(&self) -> ModelDisk {
+        self.disk.clone()
+    }
+
     /// Tells whether it neither runs nor starts.
     pub(super) fn is_down(&self) -> bool {
         matches!(self.phase, Phase::Down)
@@ -227,7 +238,7 @@ impl Machine {
 
     /// Tells whether its power has failed, though it seems to run.
     pub(super) fn is_dark(&self) -> bool {
-        !self.is_down() && self.disk.left().is_some()
+        !self.is_down() && self.disk.has_failed()
     }
 
     /// Ends the node at once; returns when nothing of it is left.

@@ -7,8 +7,9 @@
 //! another. As over TCP, what is lost comes later, or the connection breaks and nobody knows
 //! whether the question arrived; across a cut nothing comes at all.
 //!
-//! *Invariants*: nothing is carried to or from a node that is down; whom a node has not admitted it
-//! does not answer; what is drawn depends on the seed and the order of frames alone.
+//! *Invariants*: nothing is carried to or from a node that is down or without power; whom a node
+//! has not admitted it does not answer; what is drawn depends on the seed and the order of frames
+//! alone.
 //!
 //! *Not here*: when what goes wrong (`faults`).
 
@@ -23,6 +24,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::dice::Dice;
 use super::log::Log;
 use crate::identity::NodeId;
+use crate::store::ModelDisk;
 use crate::swarm::{
     Answered, Command, Inbound, Link, LinkError, Listening, QUEUE_MAX, Reached, Reply,
 };
@@ -100,6 +102,8 @@ struct State {
     /// From whom to whom nothing comes through.
     cuts: BTreeSet<(NodeId, NodeId)>,
     sent: BTreeMap<NodeId, Sent>,
+    /// Disks of nodes, which have power as long as these do.
+    disks: BTreeMap<NodeId, ModelDisk>,
 }
 
 /// A node that listens.
@@ -145,6 +149,7 @@ impl Network {
             ends: BTreeMap::new(),
             cuts: BTreeSet::new(),
             sent: BTreeMap::new(),
+            disks: BTreeMap::new(),
         };
         Arc::new(Self {
             log,
@@ -153,7 +158,13 @@ impl Network {
     }
 
     /// Lets a node listen at an address; its carrier ends with its last `Link`.
-    pub(crate) fn attach(self: &Arc<Self>, node: &NodeId, address: SocketAddr) -> Listening {
+    pub(crate) fn attach(
+        self: &Arc<Self>,
+        node: &NodeId,
+        address: SocketAddr,
+        disk: &ModelDisk,
+    ) -> Listening {
+        self.lock().disks.insert(node.clone(), disk.clone());
         let (commands, receiver) = mpsc::channel(QUEUE_MAX);
         let (sender, inbound) = mpsc::channel(QUEUE_MAX);
         if let Some(peer) = node.peer() {
@@ -359,7 +370,8 @@ impl Network {
             state.dice.chance(weather.broken),
         );
         let again = state.dice.millis(SENT_AGAIN_MS.0, SENT_AGAIN_MS.1);
-        let cut = state.cuts.contains(&(from.clone(), to.clone()));
+        let cut = state.cuts.contains(&(from.clone(), to.clone()))
+            || [from, to].into_iter().any(|node| state.is_dark(node));
         drop(state);
         let (fate, said) = match (cut, broken, lost) {
             (true, ..) => (Fate::Vanishes, "cut off"),
@@ -371,6 +383,13 @@ impl Network {
         self.log
             .message(format_args!("{from} > {to}  {word} {bytes} B {said}"));
         fate
+    }
+}
+
+impl State {
+    /// Tells whether a node's power has failed.
+    fn is_dark(&self, node: &NodeId) -> bool {
+        self.disks.get(node).is_some_and(ModelDisk::has_failed)
     }
 }
 

@@ -65,6 +65,8 @@ enum End {
     Storm,
     /// A disk is full.
     Full(usize),
+    /// A node whose disk is lost is a member.
+    Gone(usize),
 }
 
 impl<'a> Scene<'a> {
@@ -90,7 +92,7 @@ impl<'a> Scene<'a> {
             network: Network::new(dice.fork(), Arc::clone(&log)),
             fate: Fate::new(dice.fork(), &drill.faults),
             users: users::Users::new(dice.fork(), imagery),
-            truth: Arc::new(Mutex::new(Truth::new(imagery))),
+            truth: Arc::new(Mutex::new(Truth::new(imagery, drill.replicas))),
             root: root.to_owned(),
             ends: Vec::new(),
             counts: BTreeMap::new(),
@@ -207,9 +209,9 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// Starts a node; it joins unless it founded the cluster or is a member already.
+    /// Starts a node; it joins, or comes back to whoever is up.
     fn start(&mut self, i: usize) {
-        let join = (i > 0).then(|| self.ticket(i)).flatten();
+        let join = self.ticket(i);
         let machine = &mut self.machines[i];
         let name = format!("{} ..{}", machine.name, short(&machine.id));
         match machine.start(&self.network, join) {
@@ -282,6 +284,7 @@ impl<'a> Scene<'a> {
             }
             Fault::Join => self.join(),
             Fault::Leave => self.leave(i),
+            Fault::LostDisk => self.lose_disk(i, until).await,
         }
     }
 
@@ -335,21 +338,55 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// Takes a node out for good, if enough others stay.
+    /// Takes a node out for good, if enough others stay and none has lost its disk: what is only
+    /// on these two is lost.
     fn leave(&mut self, i: usize) {
-        let stay = self.machines.iter().filter(|m| !m.left).count();
-        let most = usize::from(self.drill.replicas) + 1;
-        let (id, core) = match self.machines[i].cluster() {
-            Some(cluster) if stay >= most && !self.machines[i].left => {
-                (self.machines[i].id.clone(), Arc::clone(&cluster.core))
-            }
-            _ => return,
+        if self.can_spare(i) && !self.machines.iter().any(|m| m.gone) {
+            self.take_out(i, i);
+        }
+    }
+
+    /// Has one member take another, or itself, out of the cluster.
+    fn take_out(&mut self, by: usize, i: usize) {
+        let id = self.machines[i].id.clone();
+        let Some(cluster) = self.machines[by].cluster() else {
+            return;
         };
-        let changed = core.change(|view, _| {
+        self.machines[i].left = cluster.core.change(|view, _| {
             let changes = view.ring.changes().with(id, What::Leave);
             changes.is_ok_and(|changes| view.merge(&changes))
         });
-        self.machines[i].left = changed;
+    }
+
+    /// Tells whether a node is a member without which there are enough others.
+    fn can_spare(&self, i: usize) -> bool {
+        let stay = self.machines.iter().filter(|m| !m.left && !m.gone).count();
+        let machine = &self.machines[i];
+        stay > usize::from(self.drill.replicas) && !machine.left && machine.cluster().is_some()
+    }
+
+    /// Loses a node's disk for good; it is taken out later. Of one drill, one disk: W nodes hold
+    /// what is acknowledged, and the others may not be alike yet.
+    async fn lose_disk(&mut self, i: usize, until: Duration) {
+        if !self.can_spare(i) || self.machines.iter().any(|m| m.left || m.gone) {
+            return;
+        }
+        if let Err(leak) = self.machines[i].kill(&self.network).await {
+            self.violate(leak.to_string());
+        }
+        self.machines[i].gone = true;
+        self.ends.push((until, End::Gone(i)));
+    }
+
+    /// Has whoever is up take out a node whose disk is lost.
+    fn forsake(&mut self, i: usize) {
+        let up = |machine: &Machine| !machine.left && machine.cluster().is_some();
+        match self.machines.iter().position(up) {
+            Some(by) => self.take_out(by, i),
+            None => self
+                .ends
+                .push((self.log.elapsed() + STEP * 10, End::Gone(i))),
+        }
     }
 
     /// Ends what has lasted long enough.
@@ -365,7 +402,7 @@ impl<'a> Scene<'a> {
     fn undo(&mut self, end: End) {
         self.log.event(format_args!("over: {end:?}"));
         match end {
-            End::Down(i) if self.machines[i].is_down() => {
+            End::Down(i) if self.machines[i].is_down() && !self.machines[i].gone => {
                 // A newcomer that finds nobody to join tries again later.
                 let found = self.ticket(i).is_some();
                 if found || self.machines[i].is_member() {
@@ -379,10 +416,11 @@ impl<'a> Scene<'a> {
                         .push((self.log.elapsed() + STEP * 10, End::Down(i)));
                 }
             }
-            End::Down(_) => {}
             End::Cut => self.network.mend(),
             End::Storm => self.network.set_weather(Weather::CALM),
             End::Full(i) => self.machines[i].fill(false),
+            End::Gone(i) if self.machines[i].gone && !self.machines[i].left => self.forsake(i),
+            End::Down(_) | End::Gone(_) => {}
         }
     }
 

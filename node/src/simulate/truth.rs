@@ -28,6 +28,8 @@ pub(super) struct Truth {
     /// Splits that somebody has begun to delete: they may be found or not.
     doomed: BTreeSet<usize>,
     promised: Promised,
+    /// Nodes that must hold what is acknowledged.
+    quorum: usize,
     pub violations: Vec<String>,
     pub tally: Tally,
 }
@@ -66,11 +68,12 @@ impl Promised {
 }
 
 impl Truth {
-    /// Begins with nothing promised.
-    pub(super) fn new(imagery: &Imagery) -> Self {
+    /// Begins with nothing promised to users of a cluster that keeps so many replicas.
+    pub(super) fn new(imagery: &Imagery, replicas: u8) -> Self {
         let named = |(i, split): (usize, &crate::store::Object)| (split.key.id.clone(), i);
         Self {
             numbers: imagery.splits.iter().enumerate().map(named).collect(),
+            quorum: usize::from(replicas.min(2)),
             ..Self::default()
         }
     }
@@ -87,9 +90,15 @@ impl Truth {
             *putting = putting.saturating_sub(1);
         }
         match ended {
-            Ok(_) => {
+            Ok(ack) => {
                 self.tally.acked += 1;
                 self.promised.acked.insert(split);
+                let holders: BTreeSet<&String> = ack.acked_by.iter().collect();
+                if holders.len() < self.quorum {
+                    self.violate(format!(
+                        "split {split} was acknowledged by {holders:?} alone"
+                    ));
+                }
             }
             Err(_) => self.tally.refused += 1,
         }

@@ -114,6 +114,11 @@ impl ModelDisk {
         }
     }
 
+    /// Tells whether the power has failed.
+    pub(crate) fn has_failed(&self) -> bool {
+        matches!(self.lock().power, Power::Failed(_))
+    }
+
     /// Returns what a power failure has left, if there was one.
     pub(crate) fn left(&self) -> Option<Self> {
         match &self.lock().power {

@@ -1,9 +1,12 @@
 //! Hands over what owners may lack, and confirms what they do not.
 //!
 //! *Invariants*: a slot is confirmed only when every owner in every live layout said that it holds
-//! what is held here, or something newer; a mark that comes meanwhile is kept.
+//! what is held here, or something newer, or, by who leaves, when an heir does (`bequeath`); a mark
+//! that comes meanwhile is kept.
 //!
 //! *Not here*: who marks slots (`replicate`).
+
+mod bequeath;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -34,6 +37,10 @@ struct Round {
     marks: u64,
     slots: SlotSet,
     layouts: Vec<Arc<Layout>>,
+    /// Owners that cannot be handed anything now.
+    absent: BTreeSet<NodeId>,
+    /// The node leaves: it does not wait for owners.
+    leaving: bool,
 }
 
 /// Hands over, and confirms, what can be now.
@@ -60,11 +67,14 @@ pub(super) async fn run(core: &Arc<Core>) {
     }
     let mut open = BTreeSet::new();
     for (owner, items) in to {
-        if core.upkeep.rests(&owner, core.now()) {
+        if round.absent.contains(&owner) || core.upkeep.rests(&owner, core.now()) {
             open.extend(items.iter().map(|item| item.slot));
         } else {
             open.extend(offer(core, &owner, &items).await);
         }
+    }
+    if round.leaving {
+        open = bequeath::to_others(core, &items, open).await;
     }
     let done: SlotSet = round.slots.iter().filter(|s| !open.contains(s)).collect();
     if !done.is_empty() {
@@ -72,8 +82,8 @@ pub(super) async fn run(core: &Arc<Core>) {
     }
 }
 
-/// Plans a round: slots whose owners may all answer. There may be thousands: owners are looked at
-/// once, by their places in the layouts.
+/// Plans a round: slots whose owners may all answer, or, for who leaves, all. There may be
+/// thousands: owners are looked at once, by their places in the layouts.
 fn plan(view: &View) -> Round {
     let me = view.table.me();
     let ready =
@@ -82,18 +92,26 @@ fn plan(view: &View) -> Round {
     let ready_in = |layout: &Arc<Layout>| -> Vec<bool> {
         layout.members().iter().map(|m| ready(&m.node)).collect()
     };
-    let ready: Vec<Vec<bool>> = layouts.iter().map(ready_in).collect();
+    let able: Vec<Vec<bool>> = layouts.iter().map(ready_in).collect();
     let all_ready = |slot: &Slot| {
-        let mut each = layouts.iter().zip(&ready);
-        each.all(|(layout, ready)| {
+        let mut each = layouts.iter().zip(&able);
+        each.all(|(layout, able)| {
             let owners = layout.owner_indexes(*slot);
-            owners.iter().all(|i| ready[usize::from(*i)])
+            owners.iter().all(|i| able[usize::from(*i)])
         })
     };
+    let leaving = !view.ring.newest().contains(&me.node);
+    let others = view.others().into_iter();
     Round {
         marks: view.marks(),
-        slots: me.unconfirmed.iter().filter(all_ready).collect(),
+        slots: me
+            .unconfirmed
+            .iter()
+            .filter(|slot| leaving || all_ready(slot))
+            .collect(),
+        absent: others.filter(|node| !ready(node)).collect(),
         layouts,
+        leaving,
     }
 }
 

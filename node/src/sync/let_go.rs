@@ -43,8 +43,8 @@ pub(super) struct LetGo {
     done: Option<State>,
 }
 
-/// The one layout, and the marks made so far.
-type State = (Stamp, u64);
+/// The one layout, and the marks made and objects of others kept so far.
+type State = (Stamp, u64, u64);
 
 /// What stands in the way of letting go.
 enum Left {
@@ -64,10 +64,11 @@ impl LetGo {
 
     /// Lets go of what can go now; tells whether it is to be asked again soon.
     pub(super) async fn run(&mut self, core: &Arc<Core>) -> bool {
-        let Some(state) = core.look(settled) else {
+        let Some((stamp, marks)) = core.look(settled) else {
             self.since = None;
             return false;
         };
+        let state = (stamp, marks, core.arrivals.strays());
         if self.done == Some(state) {
             return false;
         }
@@ -97,7 +98,7 @@ impl LetGo {
 }
 
 /// Returns the one live layout, if nothing of it is still under way here.
-fn settled(view: &View) -> Option<State> {
+fn settled(view: &View) -> Option<(Stamp, u64)> {
     let read = view.ring.read().stamp();
     let quiet = view.ring.settled() && view.table.me().unconfirmed.is_empty();
     quiet.then(|| (read, view.marks()))
@@ -105,7 +106,8 @@ fn settled(view: &View) -> Option<State> {
 
 async fn let_go(core: &Arc<Core>, stamp: Stamp) -> Result<Left, Fault> {
     let layout = core.look(|view| Arc::clone(view.ring.read()));
-    let foreign: SlotSet = Slot::all().filter(|s| !layout.owns(&core.me, *s)).collect();
+    let mut foreign = SlotSet::all();
+    foreign.subtract(&layout.slots_of(&core.me));
     let items = core.blocking(move |store| {
         let mut items = Vec::new();
         for kind in KINDS {
@@ -143,7 +145,8 @@ async fn let_go_of(
         if core.look(|view| !view.table.may_answer(owner)) {
             return Ok(Left::Waiting);
         }
-        let own = slots.iter().filter(|s| layout.owns(owner, *s)).collect();
+        let mut own = layout.slots_of(owner);
+        own.intersect(slots);
         let Some(held) = hashed(core, owner, own).await else {
             return Ok(Left::Waiting);
         };

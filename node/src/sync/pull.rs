@@ -24,10 +24,10 @@ use crate::store::{ContentHash, Held, Object, ObjectFile, ObjectKey};
 const AT_ONCE: usize = 8;
 
 /// Pulls everything in these slots, from the owners read from and whoever must be asked besides.
+/// The node itself may be one of those: what it holds as a stand-in for a dead owner, it has.
 pub(super) async fn pull(core: &Arc<Core>, slots: &SlotSet) -> Result<(), Fault> {
     for kind in KINDS {
-        let coverage = cover(core, slots.clone()).await;
-        let coverage = coverage.without(&core.me).patient();
+        let coverage = cover(core, slots.clone()).await.patient();
         let gathered = gather(coverage, |node, slots| async move {
             let listing = listing(kind, slots, Purpose::Repair);
             let held = held(core, &node, listing).await?;
@@ -64,7 +64,8 @@ async fn pull_items(
     core: &Arc<Core>,
     items: BTreeMap<ObjectKey, (NodeId, Held)>,
 ) -> Result<(), Fault> {
-    let pulls = items.into_iter().map(|(key, (node, held))| async move {
+    let others = items.into_iter().filter(|(_, (node, _))| *node != core.me);
+    let pulls = others.map(|(key, (node, held))| async move {
         pull_one(core, &node, &key, held.version()).await
     });
     let mut pulls = stream::iter(pulls).buffer_unordered(AT_ONCE);

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use earth::split::placement::Slot;
 use futures::future::try_join_all;
 use wire::cluster::NodeState;
 use wire::fault::Fault;
@@ -59,10 +60,9 @@ fn ready(view: &View) -> Option<(SlotSet, Vec<NodeId>)> {
         return None;
     }
     let layout = view.ring.read();
-    let me = &view.table.me().node;
-    let first = |slot: &earth::split::placement::Slot| layout.owners(*slot).next() == Some(me);
-    let slots = earth::split::placement::Slot::all().filter(first).collect();
-    Some((slots, others))
+    let me = layout.index(&view.table.me().node)?;
+    let first = |slot: &Slot| usize::from(layout.owner_indexes(*slot)[0]) == me;
+    Some((Slot::all().filter(first).collect(), others))
 }
 
 fn tombstones(store: &Store, slots: &SlotSet) -> Result<Vec<Held>, StoreError> {

@@ -12,7 +12,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use earth::split::placement::Slot;
 use futures::{StreamExt, stream};
 use wire::fault::{Fault, FaultKind};
 
@@ -105,8 +104,8 @@ fn common(view: &View, other: &NodeId) -> Option<(Stamp, SlotSet)> {
         return None;
     }
     let me = &view.table.me().node;
-    let both = |slot: &Slot| layout.owns(me, *slot) && layout.owns(other, *slot);
-    let slots: SlotSet = Slot::all().filter(both).collect();
+    let mut slots = layout.slots_of(me);
+    slots.intersect(&layout.slots_of(other));
     (!slots.is_empty()).then(|| (layout.stamp(), slots))
 }
 

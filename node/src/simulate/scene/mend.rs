@@ -13,6 +13,7 @@ use wire::cluster::NodeState;
 use super::super::machine::Machine;
 use super::{End, Scene};
 use crate::cluster::Cluster;
+use crate::identity::NodeId;
 use crate::layout::Stamp;
 use crate::sync;
 
@@ -35,6 +36,7 @@ impl Scene<'_> {
         for i in 0..self.machines.len() {
             self.undo(End::Full(i));
             self.undo(End::Down(i));
+            self.undo(End::Gone(i));
         }
         let began = self.log.elapsed();
         let mut last = String::new();
@@ -42,7 +44,10 @@ impl Scene<'_> {
             tokio::time::sleep(LOOK).await;
             self.look_after().await;
             for i in 0..self.machines.len() {
-                if self.machines[i].is_down() && !self.machines[i].left {
+                let machine = &self.machines[i];
+                if machine.gone && !machine.left {
+                    self.undo(End::Gone(i));
+                } else if machine.is_down() && !machine.left {
                     self.undo(End::Down(i));
                 }
             }
@@ -77,12 +82,7 @@ impl Scene<'_> {
                 let moving = moving(cluster);
                 return Some(format!("{} is not settled: {moving}", machine.name));
             }
-            if cluster
-                .view()
-                .nodes
-                .iter()
-                .any(|n| n.state != NodeState::Up)
-            {
+            if !all_up(cluster) {
                 return Some(format!("{} takes a node for dead", machine.name));
             }
             stamps.insert(stamp(cluster));
@@ -137,13 +137,22 @@ fn stamp(cluster: &Cluster) -> Stamp {
     cluster.core.look(|view| view.ring.newest().stamp())
 }
 
+/// Tells whether a node takes all others for alive.
+fn all_up(cluster: &Cluster) -> bool {
+    cluster.core.look(|view| {
+        let members = view.ring.read().members();
+        let up = |node: &NodeId| view.table.state(node) == NodeState::Up;
+        members.iter().all(|member| up(&member.node))
+    })
+}
+
 /// Counts the slots of which a node holds something and owns nothing.
 fn foreign(cluster: &Cluster) -> Option<u64> {
     let mut held = sync::slots_held(&cluster.core.store).ok()?;
     let own = cluster
         .core
         .look(|view| view.ring.newest().slots_of(&cluster.core.me));
-    own.iter().for_each(|slot| held.remove(slot));
+    held.subtract(&own);
     (!held.is_empty()).then(|| held.len())
 }
 

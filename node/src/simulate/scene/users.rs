@@ -19,7 +19,7 @@ use super::super::log::Log;
 use super::super::truth::Truth;
 use super::Scene;
 use crate::cluster::Cluster;
-use crate::store::PutMode;
+use crate::store::{ModelDisk, PutMode};
 
 /// Puts, queries, fetches and deletions begun at a step, of a thousand steps.
 const PUTS: u64 = 110;
@@ -41,6 +41,8 @@ struct User {
     who: String,
     cluster: Cluster,
     stop: CancellationToken,
+    /// Of the node: without power it answers nobody.
+    disk: ModelDisk,
     truth: Arc<Mutex<Truth>>,
     log: Arc<Log>,
     imagery: &'static Imagery,
@@ -129,6 +131,7 @@ impl Scene<'_> {
             who: machine.name.clone(),
             cluster,
             stop,
+            disk: machine.disk(),
             truth: Arc::clone(&self.truth),
             log: Arc::clone(&self.log),
             imagery: self.imagery,
@@ -250,10 +253,13 @@ impl User {
         got.is_ok()
     }
 
-    /// Waits for an answer, as long as the node lives.
+    /// Waits for an answer, as long as the node lives and has power.
     async fn patiently<T>(&self, asked: impl Future<Output = T>) -> Option<T> {
         let asked = tokio::time::timeout(PATIENCE, asked);
         let answer = self.stop.clone().run_until_cancelled_owned(asked).await?;
+        if self.disk.has_failed() {
+            return None;
+        }
         if answer.is_err() {
             let what = format!("{} gave a user no answer at all", self.who);
             self.log.event(format_args!("BROKEN: {what}"));
