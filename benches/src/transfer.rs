@@ -1,8 +1,9 @@
 //! Transfer: epochs that heirs take to what a cold start of the same cell reaches (S001 §II.E).
 //!
 //! Three runs a seed over the same cells: all cold, heirs of the donor of their own group, heirs of
-//! a donor drawn from another group. What a cell's cold model scored at its best epoch is the mark;
-//! counted is the epoch in which an heir of that cell passes it, the epoch of its trial with it.
+//! a donor drawn from another group. No run ends early. The validation error that a cell's cold run
+//! ends with is the mark; counted is the first epoch in which an heir of that cell is no worse, the
+//! epoch of its trial with it, and in which its cold run is.
 //!
 //! *Invariants*: paired: each heir beside the cold model of its own cell and seed; an heir that
 //! never passes the mark counts as all the epochs that a run may take; one that fell back counts.
@@ -49,6 +50,8 @@ struct Field<'a> {
 struct Beside {
     /// Epochs of the cold models over those of the heirs, to the marks.
     speed_up: f64,
+    /// The middle one of the same of each cell by itself.
+    middle: f64,
     /// Geometric mean of best errors, heirs' over cold.
     error: f64,
     /// Share of heirs that passed their marks.
@@ -167,8 +170,9 @@ impl Field<'_> {
         let epochs = EPOCHS.to_string();
         let mut command = self
             .bench
-            .glebe(&["train", "ndvi-cnn", "--chip", "16", "--wait"]);
-        command.args(["--name", &run, "--seed", &seed, "--epochs", &epochs]);
+            .glebe(&["train", "ndvi-cnn", "--chip", "8", "--wait"]);
+        command.args(["--name", &run, "--seed", &seed]);
+        command.args(["--epochs", &epochs, "--patience", &epochs]);
         command.args(["--min-coverage", "95", "--max-cloud", "10", "--exact"]);
         command.args(["--geocode", &self.cells, "--transfer", arm]);
         if let Some(groups) = self.groups.filter(|_| arm != "none") {
@@ -191,6 +195,7 @@ impl Field<'_> {
                 "x",
                 interval(&speed_up),
             ),
+            row("the same of the middle cell", "x", of(|b| b.middle)),
             row("best error, heir / cold", "x", of(|b| b.error)),
             row("heirs that passed the mark", "%", of(|b| 100.0 * b.passed)),
             row("heirs that fell back", "%", of(|b| 100.0 * b.fell_back)),
@@ -208,6 +213,7 @@ impl Field<'_> {
 fn beside(cold: &[Curve], arm: &[Curve]) -> Beside {
     let (mut heirs, mut passed, mut fell_back, mut bytes) = (0_usize, 0_usize, 0_usize, 0);
     let (mut epochs_cold, mut epochs_heir, mut errors) = (0.0, 0.0, 0.0);
+    let mut ratios = Vec::new();
     for heir in arm {
         let Some(descent) = &heir.descent else {
             continue;
@@ -215,20 +221,25 @@ fn beside(cold: &[Curve], arm: &[Curve]) -> Beside {
         let Some(alone) = cold.iter().find(|c| c.geocode == heir.geocode) else {
             continue;
         };
-        let mark = alone.best();
+        let mark = alone.last();
         let trial = descent.trial.map_or(0, |t| t.epochs);
         let reached = heir.epochs_to(mark);
         heirs += 1;
         passed += usize::from(reached.is_some());
         fell_back += usize::from(!descent.warm);
         bytes += descent.bytes;
-        epochs_cold += f64::from(alone.epochs_to(mark).unwrap_or(EPOCHS));
-        epochs_heir += f64::from(reached.map_or(EPOCHS, |epoch| epoch + trial));
-        errors += (heir.best() / mark).ln();
+        let took = f64::from(alone.epochs_to(mark).unwrap_or(EPOCHS));
+        let heir_took = f64::from(reached.map_or(EPOCHS, |epoch| epoch + trial));
+        epochs_cold += took;
+        epochs_heir += heir_took;
+        ratios.push(took / heir_took);
+        errors += (heir.best() / alone.best()).ln();
     }
+    ratios.sort_by(f64::total_cmp);
     let share = |count: usize| count as f64 / heirs.max(1) as f64;
     Beside {
         speed_up: epochs_cold / epochs_heir,
+        middle: ratios.get(ratios.len() / 2).copied().unwrap_or(f64::NAN),
         error: (errors / heirs.max(1) as f64).exp(),
         passed: share(passed),
         fell_back: share(fell_back),

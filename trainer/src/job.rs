@@ -21,6 +21,7 @@ use wire::model::Metrics;
 use wire::run::Lease;
 
 use crate::checkpoint;
+use crate::chips::normal::Normalisation;
 use crate::chips::planes::PlanesError;
 use crate::config::{CONFIG_VERSION, DataConfig, ModelConfig, NetworkConfig, PairsConfig};
 use crate::diary::Diary;
@@ -171,6 +172,7 @@ fn learned(lease: &Lease, gift: Option<&Gift>, setting: &Setting) -> Result<Lear
         lease,
         recipe,
         lesson: material.lesson(),
+        normalisation: &material.normalisation,
         setting,
     };
     let kept = Kept::open(&work, gift);
@@ -232,6 +234,7 @@ struct Work<'a> {
     lease: &'a Lease,
     recipe: &'a dyn Recipe,
     lesson: Lesson<'a>,
+    normalisation: &'a Normalisation,
     setting: &'a Setting,
 }
 

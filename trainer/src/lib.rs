@@ -29,6 +29,7 @@ pub mod publish;
 pub mod recipe;
 pub mod stop;
 pub mod torchscript;
+pub mod units;
 pub mod weights;
 pub mod work;
 

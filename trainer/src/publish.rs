@@ -41,6 +41,8 @@ pub const TORCHSCRIPT_FILE: &str = "model.pt";
 pub const RIVAL_FILE: &str = "discriminator.safetensors";
 /// Names the recipe beside the weights.
 pub const RECIPE_FACT: &str = "recipe";
+/// Says beside the weights, as JSON, what numbers they were learned by.
+pub const NORMALISATION_FACT: &str = "normalisation";
 
 /// Why a model has no folder.
 #[derive(Debug, thiserror::Error)]
@@ -124,6 +126,8 @@ pub fn made_folder(
 /// Returns what stands beside the weights as text, for readers that see nothing else.
 fn facts(learned: &Learned, weights: &Weights) -> BTreeMap<String, String> {
     let config = &learned.config;
+    // Numbers and names alone: they are always JSON.
+    let normalisation = serde_json::to_string(&config.normalisation).unwrap_or_default();
     let facts = [
         ("format", "pt".to_owned()),
         ("geocode", config.geocode.clone()),
@@ -134,6 +138,7 @@ fn facts(learned: &Learned, weights: &Weights) -> BTreeMap<String, String> {
         ("inputs", config.network.inputs.join(",")),
         ("chip_px", config.network.chip_px.to_string()),
         ("seed", config.seed.to_string()),
+        (NORMALISATION_FACT, normalisation),
         ("weights_blake3", weights::hash(weights)),
     ];
     let named = facts.map(|(name, fact)| (name.to_owned(), fact));

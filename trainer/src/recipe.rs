@@ -19,6 +19,7 @@ use tch::{Tensor, nn};
 
 use crate::recipe::describe::Description;
 use crate::seed::Dice;
+use crate::units::Ends;
 
 /// All recipes, by name.
 pub static RECIPES: [&dyn Recipe; 3] = [&ndmi_unet::NdmiUnet, &ndvi_cnn::NdviCnn, &spagan::SpaGan];
@@ -60,6 +61,12 @@ pub trait Recipe: Task {
 
     /// Builds the rival that the network learns to fool, where there is one, under `root`.
     fn rival(&self, _root: &nn::Path<'_>, _dice: &mut Dice) -> Option<Box<dyn Rival>> {
+        None
+    }
+
+    /// Names the weights at which numbers enter and leave the network, if they do so at linear
+    /// layers and nowhere else.
+    fn ends(&self) -> Option<Ends> {
         None
     }
 

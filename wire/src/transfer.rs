@@ -96,6 +96,10 @@ pub struct Descent {
     pub weights_blake3: Option<String>,
     /// Bytes of it that the worker was given.
     pub bytes: u64,
+    /// Whether the donor's first and last layer were told in the heir's units, so that the heir
+    /// began with the very function that the donor had learned.
+    #[serde(default)]
+    pub told: bool,
     /// How both starts did in their first epochs, where both were tried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trial: Option<Trial>,

@@ -38,6 +38,11 @@ impl Curve {
             .fold(f64::INFINITY, f64::min)
     }
 
+    /// Returns the validation error that it ended with.
+    pub(super) fn last(&self) -> f64 {
+        self.validation.last().copied().unwrap_or(f64::INFINITY)
+    }
+
     /// Returns the first epoch whose validation error is no greater than the mark.
     pub(super) fn epochs_to(&self, mark: f64) -> Option<u32> {
         let at = self.validation.iter().position(|error| *error <= mark)?;

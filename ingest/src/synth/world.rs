@@ -121,6 +121,9 @@ const GRAIN_PX: f32 = 1.7;
 /// Widths of the grain of kinds: each is told from the next within the three pixels that texture is
 /// measured over.
 const GRAINS_PX: [f32; 4] = [1.2, 2.4, 4.8, 9.6];
+/// How much finer the features of kinds are: so many lie in every small cell that its texture is
+/// that of its kind, not of the one field that it happens to show.
+const FINER: f32 = 4.0;
 /// Strengths of the grain of kinds.
 const GRAINS: [f32; 3] = [0.1, 0.3, 0.6];
 
@@ -298,7 +301,7 @@ fn region(
         lon,
         lat,
         cover,
-        feature_px: feature(cover, &mut random),
+        feature_px: feature(cover, &mut random) / request.kinds.map_or(1.0, |_| FINER),
         angle: random.within(0.0, std::f32::consts::PI),
         grain_px: request
             .kinds

@@ -11,13 +11,14 @@
 
 use wire::transfer::{Descent, Heritage, Trial};
 
-use crate::fit::{FitError, Learning};
+use crate::fit::{FitError, Learning, score};
 use crate::heed::Heed;
 use crate::job::kept::Kept;
 use crate::job::{Fitted, JobError, Work};
 use crate::log::chain;
 use crate::network::{Network, WeightsError};
-use crate::publish::RECIPE_FACT;
+use crate::publish::{NORMALISATION_FACT, RECIPE_FACT};
+use crate::units;
 use crate::weights::{self, WeightsFileError};
 
 /// Epochs that both starts are given. One is eight steps of the default batch or more: a donor that
@@ -41,16 +42,33 @@ enum UselessGift {
     Weights(#[from] WeightsError),
 }
 
-/// Returns the network with the weights of a donor's file.
-fn warm(work: &Work<'_>, bytes: &[u8]) -> Result<Network, UselessGift> {
+/// Returns the network with the weights of a donor's file, and whether they were told in the heir's
+/// units: whichever way the chips to learn from are answered better before a step is made.
+fn warm(work: &Work<'_>, bytes: &[u8]) -> Result<(Network, bool), UselessGift> {
     let mut facts = weights::facts(bytes)?;
     let recipe = facts.remove(RECIPE_FACT).unwrap_or_default();
     if recipe != work.recipe.name() {
         return Err(UselessGift::Recipe(recipe));
     }
     let mut network = work.network();
-    network.set_weights(&weights::decode(bytes)?)?;
-    Ok(network)
+    let given = weights::decode(bytes)?;
+    network.set_weights(&given)?;
+    let learned_by = facts.remove(NORMALISATION_FACT);
+    let learned_by = learned_by.and_then(|text| serde_json::from_str(&text).ok());
+    let told = work.recipe.ends().zip(learned_by).and_then(|(ends, from)| {
+        let units = (&from, work.normalisation);
+        units::told(&given, &ends, units)
+    });
+    let Some(told) = told else {
+        return Ok((network, false));
+    };
+    let as_they_are = score(&network, work.lesson.train);
+    network.set_weights(&told)?;
+    if score(&network, work.lesson.train) <= as_they_are {
+        return Ok((network, true));
+    }
+    network.set_weights(&given)?;
+    Ok((network, false))
 }
 
 /// Learns the model of an heir.
@@ -68,6 +86,7 @@ pub(super) fn fitted(
         reason: None,
         weights_blake3: bytes.ok().map(hash),
         bytes: bytes.map_or(0, |bytes| bytes.len() as u64),
+        told: false,
         trial: None,
     };
     let useless = |error: UselessGift| {
@@ -81,7 +100,10 @@ pub(super) fn fitted(
         .map_err(String::clone)
         .and_then(|bytes| warm(work, bytes).map_err(useless));
     let fitted = match network {
-        Ok(network) => race(work, network, &mut descent, kept)?,
+        Ok((network, told)) => {
+            descent.told = told;
+            race(work, network, &mut descent, kept)?
+        }
         Err(reason) => {
             work.setting.diary.say(&format!("starts cold: {reason}"));
             descent.reason = Some(reason);

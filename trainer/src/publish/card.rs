@@ -82,9 +82,14 @@ fn start(config: &ModelConfig) -> String {
         ),
         None => format!(
             "## Start\n\nFrom the weights of donor `{donor}` of the same run (BLAKE3 of the file \
-             `{}`, {} bytes).{trial}\n",
+             `{}`, {} bytes), {}.{trial}\n",
             descent.weights_blake3.as_deref().unwrap_or_default(),
             descent.bytes,
+            if descent.told {
+                "the first and last layer written for this cell's normalisation"
+            } else {
+                "as they are"
+            },
         ),
     }
 }

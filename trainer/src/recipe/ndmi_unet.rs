@@ -26,6 +26,7 @@ use crate::recipe::{
     ANSWER, Answer, BandWish, Net, Phase, RGB, Recipe, Task, normalised_difference,
 };
 use crate::seed::Dice;
+use crate::units::{Ends, Shift};
 
 /// Bands of the label: where there are two near infrareds, the narrow one, whose resolution is that
 /// of SWIR.
@@ -90,6 +91,15 @@ impl Task for NdmiUnet {
 impl Recipe for NdmiUnet {
     fn network(&self, root: &nn::Path<'_>, dice: &mut Dice) -> Box<dyn Net> {
         Box::new(UNet::new(root, dice))
+    }
+
+    fn ends(&self) -> Option<Ends> {
+        Some(Ends {
+            entry: "down0.conv.weight",
+            shift: Shift::RunningMean("down0.norm.running_mean"),
+            exit: "answer.weight",
+            exit_bias: "answer.bias",
+        })
     }
 
     fn describe(&self, chip_px: i64) -> Description {

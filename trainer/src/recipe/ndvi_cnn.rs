@@ -17,6 +17,7 @@ use crate::net::dense::Dense;
 use crate::recipe::describe::{Description, Layer, STANDARDISED, bands, parameters};
 use crate::recipe::{Answer, BandWish, Net, Phase, RGB, Recipe, Task, normalised_difference};
 use crate::seed::Dice;
+use crate::units::{Ends, Shift};
 
 /// Bands of the label. Sentinel-2's narrow near infrared (B8A) stands in for B08.
 const LABEL_BANDS: [BandWish; 2] = [
@@ -69,6 +70,15 @@ impl Task for NdviCnn {
 impl Recipe for NdviCnn {
     fn network(&self, root: &nn::Path<'_>, dice: &mut Dice) -> Box<dyn Net> {
         Box::new(Network::new(root, dice))
+    }
+
+    fn ends(&self) -> Option<Ends> {
+        Some(Ends {
+            entry: "cell1.weight",
+            shift: Shift::Bias("cell1.bias"),
+            exit: "answer.weight",
+            exit_bias: "answer.bias",
+        })
     }
 
     fn describe(&self, chip_px: i64) -> Description {

@@ -131,6 +131,7 @@ fn transfer_keeps_its_form() {
             reason: Some("it did worse".to_owned()),
             weights_blake3: Some("ef".repeat(32)),
             bytes: 4_096,
+            told: true,
             trial: Some(Trial {
                 epochs: 1,
                 warm_mse: None,
