@@ -1,7 +1,7 @@
 //! Training: samples a second of each recipe, as its models report; many small models at once.
 //!
-//! *Invariants*: samples are chips × epochs over seconds of fitting, chips read included; packed and
-//! sequential runs are whole commands, interleaved, on the same cells.
+//! *Invariants*: samples are chips × epochs over seconds of fitting, chips read included; packed
+//! and sequential runs are whole commands, interleaved, on the same cells.
 //!
 //! *Not here*: PyTorch beside it (a later benchmark).
 

@@ -1,4 +1,4 @@
-//! Memory that ran out: noticed where libtorch asks for it, so that it ends a step and not a process.
+//! Memory that ran out: noticed where libtorch asks for it, so that it ends a step, no process.
 //!
 //! *Invariants*: only what says that memory ran out is taken for that; any other panic goes on.
 //!

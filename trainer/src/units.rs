@@ -5,8 +5,8 @@
 //! the network then answers the same reflectances with the same labels as at the donor.
 //!
 //! *Invariants*: answers stay the same but for rounding and the border that convolutions put around
-//! a chip, which stands for the mean of the cell it is told for; the weights in between stay as they
-//! are to the bit.
+//! a chip, which stands for the mean of the cell it is told for; the weights in between stay as
+//! they are to the bit.
 //!
 //! *Not here*: whether the heir starts from them (`heir`).
 

@@ -339,8 +339,8 @@ impl Worker {
         }
     }
 
-    /// Publishes a model; one whose lease is no longer ours is dropped. What may pass, such as a full
-    /// disk or too few live nodes, is waited for. Tells whether it is published.
+    /// Publishes a model; one whose lease is no longer ours is dropped. What may pass, such as a
+    /// full disk or too few live nodes, is waited for. Tells whether it is published.
     async fn publish(
         &mut self,
         bundle: &Bundle,

@@ -2,8 +2,8 @@
 //!
 //! *Invariants*: pure, time is an argument; at most one live lease a job; tokens only grow, and
 //! only the newest token of a job may finish or fail it; a job ends in exactly one of done,
-//! quarantined, cancelled, and only a user has one tried again that is not done; donors are lent first, and no heir before it is known what its donor
-//! left.
+//! quarantined, cancelled, and only a user has one tried again that is not done; donors are lent
+//! first, and no heir before it is known what its donor left.
 //!
 //! *Not here*: keeping the book on disk, starting workers (`runs`), finding out what donors left
 //! (`cluster::tend`).

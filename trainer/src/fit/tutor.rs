@@ -84,8 +84,8 @@ impl Tutor {
         fits && self.network.set_moments(network)
     }
 
-    /// Steps on a batch, of which no more chips than `part` are looked at at a time: the gradient is
-    /// the sum over parts. Returns its losses before the step.
+    /// Steps on a batch, of which no more chips than `part` are looked at at a time: the gradient
+    /// is the sum over parts. Returns its losses before the step.
     pub fn step(&mut self, network: &Network, batch: &Sample, part: usize) -> Losses {
         let parts = batch.parts(part);
         match (&mut self.rival, network.rival()) {

@@ -6,7 +6,8 @@
 //! NaN; sums of rows that later windows reach are carried on.
 //!
 //! Beside the answers stands how unlike what was learned the windows are (`chips::envelope`),
-//! averaged by the same weights; NaN where a model that has a say was not told what it learned from.
+//! averaged by the same weights; NaN where a model that has a say was not told what it learned
+//! from.
 //!
 //! *Not here*: which rows (`infer`), where the answers go (`chart`).
 

@@ -1,8 +1,7 @@
 //! A small world made in the test: splits with a law that a line cannot learn.
 //!
-//! Each pixel of red, green and blue is a steady mean plus noise whose strength varies over the
-//! land; near infrared grows with that strength, short-wave infrared stays. Band means tell nothing
-//! of it, texture does.
+//! Each pixel of red, green and blue is a mean plus noise whose strength varies over the land; near
+//! infrared grows with it, short-wave infrared stays. Band means tell nothing of it, texture does.
 
 use std::path::{Path, PathBuf};
 
