@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::harness::{Node, cluster, cluster_of, glebe, scratch, until, world};
+use crate::harness::{Node, cluster, glebe, scratch, until, world};
 use crate::users::{put, put_noting, told, verified};
 
 /// Kills of a usual run, and of a nightly one.
@@ -18,10 +18,6 @@ const SEEN_WITHIN: Duration = Duration::from_secs(5);
 const COMPLETE_WITHIN: Duration = Duration::from_secs(5);
 /// Least time between two kills of a nightly run.
 const BETWEEN_NIGHTLY: Duration = Duration::from_secs(10);
-
-/// How often replicas are compared: a put whose node dies between two owners, unacknowledged, is on
-/// one of them until then.
-const COMPARE: [&str; 2] = ["--repair-every", "5"];
 
 /// What users saw.
 #[derive(Default)]
@@ -101,7 +97,7 @@ fn kill_one(folder: &Path, nodes: &mut [Node], at: usize) -> Delays {
     let noticed = killed.elapsed();
     let (name, http) = (format!("node{at}"), http.replace("http://", ""));
     let same = ["--listen", &p2p, "--http", &http];
-    nodes[at] = Node::start(folder, &name, &[&same[..], &COMPARE].concat());
+    nodes[at] = Node::start(folder, &name, &same);
     assert_eq!(nodes[at].id, id, "the same identity");
     until("all see it again", || {
         nodes.iter().all(|n| state(folder, n, &id) == "up")
@@ -116,9 +112,7 @@ fn nothing_acknowledged_is_lost_while_one_node_after_the_other_is_killed() {
     let folder = scratch();
     let folder = folder.path();
     let scenes = world(folder, 2, 1, 600);
-    let mut nodes = cluster_of(folder, 4, 2, |name, more| {
-        Node::start(folder, name, &[more, &COMPARE].concat())
-    });
+    let mut nodes = cluster(folder, 4, 2);
     let https: Vec<String> = nodes.iter().map(|n| n.http.clone()).collect();
     let seen = Seen::default();
     let slowest = std::thread::scope(|scope| {
