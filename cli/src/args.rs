@@ -24,7 +24,7 @@ pub(crate) use compose::Compose;
 pub(crate) use model::{ModelPull, ModelVerb, Place};
 pub(crate) use moving::{Moving, Reading, Rebalance};
 pub(crate) use region::{RegionGroups, RegionVerb};
-pub(crate) use selectors::{Selectors, bbox, instant, known_dataset};
+pub(crate) use selectors::{Selectors, bbox, instant, known_dataset, point};
 pub(crate) use simulate::{Drill as DrillArgs, Forecast as ForecastArgs, Simulate, SimulateVerb};
 pub(crate) use token::{TokenArgs, TokenVerb};
 pub(crate) use verbs::{

@@ -1,8 +1,9 @@
 //! A process of its own for every scene, so that what one file breaks ends with that file.
 //!
-//! The supervisor reads no foreign byte: it lists paths, starts `glebe-ingest run --alone` for one
-//! after another, under that process's own limits, and passes its events on. Drivers that are not
-//! safe to use from several threads share their process with one scene only.
+//! The supervisor decodes no pixel: it lists paths and the names inside archives, starts
+//! `glebe-ingest run --alone` for one after another, under that process's own limits, and passes
+//! its events on. Drivers that are not safe to use from several threads share their process with
+//! one scene only.
 //!
 //! *Invariants*: a scene's process that dies or falls silent is one failed scene, with the reason;
 //! no process outlives its supervisor.

@@ -158,6 +158,19 @@ pub(crate) fn bbox(text: &str) -> Result<earth::extent::LonLatBox, Fault> {
     })
 }
 
+/// Reads a point on Earth.
+pub(crate) fn point(text: &str) -> Result<(f64, f64), Fault> {
+    let parts: Option<Vec<f64>> = text.split(',').map(|t| t.trim().parse().ok()).collect();
+    match parts.as_deref() {
+        Some([lon, lat]) if lon.abs() <= 180.0 && lat.abs() <= 90.0 => Ok((*lon, *lat)),
+        _ => Err(
+            Fault::new(FaultKind::Usage, format!("--at: '{text}' is no point"))
+                .because("a point is longitude,latitude in degrees")
+                .try_("--at -105.08,40.57"),
+        ),
+    }
+}
+
 fn when(text: &str) -> Result<query::TimeRange, Fault> {
     query::text::time_range(text).map_err(|why| {
         Fault::new(

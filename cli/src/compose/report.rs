@@ -15,6 +15,7 @@ use wire::compose::{CellFailure, CellReport, ComposeEnd, ComposePlan, Predicted}
 use wire::fault::{Fault, FaultKind};
 
 use crate::export::{Existing, Staged, stage_file};
+use crate::predict::told;
 use crate::print::{Align, Screen, Table, bytes, line, to_stderr};
 
 /// Parts whose coverage is told one by one.
@@ -194,11 +195,11 @@ impl Summary {
             .filter_map(|c| c.predicted.as_ref())
             .collect();
         let stand_ins = cells.iter().map(|p| (p.model.as_str(), p.kinship.as_str()));
-        for told in crate::predict::stand_ins(stand_ins) {
-            screen.note(told);
+        for words in told::stand_ins(stand_ins) {
+            screen.note(words);
         }
-        if let Some(told) = crate::predict::fills(&end.without_model) {
-            screen.note(told);
+        if let Some(words) = told::fills(&end.without_model) {
+            screen.note(words);
         }
         let warnings: BTreeSet<&String> = cells.iter().flat_map(|p| &p.warnings).collect();
         for warning in warnings {
@@ -206,8 +207,8 @@ impl Summary {
         }
         let sum = |of: fn(&Predicted) -> u64| cells.iter().map(|p| of(p)).sum::<u64>();
         let pixels = (sum(|p| p.pixels_outside), sum(|p| p.pixels));
-        if let Some(told) = crate::predict::outside(pixels) {
-            screen.note(told);
+        if let Some(words) = told::outside(pixels) {
+            screen.note(words);
         }
     }
 

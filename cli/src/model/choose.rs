@@ -14,7 +14,7 @@ use wire::fault::{Fault, FaultKind};
 use wire::model::{ModelView, Models};
 use wire::params::ModelsParams;
 
-use crate::args::Place;
+use crate::args::{Place, point};
 use crate::model::GLOBAL;
 use crate::model::stand_in::{self, StandIn};
 
@@ -189,7 +189,7 @@ async fn asked(
 
 /// Returns the parameters that select models of a run at a place.
 pub(super) fn wanted(run: Option<String>, place: &Place) -> Result<ModelsParams, Fault> {
-    let point = place.at.as_deref().map(point).transpose()?;
+    let at = place.at.as_deref().map(point).transpose()?;
     if let Some(text) = &place.bbox {
         crate::args::bbox(text)?;
     }
@@ -198,20 +198,7 @@ pub(super) fn wanted(run: Option<String>, place: &Place) -> Result<ModelsParams,
         geocode: place.geocode.as_ref().map(|g| g.to_ascii_lowercase()),
         tag: place.tag.clone(),
         bbox: place.bbox.clone(),
-        lon: point.map(|p| p.0),
-        lat: point.map(|p| p.1),
+        lon: at.map(|p| p.0),
+        lat: at.map(|p| p.1),
     })
-}
-
-/// Reads a point on Earth.
-pub(super) fn point(text: &str) -> Result<(f64, f64), Fault> {
-    let parts: Option<Vec<f64>> = text.split(',').map(|t| t.trim().parse().ok()).collect();
-    match parts.as_deref() {
-        Some([lon, lat]) if lon.abs() <= 180.0 && lat.abs() <= 90.0 => Ok((*lon, *lat)),
-        _ => Err(
-            Fault::new(FaultKind::Usage, format!("--at: '{text}' is no point"))
-                .because("a point is longitude,latitude in degrees")
-                .try_("--at -105.08,40.57"),
-        ),
-    }
 }

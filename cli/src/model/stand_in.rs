@@ -13,9 +13,8 @@ use wire::client::Client;
 use wire::fault::{Fault, FaultKind};
 use wire::model::ModelView;
 
-use crate::args::Place;
+use crate::args::{Place, point};
 use crate::model::GLOBAL;
-use crate::model::choose::point;
 
 /// Why a model of elsewhere was found for a place.
 #[derive(Debug, Clone, PartialEq, Eq)]

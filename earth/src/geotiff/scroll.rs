@@ -8,7 +8,7 @@
 //!
 //! *Not here*: where tiles wait (the caller's disk).
 
-use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 use crate::geotiff::directory::{BandFacts, Extras, Facts, Measured, lay_out};
 use crate::geotiff::overview::half;
@@ -211,7 +211,7 @@ impl Roll {
                 bytes: compress(floats(strip[band].samples()), &shape, column)?,
             })
         };
-        let numbers = (0..strip.len() * across).into_par_iter();
+        let numbers = (0..strip.len() * across).into_par_iter().with_max_len(1);
         numbers.map(piece).collect()
     }
 }

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::config::ModelConfig;
 use crate::program::confine::{self, ConfineError, Limits, confined, io_at};
-use crate::program::handed::{ANSWERS, JOB_VERSION, MadeError};
+use crate::program::handed::{ANSWERS, JOB_VERSION, MadeError, answers};
 use crate::program::{Program, npy};
 use crate::recipe::{Answer, Task as _};
 use crate::stop::Stop;
@@ -54,19 +54,7 @@ pub fn applied(asked: &Applied<'_>) -> Result<Vec<f32>, MadeError> {
     };
     let run = (&limits, &Stop::default());
     confined(&asked.program.path, &[], &folder.0, run).map_err(failed)?;
-    let answers = npy::read(&folder.0.join(ANSWERS), &shapes.answers);
-    let answers = answers.map_err(|source| MadeError::Answers {
-        program: name,
-        source,
-    })?;
-    let count = answers.iter().filter(|a| !a.is_finite()).count();
-    if count > 0 {
-        return Err(MadeError::NotFinite {
-            program: name,
-            count,
-        });
-    }
-    Ok(answers)
+    answers(asked.program.name(), &folder.0, &shapes.answers)
 }
 
 /// Shapes of the arrays.

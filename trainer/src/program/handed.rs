@@ -176,6 +176,21 @@ fn job(program: &Program, lease: &Lease, material: &Material) -> Value {
     })
 }
 
+/// Reads a program's answers, every one of which is a number.
+pub(super) fn answers(
+    program: &'static str,
+    folder: &Path,
+    shape: &[i64],
+) -> Result<Vec<f32>, MadeError> {
+    let answers = npy::read(&folder.join(ANSWERS), shape);
+    let answers = answers.map_err(|source| MadeError::Answers { program, source })?;
+    let count = answers.iter().filter(|a| !a.is_finite()).count();
+    if count > 0 {
+        return Err(MadeError::NotFinite { program, count });
+    }
+    Ok(answers)
+}
+
 /// Takes answers, model and words, each checked.
 fn take(
     program: &'static Program,
@@ -184,18 +199,7 @@ fn take(
     said: &str,
 ) -> Result<Made, MadeError> {
     let (name, file) = (program.name(), program.file);
-    let answers = npy::read(&folder.join(ANSWERS), &labels.size());
-    let answers = answers.map_err(|source| MadeError::Answers {
-        program: name,
-        source,
-    })?;
-    let count = answers.iter().filter(|a| !a.is_finite()).count();
-    if count > 0 {
-        return Err(MadeError::NotFinite {
-            program: name,
-            count,
-        });
-    }
+    let answers = answers(name, folder, &labels.size())?;
     let path = folder.join(file);
     let fits = |meta: fs::Metadata| meta.is_file() && (1..=FILE_BYTES_MAX).contains(&meta.len());
     // Not what a link leads to: a model is a file of the program's own.
