@@ -134,6 +134,7 @@ fn described(args: &Train, recipe: &Recipe) -> Result<Run, Fault> {
         seed: args.seed,
         transfer: transfer(args)?,
         inheritance: None,
+        collections: Vec::new(),
     })
 }
 

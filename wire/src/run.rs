@@ -102,6 +102,10 @@ pub struct Run {
     /// Who starts from whose weights: settled when the run is planned, whatever a user sends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inheritance: Option<Inheritance>,
+    /// Names of the collections that its cells are of: those that its query asked when the run was
+    /// planned. Settled then, whatever a user sends; what comes later is another run's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub collections: Vec<String>,
 }
 
 /// `POST /v1/runs?dry_run=…` answer: what will be or would be done.

@@ -86,6 +86,7 @@ pub(super) async fn fates(core: &Arc<Core>, asked: FatesRequest) -> Result<Fates
     .await
 }
 
+/// Finds this node's splits of a run, all of the collections that the run was settled for.
 fn local_splits(store: &Store, run: &Run, slots: &SlotSet) -> Result<Vec<PlannedSplit>, Fault> {
     let predicate = Predicate::compile(&run.query)?;
     let order = Order::new(&[]);
@@ -99,15 +100,13 @@ fn local_splits(store: &Store, run: &Run, slots: &SlotSet) -> Result<Vec<Planned
             rows_max: PAGE_ROWS,
         };
         let page = store.query(&predicate, &turn)?;
-        splits.extend(
-            page.hits
-                .into_iter()
-                .map(|(position, record)| PlannedSplit {
-                    id: position.id,
-                    folder: store.folder(&record),
-                    placement_key: record.placement_key,
-                }),
-        );
+        let hits = page.hits.into_iter();
+        let of_run = hits.filter(|(at, _)| run.collections.iter().any(|c| c == at.id.collection()));
+        splits.extend(of_run.map(|(position, record)| PlannedSplit {
+            id: position.id,
+            folder: store.folder(&record),
+            placement_key: record.placement_key,
+        }));
         match page.next {
             Some(next) => after = Some(next),
             None => return Ok(splits),

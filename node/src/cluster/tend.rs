@@ -13,8 +13,6 @@ use std::time::Duration;
 
 use earth::split::collection::Collection;
 use futures::future::join_all;
-use query::predicate::Predicate;
-use query::route::route;
 use tokio::time::Instant;
 use wire::bundle::Kind;
 use wire::fault::Fault;
@@ -23,6 +21,7 @@ use wire::transfer::Legacy;
 
 use super::core::{Core, View};
 use super::report::acting_primaries;
+use super::training::reach;
 use crate::answer::{jobs, working};
 use crate::identity::NodeId;
 use crate::peer::{Fates, FatesRequest, Request, Response};
@@ -261,8 +260,7 @@ struct Left {
 impl Left {
     /// Plans what nobody else has planned; tells whether nothing is left.
     async fn take(mut self, core: &Arc<Core>, collections: &[Collection]) -> Result<bool, Fault> {
-        let predicate = Predicate::compile(&self.run.query)?;
-        self.slots.intersect(&route(&predicate, collections));
+        self.slots.intersect(&reach(&self.run, collections)?);
         if self.slots.is_empty() {
             return Ok(true);
         }

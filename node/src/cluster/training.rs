@@ -2,7 +2,7 @@
 //!
 //! *Invariants*: each node plans the cells of which it is the first live owner, from its own index:
 //! jobs go to the data. A run's definition lies in the ring before any job of it exists, with who
-//! starts from whose weights: that is settled once.
+//! starts from whose weights and the collections that its cells are of: both are settled once.
 //!
 //! *Not here*: jobs and leases of one node (`runs`), the cells of a node that is lost (`tend`).
 
@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use earth::split::collection::Collection;
 use earth::split::placement::PlacementKey;
 use futures::future::join_all;
 use query::predicate::Predicate;
@@ -37,7 +38,7 @@ const PLAN_LIMIT: Duration = Duration::from_mins(1);
 
 /// Plans a run; unless it is a dry run, keeps it first.
 pub(super) async fn start(core: &Arc<Core>, run: Run, dry_run: bool) -> Result<Plan, Fault> {
-    let predicate = Predicate::compile(&run.query)?;
+    Predicate::compile(&run.query)?;
     if !earth::split::collection::is_name(&run.name) {
         let what = format!("'{}' cannot name a run", run.name);
         return Err(Fault::new(FaultKind::Usage, what).try_("glebe train … --name NAME"));
@@ -49,7 +50,7 @@ pub(super) async fn start(core: &Arc<Core>, run: Run, dry_run: bool) -> Result<P
         keep(core, &run.name, &text).await?;
     }
     let catalog = core.catalog().await;
-    let slots = route(&predicate, &catalog.collections);
+    let slots = reach(&run, &catalog.collections)?;
     let mut plan = Plan {
         complete: known && catalog.missing.is_empty(),
         inheritance: run.inheritance,
@@ -91,33 +92,70 @@ pub(super) async fn start(core: &Arc<Core>, run: Run, dry_run: bool) -> Result<P
     Ok(plan)
 }
 
-/// Settles who starts from whose weights, once for a run: one that is stored already is as it was
-/// settled then. Tells whether all textures are known.
+/// Settles what is settled once for a run: who starts from whose weights, and of which collections
+/// its cells are. One that is stored already is as it was settled then. Tells whether all that it
+/// follows from is known.
 async fn settled(core: &Arc<Core>, mut run: Run, dry_run: bool) -> Result<(Run, bool), Fault> {
     run.inheritance = None;
-    if run.transfer.is_none() {
-        return Ok((run, true));
-    }
+    run.collections.clear();
     let stored = scatter::record(core, &ObjectKey::new(Kind::Run, &run.name)).await?;
-    let stored = stored.and_then(|record| record.read::<Run>().ok());
-    if let Some(mut stored) = stored {
-        let inheritance = stored.inheritance.take();
-        if stored == run {
-            run.inheritance = inheritance;
-            return Ok((run, true));
+    if let Some(stored) = stored.and_then(|record| record.read::<Run>().ok()) {
+        let as_asked = Run {
+            inheritance: None,
+            collections: Vec::new(),
+            ..stored.clone()
+        };
+        if as_asked == run {
+            return Ok((stored, true));
         }
     }
-    let found = regions::textures(core, &run.query).await?;
-    if !found.complete && !dry_run {
-        let what = "not every node tells the textures of its cells";
-        return Err(Fault::new(FaultKind::Partial, what)
-            .because("who starts from whose weights is settled once for a run")
-            .try_("glebe status, then the same command again; or --transfer none"));
+    let mut known = true;
+    if !run.transfer.is_none() {
+        let found = regions::textures(core, &run.query).await?;
+        if !found.complete && !dry_run {
+            let what = "not every node tells the textures of its cells";
+            let why = "who starts from whose weights is settled once for a run";
+            return Err(Fault::new(FaultKind::Partial, what)
+                .because(why)
+                .try_("glebe status, then the same command again; or --transfer none"));
+        }
+        known = found.complete;
+        let (wish, seed) = (run.transfer, run.seed);
+        let answer = working(move || inheritance(&wish, seed, found.cells));
+        run.inheritance = answer.await??;
     }
-    let (wish, seed) = (run.transfer, run.seed);
-    let answer = working(move || inheritance(&wish, seed, found.cells));
-    run.inheritance = answer.await??;
-    Ok((run, found.complete))
+    known &= collections(core, &mut run, dry_run).await?;
+    Ok((run, known))
+}
+
+/// Settles of which collections a run's cells are; tells whether all are known.
+async fn collections(core: &Arc<Core>, run: &mut Run, dry_run: bool) -> Result<bool, Fault> {
+    let catalog = core.catalog().await;
+    let known = catalog.missing.is_empty();
+    if !known && !dry_run {
+        let what = "not every collection is in reach";
+        return Err(Fault::new(FaultKind::Partial, what)
+            .because("of which collections a run's cells are is settled once")
+            .try_("glebe status, then the same command again"));
+    }
+    let asks =
+        |name: &String| run.query.collections.is_empty() || run.query.collections.contains(name);
+    let names = catalog.collections.iter().map(|c| c.name.clone());
+    run.collections = names.filter(asks).collect();
+    if run.collections.is_empty() && !dry_run {
+        let what = "there is no collection to learn from";
+        return Err(Fault::new(FaultKind::Nothing, what).try_("glebe search, which says why"));
+    }
+    Ok(known)
+}
+
+/// Returns the slots that can hold a cell of a run, which has been settled.
+pub(super) fn reach(run: &Run, collections: &[Collection]) -> Result<SlotSet, Fault> {
+    let of_run = collections
+        .iter()
+        .filter(|c| run.collections.contains(&c.name));
+    let of_run: Vec<Collection> = of_run.cloned().collect();
+    Ok(route(&Predicate::compile(&run.query)?, &of_run))
 }
 
 async fn plan_at(
@@ -162,7 +200,7 @@ pub(super) async fn view(core: &Arc<Core>, name: &str) -> Result<Option<RunView>
         .read()
         .map_err(|e| Fault::new(FaultKind::Data, e.to_string()))?;
     let catalog = core.catalog().await;
-    let mut unplanned = route(&Predicate::compile(&run.query)?, &catalog.collections);
+    let mut unplanned = reach(&run, &catalog.collections)?;
     let answers = everybody(core, &Request::Jobs(name.to_owned())).await;
     let mut jobs = Vec::new();
     let mut readable = catalog.missing.is_empty();

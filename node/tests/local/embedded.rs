@@ -22,7 +22,7 @@ use wire::params::{ModelFileParams, ModelsParams};
 use wire::run::{Failure, Hyper, JobState, LeaseAnswer, LeaseRequest, Mode, Packing, Renew, Run};
 use wire::search::{SearchEnd, SearchLine, SearchRequest};
 
-use crate::fixture::{COLLECTION, splits};
+use crate::fixture::{COLLECTION, Small, split_of, splits};
 
 /// More than any file here.
 const BYTES_MAX: usize = 1 << 20;
@@ -202,6 +202,7 @@ fn run(name: &str) -> Run {
         seed: 1,
         transfer: wire::transfer::Transfer::default(),
         inheritance: None,
+        collections: Vec::new(),
     }
 }
 
@@ -301,6 +302,51 @@ async fn a_run_is_planned_leased_published_and_its_models_listed() {
         "kept over a restart"
     );
     again.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_is_whole_though_a_collection_was_added_after_it_began() {
+    let dir = tempfile::tempdir().unwrap();
+    let embedded = filled(dir.path()).await;
+    let client = embedded.client();
+    client.start_run(&run("r"), false).await.unwrap();
+    let late = Collection {
+        name: "late".to_owned(),
+        precision: 5,
+        ..small()
+    };
+    client.create_collection(&late).await.unwrap();
+    let split = split_of(
+        "late",
+        &Small {
+            scene: "s3",
+            cell: "9xj5k",
+            acquired: "2019-09-01T10:00:00Z",
+            cloudy: None,
+            valid: 100,
+        },
+    );
+    let (late, params) = (bundle(&split), PutParams::default());
+    client.put(&late, &params).await.unwrap();
+    let view = client.run("r").await.unwrap();
+    assert_eq!(
+        (view.complete, view.jobs.len()),
+        (true, 2),
+        "whoever waits for the run waits for its own cells"
+    );
+    let plan = client.start_run(&run("s"), false).await.unwrap();
+    assert_eq!(plan.jobs, 3, "a run that begins now is of both");
+    let none = Run {
+        query: Query {
+            collections: vec!["nothing".to_owned()],
+            ..Query::default()
+        },
+        ..run("t")
+    };
+    let fault = client.start_run(&none, false).await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Nothing);
+    assert!(client.run("t").await.is_err(), "it could never have a cell");
+    embedded.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -33,6 +33,11 @@ pub(crate) const COLLECTION: &str = "small";
 
 /// Returns the object of a small split.
 pub(crate) fn split(small: &Small) -> Object {
+    split_of(COLLECTION, small)
+}
+
+/// Returns the object of a small split of another collection.
+pub(crate) fn split_of(collection: &str, small: &Small) -> Object {
     let geocode = Geocode::parse(Scheme::Geohash, small.cell).unwrap();
     let grid = Grid::of(&geocode, 60.0).unwrap();
     let count = usize::try_from(grid.pixels()).unwrap();
@@ -47,7 +52,7 @@ pub(crate) fn split(small: &Small) -> Object {
         fill: Some(0.0),
         rasters: vec![raster],
     }];
-    let encoded = encode(meta(small, geocode), &assets).unwrap();
+    let encoded = encode(meta(collection, small, geocode), &assets).unwrap();
     let file = |(name, bytes): (String, Vec<u8>)| ObjectFile {
         name,
         bytes: Bytes::from(bytes),
@@ -59,7 +64,7 @@ pub(crate) fn split(small: &Small) -> Object {
     }
 }
 
-fn meta(small: &Small, geocode: Geocode) -> SplitMeta {
+fn meta(collection: &str, small: &Small, geocode: Geocode) -> SplitMeta {
     let mask = small.cloudy.map(|cloudy| MaskCounts {
         valid: 100,
         cloudy,
@@ -68,7 +73,7 @@ fn meta(small: &Small, geocode: Geocode) -> SplitMeta {
     });
     SplitMeta {
         version: META_VERSION,
-        id: SplitId::new(COLLECTION, small.scene, &geocode).unwrap(),
+        id: SplitId::new(collection, small.scene, &geocode).unwrap(),
         dataset: "generic".to_owned(),
         platform: None,
         geocode,

@@ -182,8 +182,13 @@ pub(crate) async fn until<F: Future<Output = bool>>(what: &str, holds: impl Fn()
 
 /// The collection of all small splits.
 pub(crate) fn collection() -> Object {
+    collection_named(COLLECTION)
+}
+
+/// A collection that differs from that of all small splits in its name alone.
+pub(crate) fn collection_named(name: &str) -> Object {
     let collection = Collection {
-        name: COLLECTION.to_owned(),
+        name: name.to_owned(),
         dataset: "generic".to_owned(),
         scheme: Scheme::Geohash,
         precision: 6,
@@ -191,8 +196,8 @@ pub(crate) fn collection() -> Object {
     };
     let text = serde_json::to_vec(&collection).unwrap();
     Object {
-        key: ObjectKey::new(Kind::Collection, COLLECTION),
-        placement_key: PlacementKey::named("collection", COLLECTION),
+        key: ObjectKey::new(Kind::Collection, name),
+        placement_key: PlacementKey::named("collection", name),
         files: vec![ObjectFile {
             name: "collection.json".to_owned(),
             bytes: Bytes::from(text),

@@ -15,7 +15,8 @@ use wire::run::{
 };
 use wire::transfer::{Donor, Inheritance, Legacy, Transfer, TransferMode};
 
-use crate::bench::{Node, cluster, fill, splits, until};
+use crate::bench::{Node, cluster, collection_named, fill, splits, until};
+use crate::fixture::{COLLECTION, Small, split_of};
 
 /// Cells of these tests.
 const CELLS: usize = 12;
@@ -40,6 +41,7 @@ fn run(mode: TransferMode) -> Run {
             ..Transfer::default()
         },
         inheritance: None,
+        collections: Vec::new(),
     }
 }
 
@@ -56,6 +58,7 @@ async fn one_donor(nodes: &[Node]) -> Inheritance {
     };
     let run = Run {
         inheritance: Some(inheritance.clone()),
+        collections: vec![COLLECTION.to_owned()],
         ..run(TransferMode::Texture)
     };
     let stored = Object {
@@ -229,4 +232,46 @@ async fn the_cells_of_a_lost_node_are_planned_by_others_and_published_ones_are_d
         };
         assert_eq!(job.state, expected, "{job:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cells_of_a_collection_that_came_after_a_run_was_planned_are_none_of_its_own() {
+    let nodes = cluster(3, 2).await;
+    fill(&nodes, CELLS).await;
+    let start = async || {
+        let started = nodes[0].cluster.start_run(run(TransferMode::None), false);
+        started.await.unwrap().jobs
+    };
+    assert_eq!(start().await, CELLS as u64);
+    nodes[1].put(&collection_named("late")).await.unwrap();
+    for cell in ["u2ed12", "u2ed13", "u2ed14", "9xj00k"] {
+        let small = Small {
+            scene: "s2",
+            cell,
+            acquired: "2019-07-02T10:00:00Z",
+            cloudy: None,
+            valid: 100,
+        };
+        nodes[2].put(&split_of("late", &small)).await.unwrap();
+    }
+    let view = async || nodes[2].cluster.run_view("r").await.unwrap().unwrap();
+    until("every cell of the run is planned", async || {
+        view().await.complete
+    })
+    .await;
+    let view = view().await;
+    assert_eq!(view.run.collections, [COLLECTION]);
+    let planned: Vec<(String, u64)> = view
+        .jobs
+        .into_iter()
+        .map(|j| (j.geocode, j.splits))
+        .collect();
+    let mut all: Vec<_> = cells().into_iter().map(|cell| (cell, 1)).collect();
+    all.sort();
+    assert_eq!(planned, all);
+    assert_eq!(
+        start().await,
+        CELLS as u64,
+        "announced again it is the same run"
+    );
 }

@@ -261,6 +261,7 @@ mod tests {
                 seed: 1,
                 transfer: wire::transfer::Transfer::default(),
                 inheritance: None,
+                collections: Vec::new(),
             },
             geocode: geocode.to_string(),
             placement_key: PlacementRule::Whole.key(&geocode),

@@ -145,6 +145,7 @@ mod tests {
             seed: 1,
             transfer: wire::transfer::Transfer::default(),
             inheritance: None,
+            collections: Vec::new(),
         }
     }
 

@@ -10,9 +10,7 @@ use earth::grid::Grid;
 use earth::raster::{Raster, Samples};
 use earth::split::codec::encode;
 use earth::split::cut::AssetRaster;
-use earth::split::meta::{
-    BandMeta, META_VERSION, MaskCounts, PixelCounts, SampleType, SplitId, SplitMeta,
-};
+use earth::split::meta::{BandMeta, MaskCounts, PixelCounts, SampleType, SplitId, SplitMeta};
 use earth::split::placement::PlacementRule;
 use trainer::seed::Dice;
 use wire::run::{Hyper, Lease, LeaseSplit, Run};
@@ -189,7 +187,7 @@ impl Scene {
 
     fn meta(&self, id: &SplitId, geocode: &Geocode, bands: Vec<BandMeta>) -> SplitMeta {
         SplitMeta {
-            version: META_VERSION,
+            version: earth::split::meta::META_VERSION,
             id: id.clone(),
             dataset: "sentinel-2-l2a".to_owned(),
             platform: None,
@@ -468,6 +466,7 @@ pub(crate) fn lease_in(
             seed: 42,
             transfer: wire::transfer::Transfer::default(),
             inheritance: None,
+            collections: Vec::new(),
         },
         geocode: cell.to_owned(),
         placement_key: PlacementRule::Whole.key(&geocode),

@@ -51,6 +51,7 @@ fn run() -> Run {
         seed: 7,
         transfer: wire::transfer::Transfer::default(),
         inheritance: None,
+        collections: Vec::new(),
     }
 }
 

@@ -111,6 +111,7 @@ fn transfer_keeps_its_form() {
             cold: texts(&["9xj5x"]),
             silhouette: 0.5,
         }),
+        collections: texts(&["naip", "s2"]),
         ..run()
     };
     check("run-transfer", &asked);

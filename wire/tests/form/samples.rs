@@ -192,6 +192,7 @@ pub(crate) fn run() -> Run {
         seed: 7,
         transfer: wire::transfer::Transfer::default(),
         inheritance: None,
+        collections: Vec::new(),
     }
 }
 
