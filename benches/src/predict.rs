@@ -10,7 +10,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
-use crate::process::{Bench, output, seconds};
+use crate::process::{Bench, seconds, timed};
 use crate::row::Row;
 
 /// Runs of each, in turn.
@@ -57,8 +57,7 @@ fn measured(bench: &Bench, recipe: &str, (margin, scene): (&str, &str)) -> Resul
     for _ in 0..RUNS {
         let predict = ["predict", recipe, scene, "--margin", margin, "--data", DATA];
         let written = ["-O", "map.tif", "--overwrite", "-o", "json"];
-        let taken = seconds(bench.glebe(&predict).args(written))?;
-        let said = output(bench.glebe(&predict).args(written))?;
+        let (said, taken) = timed(bench.glebe(&predict).args(written))?;
         let said: Value = serde_json::from_str(&said)?;
         let pixels = said["pixels"].as_f64().context("no pixels")?;
         ensure!(pixels > 0.0, "nothing was answered: {said}");

@@ -145,6 +145,13 @@ pub(crate) fn seconds(command: &mut Command) -> Result<f64> {
     Ok(taken)
 }
 
+/// Runs a command and returns its stdout and its seconds.
+pub(crate) fn timed(command: &mut Command) -> Result<(String, f64)> {
+    let start = Instant::now();
+    let said = output(command)?;
+    Ok((said, start.elapsed().as_secs_f64()))
+}
+
 /// Runs a command and returns its stdout.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let output = command

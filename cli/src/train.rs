@@ -16,7 +16,6 @@ use wire::client::Client;
 use wire::fault::{Fault, FaultKind};
 use wire::model::{InputMetrics, MapMetrics};
 use wire::run::{Hyper, JobState, Mode, Packing, Plan, Run, RunView};
-use wire::transfer::{Transfer, TransferMode};
 
 use crate::Done;
 use crate::args::{ModeArg, Train};
@@ -121,7 +120,7 @@ fn described(args: &Train, recipe: &Recipe) -> Result<Run, Fault> {
                 .because("names have 1..=120 letters, digits, '-', '_', '.'"),
         );
     }
-    Ok(Run {
+    let run = Run {
         name,
         recipe: args.recipe.clone(),
         query,
@@ -132,22 +131,12 @@ fn described(args: &Train, recipe: &Recipe) -> Result<Run, Fault> {
         },
         hyper,
         seed: args.seed,
-        transfer: transfer(args)?,
+        transfer: args.heirs.wish()?,
         inheritance: None,
         collections: Vec::new(),
-    })
-}
-
-/// Returns where models start from; a program's start as it likes.
-fn transfer(args: &Train) -> Result<Transfer, Fault> {
-    let transfer = args.heirs.wish()?;
-    if transfer.mode != TransferMode::None && recipe::is_program(&args.recipe) {
-        let what = "--transfer is for recipes of glebe's own networks";
-        return Err(Fault::new(FaultKind::Usage, what)
-            .because("the weights of a program are its own affair")
-            .try_("the same command without --transfer"));
-    }
-    Ok(transfer)
+    };
+    run.check()?;
+    Ok(run)
 }
 
 /// Returns what makes a pair, where the command says it; refuses that of a recipe without pairs.

@@ -39,9 +39,9 @@ use crate::infer::shelf::Shelf;
 use crate::infer::strip::{Strip, Windows};
 use crate::infer::tally::Tally;
 use crate::log::chain;
-use crate::probe;
 use crate::program::PREFIX;
 use crate::recipe::Task;
+use crate::resident;
 
 /// Rows of windows answered at once: so that a model gets full batches of a cell's windows, while
 /// sums of 144 rows, for chips of 32 pixels, are all that is held.
@@ -96,7 +96,7 @@ pub struct Summary {
     pub max: Option<f32>,
     /// Pixels with an answer that lie outside of what their models have seen.
     pub pixels_outside: u64,
-    /// Pixels on either side of a border over which models were blended.
+    /// Pixels on either side of a border over which models were blended; of the least cell.
     pub margin_px: u32,
     /// Cells, each with its model.
     pub cells: Vec<CellSummary>,
@@ -283,6 +283,8 @@ impl Making {
                 None => without.push(geocode),
             }
         }
+        let wanted_px = self.plan.regions.margin_px;
+        let margin_px = plots.iter().map(|plot| plot.place.margin_px(wanted_px));
         Ok(Summary {
             out: options.out.clone(),
             crs: self.plan.frame.crs.to_string(),
@@ -295,11 +297,11 @@ impl Making {
             mean: all.mean(),
             max,
             pixels_outside: self.outside,
-            margin_px: self.plan.regions.margin_px,
+            margin_px: margin_px.min().unwrap_or(0),
             cells,
             cells_without_model: without,
             cells_sampled: plots.iter().filter(|p| p.place.sampled).count() as u64,
-            peak_bytes: probe::peak_bytes(),
+            peak_bytes: resident::peak_bytes(),
             warnings: self.plan.warnings.into_iter().collect(),
         })
     }

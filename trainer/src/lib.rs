@@ -27,6 +27,7 @@ pub mod probe;
 pub mod program;
 pub mod publish;
 pub mod recipe;
+pub mod resident;
 pub mod stop;
 pub mod torchscript;
 pub mod units;

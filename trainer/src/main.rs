@@ -70,13 +70,13 @@ struct WorkArgs {
     /// Least seconds between two checkpoints of a job; 0 writes one after each batch.
     #[arg(long, env = "GLEBE_CHECKPOINT_S", default_value_t = checkpoint::EVERY.as_secs())]
     checkpoint_s: u64,
-    /// Mebibytes that jobs may take together [default: most of what is free].
+    /// Mebibytes that jobs may take together, those of all workers [default: most of what is free].
     #[arg(long, env = "GLEBE_TRAIN_MEMORY_MIB")]
     memory_mib: Option<u64>,
-    /// Cores that jobs of a packed run may take together [default: all].
+    /// Cores that jobs of a packed run may take together, those of all workers [default: all].
     #[arg(long, env = "GLEBE_TRAIN_CORES")]
     cores: Option<u32>,
-    /// Workers that share the machine.
+    /// Workers that share the machine, its memory and its cores, or as much as is named of them.
     #[arg(long, default_value_t = 1)]
     workers: u32,
 }
@@ -191,15 +191,16 @@ fn serve(args: &WorkArgs) -> Result<(), Fault> {
     })
 }
 
-/// Returns what jobs may take.
+/// Returns what jobs of this worker may take: its share of what is there, or of what is named.
 fn budget(args: &WorkArgs) -> Budget {
-    let all = std::thread::available_parallelism().map_or(1, usize::from);
-    let all = all as f64 / f64::from(args.workers.max(1));
-    let bytes = args.memory_mib.map(|mebibytes| mebibytes << 20);
-    let bytes = bytes.or_else(|| gauge::free_bytes(args.workers));
+    let workers = args.workers.max(1);
+    let all = || std::thread::available_parallelism().map_or(1.0, |all| usize::from(all) as f64);
+    let named = args.memory_mib.map(|mebibytes| mebibytes << 20);
     Budget {
-        cores: args.cores.map_or(all.max(1.0), f64::from),
-        bytes,
+        cores: (args.cores.map_or_else(all, f64::from) / f64::from(workers)).max(1.0),
+        bytes: named
+            .map(|bytes| bytes / u64::from(workers))
+            .or_else(|| gauge::free_bytes(workers)),
     }
 }
 
@@ -326,4 +327,32 @@ fn complain(fault: &Fault) {
     );
     lines.extend(fault.try_.iter().map(|step| format!("  try: {step}")));
     writeln!(std::io::stderr().lock(), "{}", lines.join("\n")).unwrap_or_default();
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::{Command, Verb, budget};
+
+    #[test]
+    fn workers_share_what_is_named_as_they_share_what_is_there() {
+        let named = |words: &[&str]| {
+            let all = ["glebe-trainer", "work", "--node", "unix:s"];
+            let command = Command::try_parse_from(all.iter().chain(words)).expect("words");
+            let Verb::Work(args) = command.verb else {
+                panic!("another verb");
+            };
+            budget(&args)
+        };
+        let both = ["--memory-mib", "1024", "--cores", "6"];
+        let alone = named(&both);
+        assert_eq!(alone.bytes, Some(1 << 30));
+        assert!((alone.cores - 6.0).abs() < 1e-9);
+        let of_three = named(&[&both[..], &["--workers", "3"]].concat());
+        assert_eq!(of_three.bytes, Some((1 << 30) / 3));
+        assert!((of_three.cores - 2.0).abs() < 1e-9);
+        let of_many = named(&[&both[..], &["--workers", "30"]].concat());
+        assert!((of_many.cores - 1.0).abs() < 1e-9, "one job is always done");
+    }
 }

@@ -139,7 +139,11 @@ pub fn check_file(path: &Path, told: &str) -> Result<(), ModelError> {
 
 /// Reads the model in `folder`.
 pub fn open(folder: &Path, device: Device) -> Result<Model, ModelError> {
-    let config = config(folder)?;
+    with(folder, config(folder)?, device)
+}
+
+/// Reads the weights of the model in `folder`, of which all else is known.
+pub fn with(folder: &Path, config: ModelConfig, device: Device) -> Result<Model, ModelError> {
     if config.recipe.starts_with(program::PREFIX) {
         return Err(ModelError::Outside(config.recipe));
     }

@@ -46,13 +46,3 @@ pub fn probe() -> Probe {
         recipes: crate::recipe::names(),
     }
 }
-
-/// Returns the most bytes that this process held in memory; `None` where the system does not tell.
-pub fn peak_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kibibytes << 10)
-}

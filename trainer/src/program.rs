@@ -32,7 +32,7 @@ use crate::recipe::{ANSWER, Answer, BandWish, Task};
 use crate::stop::Stop;
 
 /// How a run names a program.
-pub const PREFIX: &str = "exec:";
+pub const PREFIX: &str = wire::run::PROGRAM;
 /// Longest that a program may take to say what it wants: an interpreter's start with its packages.
 const DESCRIBE_TIME: Duration = Duration::from_mins(1);
 /// Most bands that a program may ask for, and names that will do for one.

@@ -1,13 +1,13 @@
 //! The worker's loop: lease, learn, publish, again; until nothing is left.
 //!
-//! *Invariants*: a lease is renewed at a third of its time, so that two renewals may be lost; what
-//! was learned under a lease that is no longer ours is dropped, never published; one failing job
-//! stops no other.
+//! *Invariants*: what was learned under a lease that is no longer ours is dropped, never published;
+//! one failing job stops no other.
 //!
-//! *Not here*: learning (`job`), which jobs there are (node).
+//! *Not here*: learning (`job`), keeping a lease meanwhile (`hold`), which jobs there are (node).
 
 pub mod gauge;
 mod gift;
+mod hold;
 pub mod pack;
 
 use std::time::{Duration, Instant};
@@ -17,18 +17,16 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use wire::bundle::{Bundle, Kind};
 use wire::client::{Client, ClientOptions};
-use wire::diary::Report;
 use wire::fault::{Fault, FaultKind};
 use wire::object::PutParams;
 use wire::run::{Failure, Lease, LeaseAnswer, LeaseRequest, Packing, Renew};
 
-use crate::diary::Diary;
 use crate::job::heir::Gift;
 use crate::job::{Learned, Setting, learn_from};
 use crate::log::{chain, say};
 use crate::publish;
-use crate::stop::Stop;
 use crate::work::gauge::Gauge;
+use crate::work::hold::Hold;
 use crate::work::pack::{Budget, Pack};
 
 /// How long an unreachable node is asked again, unless told otherwise: a restart takes seconds.
@@ -39,8 +37,6 @@ const RETRY_PAUSE: Duration = Duration::from_millis(500);
 const PUBLISH_FOR: Duration = Duration::from_hours(1);
 /// Longest pause when the node has nothing now, whatever it says.
 const WAIT_MAX: Duration = Duration::from_secs(5);
-/// Time between two reports of what was said of a job: who follows sees epochs as they come.
-const REPORT_EVERY: Duration = Duration::from_secs(1);
 /// Shortest time between renewals: a node that lends for less asks too much.
 const RENEW_MIN: Duration = Duration::from_millis(50);
 
@@ -220,27 +216,28 @@ impl Worker {
 
     /// Does one job from lease to publication or failure; `packed` says beside how many others.
     async fn serve(&mut self, lease: Lease, packed: Option<String>) -> Result<End, Fault> {
-        let ours = Renew {
-            run: lease.run.name.clone(),
-            geocode: lease.geocode.clone(),
-            token: lease.token,
-        };
-        let diary = Diary::of(format!("{}: job {}", ours.run, ours.geocode));
-        diary.say(&format!("of {} splits", lease.splits.len()));
-        if let Some(packed) = packed {
-            diary.say(&packed);
-        }
+        let mut hold = Hold::of(self, &lease);
+        let said = format!("of {} splits", lease.splits.len());
+        [Some(said), packed]
+            .iter()
+            .flatten()
+            .for_each(|said| hold.diary.say(said));
         let placement = lease.placement_key.clone();
-        let gift = match self.gift(&lease).await {
-            Ok(gift) => gift,
-            Err(fault) => {
-                let reason = format!("the donor's weights cannot be read: {}", told(&fault));
-                return self.fail(ours, reason, false).await.map(|()| End::Without);
-            }
+        let mut fetcher = self.clone();
+        let gift = hold.during(fetcher.gift(&lease)).await;
+        let outcome = match gift {
+            _ if hold.stop.wished() => Outcome::Dropped,
+            Ok(gift) => self.compute((lease, gift), &mut hold).await,
+            Err(fault) => Outcome::Failed {
+                reason: format!("the donor's weights cannot be read: {}", told(&fault)),
+                hopeless: false,
+                short: false,
+            },
         };
-        match self.compute((lease, gift), &ours, &diary).await {
+        let ours = hold.ours.clone();
+        match outcome {
             Outcome::Learned(learned) => match bundle(&learned, placement) {
-                Ok(bundle) if self.publish(&bundle, &ours, &diary).await? => {
+                Ok(bundle) if self.publish(&bundle, &mut hold).await? => {
                     let short = learned.config.part_chips.is_some();
                     Ok(if short { End::Short } else { End::Published })
                 }
@@ -262,51 +259,20 @@ impl Worker {
         }
     }
 
-    /// Learns on a blocking thread while the lease is renewed.
-    async fn compute(
-        &mut self,
-        (lease, gift): (Lease, Option<Gift>),
-        ours: &Renew,
-        diary: &Diary,
-    ) -> Outcome {
-        let stop = Stop::default();
+    /// Learns on a blocking thread while the lease is held.
+    async fn compute(&mut self, (lease, gift): (Lease, Option<Gift>), hold: &mut Hold) -> Outcome {
         let setting = Setting {
             device: self.device,
-            stop: stop.clone(),
-            diary: diary.clone(),
+            stop: hold.stop.clone(),
+            diary: hold.diary.clone(),
             checkpoint_every: self.checkpoint_every,
         };
-        let period = (Duration::from_millis(lease.expires_millis) / 3).max(RENEW_MIN);
         let learn = move || learn_from(&lease, gift.as_ref(), &setting);
-        let mut learning = tokio::task::spawn_blocking(learn);
-        let mut beat = tokio::time::interval(period);
-        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        beat.tick().await;
-        let mut report = tokio::time::interval(REPORT_EVERY);
-        report.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        report.tick().await;
-        let learned = loop {
-            tokio::select! {
-                learned = &mut learning => break learned,
-                _ = beat.tick() => {
-                    if let Err(fault) = self.client.renew(ours).await {
-                        if fault.kind == FaultKind::Refused {
-                            stop.wish();
-                        }
-                        say(&format!("{}: job {} not renewed: {fault}", ours.run, ours.geocode));
-                    }
-                }
-                _ = report.tick() => self.report(ours, (diary, &stop)).await,
-                () = stopped(&mut self.stopping) => {
-                    stop.wish();
-                    break learning.await;
-                }
-            }
-        };
-        self.report(ours, (diary, &stop)).await;
+        let learned = hold.during(tokio::task::spawn_blocking(learn)).await;
+        self.tell(hold).await;
         match learned {
-            Ok(Ok(learned)) if !stop.wished() => Outcome::Learned(Box::new(learned)),
-            Ok(_) if stop.wished() => Outcome::Dropped,
+            Ok(Ok(learned)) if !hold.stop.wished() => Outcome::Learned(Box::new(learned)),
+            Ok(_) if hold.stop.wished() => Outcome::Dropped,
             Ok(Ok(learned)) => Outcome::Learned(Box::new(learned)),
             Ok(Err(error)) => Outcome::Failed {
                 hopeless: error.hopeless(),
@@ -321,33 +287,25 @@ impl Worker {
         }
     }
 
-    /// Tells the node what was said of a job; a lease that is no longer ours ends the job.
-    async fn report(&self, ours: &Renew, (diary, stop): (&Diary, &Stop)) {
-        let entries = diary.take();
-        if entries.is_empty() {
-            return;
-        }
-        let lease = ours.clone();
-        if let Err(fault) = self.client.report(&Report { lease, entries }).await {
-            if fault.kind == FaultKind::Refused {
-                stop.wish();
+    /// Tells the node all that was said of a job, before its lease ends with its model.
+    async fn tell(&mut self, hold: &mut Hold) {
+        let start = now();
+        loop {
+            hold.report().await;
+            let late = start.elapsed() >= self.unreachable;
+            if hold.diary.is_empty() || late || *self.stopping.borrow() {
+                return;
             }
-            say(&format!(
-                "{}: job {}: what was said of it is lost: {fault}",
-                ours.run, ours.geocode
-            ));
+            hold.during(self.pause(RETRY_PAUSE)).await;
         }
     }
 
     /// Publishes a model; one whose lease is no longer ours is dropped. What may pass, such as a
     /// full disk or too few live nodes, is waited for. Tells whether it is published.
-    async fn publish(
-        &mut self,
-        bundle: &Bundle,
-        ours: &Renew,
-        diary: &Diary,
-    ) -> Result<bool, Fault> {
+    async fn publish(&mut self, bundle: &Bundle, hold: &mut Hold) -> Result<bool, Fault> {
         let (start, mut pause) = (now(), RETRY_PAUSE);
+        let ours = &hold.ours.clone();
+        let mut said = String::new();
         loop {
             let (client, params) = (self.client.clone(), PutParams::publish(ours));
             let fault = match self.insist(|| client.put(bundle, &params)).await {
@@ -371,8 +329,12 @@ impl Worker {
             if !may_pass(&fault) || start.elapsed() > PUBLISH_FOR {
                 return self.fail(ours.clone(), reason, false).await.map(|()| false);
             }
-            diary.say(&format!("{reason}; it is kept and published later"));
-            self.report(ours, (diary, &Stop::default())).await;
+            if said != reason {
+                let text = format!("{reason}; it is kept and published later");
+                hold.diary.say(&text);
+                hold.report().await;
+                said = reason;
+            }
             self.pause(pause).await;
             pause = (pause * 2).min(WAIT_MAX);
         }

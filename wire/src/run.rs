@@ -10,8 +10,12 @@ use earth::split::placement::PlacementKey;
 use query::Query;
 use serde::{Deserialize, Serialize};
 
+use crate::fault::{Fault, FaultKind};
 use crate::model::Metrics;
 use crate::transfer::{Descent, Heritage, Inheritance, Transfer};
+
+/// How a run names a program of a node's owner in place of a recipe.
+pub const PROGRAM: &str = "exec:";
 
 /// How models come to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -106,6 +110,27 @@ pub struct Run {
     /// planned. Settled then, whatever a user sends; what comes later is another run's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub collections: Vec<String>,
+}
+
+impl Run {
+    /// Tells whether a program learns.
+    pub fn is_programs(&self) -> bool {
+        self.recipe.starts_with(PROGRAM)
+    }
+
+    /// Refuses what contradicts itself, whoever asks for it.
+    ///
+    /// # Errors
+    /// Transfer between a program's models, whose weights nobody else can read.
+    pub fn check(&self) -> Result<(), Fault> {
+        if self.is_programs() && !self.transfer.is_none() {
+            let what = "--transfer is for recipes of glebe's own networks";
+            return Err(Fault::new(FaultKind::Usage, what)
+                .because("the weights of a program are its own affair")
+                .try_("the same command without --transfer"));
+        }
+        Ok(())
+    }
 }
 
 /// `POST /v1/runs?dry_run=…` answer: what will be or would be done.

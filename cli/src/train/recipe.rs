@@ -7,12 +7,10 @@
 
 use serde::Deserialize;
 use wire::fault::Fault;
-use wire::run::Hyper;
+use wire::run::{Hyper, PROGRAM};
 
 use crate::worker;
 
-/// How a program of a node's owner is named in place of a recipe.
-const PROGRAM: &str = "exec:";
 /// The worker that knows recipes.
 const TRAINER: &str = "glebe-trainer";
 

@@ -39,6 +39,7 @@ const PLAN_LIMIT: Duration = Duration::from_mins(1);
 /// Plans a run; unless it is a dry run, keeps it first.
 pub(super) async fn start(core: &Arc<Core>, run: Run, dry_run: bool) -> Result<Plan, Fault> {
     Predicate::compile(&run.query)?;
+    run.check()?;
     if !earth::split::collection::is_name(&run.name) {
         let what = format!("'{}' cannot name a run", run.name);
         return Err(Fault::new(FaultKind::Usage, what).try_("glebe train … --name NAME"));

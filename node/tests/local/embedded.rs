@@ -244,6 +244,23 @@ async fn lease(client: &Client, run: &str) -> Option<(Renew, PlacementKey, usize
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_program_s_run_with_transfer_is_refused_whoever_asks() {
+    let dir = tempfile::tempdir().unwrap();
+    let embedded = filled(dir.path()).await;
+    let mut wrong = run("r");
+    wrong.recipe = "exec:forest".to_owned();
+    wrong.transfer.mode = wire::transfer::TransferMode::Texture;
+    for dry_run in [true, false] {
+        let fault = embedded.client().start_run(&wrong, dry_run).await;
+        let fault = fault.unwrap_err();
+        assert_eq!(fault.kind, wire::fault::FaultKind::Usage, "{fault}");
+        assert!(fault.what.starts_with("--transfer is for"), "{fault}");
+    }
+    assert!(embedded.client().runs().await.unwrap().runs.is_empty());
+    embedded.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_run_is_planned_leased_published_and_its_models_listed() {
     let dir = tempfile::tempdir().unwrap();
     let embedded = filled(dir.path()).await;

@@ -128,18 +128,18 @@ fn limit(mut distances: Vec<f32>) -> f32 {
 fn predictors(window: &[f32], bands: usize) -> Vec<f32> {
     let area = (window.len() / bands.max(1)).max(1);
     let mean = |band: &[f32]| band.iter().map(|v| f64::from(*v)).sum::<f64>() / area as f64;
-    let deviation = |band: &[f32]| {
-        let mean = mean(band);
+    let deviation = |(band, mean): (&[f32], &f64)| {
         let squares: f64 = band.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum();
         (squares / area as f64).sqrt()
     };
-    let means = window.chunks_exact(area).map(mean);
-    let deviations = window.chunks_exact(area).map(deviation);
+    let means: Vec<f64> = window.chunks_exact(area).map(mean).collect();
+    let deviations = window.chunks_exact(area).zip(&means).map(deviation);
+    let moments = means.iter().copied().chain(deviations);
     #[expect(
         clippy::cast_possible_truncation,
         reason = "moments of 32-bit floats fit one"
     )]
-    means.chain(deviations).map(|v| v as f32).collect()
+    moments.map(|v| v as f32).collect()
 }
 
 /// Chooses chips that cover all: the one nearest to the mean, then always the farthest from those

@@ -44,16 +44,11 @@ impl EarlyStop {
             self.best = score;
             self.best_epoch = self.epoch;
             Verdict::Better
-        } else if self.is_spent() {
+        } else if self.epoch - self.best_epoch >= self.patience {
             Verdict::Stop
         } else {
             Verdict::Wait
         }
-    }
-
-    /// Tells whether patience has run out.
-    pub fn is_spent(&self) -> bool {
-        self.epoch - self.best_epoch >= self.patience
     }
 
     /// Returns the best epoch, from 1; 0 before any.
@@ -75,7 +70,6 @@ mod tests {
             .collect();
         let (better, wait, end) = (Verdict::Better, Verdict::Wait, Verdict::Stop);
         assert_eq!(verdicts, [better, better, wait, end]);
-        assert!(stop.is_spent() && !EarlyStop::new(1).is_spent());
         assert_eq!(stop.best_epoch(), 2);
     }
 

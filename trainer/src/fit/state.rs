@@ -1,7 +1,7 @@
 //! All that learning under way depends on beside its chips: what a checkpoint holds.
 //!
 //! *Invariants*: learning that goes on from a state gives the weights, to the bit, that it would
-//! have given without a pause.
+//! have given without a pause, unless chips come in other parts because memory runs out.
 //!
 //! *Not here*: the file (`checkpoint`), whose chips they are (`job`).
 
@@ -113,7 +113,6 @@ impl Learning<'_> {
         self.part = usize::try_from(state.part).unwrap_or(1).max(1);
         self.watch = state.watch;
         self.epochs = state.epochs.into_iter().map(epoch).collect();
-        self.ended = self.watch.is_spent();
         Ok(())
     }
 }

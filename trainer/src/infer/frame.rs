@@ -127,6 +127,12 @@ impl Frame {
 }
 
 impl Place {
+    /// Returns how wide a margin may be that reaches no farther than half of the cell.
+    pub fn margin_px(&self, wanted: u32) -> u32 {
+        let half = self.size.0.min(self.size.1) / 2;
+        wanted.min(u32::try_from(half).unwrap_or(u32::MAX))
+    }
+
     /// Returns the cell's own column at the centre of a column of the frame.
     pub fn column(&self, of_frame: usize) -> usize {
         let [west, _, east, _] = self.edges;
@@ -181,7 +187,7 @@ fn whole(pixels: f64) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use earth::geocode::{Geocode, Scheme};
+    use earth::geocode::{CellIndex, Geocode, Scheme};
     use earth::grid::Grid;
 
     use super::{Frame, FrameError};
@@ -208,15 +214,27 @@ mod tests {
 
     #[test]
     fn cells_under_another_anchor_are_sampled_and_share_no_pixel() {
-        let grids = [
-            grid("u33db", 60.0),
-            grid("u36n0", 60.0),
-            grid("u33dz", 60.0),
-        ];
-        let Ok(frame) = Frame::over(&grids) else {
-            return;
+        // Two on either side of where one anchor ends in the north, and one beside the first.
+        let mut south = Geocode::parse(Scheme::Geohash, "u33dc").expect("a geohash");
+        let beside = |code: &Geocode, east: u32, north: u32| {
+            let CellIndex { column, row } = code.index();
+            let index = CellIndex {
+                column: column + east,
+                row: row - north,
+            };
+            Geocode::at(Scheme::Geohash, 5, index).expect("a cell")
         };
+        while beside(&south, 0, 1).prefix(3) == south.prefix(3) {
+            south = beside(&south, 0, 1);
+        }
+        let codes = [south, beside(&south, 0, 1), beside(&south, 1, 0)];
+        let grids = codes.map(|code| Grid::of(&code, 60.0).expect("a grid"));
+        let frame = Frame::over(&grids).expect("small");
         let places = grids.each_ref().map(|g| frame.place(g));
+        assert_eq!(
+            places.each_ref().map(|place| place.sampled),
+            [false, true, false]
+        );
         for (at, one) in places.iter().enumerate() {
             for other in &places[at + 1..] {
                 let apart = one.columns.end <= other.columns.start

@@ -41,14 +41,14 @@ pub struct Outside {
 }
 
 impl Mind {
-    /// Opens a model folder.
+    /// Opens a model folder whose config was read.
     ///
     /// # Errors
-    /// A folder without a usable model, a program that is not allowed or does not predict.
-    pub fn open(folder: &Path, device: Device) -> Result<Self, ModelError> {
-        let config = model::config(folder)?;
+    /// A folder without usable weights, a program that is not allowed or does not predict.
+    pub fn open(folder: &Path, config: ModelConfig, device: Device) -> Result<Self, ModelError> {
         let Some(name) = config.recipe.strip_prefix(PREFIX) else {
-            return Ok(Self::Network(Box::new(model::open(folder, device)?)));
+            let model = model::with(folder, config, device)?;
+            return Ok(Self::Network(Box::new(model)));
         };
         let program = program::find(name)?;
         let file = folder.join(program.file);

@@ -89,17 +89,18 @@ pub fn plan(options: &PredictOptions, shelf: &Shelf, task: &dyn Task) -> Result<
         return Err(fault.try_("glebe model list, then --model with one of these cells"));
     }
     let metas: Vec<&SplitMeta> = splits.iter().map(|(_, meta)| meta).collect();
+    let margin_px = options.margin.unwrap_or(config.network.chip_px);
     let regions = regions(
         &Ground {
             frame: &frame,
             places: &places,
             config,
+            margin_px,
         },
         (&metas, &cells),
         &known,
     );
     let warnings = warnings(shelf, (&metas, &cells));
-    let margin_px = margin(&regions, options.margin.unwrap_or(config.network.chip_px));
     let plots = splits.into_iter().zip(chosen).zip(places);
     let plots = plots.map(|((split, choice), place)| Plot::new(split, choice, place));
     Ok(Plan {
@@ -189,6 +190,7 @@ struct Ground<'a> {
     frame: &'a Frame,
     places: &'a [Place],
     config: &'a ModelConfig,
+    margin_px: u32,
 }
 
 /// Every cell of the scene is a region, and so is each cell beside them that has a model of its
@@ -210,23 +212,19 @@ fn regions(
         else {
             continue;
         };
-        if let Ok(grid) = Grid::of(&code, ground.config.network.resolution_m) {
-            all.push(Region {
-                place: ground.frame.place(&grid),
-                model: Some(number),
-            });
+        let Ok(grid) = Grid::of(&code, ground.config.network.resolution_m) else {
+            continue;
+        };
+        let region = Region {
+            place: ground.frame.place(&grid),
+            model: Some(number),
+        };
+        // Of models of elsewhere there may be thousands.
+        if region.reaches((ground.frame.width, ground.frame.height), ground.margin_px) {
+            all.push(region);
         }
     }
     all
-}
-
-/// Returns the margin, which reaches no farther than half of the least region.
-fn margin(regions: &[Region], wanted: u32) -> u32 {
-    let sides = regions
-        .iter()
-        .flat_map(|r| [r.place.size.0, r.place.size.1]);
-    let least = sides.min().unwrap_or(0) / 2;
-    wanted.min(u32::try_from(least).unwrap_or(u32::MAX))
 }
 
 /// Notes what a reader should know of models and cells.

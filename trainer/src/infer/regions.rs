@@ -2,7 +2,8 @@
 //!
 //! Every cell is a region. Across the border of two regions both models answer, each the less the
 //! farther a pixel lies beyond its region: along each axis a half cosine falls from 1, a margin
-//! inside, over one half at the border to 0, a margin outside. Of neighbours on one lattice these
+//! inside, over one half at the border to 0, a margin outside. The margin is as wide as is asked
+//! for, but no wider than half of the region. Of neighbours of one size on one lattice these
 //! weights sum to 1; others are divided by their sum.
 //!
 //! *Invariants*: a cell's own model first, then its nearest ancestor's, the donor's of its group,
@@ -104,7 +105,8 @@ pub struct Square {
 pub struct Regions {
     /// The regions.
     pub all: Vec<Region>,
-    /// Pixels on either side of a border over which models are blended; 0 for a hard border.
+    /// Pixels on either side of a border over which models are blended, where regions are that
+    /// large; 0 for a hard border.
     pub margin_px: u32,
 }
 
@@ -114,53 +116,75 @@ pub type Voice = (usize, Option<Vec<f32>>);
 impl Regions {
     /// Returns the regions that count in some rows of the frame.
     pub fn near(&self, rows: &Range<usize>) -> Vec<&Region> {
-        let margin = f64::from(self.margin_px);
         let near = |region: &&Region| {
             let [_, north, _, south] = region.place.edges;
-            north - margin < rows.end as f64 && south + margin > rows.start as f64
+            reaches((north, south), region.margin(self.margin_px), rows.clone())
         };
         self.all.iter().filter(near).collect()
     }
 
     /// Returns the models that answer a window, by number, with their weights.
     pub fn voices(&self, near: &[&Region], window: Square) -> Vec<Voice> {
+        let Square { top, left, side } = window;
         let mut voices: BTreeMap<usize, Vec<f32>> = BTreeMap::new();
         for region in near {
             let (Some(model), [west, north, east, south]) = (region.model, region.place.edges)
             else {
                 continue;
             };
-            let across = self.weights(window.left, window.side, (west, east));
-            let down = self.weights(window.top, window.side, (north, south));
-            let is_none = |weights: &[f32]| weights.iter().all(|w| *w <= 0.0);
-            if is_none(&across) || is_none(&down) {
+            let margin = region.margin(self.margin_px);
+            // Most regions near these rows are far from this window: they cost two comparisons.
+            if !reaches((west, east), margin, left..left + side)
+                || !reaches((north, south), margin, top..top + side)
+            {
                 continue;
             }
+            let across = weights(left..left + side, (west, east), margin);
+            let down = weights(top..top + side, (north, south), margin);
             let sums = voices.entry(model);
-            let sums = sums.or_insert_with(|| vec![0.0; window.side * window.side]);
-            for (line, y) in sums.chunks_exact_mut(window.side).zip(&down) {
+            let sums = sums.or_insert_with(|| vec![0.0; side * side]);
+            for (line, y) in sums.chunks_exact_mut(side).zip(&down) {
                 for (sum, x) in line.iter_mut().zip(&across) {
                     *sum += y * x;
                 }
             }
         }
-        if let [(model, _)] = voices.iter().collect::<Vec<_>>().as_slice() {
-            // Alone it has all of the say, whatever its weights.
-            return vec![(**model, None)];
-        }
+        let weighed = |sums: Vec<f32>| sums.iter().any(|w| *w < 1.0).then_some(sums);
         let voices = voices.into_iter();
-        voices.map(|(model, sums)| (model, Some(sums))).collect()
+        voices.map(|(model, sums)| (model, weighed(sums))).collect()
+    }
+}
+
+impl Region {
+    /// Returns the pixels on either side of its edges over which it is blended with others: by its
+    /// own size alone, so that no other region changes what it counts.
+    pub fn margin(&self, wanted_px: u32) -> f64 {
+        f64::from(self.place.margin_px(wanted_px))
     }
 
-    /// Returns a region's weights along one axis of a window.
-    fn weights(&self, start: usize, side: usize, (from, to): (f64, f64)) -> Vec<f32> {
-        let margin = f64::from(self.margin_px);
-        let weight = |at: usize| {
-            let centre = at as f64 + 0.5;
-            ramp(centre - from, margin) * ramp(to - centre, margin)
-        };
-        (start..start + side).map(weight).collect()
+    /// Tells whether it counts anywhere in a frame of so many columns and rows.
+    pub fn reaches(&self, (width, height): (usize, usize), wanted_px: u32) -> bool {
+        let [west, north, east, south] = self.place.edges;
+        let margin = self.margin(wanted_px);
+        reaches((west, east), margin, 0..width) && reaches((north, south), margin, 0..height)
     }
+}
+
+/// Tells whether a region counts at the centre of any of these pixels along an axis.
+fn reaches((from, to): (f64, f64), margin: f64, pixels: Range<usize>) -> bool {
+    let (first, last) = (pixels.start as f64 + 0.5, pixels.end as f64 - 0.5);
+    // A centre on a hard border counts.
+    let margin = margin.max(f64::MIN_POSITIVE);
+    last - from > -margin && to - first > -margin
+}
+
+/// Returns a region's weights along one axis of a window.
+fn weights(pixels: Range<usize>, (from, to): (f64, f64), margin: f64) -> Vec<f32> {
+    let weight = |at: usize| {
+        let centre = at as f64 + 0.5;
+        ramp(centre - from, margin) * ramp(to - centre, margin)
+    };
+    pixels.map(weight).collect()
 }
 
 /// Returns how much a model counts so many pixels inside (above 0) or outside of its region.
@@ -292,6 +316,49 @@ mod tests {
         let voices = hard.voices(&hard.near(&(16..48)), window(84));
         let own = voices[0].1.as_ref().expect("weights");
         assert!(own[..16].iter().all(|w| *w >= 1.0) && own[16..32].iter().all(|w| *w <= 0.0));
+    }
+
+    #[test]
+    fn a_voice_that_is_alone_counts_no_more_than_it_does_beside_others() {
+        let window = Square {
+            top: 16,
+            left: 84,
+            side: 32,
+        };
+        let voices = |regions: &Regions| regions.voices(&regions.near(&(16..48)), window);
+        // To the east lies a region that nobody answers for.
+        let mut regions = four(16);
+        regions.all[1].model = None;
+        let alone = voices(&regions);
+        assert_eq!(alone.len(), 1);
+        assert_eq!(alone[0], voices(&four(16))[0]);
+    }
+
+    #[test]
+    fn what_a_region_counts_follows_from_its_own_size_and_not_from_that_of_others() {
+        let window = Square {
+            top: 0,
+            left: 84,
+            side: 32,
+        };
+        let voices = |regions: &Regions| regions.voices(&regions.near(&(0..32)), window);
+        let mut with_a_small_one = four(30);
+        with_a_small_one.all.push(region(900..908, 0..8, 9));
+        assert_eq!(voices(&with_a_small_one), voices(&four(30)));
+        assert!((with_a_small_one.all[4].margin(30) - 4.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn windows_that_no_weight_reaches_are_passed_over_and_no_others() {
+        for margin in [0.0, 7.0, 16.0] {
+            for start in 0..150 {
+                let pixels = start..start + 8;
+                let any = super::weights(pixels.clone(), (60.0, 80.0), margin);
+                let any = any.iter().any(|w| *w > 0.0);
+                let reaches = super::reaches((60.0, 80.0), margin, pixels);
+                assert_eq!(reaches, any, "{start} {margin}");
+            }
+        }
     }
 
     #[test]

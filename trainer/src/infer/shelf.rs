@@ -99,11 +99,11 @@ impl Shelf {
     /// A model folder that cannot be used.
     pub fn mind(&mut self, model: usize) -> Result<&Mind, Fault> {
         let slot = &mut self.slots[model];
-        let open = match slot.mind.take() {
-            Some(open) => open,
-            None => {
-                Mind::open(&slot.folder, self.device).map_err(|e| unusable(&slot.folder, &e))?
-            }
+        let open = if let Some(open) = slot.mind.take() {
+            open
+        } else {
+            let open = Mind::open(&slot.folder, slot.config.clone(), self.device);
+            open.map_err(|e| unusable(&slot.folder, &e))?
         };
         Ok(slot.mind.insert(open))
     }

@@ -219,6 +219,10 @@ impl Strip {
                 let at = y * side + x;
                 let share = sight.weights.as_ref().map_or(1.0, |w| f64::from(w[at]));
                 let weight = self.kernel[y] * self.kernel[x] * share;
+                if weight <= 0.0 {
+                    // Who has no say takes none away: nothing times NaN is NaN.
+                    continue;
+                }
                 let values = answer.chunks_exact(plane).map(|band| band[at * step]);
                 let values = values.chain([unlike]);
                 for (totals, value) in self.totals.iter_mut().zip(values) {
@@ -331,6 +335,24 @@ mod tests {
                 "{row:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_model_that_has_no_say_at_a_pixel_and_was_not_told_what_it_learned_blanks_no_mark() {
+        let mut strip = strip(1);
+        strip.add(0, &sight(0), (&[1.0], 0.5));
+        let mut mute = sight(0);
+        mute.weights = Some((0..16_u8).map(|i| f32::from(i % 4) / 4.0).collect());
+        strip.add(0, &mute, (&[5.0], f32::NAN));
+        let [answers, unlike] = strip.take(4).try_into().expect("two planes");
+        assert!(
+            (answers[0] - 1.0).abs() < 1e-6 && answers[1] > 1.0,
+            "{answers:?}"
+        );
+        assert!(
+            (unlike[0] - 0.5).abs() < 1e-6 && unlike[1].is_nan(),
+            "{unlike:?}"
+        );
     }
 
     #[test]

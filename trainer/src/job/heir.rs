@@ -4,13 +4,15 @@
 //! the donor's (docs/adr/0021). Both starts are given a few epochs, and the one with the lesser
 //! error goes on from there.
 //!
-//! *Invariants*: an heir that falls back is to the bit the model that a cold start gives, and says
-//! why; the same donor's file, chips and seed give the same weights, whatever node fetched it.
+//! *Invariants*: an heir that falls back is to the bit the model that a cold start gives (unless
+//! memory ran out, so that chips came in parts), and says why; the same donor's file, chips and
+//! seed give the same weights, whatever node fetched it.
 //!
 //! *Not here*: fetching the donor's file (`work`), which cell is whose donor (node).
 
 use wire::transfer::{Descent, Heritage, Trial};
 
+use crate::diary::Diary;
 use crate::fit::{FitError, Learning, score};
 use crate::heed::Heed;
 use crate::job::kept::Kept;
@@ -134,9 +136,9 @@ fn race(
     let (mut cold_network, mut cold_dice, mut warm_dice) =
         (work.network(), work.order(), work.order());
     let mut cold = Learning::new(&mut cold_network, lesson, hyper, &mut cold_dice);
-    let cold_ended = trial(&mut cold, work)?;
+    let (cold_ended, cold_said) = trial(&mut cold, work)?;
     let mut warm = Learning::new(&mut warm_network, lesson, hyper, &mut warm_dice);
-    let warm_ended = trial(&mut warm, work)?;
+    let (warm_ended, warm_said) = trial(&mut warm, work)?;
     let tried = Trial {
         epochs: TRIAL_EPOCHS.min(hyper.epochs),
         warm_mse: warm_ended.as_ref().ok().copied(),
@@ -144,18 +146,25 @@ fn race(
     };
     judge(descent, tried);
     let mut heed = kept.tried(tried);
+    let said = if descent.warm { warm_said } else { cold_said };
+    heed.diary.pass_on(&said);
     let start = descent.reason.as_ref();
     let start = start.map_or("from its donor's weights".to_owned(), |r| {
         format!("cold: {r}")
     });
     heed.diary.say(&format!("starts {start}"));
+    // What has lost is let go before the other is gone on with.
     if descent.warm {
+        drop(cold);
+        drop(cold_network);
         let course = warm.finish(lesson, &mut heed)?;
         return Ok(Fitted {
             network: warm_network,
             course,
         });
     }
+    drop(warm);
+    drop(warm_network);
     cold_ended?;
     let course = cold.finish(lesson, &mut heed)?;
     Ok(Fitted {
@@ -168,19 +177,26 @@ fn race(
 fn judge(descent: &mut Descent, trial: Trial) {
     descent.trial = Some(trial);
     descent.warm = does_better(trial);
+    descent.told &= descent.warm;
     descent.reason = (!descent.warm).then(|| told(trial));
 }
 
-/// Runs a start's first epochs; returns its error, or that there is none that is finite.
-fn trial(start: &mut Learning<'_>, work: &Work<'_>) -> Result<Result<f64, FitError>, FitError> {
+/// A start's error after its first epochs, or that there is none that is finite; and what was said.
+type Tried = (Result<f64, FitError>, Diary);
+
+/// Runs a start's first epochs.
+fn trial(start: &mut Learning<'_>, work: &Work<'_>) -> Result<Tried, FitError> {
+    let mut heed = Heed::only(&work.setting.stop);
+    heed.diary = work.setting.diary.beside();
     for _ in 0..TRIAL_EPOCHS {
-        match start.epoch(&work.lesson, &mut Heed::only(&work.setting.stop)) {
+        match start.epoch(&work.lesson, &mut heed) {
             Ok(()) => {}
-            Err(error @ FitError::NotFinite { .. }) => return Ok(Err(error)),
+            Err(error @ FitError::NotFinite { .. }) => return Ok((Err(error), heed.diary)),
             Err(error) => return Err(error),
         }
     }
-    Ok(Ok(start.best_mse().unwrap_or(f64::INFINITY)))
+    let error = start.best_mse().unwrap_or(f64::INFINITY);
+    Ok((Ok(error), heed.diary))
 }
 
 /// Tells whether the warm start is the better one; of equals it is, having been learned from more.

@@ -8,6 +8,7 @@ use std::fs;
 use std::time::Instant;
 
 use super::pack::Need;
+use crate::resident::{self, field};
 
 /// Share of the memory that is free which jobs may take: others live on the machine, too.
 const MEMORY_SHARE: f64 = 0.8;
@@ -25,10 +26,9 @@ pub struct Gauge {
 impl Gauge {
     /// Begins to measure; the job must be alone.
     pub fn start() -> Self {
-        // 5 sets the greatest resident size back; where that is not allowed it was greater before.
-        drop(fs::write("/proc/self/clear_refs", "5"));
+        resident::forget_peak();
         Self {
-            resident: status("VmRSS:"),
+            resident: resident::bytes(),
             cpu_s: cpu_s(),
             start: now(),
         }
@@ -36,7 +36,7 @@ impl Gauge {
 
     /// Returns what was needed since; `None` if that cannot be read.
     pub fn read(&self) -> Option<Need> {
-        let peak = status("VmHWM:")?.max(status("VmRSS:")?);
+        let peak = resident::peak_bytes()?;
         let cpu = cpu_s()? - self.cpu_s?;
         Some(Need {
             bytes: peak.saturating_sub(self.resident?),
@@ -63,17 +63,6 @@ pub fn free_bytes(workers: u32) -> Option<u64> {
     Some(share)
 }
 
-fn status(name: &str) -> Option<u64> {
-    field(&fs::read_to_string("/proc/self/status").ok()?, name)
-}
-
-/// Reads a line such as `VmRSS:  1234 kB` in bytes.
-fn field(text: &str, name: &str) -> Option<u64> {
-    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
-    let kibibytes: u64 = line.split_whitespace().next()?.parse().ok()?;
-    Some(kibibytes << 10)
-}
-
 /// Returns the seconds of CPU that all threads of the process took.
 fn cpu_s() -> Option<f64> {
     let stat = fs::read_to_string("/proc/self/stat").ok()?;
@@ -94,24 +83,34 @@ fn now() -> Instant {
 
 #[cfg(test)]
 mod tests {
-    use super::{Gauge, free_bytes};
+    use super::{Gauge, cpu_s, free_bytes};
 
     #[test]
     fn what_a_job_takes_is_measured() {
         let gauge = Gauge::start();
+        let before = cpu_s().expect("Linux");
         let mut bytes = vec![0_u8; 64 << 20];
         let mut sum = 0_u64;
-        for _ in 0..8 {
+        // Two ticks of the clock that is read, and more.
+        while cpu_s().expect("Linux") - before < 0.05 {
             for byte in &mut bytes {
                 *byte = byte.wrapping_add(3);
             }
             sum += bytes.iter().map(|b| u64::from(*b)).sum::<u64>();
         }
-        let need = gauge.read().expect("Linux");
+        let (need, wall_s) = (gauge.read().expect("Linux"), gauge.start.elapsed());
         assert!(
             need.bytes > 48 << 20 && need.bytes < 512 << 20,
             "{need:?} {sum}"
         );
-        assert!(need.cores >= 0.0 && free_bytes(1).expect("Linux") > 0);
+        let computed_s = need.cores * wall_s.as_secs_f64();
+        assert!(computed_s >= 0.05, "{need:?} in {wall_s:?}");
+    }
+
+    #[test]
+    fn workers_share_evenly_what_is_free() {
+        let [all, half] = [1, 2].map(|workers| free_bytes(workers).expect("Linux"));
+        let share = half as f64 / all as f64;
+        assert!((0.4..0.6).contains(&share), "{half} of {all}");
     }
 }

@@ -8,6 +8,7 @@ use tch::Device;
 use trainer::diary::Diary;
 use trainer::job::{Setting, learn, learn_from};
 use trainer::stop::Stop;
+use wire::diary::{Entry, Event};
 use wire::run::{Hyper, Lease};
 
 use crate::node::{Node, Temper};
@@ -117,16 +118,24 @@ fn a_checkpoint_that_is_torn_or_of_another_job_is_not_gone_on_from() {
         let learned = learn_from(lease, None, &setting).expect("a model");
         learned.config.weights_blake3
     };
+    let goes_on = || {
+        let mut said = setting.diary.take().into_iter();
+        let goes_on = |e: Entry| matches!(e.event, Event::Said(s) if s.starts_with("goes on from"));
+        said.any(goes_on)
+    };
     let whole = learned(&lease);
+    assert!(!goes_on());
     let kept = std::fs::read(place(&lease)).expect("a checkpoint");
     assert_eq!(
         learned(&lease),
         whole,
         "the last checkpoint is gone on from"
     );
+    assert!(goes_on());
     for damaged in [&kept[..kept.len() / 2], &[], b"something else"] {
         std::fs::write(place(&lease), damaged).expect("a file");
         assert_eq!(learned(&lease), whole);
+        assert!(!goes_on());
     }
     // A checkpoint of one seed is of no use to another.
     lease.run.seed += 1;

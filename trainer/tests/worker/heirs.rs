@@ -11,6 +11,7 @@ use trainer::publish;
 use trainer::recipe;
 use trainer::stop::Stop;
 use trainer::weights::{decode, encode, facts};
+use wire::diary::Event;
 use wire::hit::FileEntry;
 use wire::run::{Hyper, Lease};
 use wire::transfer::{Heritage, Legacy};
@@ -80,7 +81,20 @@ fn an_heir_goes_on_where_its_donor_stopped_and_is_the_same_each_time() {
     let (_keep, path) = folder();
     let bytes = donated(&path, "ndvi-cnn");
     let lease = heir(&path, 2);
-    let warm = learned(&lease, &Ok(bytes.clone()));
+    let setting = setting();
+    let gift: Gift = Ok(bytes.clone());
+    let warm = learn_from(&lease, Some(&gift), &setting).expect("a model");
+    let told = setting.diary.take();
+    let told = told.iter().filter_map(|entry| match &entry.event {
+        Event::Epoch(told) => Some((told.epoch, told.validation_mse)),
+        Event::Said(_) => None,
+    });
+    let each = { warm.epochs.iter() }.map(|epoch| (epoch.epoch, epoch.validation_mse));
+    assert_eq!(
+        told.collect::<Vec<_>>(),
+        each.collect::<Vec<_>>(),
+        "epochs of the trial, too"
+    );
     let descent = warm.config.descent.clone().expect("a descent");
     assert!(descent.warm, "{descent:?}");
     assert_eq!((descent.donor.as_str(), descent.reason), (DONOR, None));
@@ -107,6 +121,10 @@ fn falls_back(gift: &Gift, said: &str) {
     let descent = heir.config.descent.clone().expect("a descent");
     let reason = descent.reason.expect("a reason");
     assert!(!descent.warm && reason.contains(said), "{reason}");
+    assert!(
+        !descent.told,
+        "what it did not start from was told to nobody"
+    );
     let cold = cold(&lease);
     assert_eq!(heir.config.weights_blake3, cold.config.weights_blake3);
     assert_eq!(heir.epochs, cold.epochs);
@@ -180,6 +198,27 @@ fn card_and_item_name_the_parent() {
     std::fs::write(place.join("item.json"), &files["item.json"]).expect("an item");
     let told = asked(&python, "mlm.py", &[&place.join("item.json")]);
     assert_eq!(told["name"], "ndvi-cnn gcpvj");
+}
+
+#[test]
+fn a_lease_is_renewed_while_the_donors_file_is_fetched() {
+    let (_keep, path) = folder();
+    let bytes = donated(&path, "ndvi-cnn");
+    let mut job = heir(&path, 1);
+    job.expires_millis = 150;
+    let file = FileEntry {
+        name: publish::WEIGHTS_FILE.to_owned(),
+        bytes: bytes.len() as u64,
+        blake3: blake3::hash(&bytes).to_hex().to_string(),
+    };
+    if let Some(heritage) = &mut job.heritage {
+        heritage.legacy = Legacy::Weights(file);
+    }
+    // It sends the file once the lease was renewed twice, and not before.
+    let node = Node::holding(vec![job], bytes);
+    assert!(crate::leases::end(crate::leases::start(&node.url)).success());
+    let config = &crate::packed::configs(&node)["gcpvj"];
+    assert_eq!(config["descent"]["warm"], true, "{config}");
 }
 
 #[test]

@@ -25,6 +25,8 @@ pub(crate) struct Heard {
     pub(crate) renewals: usize,
     /// Models for which there was no space.
     pub(crate) refused: usize,
+    /// Reports that it did not hear.
+    pub(crate) unheard: usize,
     pub(crate) failures: Vec<Failure>,
     /// What was said of jobs.
     pub(crate) said: Vec<Entry>,
@@ -41,7 +43,12 @@ pub(crate) enum Temper {
     Stale,
     /// Renews, but has no space for so many models that it is offered.
     Full(usize),
+    /// Renews and accepts, but does not hear so many reports of what is said.
+    Deaf(usize),
 }
+
+/// Renewals before a file is sent that is held back.
+const HELD_RENEWALS: usize = 2;
 
 /// The node.
 #[derive(Debug, Clone)]
@@ -52,6 +59,15 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) fn lending(leases: Vec<Lease>, temper: Temper) -> Self {
+        Self::with(leases, temper, None)
+    }
+
+    /// A kind one with a donor's file, which it sends only once a lease was renewed twice.
+    pub(crate) fn holding(leases: Vec<Lease>, file: Vec<u8>) -> Self {
+        Self::with(leases, Temper::Kind, Some(file))
+    }
+
+    fn with(leases: Vec<Lease>, temper: Temper, file: Option<Vec<u8>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let node = Self {
@@ -62,6 +78,8 @@ impl Node {
             node: node.clone(),
             leases: leases.into(),
             temper,
+            file,
+            waiting: None,
         };
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
@@ -102,6 +120,10 @@ struct Desk {
     node: Node,
     leases: VecDeque<Lease>,
     temper: Temper,
+    /// A donor's file.
+    file: Option<Vec<u8>>,
+    /// Who waits for it.
+    waiting: Option<TcpStream>,
 }
 
 impl Desk {
@@ -110,18 +132,27 @@ impl Desk {
         let Some((line, body)) = request(&mut reader) else {
             return;
         };
+        if self.file.is_some() && line.contains("/v1/model/file") {
+            self.waiting = Some(reader.into_inner());
+            return;
+        }
         let (status, answer) = self.answer(&line, body);
-        let answer = format!(
-            "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{answer}",
-            answer.len()
-        );
-        // The worker may have been killed meanwhile.
-        drop(reader.into_inner().write_all(answer.as_bytes()));
+        send(reader.into_inner(), status, answer.as_bytes());
+        if self.node.heard(|heard| heard.renewals >= HELD_RENEWALS)
+            && let Some(stream) = self.waiting.take()
+        {
+            send(stream, "200 OK", self.file.as_deref().unwrap_or_default());
+        }
     }
 
     fn is_full(&self) -> bool {
         let refused = self.node.heard(|heard| heard.refused);
         matches!(self.temper, Temper::Full(models) if refused < models)
+    }
+
+    fn is_deaf(&self) -> bool {
+        let unheard = self.node.heard(|heard| heard.unheard);
+        matches!(self.temper, Temper::Deaf(reports) if unheard < reports)
     }
 
     fn answer(&mut self, line: &str, body: Vec<u8>) -> (&'static str, String) {
@@ -148,6 +179,12 @@ impl Desk {
                 }
             }
             "/v1/lease/log" if stale => refusal(),
+            "/v1/lease/log" if self.is_deaf() => {
+                self.node.note(|h| h.unheard += 1);
+                let fault = Fault::new(FaultKind::Unreachable, "it restarts");
+                let told = serde_json::to_string(&fault).expect("JSON");
+                ("503 Service Unavailable", told)
+            }
             "/v1/lease/log" => {
                 let report: Report = serde_json::from_slice(&body).expect("a report");
                 self.node.note(|h| h.said.extend(report.entries));
@@ -181,6 +218,14 @@ impl Desk {
             _ => refusal(),
         }
     }
+}
+
+/// Answers; the worker may have been killed meanwhile.
+fn send(mut stream: TcpStream, status: &str, body: &[u8]) {
+    let length = body.len();
+    let head =
+        format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
+    drop(stream.write_all(&[head.as_bytes(), body].concat()));
 }
 
 fn refusal() -> (&'static str, String) {

@@ -43,7 +43,8 @@ fn a_map_of_any_height_is_made_in_the_memory_of_some_of_its_rows() {
             scene.write(&splits);
         }
         let out = path.join(format!("rows{rows}.tif"));
-        // Steps of a whole chip: as much is held, a quarter as much computed.
+        // Steps of a whole chip, of twice the default: a quarter as much is computed, and rows for
+        // eight of them, twice as many, are held.
         let words = ["--stride", "16"];
         let told = summary(&predict_with(&[&model], (&splits, &out), &words));
         assert_eq!(told["pixels"], u64::from(ACROSS * rows) * PIXELS, "{told}");
