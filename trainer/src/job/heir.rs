@@ -221,7 +221,9 @@ fn told(trial: Trial) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Trial, does_better};
+    use wire::transfer::Descent;
+
+    use super::{Trial, does_better, judge};
 
     #[test]
     fn the_lesser_error_goes_on_and_a_loss_that_is_not_finite_never_does() {
@@ -235,5 +237,27 @@ mod tests {
         assert!(does_better(trial(Some(0.3), None)));
         assert!(!does_better(trial(None, Some(0.2))));
         assert!(!does_better(trial(None, None)));
+    }
+
+    #[test]
+    fn an_heir_that_falls_back_did_not_begin_as_its_donors_function() {
+        for (warm_mse, told) in [(0.1, true), (0.3, false)] {
+            let mut descent = Descent {
+                donor: "gcpvn".to_owned(),
+                warm: false,
+                reason: None,
+                weights_blake3: None,
+                bytes: 1,
+                told: true,
+                trial: None,
+            };
+            let trial = Trial {
+                epochs: 1,
+                warm_mse: Some(warm_mse),
+                cold_mse: Some(0.2),
+            };
+            judge(&mut descent, trial);
+            assert_eq!((descent.warm, descent.told), (told, told));
+        }
     }
 }
