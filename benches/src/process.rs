@@ -146,6 +146,7 @@ pub(crate) fn seconds(command: &mut Command) -> Result<f64> {
 }
 
 /// Runs a command and returns its stdout and its seconds.
+#[allow(clippy::disallowed_methods, reason = "a benchmark measures wall time")]
 pub(crate) fn timed(command: &mut Command) -> Result<(String, f64)> {
     let start = Instant::now();
     let said = output(command)?;
