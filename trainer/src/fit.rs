@@ -2,7 +2,8 @@
 //!
 //! *Invariants*: the weights of the best epoch are the ones that remain; on a CPU with a fixed
 //! number of threads the same seed, chips and hyper-parameters give the same weights to the bit,
-//! unless memory runs out and chips come in parts, which is told (`Course::part`); a loss that is not finite is an error, never a model.
+//! unless memory runs out and chips come in parts, which is told (`Course::part`); a loss that is
+//! not finite is an error, never a model.
 //!
 //! *Not here*: what a step is (`tutor`), what chips and labels are (`chips`), the scores that are
 //! published (`job`).
