@@ -87,6 +87,7 @@ async fn show(session: &Session) -> Done {
         ("WEIGHT", Align::Right),
         ("PRIMARY", Align::Right),
         ("OWNED", Align::Right),
+        ("TO HAND OVER", Align::Right),
     ]);
     for (index, node) in (0_u16..).zip(&view.nodes) {
         let first = |owners: &&Vec<u16>| owners.first() == Some(&index);
@@ -99,6 +100,7 @@ async fn show(session: &Session) -> Done {
             node.weight.to_string(),
             count(primary as u64),
             count(owned(&view, node) as u64),
+            count(node.to_hand_over),
         ]);
     }
     table.print();

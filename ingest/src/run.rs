@@ -180,11 +180,14 @@ impl Ingest<'_> {
             exists,
         };
         let ledger = if self.args.dry_run {
-            target::estimate(&job.scene, &job.plan, &job.collection)?
+            let estimate = target::estimate(&job.scene, &job.plan, &job.collection)?;
+            drop(job);
+            estimate
         } else {
             self.store(job).await?
         };
         let seconds = self.events.seconds() - started;
+        // The last word: the supervisor ends this process now. The scene's own files are gone.
         self.events.tell(&Event::SceneDone { ledger, seconds })?;
         Ok(())
     }

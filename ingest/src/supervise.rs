@@ -101,6 +101,11 @@ async fn scene(path: &Path, events: &mut Events) -> Result<Ended, Stop> {
     let mut child = start(path, &said)?;
     let before = events.progress;
     let heard = follow(&mut child, &before, events).await;
+    if matches!(heard, Ok(Heard::Done)) {
+        // All that it did is acknowledged and its files are gone: nobody waits for its memory to
+        // be given back. Dropped, it is killed.
+        return Ok(Ended::Well);
+    }
     if !matches!(heard, Ok(Heard::Out { .. })) {
         // It may have ended by itself in between: then there is nothing left to end.
         child.kill().await.unwrap_or(());
@@ -108,7 +113,7 @@ async fn scene(path: &Path, events: &mut Events) -> Result<Ended, Stop> {
     let status = child.wait().await.map_err(|e| broken(&e))?;
     let words = last_words(&said);
     match (heard?, status.code()) {
-        (Heard::Out { told: true }, Some(0)) => Ok(Ended::Well),
+        (Heard::Done, _) | (Heard::Out { told: true }, Some(0)) => Ok(Ended::Well),
         (Heard::Out { told: true }, Some(6)) => Ok(Ended::Failed),
         (Heard::Out { told: true }, Some(code)) => Ok(Ended::All(u8::try_from(code).unwrap_or(1))),
         (Heard::Out { told: false }, Some(code)) if stops_all(code) => {
@@ -123,6 +128,8 @@ async fn scene(path: &Path, events: &mut Events) -> Result<Ended, Stop> {
 
 /// What came of listening to a scene's process.
 enum Heard {
+    /// The scene is done: the last that a process does.
+    Done,
     /// It closed its output; `told` says whether it had told how the scene ended.
     Out { told: bool },
     /// It said nothing for too long.
@@ -150,11 +157,12 @@ async fn follow(child: &mut Child, before: &Progress, events: &mut Events) -> Re
                 events.tell_progress()?;
             }
             event => {
-                told |= matches!(
-                    event,
-                    Event::SceneDone { .. } | Event::SceneFailed { .. } | Event::Skipped { .. }
-                );
                 events.tell(&event)?;
+                match event {
+                    Event::SceneDone { .. } => return Ok(Heard::Done),
+                    Event::SceneFailed { .. } | Event::Skipped { .. } => told = true,
+                    _ => {}
+                }
             }
         }
     }

@@ -12,6 +12,7 @@ pub(crate) mod core;
 pub(crate) mod file;
 pub(crate) mod gossip;
 pub(crate) mod join;
+mod marks;
 mod ongoing;
 mod regions;
 mod report;

@@ -70,20 +70,20 @@ pub(crate) async fn run(core: Arc<Core>, grace: Duration) {
     }
 }
 
-/// Marks what those put here lately who are gone now: they may have reached no other owner.
+/// Takes over what those put here lately who are gone now: they may have reached no other owner.
 fn adopt(core: &Core) {
     let now = core.now();
     let orphaned = core.look(|view| core.arrivals.orphaned(now, |node| Life::of(view, node)));
     if !orphaned.is_empty() {
-        core.change(|view, _| view.mark(&orphaned));
+        core.change(|view, _| view.adopt(&orphaned));
     }
 }
 
 /// Tells whether nothing is left to do until something changes.
 fn is_idle(core: &Core) -> bool {
     core.look(|view| {
-        let me = view.table.me();
-        me.unconfirmed.is_empty() && me.synced == view.ring.newest().stamp()
+        let synced = view.table.me().synced == view.ring.newest().stamp();
+        synced && view.to_hand_over().is_empty()
     })
 }
 

@@ -52,6 +52,10 @@ pub struct NodeView {
     /// It is being emptied, or has been: it owns no slot of the newest layout.
     #[serde(default)]
     pub draining: bool,
+    /// Slots of which it may hold what owners lack: if it is lost before it has handed that over,
+    /// answers about them are partial.
+    #[serde(default)]
+    pub to_hand_over: u64,
 }
 
 fn one() -> u32 {

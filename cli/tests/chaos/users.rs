@@ -66,6 +66,15 @@ pub(crate) fn put(
     (acked, code)
 }
 
+/// Tells whether nothing is on its way to an owner, as a node sees it.
+pub(crate) fn at_rest(folder: &Path, at: &Node) -> bool {
+    let show = ["cluster", "show", "-o", "json"];
+    let output = at.ask(folder).args(show).output().unwrap();
+    let view: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    let nodes = view["nodes"].as_array().cloned().unwrap_or_default();
+    view["settled"] == true && nodes.iter().all(|node| node["to_hand_over"] == 0)
+}
+
 /// Tells whether a node finds everything on its owners, with the right bytes.
 pub(crate) fn verified(folder: &Path, at: &Node) -> bool {
     let verify = at.ask(folder).args(["cluster", "verify"]).output();

@@ -99,6 +99,7 @@ async fn cluster(State(held): State<Shared>) -> Json<ClusterView> {
         zone_label: None,
         weight: 1,
         draining: false,
+        to_hand_over: 0,
     };
     let slots = vec![vec![0]; usize::from(earth::split::placement::SLOTS)];
     Json(ClusterView {

@@ -19,6 +19,7 @@ use wire::fault::{Fault, FaultKind};
 pub(crate) use super::ask::AskError;
 use super::changes::{Changes, Watch};
 use super::file::ClusterFile;
+use super::marks::Marks;
 use super::seeds;
 use super::vouch::Vouchers;
 use crate::access::Keyring;
@@ -52,9 +53,7 @@ pub(crate) struct View {
     epoch: Arc<Epoch>,
     /// Writes that began before the newest layout was known.
     older: Vec<Weak<Epoch>>,
-    /// Counts marks; each slot has the count of its latest.
-    marks: u64,
-    marked: BTreeMap<Slot, u64>,
+    marks: Marks,
     /// How long others took to answer the least of questions, smoothed.
     pub distances: BTreeMap<NodeId, Duration>,
     /// Counts of the own beat: when a mark was added, and of those that a majority has heard.
@@ -118,8 +117,7 @@ impl View {
             table,
             epoch: Arc::new(Epoch),
             older: Vec::new(),
-            marks: 0,
-            marked: BTreeMap::new(),
+            marks: Marks::none(),
             distances: BTreeMap::new(),
             grown_at: 0,
             told: 0,
@@ -128,19 +126,28 @@ impl View {
 
     /// Notes that this node must be asked for these slots; tells whether that is new to others.
     pub(crate) fn mark(&mut self, slots: &SlotSet) -> bool {
-        self.marks += 1;
+        self.marks.add(slots);
         let before = self.table.me().unconfirmed.clone();
         let mut after = before.clone();
         after.union(slots);
-        for slot in slots.iter() {
-            self.marked.insert(slot, self.marks);
-        }
         let grown = after != before;
         if grown {
             self.table.beat(|me| me.unconfirmed = after);
             self.grown_at = self.table.me().age.count;
         }
         grown
+    }
+
+    /// Notes what is to be handed over without anybody else having to know.
+    pub(crate) fn adopt(&mut self, slots: &SlotSet) {
+        self.marks.adopt(slots);
+    }
+
+    /// Returns the slots that this node is to hand over to their owners.
+    pub(crate) fn to_hand_over(&self) -> SlotSet {
+        let mut slots = self.marks.orphans().clone();
+        slots.union(&self.table.me().unconfirmed);
+        slots
     }
 
     /// Returns the count of the own beat that was the first to say all marks so far.
@@ -186,16 +193,12 @@ impl View {
 
     /// Returns the count of marks so far.
     pub(crate) fn marks(&self) -> u64 {
-        self.marks
+        self.marks.count()
     }
 
     /// Takes the mark from slots that were not marked again since that count.
     pub(crate) fn confirm(&mut self, slots: &SlotSet, marks: u64) {
-        let old = |slot: &Slot| self.marked.get(slot).is_none_or(|at| *at <= marks);
-        let old: Vec<Slot> = slots.iter().filter(old).collect();
-        for slot in &old {
-            self.marked.remove(slot);
-        }
+        let old = self.marks.take(slots, marks);
         self.table
             .beat(|me| old.into_iter().for_each(|slot| me.unconfirmed.remove(slot)));
     }

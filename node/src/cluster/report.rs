@@ -42,6 +42,7 @@ pub(super) fn view(view: &View) -> ClusterView {
             draining: newest
                 .index(&member.node)
                 .is_some_and(|i| newest.members()[i].draining),
+            to_hand_over: beat.map_or(0, |b| b.unconfirmed.len()),
         }
     });
     ClusterView {

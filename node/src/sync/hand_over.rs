@@ -104,8 +104,8 @@ fn plan(view: &View) -> Round {
     let others = view.others().into_iter();
     Round {
         marks: view.marks(),
-        slots: me
-            .unconfirmed
+        slots: view
+            .to_hand_over()
             .iter()
             .filter(|slot| leaving || all_ready(slot))
             .collect(),

@@ -22,6 +22,7 @@ fn the_cluster_keeps_its_form() {
         zone_label: Some("east".to_owned()),
         weight: 2,
         draining: false,
+        to_hand_over: 3,
     };
     check(
         "cluster-view",
