@@ -49,6 +49,7 @@ pub(crate) async fn run(session: &Session, args: Up) -> Done {
         },
         upkeep: upkeep(args.repair_every, args.scrub_rate),
         workers: args.workers.unwrap_or(WORKERS),
+        chips_mib: args.chips_mib,
     };
     let failed = |e: std::io::Error| {
         Fault::new(FaultKind::Internal, "cannot listen for signals").because(e.to_string())

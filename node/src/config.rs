@@ -47,4 +47,6 @@ pub struct Config {
     pub upkeep: Pace,
     /// Training workers at once.
     pub workers: u16,
+    /// Most mebibytes of chips that stay for the next job; the workers' default if absent.
+    pub chips_mib: Option<u64>,
 }

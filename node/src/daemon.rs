@@ -30,6 +30,8 @@ use crate::token::Token;
 pub const SOCKET: &str = "node.sock";
 /// The file below a store's folder to which training workers write their words.
 pub const WORKER_LOG: &str = "workers.log";
+/// The folder below a store's folder where training workers leave chips for the next job.
+pub const CHIPS: &str = "cache/chips";
 /// Longest that a stop waits for tasks that do not end by themselves.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 /// Training workers of an embedded store: one leaves a core to the person at the machine.
@@ -174,6 +176,8 @@ pub async fn start(config: Config) -> Result<Running, Fault> {
         address: reached,
         count: config.workers,
         log: parts.dir.join(WORKER_LOG),
+        chips: parts.dir.join(CHIPS),
+        chips_mib: config.chips_mib,
     };
     let refusals = cluster.refusals();
     let (mut running, app) = parts.serve(cluster, &worker)?;
@@ -224,6 +228,8 @@ pub(crate) async fn embed(dir: PathBuf, holder: Holder) -> Result<Running, Fault
         address,
         count: WORKERS_EMBEDDED,
         log: parts.dir.join(WORKER_LOG),
+        chips: parts.dir.join(CHIPS),
+        chips_mib: None,
     };
     parts.serve(cluster, &worker).map(|(running, _)| running)
 }

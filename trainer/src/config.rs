@@ -105,6 +105,9 @@ pub struct DataConfig {
     pub left_out: SplitsLeftOut,
     /// Chips left out, by reason.
     pub chips_left_out: LeftOut,
+    /// Chips that were decoded for it: none where an earlier job had left all of them pinned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chips_decoded: Option<u64>,
     /// Blocks of chips.
     pub blocks: BlocksConfig,
     /// Pairs that chips were cut of, where a recipe learns from pairs.

@@ -9,6 +9,7 @@
 //! published (`job`).
 
 pub mod adam;
+pub mod ahead;
 pub mod early_stop;
 pub mod state;
 pub mod tutor;
@@ -17,6 +18,7 @@ use serde::Serialize;
 use tch::Tensor;
 use wire::run::Hyper;
 
+use crate::fit::ahead::{Ask, Loader};
 use crate::fit::early_stop::{EarlyStop, Verdict};
 use crate::fit::state::{Place, StateError};
 use crate::fit::tutor::{Losses, Rivalry, Tutor};
@@ -130,6 +132,7 @@ pub struct Learning<'a> {
     hyper: &'a Hyper,
     dice: &'a mut Dice,
     tutor: Tutor,
+    loader: Option<Loader>,
     chips: i64,
     /// Chips of a batch looked at at a time: all of it, unless memory ran out.
     part: usize,
@@ -154,6 +157,7 @@ impl<'a> Learning<'a> {
         let chips = lesson.train.chips.size()[0];
         Self {
             tutor: Tutor::new(network, hyper.learning_rate),
+            loader: Loader::new(lesson.train, network.vars().device()),
             chips,
             part: batch_size(hyper),
             changing: network.changing(),
@@ -218,9 +222,22 @@ impl<'a> Learning<'a> {
                 self.dice.shuffle(&mut self.order);
             }
             let size = batch.min(left);
-            let symmetry = self.dice.below(SYMMETRIES);
-            let part = &self.order[all - left..][..size];
-            let batch = picked(lesson.train, part, (symmetry, self.network));
+            let ask = Ask {
+                symmetry: self.dice.below(SYMMETRIES),
+                chips: self.order[all - left..][..size].to_vec(),
+            };
+            let next = self.foretold(left - size);
+            let loader = self.loader.as_mut();
+            let batch = { loader }.and_then(|loader| {
+                let batch = loader.take(&ask);
+                loader.prepare(next);
+                batch
+            });
+            if let Some(near) = heed.margin.is_near() {
+                self.lessen(size, &near, heed);
+            }
+            let device = self.network.vars().device();
+            let batch = batch.unwrap_or_else(|| ask.batch(lesson.train, device));
             let losses = self.step(&batch, heed)?;
             let share = size as f64 / all as f64;
             self.place.walk_losses.add(losses, share);
@@ -229,8 +246,24 @@ impl<'a> Learning<'a> {
         Ok(())
     }
 
+    /// Foretells the batch behind the one at hand, once so many chips of this walk are left.
+    fn foretold(&self, left: usize) -> Ask {
+        let (all, mut dice) = (self.order.len(), self.dice.clone());
+        let batch = batch_size(self.hyper);
+        let chips = if left > 0 {
+            self.order[all - left..][..batch.min(left)].to_vec()
+        } else {
+            let mut order = self.order.clone();
+            dice.shuffle(&mut order);
+            order.truncate(batch);
+            order
+        };
+        let symmetry = dice.below(SYMMETRIES);
+        Ask { chips, symmetry }
+    }
+
     /// Steps on a batch; where memory runs out, on fewer of its chips at a time.
-    fn step(&mut self, batch: &Sample, heed: &Heed<'_>) -> Result<Losses, FitError> {
+    fn step(&mut self, batch: &Sample, heed: &mut Heed<'_>) -> Result<Losses, FitError> {
         loop {
             let mut marked = None;
             let stepped = tried(|| {
@@ -251,17 +284,34 @@ impl<'a> Learning<'a> {
                 self.tutor.back(mark);
             }
             let chips = usize::try_from(batch.chips.size()[0]).unwrap_or(1);
-            let part = self.part.min(chips);
-            if part <= 1 {
+            if !self.lessen(chips, &short, heed) {
                 return Err(FitError::Memory(short));
             }
-            self.part = part.div_ceil(2);
-            heed.diary.say(&format!(
-                "{short}; goes on with {} chips at a time, in batches of {chips} as before: their \
-                 gradients are added up",
-                self.part
-            ));
         }
+    }
+
+    /// Looks at half as many chips of a batch at a time from now on, and says so; tells whether that
+    /// is fewer.
+    fn lessen(&mut self, chips: usize, why: &Short, heed: &mut Heed<'_>) -> bool {
+        let part = self.part.min(chips);
+        if part <= 1 {
+            return false;
+        }
+        self.part = part.div_ceil(2);
+        if let Some(ordeal) = &mut heed.ordeal {
+            ordeal.lessened(self.part);
+        }
+        heed.diary.say(&format!(
+            "{why}; goes on with {} chips at a time, in batches of {chips} as before: their \
+             gradients are added up",
+            self.part
+        ));
+        true
+    }
+
+    /// Looks at no more chips of a batch at a time than these.
+    pub fn at_most(&mut self, part: usize) {
+        self.part = self.part.min(part.max(1));
     }
 
     /// Returns the chips of this walk that are still to be learned from, if there are any.
@@ -324,35 +374,9 @@ fn judged(
     })
 }
 
-/// Turns or mirrors chips or labels [n, channels, side, side] by one of the square's symmetries.
-fn turned(chips: &Tensor, symmetry: usize) -> Tensor {
-    let flips: Vec<i64> = [(1, 2), (2, 3)]
-        .into_iter()
-        .filter_map(|(bit, axis)| (symmetry & bit != 0).then_some(axis))
-        .collect();
-    let chips = chips.flip(flips);
-    if symmetry & 4 == 0 {
-        chips
-    } else {
-        chips.transpose(2, 3).contiguous()
-    }
-}
-
 /// Returns the batch size as a number of items, at least 1.
 fn batch_size(hyper: &Hyper) -> usize {
     usize::try_from(hyper.batch).unwrap_or(1).max(1)
-}
-
-/// Takes the chips of those indexes, turned alike, to where the network computes.
-fn picked(sample: &Sample, indexes: &[i64], (symmetry, network): (usize, &Network)) -> Sample {
-    let index = Tensor::from_slice(indexes);
-    let device = network.vars().device();
-    let pick = |from: &Tensor| turned(&from.index_select(0, &index).to_device(device), symmetry);
-    Sample {
-        chips: pick(&sample.chips),
-        labels: pick(&sample.labels),
-        veils: sample.veils.as_ref().map(pick),
-    }
 }
 
 #[cfg(test)]

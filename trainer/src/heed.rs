@@ -1,6 +1,7 @@
-//! What learning heeds on its way: a wish to stop, the time to write a checkpoint, a diary.
+//! What learning heeds on its way: a wish to stop, the time to write a checkpoint, memory that is
+//! nearly used up, a diary.
 //!
-//! *Invariants*: heeding changes no weight.
+//! *Invariants*: heeding changes no weight, but where chips come in parts for want of memory.
 //!
 //! *Not here*: what is learned (`fit`), the file (`checkpoint`).
 
@@ -12,6 +13,8 @@ use crate::checkpoint::Keeper;
 use crate::diary::Diary;
 use crate::fit::Epoch;
 use crate::fit::state::State;
+use crate::job::ordeal::Ordeal;
+use crate::memory::Margin;
 use crate::stop::Stop;
 
 /// What learning heeds.
@@ -23,6 +26,10 @@ pub struct Heed<'a> {
     pub keeper: Option<Keeper>,
     /// Where it says how it goes.
     pub diary: Diary,
+    /// The note for the next worker, where there is a place for it.
+    pub ordeal: Option<Ordeal>,
+    /// What memory is left.
+    pub margin: Margin,
     begun: Instant,
 }
 
@@ -33,6 +40,8 @@ impl<'a> Heed<'a> {
             stop,
             keeper: None,
             diary: Diary::default(),
+            ordeal: None,
+            margin: Margin::default(),
             begun: now(),
         }
     }

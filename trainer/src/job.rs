@@ -8,10 +8,12 @@
 pub mod heir;
 pub mod kept;
 pub mod lesson;
+pub mod ordeal;
 pub mod outside;
 pub mod pairs;
 pub mod rules;
 pub mod scores;
+pub mod stocked;
 pub mod survey;
 
 use std::time::{Duration, Instant};
@@ -22,6 +24,7 @@ use wire::run::Lease;
 
 use crate::checkpoint;
 use crate::chips::normal::Normalisation;
+use crate::chips::pins::Pins;
 use crate::chips::planes::PlanesError;
 use crate::config::{CONFIG_VERSION, DataConfig, ModelConfig, NetworkConfig, PairsConfig};
 use crate::diary::Diary;
@@ -29,6 +32,7 @@ use crate::fit::{Course, Epoch, FitError, Learning, Lesson, Sample};
 use crate::job::heir::Gift;
 use crate::job::kept::Kept;
 use crate::job::lesson::{LessonError, Material};
+use crate::job::ordeal::Ordeal;
 use crate::job::rules::RulesError;
 use crate::job::scores::Scored;
 use crate::job::survey::{Survey, SurveyError};
@@ -125,6 +129,10 @@ pub struct Setting {
     pub diary: Diary,
     /// Least time between two checkpoints, where the lease names a place for them.
     pub checkpoint_every: Duration,
+    /// Where chips stay for the next job, if anywhere.
+    pub pins: Option<Pins>,
+    /// Bytes that the process may hold: near them, jobs look at fewer chips at a time.
+    pub bytes_max: Option<u64>,
 }
 
 /// Learns the model of a lease on `device`; an heir's without a donor's file starts cold.
@@ -134,6 +142,8 @@ pub fn learn(lease: &Lease, device: Device, stop: &Stop) -> Result<Learned, JobE
         stop: stop.clone(),
         diary: Diary::default(),
         checkpoint_every: checkpoint::EVERY,
+        pins: None,
+        bytes_max: None,
     };
     learn_from(lease, None, &setting)
 }
@@ -155,7 +165,7 @@ fn learned(lease: &Lease, gift: Option<&Gift>, setting: &Setting) -> Result<Lear
     )]
     let start = Instant::now();
     if let Some(name) = lease.run.recipe.strip_prefix(program::PREFIX) {
-        let mut learned = outside::learn(lease, name, &setting.stop)?;
+        let mut learned = outside::learn(lease, name, setting)?;
         learned.config.seconds = start.elapsed().as_secs_f64();
         learned.config.trained = Some(jiff::Timestamp::now());
         return Ok(learned);
@@ -164,7 +174,7 @@ fn learned(lease: &Lease, gift: Option<&Gift>, setting: &Setting) -> Result<Lear
     rules::check(&lease.run.hyper, recipe)?;
     tch::set_num_threads(i32::try_from(lease.run.hyper.threads).unwrap_or(1));
     let survey = survey::survey(lease, recipe)?;
-    let cuts = lesson::cut_all(&survey, recipe, &lease.run.hyper, &setting.stop)?;
+    let cuts = stocked::cuts(&survey, recipe, &lease.run.hyper, setting)?;
     let material = lesson::prepare(&cuts, lease)?;
     drop(cuts);
     setting.diary.say(&told(&material, survey.splits.len()));
@@ -183,7 +193,11 @@ fn learned(lease: &Lease, gift: Option<&Gift>, setting: &Setting) -> Result<Lear
         }
         None => (work.cold(kept)?, None),
     };
-    let Fitted { network, course } = fitted;
+    let Fitted {
+        network,
+        course,
+        ordeal,
+    } = fitted;
     let weights = network.weights();
     let job = Job {
         lease,
@@ -205,6 +219,7 @@ fn learned(lease: &Lease, gift: Option<&Gift>, setting: &Setting) -> Result<Lear
     config.metrics = scores::scores(&answers, scored);
     config.seconds = start.elapsed().as_secs_f64();
     config.trained = Some(jiff::Timestamp::now());
+    drop(ordeal);
     Ok(Learned {
         config,
         weights,
@@ -242,6 +257,8 @@ struct Work<'a> {
 struct Fitted {
     network: Network,
     course: Course,
+    /// The note for the next worker: it lies until the model was scored, too.
+    ordeal: Option<Ordeal>,
 }
 
 impl Work<'_> {
@@ -274,7 +291,12 @@ impl Work<'_> {
         let mut learning = Learning::new(&mut network, &self.lesson, hyper, &mut order);
         let mut heed = kept.onto(&mut learning)?;
         let course = learning.finish(&self.lesson, &mut heed)?;
-        Ok(Fitted { network, course })
+        let ordeal = heed.ordeal.take();
+        Ok(Fitted {
+            network,
+            course,
+            ordeal,
+        })
     }
 }
 
@@ -364,6 +386,7 @@ impl Job<'_> {
             bands: self.survey.bands(),
             left_out: self.survey.left_out,
             chips_left_out: self.material.left_out,
+            chips_decoded: Some(self.material.decoded),
             blocks: self.material.blocks,
             pairs: self.pairs(),
         }

@@ -15,6 +15,7 @@ use tch::Device;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use trainer::checkpoint;
+use trainer::chips::pins::{self, Pins};
 use trainer::infer::regions::Kin;
 use trainer::infer::{self, PredictOptions};
 use trainer::log::{chain, say};
@@ -76,6 +77,12 @@ struct WorkArgs {
     /// Cores that jobs of a packed run may take together, those of all workers [default: all].
     #[arg(long, env = "GLEBE_TRAIN_CORES")]
     cores: Option<u32>,
+    /// Folder where chips stay for the next job on the same splits [default: nowhere].
+    #[arg(long, value_name = "DIR")]
+    chips: Option<PathBuf>,
+    /// Most mebibytes of chips in that folder; 0 leaves none there.
+    #[arg(long, env = "GLEBE_CHIPS_MIB", default_value_t = pins::MEBIBYTES)]
+    chips_mib: u64,
     /// Workers that share the machine, its memory and its cores, or as much as is named of them.
     #[arg(long, default_value_t = 1)]
     workers: u32,
@@ -163,6 +170,7 @@ fn serve(args: &WorkArgs) -> Result<(), Fault> {
         unreachable: Duration::from_secs(args.unreachable_s),
         checkpoint_every: Duration::from_secs(args.checkpoint_s),
         budget: budget(args),
+        pins: pins(args),
     };
     let internal = |what: &str, e: std::io::Error| {
         Fault::new(FaultKind::Internal, what.to_owned()).because(e.to_string())
@@ -188,6 +196,14 @@ fn serve(args: &WorkArgs) -> Result<(), Fault> {
         let jobs = work::work(options, stopping).await?;
         say(&format!("{jobs} jobs done"));
         Ok(())
+    })
+}
+
+/// Returns where chips stay for the next job.
+fn pins(args: &WorkArgs) -> Option<Pins> {
+    Some(Pins {
+        folder: args.chips.clone()?,
+        bytes_max: args.chips_mib << 20,
     })
 }
 

@@ -6,6 +6,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
+use crate::resident;
+
 /// What allocators say that have nothing left: libtorch's on the CPU, on a GPU, the C++ library's,
 /// oneDNN's, which says no more than that when a buffer of its own is refused.
 const SIGNS: [&str; 7] = [
@@ -18,10 +20,47 @@ const SIGNS: [&str; 7] = [
     "could not create a primitive",
 ];
 
+/// Share of what a process may hold at which it counts as nearly used up: a step takes no tenth more
+/// than the greatest before it.
+const NEAR: f64 = 0.9;
+
+/// Watches whether what may be held is nearly used up.
+#[derive(Debug, Default)]
+pub struct Margin {
+    /// Bytes that may be held, and the most that were when it was looked last.
+    below: Option<(u64, u64)>,
+}
+
+impl Margin {
+    /// Watches from now on.
+    pub fn below(bytes_max: Option<u64>) -> Self {
+        let below = bytes_max.zip(resident::peak_bytes());
+        Self { below }
+    }
+
+    /// Tells whether more was held than ever before, and nearly as much as may be.
+    pub fn is_near(&mut self) -> Option<Short> {
+        let (max, seen) = self.below.as_mut()?;
+        let peak = resident::peak_bytes().filter(|peak| *peak > *seen)?;
+        *seen = peak;
+        (peak as f64 > *max as f64 * NEAR).then(|| {
+            let [peak, max] = [peak, *max].map(|bytes| bytes >> 20);
+            Short(format!("memory is nearly used up ({peak} of {max} MiB)"))
+        })
+    }
+}
+
 /// Memory ran out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("memory ran out: {0}")]
+#[error("{0}")]
 pub struct Short(String);
+
+impl Short {
+    /// Memory ran out, in the words of whoever says so.
+    pub fn told(text: &str) -> Self {
+        Self(format!("memory ran out: {text}"))
+    }
+}
 
 /// Does work that asks libtorch for memory.
 pub fn tried<T>(work: impl FnOnce() -> T) -> Result<T, Short> {
@@ -29,7 +68,7 @@ pub fn tried<T>(work: impl FnOnce() -> T) -> Result<T, Short> {
         let text = payload.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| payload.downcast_ref::<&str>().copied());
         match text.and_then(sign) {
-            Some(line) => Err(Short(line)),
+            Some(line) => Err(Short(format!("memory ran out: {line}"))),
             None => resume_unwind(payload),
         }
     })

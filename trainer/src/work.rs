@@ -21,10 +21,12 @@ use wire::fault::{Fault, FaultKind};
 use wire::object::PutParams;
 use wire::run::{Failure, Lease, LeaseAnswer, LeaseRequest, Packing, Renew};
 
+use crate::chips::pins::Pins;
 use crate::job::heir::Gift;
 use crate::job::{Learned, Setting, learn_from};
 use crate::log::{chain, say};
 use crate::publish;
+use crate::resident;
 use crate::work::gauge::Gauge;
 use crate::work::hold::Hold;
 use crate::work::pack::{Budget, Pack};
@@ -57,10 +59,20 @@ pub struct WorkOptions {
     pub checkpoint_every: Duration,
     /// What jobs may take together.
     pub budget: Budget,
+    /// Where chips stay for the next job, if anywhere.
+    pub pins: Option<Pins>,
 }
 
 /// Works until the node has no job left, or until `stopping` turns true.
 pub async fn work(options: WorkOptions, stopping: watch::Receiver<bool>) -> Result<u64, Fault> {
+    let pins = options.pins.filter(|pins| match pins.trim() {
+        Ok(()) => pins.bytes_max > 0,
+        Err(error) => {
+            let folder = pins.folder.display();
+            say(&format!("chips do not stay in {folder}: {error}"));
+            false
+        }
+    });
     let client = Client::new(&options.node, ClientOptions::from_env()?)?;
     let mut desk = Desk {
         request: LeaseRequest {
@@ -72,6 +84,12 @@ pub async fn work(options: WorkOptions, stopping: watch::Receiver<bool>) -> Resu
             device: options.device,
             unreachable: options.unreachable,
             checkpoint_every: options.checkpoint_every,
+            pins,
+            bytes_max: options
+                .budget
+                .bytes
+                .zip(resident::bytes())
+                .map(|(a, b)| a + b),
             stopping,
         },
         pack: Pack::new(options.budget),
@@ -192,6 +210,9 @@ struct Worker {
     device: Device,
     unreachable: Duration,
     checkpoint_every: Duration,
+    pins: Option<Pins>,
+    /// Bytes that the process may hold: what it does now, and what jobs may take.
+    bytes_max: Option<u64>,
     stopping: watch::Receiver<bool>,
 }
 
@@ -266,6 +287,8 @@ impl Worker {
             stop: hold.stop.clone(),
             diary: hold.diary.clone(),
             checkpoint_every: self.checkpoint_every,
+            pins: self.pins.clone(),
+            bytes_max: self.bytes_max,
         };
         let learn = move || learn_from(&lease, gift.as_ref(), &setting);
         let learned = hold.during(tokio::task::spawn_blocking(learn)).await;

@@ -78,6 +78,9 @@ pub(crate) struct Up {
     /// Training workers this node runs at once [default: 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=256))]
     pub(crate) workers: Option<u16>,
+    /// Most disk that chips take which stay for the next job on the same splits [default: 2048]
+    #[arg(long, value_name = "MIB", env = "GLEBE_CHIPS_MIB")]
+    pub(crate) chips_mib: Option<u64>,
 }
 
 /// `glebe ingest`.

@@ -1,4 +1,5 @@
-//! Checkpoints of jobs that are not over: `DIR/checkpoints/RUN+GEOCODE`.
+//! Checkpoints of jobs that are not over: `DIR/checkpoints/RUN+GEOCODE`, and beside them the notes
+//! of workers that have one under way: `RUN+GEOCODE.note`.
 //!
 //! *Invariants*: a file goes when its job ends; what is left of jobs that have ended, or of nobody,
 //! is swept; beyond a bound jobs are lent without a place.
@@ -13,6 +14,9 @@ use super::book::JobKey;
 
 /// Bytes of all checkpoints beyond which no job is given a place for one: dozens of our largest.
 const BYTES_MAX: u64 = 4 << 30;
+
+/// How names of notes end.
+const NOTE: &str = "note";
 
 /// The folder.
 #[derive(Debug)]
@@ -43,7 +47,9 @@ impl Spool {
 
     /// Removes what a job left.
     pub fn remove(&self, key: &JobKey) {
-        remove(&self.dir.join(name(key)));
+        let checkpoint = self.dir.join(name(key));
+        remove(&checkpoint.with_added_extension(NOTE));
+        remove(&checkpoint);
     }
 
     /// Removes all of which `wanted` does not say that it is to stay, given the job and, of a file
@@ -73,6 +79,7 @@ fn parsed(name: &str) -> Option<(JobKey, Option<u64>)> {
     let (run, rest) = name.split_once('+')?;
     let (geocode, token) = match rest.split_once('.') {
         None => (rest, None),
+        Some((geocode, NOTE)) => (geocode, None),
         Some((geocode, part)) => {
             let token = part.strip_suffix(".part")?.parse().ok()?;
             (geocode, Some(token))
@@ -114,7 +121,9 @@ mod tests {
         let names = [
             "r.1+9xj5k",
             "r.1+9xj5k.7.part",
+            "r.1+9xj5k.note",
             "r.1+9xj5k.6.part",
+            "r.1+9xj5m.note",
             "r.1+9xj5m",
             "x",
         ];
@@ -128,7 +137,7 @@ mod tests {
                 .map(|e| e.file_name().into_string().unwrap());
             names.collect()
         };
-        assert_eq!(left(), names[..2].iter().map(ToString::to_string).collect());
+        assert_eq!(left(), names[..3].iter().map(ToString::to_string).collect());
         spool.remove(&key("9xj5k"));
         spool.remove(&key("9xj5k"));
         assert_eq!(left().len(), 1);

@@ -42,6 +42,10 @@ pub struct WorkerConfig {
     pub count: u16,
     /// File to which their words are appended.
     pub log: PathBuf,
+    /// Folder where they leave chips for the next job on the same splits.
+    pub chips: PathBuf,
+    /// Most mebibytes there, unless it is their default.
+    pub chips_mib: Option<u64>,
 }
 
 /// Keeps workers running while jobs wait, until `stop`.
@@ -106,6 +110,10 @@ async fn work(config: &WorkerConfig, name: &str) -> Result<(), String> {
     command.arg("work").arg("--node").arg(&config.address);
     command.arg("--name").arg(name);
     command.arg("--workers").arg(config.count.to_string());
+    command.arg("--chips").arg(&config.chips);
+    if let Some(mebibytes) = config.chips_mib {
+        command.arg("--chips-mib").arg(mebibytes.to_string());
+    }
     command
         .stdin(Stdio::null())
         .stdout(Stdio::null())

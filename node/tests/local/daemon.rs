@@ -26,6 +26,7 @@ fn config(data: &Path) -> Config {
         standing: node::layout::Standing::default(),
         upkeep: node::upkeep::Pace::default(),
         workers: 0,
+        chips_mib: None,
     }
 }
 

@@ -5,12 +5,14 @@
 //!
 //! *Not here*: overlapping windows for prediction (`infer`).
 
+use std::io;
+
+use crate::chips::Position;
 use crate::chips::blocks::ChipGrid;
 use crate::chips::clouds::CLOUD_SHARE_MAX;
 use crate::chips::onto::Shape;
 use crate::chips::planes::Planes;
-use crate::chips::{ChipSet, Position};
-use crate::recipe::Task;
+use crate::chips::stock::Cutting;
 
 /// Returns how many whole chips a grid holds.
 pub fn chip_grid(shape: Shape, chip_px: usize) -> ChipGrid {
@@ -21,45 +23,44 @@ pub fn chip_grid(shape: Shape, chip_px: usize) -> ChipGrid {
     }
 }
 
-/// Adds the chips of one split to the set.
-pub fn cut(planes: &Planes, task: &dyn Task, set: &mut ChipSet) {
-    let grid = chip_grid(planes.shape, set.chip_px);
+/// Adds the chips of one split to a stock.
+pub fn cut(planes: &Planes, stock: &mut Cutting) -> io::Result<()> {
+    let grid = chip_grid(planes.shape, stock.form.chip_px);
     for row in 0..grid.rows {
         for column in 0..grid.columns {
-            cut_one(planes, task, Position { row, column }, set);
+            cut_one(planes, Position { row, column }, stock)?;
         }
     }
+    Ok(())
 }
 
-/// Adds one chip to the set, or counts why not.
-fn cut_one(planes: &Planes, task: &dyn Task, position: Position, set: &mut ChipSet) {
+/// Adds one chip to the stock, or counts why not.
+fn cut_one(planes: &Planes, position: Position, stock: &mut Cutting) -> io::Result<()> {
+    let side = stock.form.chip_px;
     let corner = Corner {
-        top: index(position.row) * set.chip_px,
-        left: index(position.column) * set.chip_px,
+        top: index(position.row) * side,
+        left: index(position.column) * side,
     };
-    let cut_out = |plane: &Vec<f32>| window(plane, planes.shape, corner, set.chip_px);
-    let inputs: Vec<Vec<f32>> = planes.inputs.iter().map(cut_out).collect();
-    let others: Vec<Vec<f32>> = planes.others.iter().map(cut_out).collect();
-    if inputs.iter().chain(&others).flatten().any(|v| v.is_nan()) {
-        set.left_out.fill += 1;
-        return;
+    let bands = planes.inputs.iter().chain(&planes.others);
+    let bands = bands.map(|plane| window(plane, planes.shape, corner, side));
+    let mut record: Vec<f32> = bands.flatten().collect();
+    if record.iter().any(|v| v.is_nan()) {
+        stock.left_out.fill += 1;
+        return Ok(());
     }
-    let cloud = planes.cloud.as_ref();
-    let cloud = cloud.map(|plane| window(plane, planes.shape, corner, set.chip_px));
-    if cloud.as_deref().is_some_and(|c| share(c) > CLOUD_SHARE_MAX) {
-        set.left_out.cloud += 1;
-    } else if let Some(label) = label(task, &others, cloud.as_deref()) {
-        if let Some(veil) = &planes.veil {
-            let veil = window(veil, planes.shape, corner, set.chip_px);
-            set.veils
-                .extend(veil.into_iter().map(|v| f32::from(u8::from(v))));
-        }
-        set.pixels.extend(inputs.iter().flatten());
-        set.labels.extend(label);
-        set.positions.push(position);
-    } else {
-        set.left_out.no_label += 1;
+    let flags = |plane: &Vec<bool>| window(plane, planes.shape, corner, side);
+    let cloud = planes
+        .cloud
+        .as_ref()
+        .map_or(vec![false; side * side], flags);
+    if share(&cloud) > CLOUD_SHARE_MAX {
+        stock.left_out.cloud += 1;
+        return Ok(());
     }
+    let veil = planes.veil.as_ref().map(flags).unwrap_or_default();
+    let flags = cloud.into_iter().chain(veil);
+    record.extend(flags.map(|flag| f32::from(u8::from(flag))));
+    stock.push(position, &record)
 }
 
 /// The first pixel of a window.
@@ -86,18 +87,6 @@ fn share(cloud: &[bool]) -> f64 {
     cloud.iter().filter(|c| **c).count() as f64 / cloud.len() as f64
 }
 
-/// Computes the label of a chip; of a map, pixels under cloud have none in any band.
-fn label(task: &dyn Task, bands: &[Vec<f32>], cloud: Option<&[bool]>) -> Option<Vec<f32>> {
-    let mut label = task.label(bands)?;
-    for band in label.chunks_exact_mut(bands.first()?.len()) {
-        let pixels = band.iter_mut().zip(cloud.unwrap_or_default());
-        for (value, _) in pixels.filter(|(_, hidden)| **hidden) {
-            *value = f32::NAN;
-        }
-    }
-    label.iter().any(|v| !v.is_nan()).then_some(label)
-}
-
 /// Widens a count.
 fn index(n: u32) -> usize {
     usize::try_from(n).unwrap_or(usize::MAX)
@@ -110,7 +99,8 @@ mod tests {
     use crate::chips::Position;
     use crate::chips::onto::Shape;
     use crate::chips::planes::Planes;
-    use crate::recipe::Task as _;
+    use crate::chips::stock::{Cutting, Form};
+    use crate::recipe::Task;
     use crate::recipe::ndmi_unet::NdmiUnet;
     use crate::recipe::ndvi_cnn::NdviCnn;
 
@@ -131,16 +121,26 @@ mod tests {
     }
 
     fn cut_all(planes: &Planes) -> ChipSet {
-        let mut set = ChipSet::new(8, 3, 1);
-        cut(planes, &NdviCnn, &mut set);
-        set
+        labelled(planes, &NdviCnn)
+    }
+
+    fn labelled(planes: &Planes, task: &dyn Task) -> ChipSet {
+        let form = Form {
+            chip_px: 8,
+            inputs: 3,
+            others: 2,
+            paired: false,
+        };
+        let mut stock = Cutting::held(form);
+        cut(planes, &mut stock).expect("in memory");
+        ChipSet::labelled(stock.finish().expect("in memory"), task)
     }
 
     #[test]
     fn whole_chips_are_cut_in_rows_and_labelled() {
         let set = cut_all(&planes());
         assert_eq!(set.len(), 6);
-        assert_eq!(set.positions[4], Position { row: 1, column: 1 });
+        assert_eq!(set.position(4), Position { row: 1, column: 1 });
         assert!(
             set.labels.iter().all(|l| (l - 0.5).abs() < 1e-6),
             "{:?}",
@@ -178,8 +178,7 @@ mod tests {
         planes.cloud = Some(cloud);
         planes.others[0][8] = 0.0;
         planes.others[1][8] = 0.0;
-        let mut set = ChipSet::new(8, 3, NdmiUnet.answer().len(8));
-        cut(&planes, &NdmiUnet, &mut set);
+        let set = labelled(&planes, &NdmiUnet);
         assert_eq!((set.len(), set.labels.len()), (6, 6 * 64));
         let masked = |i: usize| set.label(i).iter().filter(|v| v.is_nan()).count();
         assert_eq!([masked(0), masked(1), masked(2)], [6, 1, 0]);

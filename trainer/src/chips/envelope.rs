@@ -51,12 +51,12 @@ impl Envelope {
         (train, held_out): (&[usize], &[usize]),
     ) -> Self {
         let look = |index: &usize| {
-            let mut chip = set.chip(*index).to_vec();
+            let mut chip = set.chip(*index).into_owned();
             normal.apply(&mut chip);
-            predictors(&chip, set.channels)
+            predictors(&chip, set.channels())
         };
         let mut seen: Vec<Vec<f32>> = train.iter().map(look).collect();
-        let count = 2 * set.channels;
+        let count = 2 * set.channels();
         let spread = |p: usize| Spread::of(seen.iter().map(|chip| chip[p]));
         let mut envelope = Self {
             predictors: (0..count).map(spread).collect(),
@@ -202,20 +202,23 @@ mod tests {
 
     /// Chips of two bands: dark and smooth, or bright and rough, never between.
     fn set(count: usize) -> ChipSet {
-        let mut set = ChipSet::new(4, 2, 1);
+        let mut pixels = Vec::new();
         let mut dice = Dice::new(5, &["chips"]);
         for i in 0..count {
             let (mean, rough) = if i % 2 == 0 { (0.1, 0.01) } else { (0.5, 0.1) };
             let level = mean + 0.02 * dice.unit();
             for _ in 0..2 * 16 {
                 #[expect(clippy::cast_possible_truncation, reason = "a reflectance")]
-                set.pixels
-                    .push((level + rough * (dice.unit() - 0.5)) as f32);
+                pixels.push((level + rough * (dice.unit() - 0.5)) as f32);
             }
-            set.labels.push(0.0);
-            set.positions.push(Position { row: 0, column: 0 });
         }
-        set
+        of(&pixels)
+    }
+
+    fn of(pixels: &[f32]) -> ChipSet {
+        let count = pixels.len() / 32;
+        let positions = vec![Position { row: 0, column: 0 }; count];
+        ChipSet::held((4, 2), (pixels, vec![0.0; count]), &positions)
     }
 
     fn measured(count: usize) -> (ChipSet, Normalisation, Envelope) {
@@ -236,7 +239,9 @@ mod tests {
             normal.apply(&mut chip);
             envelope.index(&chip)
         };
-        let outside = (0..set.len()).filter(|i| index(set.chip(*i)) > 1.0).count();
+        let outside = (0..set.len())
+            .filter(|i| index(&set.chip(*i)) > 1.0)
+            .count();
         assert!(outside <= set.len() / 50, "{outside} of {}", set.len());
         let bright: Vec<f32> = set.chip(1).iter().map(|v| v * 2.0).collect();
         let between: Vec<f32> = set.chip(0).iter().map(|v| v + 0.2).collect();
@@ -253,8 +258,7 @@ mod tests {
         assert!(text.lines().count() < 150, "{text}");
         let back: Envelope = serde_json::from_str(&text).expect("an envelope");
         assert_eq!(back, envelope);
-        let mut set = set(20);
-        set.pixels.fill(0.3);
+        let set = of(&[0.3; 20 * 32]);
         let normal = Normalisation::measure(&set, &[0, 1, 2]);
         let envelope = Envelope::measure(&set, &normal, (&[0, 1, 2], &[3, 4]));
         assert_eq!((envelope.anchors.len(), envelope.fits(2)), (1, true));

@@ -72,13 +72,13 @@ impl Spread {
 impl Normalisation {
     /// Measures the chips of those indexes.
     pub fn measure(set: &ChipSet, indexes: &[usize]) -> Self {
-        let area = set.chip_px * set.chip_px;
         let band = |b: usize| {
-            let pixels = |i: &usize| set.chip(*i)[b * area..][..area].iter().copied();
-            Spread::of(indexes.iter().flat_map(pixels))
+            let all = indexes.iter().flat_map(|i| set.band(*i, b).into_owned());
+            let pixels: Vec<f32> = all.collect();
+            Spread::of(pixels.iter().copied())
         };
         Self {
-            bands: (0..set.channels).map(band).collect(),
+            bands: (0..set.channels()).map(band).collect(),
             label: Spread::of(indexes.iter().flat_map(|i| set.label(*i)).copied()),
         }
     }
@@ -101,14 +101,13 @@ mod tests {
 
     #[test]
     fn training_chips_come_out_with_mean_0_and_deviation_1() {
-        let mut set = ChipSet::new(2, 2, 1);
-        set.pixels = vec![
+        let pixels = [
             0.1, 0.2, 0.3, 0.4, 5.0, 5.0, 5.0, 5.0, //
             0.5, 0.6, 0.7, 0.8, 5.0, 5.0, 5.0, 5.0, //
             9.0, 9.0, 9.0, 9.0, 9.0, 9.0, 9.0, 9.0,
         ];
-        set.labels = vec![0.0, 1.0, 77.0];
-        set.positions = vec![Position { row: 0, column: 0 }; 3];
+        let positions = [Position { row: 0, column: 0 }; 3];
+        let set = ChipSet::held((2, 2), (&pixels, vec![0.0, 1.0, 77.0]), &positions);
         let normal = Normalisation::measure(&set, &[0, 1]);
         assert!(
             (normal.bands[0].mean - 0.45).abs() < 1e-6,

@@ -205,7 +205,7 @@ fn the_eight_symmetries_are_different_and_keep_every_pixel() {
     let chip = Tensor::arange(4, (tch::Kind::Float, Device::Cpu)).reshape([1, 1, 2, 2]);
     let mut seen = std::collections::BTreeSet::new();
     for symmetry in 0..super::SYMMETRIES {
-        let turned = super::turned(&chip, symmetry).reshape([4]);
+        let turned = super::ahead::turned(&chip, symmetry).reshape([4]);
         let pixels = Vec::<f64>::try_from(&turned.to_kind(tch::Kind::Double));
         let pixels = pixels.expect("four numbers");
         assert!((pixels.iter().sum::<f64>() - 6.0).abs() < 1e-9);
@@ -228,4 +228,34 @@ fn a_wish_to_stop_ends_it() {
     let dice = &mut Dice::new(1, &[]);
     let ended = fit(&mut network, &lesson, &Hyper::default(), dice, &stop);
     assert_eq!(ended, Err(FitError::Stopped));
+}
+
+#[test]
+fn batches_prepared_ahead_give_the_weights_of_batches_made_when_needed() {
+    tch::set_num_threads(1);
+    for recipe in [&NdviCnn as &dyn Recipe, &NdmiUnet] {
+        let [train, validation] =
+            [(70, "train"), (16, "validation")].map(|(n, word)| noise(n, recipe.answer(), word));
+        let lesson = Lesson {
+            train: &train,
+            validation: &validation,
+            label_variance: 1.0,
+        };
+        let hyper = Hyper {
+            epochs: 2,
+            ..Hyper::default()
+        };
+        let learned = |ahead: bool| {
+            let (mut dice, stop) = (Dice::new(1, &["order"]), Stop::default());
+            let mut network = Network::new(recipe, Device::Cpu, &mut Dice::new(1, &[]));
+            let mut learning = Learning::new(&mut network, &lesson, &hyper, &mut dice);
+            assert!(learning.loader.is_some());
+            if !ahead {
+                learning.loader = None;
+            }
+            let course = learning.finish(&lesson, &mut Heed::only(&stop));
+            (course.expect("weights").epochs, hash(&network.weights()))
+        };
+        assert_eq!(learned(true), learned(false));
+    }
 }

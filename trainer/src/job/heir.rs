@@ -136,8 +136,10 @@ fn race(
     let (mut cold_network, mut cold_dice, mut warm_dice) =
         (work.network(), work.order(), work.order());
     let mut cold = Learning::new(&mut cold_network, lesson, hyper, &mut cold_dice);
+    kept.bound(&mut cold);
     let (cold_ended, cold_said) = trial(&mut cold, work)?;
     let mut warm = Learning::new(&mut warm_network, lesson, hyper, &mut warm_dice);
+    kept.bound(&mut warm);
     let (warm_ended, warm_said) = trial(&mut warm, work)?;
     let tried = Trial {
         epochs: TRIAL_EPOCHS.min(hyper.epochs),
@@ -161,6 +163,7 @@ fn race(
         return Ok(Fitted {
             network: warm_network,
             course,
+            ordeal: heed.ordeal.take(),
         });
     }
     drop(warm);
@@ -170,6 +173,7 @@ fn race(
     Ok(Fitted {
         network: cold_network,
         course,
+        ordeal: heed.ordeal.take(),
     })
 }
 

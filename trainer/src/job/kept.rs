@@ -14,6 +14,8 @@ use crate::fit::{FitError, Learning, Sample};
 use crate::heed::Heed;
 use crate::job::Work;
 use crate::job::heir::Gift;
+use crate::job::ordeal::Ordeal;
+use crate::memory::Margin;
 use crate::probe::SOFTWARE;
 
 /// Chips hashed at a time.
@@ -30,9 +32,12 @@ impl<'a> Kept<'a> {
     pub(super) fn open(work: &Work<'a>, gift: Option<&Gift>) -> Self {
         let mut heed = Heed::only(&work.setting.stop);
         heed.diary = work.setting.diary.clone();
+        heed.margin = Margin::below(work.setting.bytes_max);
         let Some(path) = &work.lease.checkpoint else {
             return Self { heed, found: None };
         };
+        let batch = usize::try_from(work.lease.run.hyper.batch).unwrap_or(1);
+        heed.ordeal = Some(Ordeal::begin(path, batch, &heed.diary));
         let spot = Spot {
             path: path.clone(),
             token: work.lease.token,
@@ -58,6 +63,13 @@ impl<'a> Kept<'a> {
         Self { heed, found }
     }
 
+    /// Has learning look at no more chips at a time than is noted.
+    pub(super) fn bound(&self, learning: &mut Learning<'_>) {
+        if let Some(ordeal) = &self.heed.ordeal {
+            learning.at_most(ordeal.part);
+        }
+    }
+
     /// Returns the trial of an heir's starts, if it was over when the checkpoint was written.
     pub(super) fn trial(&self) -> Option<Trial> {
         self.found.as_ref()?.trial()
@@ -72,13 +84,14 @@ impl<'a> Kept<'a> {
     }
 
     /// Brings learning to where the checkpoint was written; returns what is heeded from then on.
-    pub(super) fn onto(self, learning: &mut Learning<'_>) -> Result<Heed<'a>, FitError> {
-        let state: Option<State> = self.found.map(|found| found.state);
+    pub(super) fn onto(mut self, learning: &mut Learning<'_>) -> Result<Heed<'a>, FitError> {
+        let state: Option<State> = self.found.take().map(|found| found.state);
         let restored = state.map_or(Ok(()), |state| learning.restore(state));
         if let (Err(_), Some(keeper)) = (&restored, &self.heed.keeper) {
             keeper.discard();
         }
         restored?;
+        self.bound(learning);
         Ok(self.heed)
     }
 }

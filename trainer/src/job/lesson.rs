@@ -3,42 +3,26 @@
 //! *Invariants*: a block's chips are all on one side, whatever their date; normalisation is
 //! measured on training chips alone.
 //!
-//! *Not here*: which splits (`survey`), scores (`scores`).
+//! *Not here*: which splits (`survey`), cutting their chips (`stocked`), scores (`scores`).
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use tch::Tensor;
-use wire::run::{Hyper, Lease};
+use wire::run::Lease;
 
-use crate::chips::blocks::{Block, block_of, held_out, side_chips};
-use crate::chips::cut::{chip_grid, cut};
+use crate::chips::blocks::{Block, block_of, held_out};
 use crate::chips::envelope::Envelope;
 use crate::chips::normal::{DEVIATION_MIN, Normalisation};
-use crate::chips::pair::paired;
-use crate::chips::planes;
 use crate::chips::{ChipSet, LeftOut};
 use crate::config::BlocksConfig;
-use crate::fit::{FitError, Lesson, Sample};
-use crate::job::JobError;
-use crate::job::survey::Survey;
-use crate::recipe::Task;
-use crate::stop::Stop;
+use crate::fit::{Lesson, Sample};
+use crate::job::stocked::Cuts;
 
 /// Least chips to learn from: fewer say nothing about a region.
 pub const TRAIN_CHIPS_MIN: usize = 8;
 /// Least chips to be judged by: one is no mean.
 pub const VALIDATION_CHIPS_MIN: usize = 2;
-
-/// Chips of all splits or pairs, not yet parted.
-#[derive(Debug)]
-pub struct Cuts {
-    /// The chips.
-    pub set: ChipSet,
-    /// Splits they came from.
-    pub splits: usize,
-    /// Side of a block in chips.
-    pub side_chips: u32,
-}
 
 /// All that a network learns from and is judged by.
 #[derive(Debug)]
@@ -53,6 +37,8 @@ pub struct Material {
     pub envelope: Envelope,
     /// Chips left out.
     pub left_out: LeftOut,
+    /// Chips that were decoded: none where all were pinned.
+    pub decoded: u64,
     /// How chips were held out.
     pub blocks: BlocksConfig,
     /// Labels of the held-out chips, as they are; NaN is masked.
@@ -108,52 +94,18 @@ impl Material {
     }
 }
 
-/// Cuts the chips of all splits, one split or pair in memory at a time.
-pub fn cut_all(
-    survey: &Survey,
-    task: &dyn Task,
-    hyper: &Hyper,
-    stop: &Stop,
-) -> Result<Cuts, JobError> {
-    let chip_px = usize::try_from(hyper.chip_px).unwrap_or(1);
-    let inputs = task.inputs().len();
-    let mut set = ChipSet::new(chip_px, inputs, task.answer().len(chip_px));
-    let read = |at: usize| {
-        let split = &survey.splits[at];
-        planes::read(&split.folder, &split.meta, &split.choice, inputs)
-    };
-    for source in &survey.sources {
-        if stop.wished() {
-            return Err(FitError::Stopped.into());
-        }
-        let mut planes = read(source.input)?;
-        if task.pairs().is_some() {
-            planes = paired(planes, read(source.label)?);
-        }
-        cut(&planes, task, &mut set);
-    }
-    Ok(Cuts {
-        set,
-        splits: survey.splits.len(),
-        side_chips: side_chips(chip_grid(survey.shape, chip_px)),
-    })
-}
-
 /// Parts chips into those learned from and those held out, and normalises them.
 pub fn prepare(cuts: &Cuts, lease: &Lease) -> Result<Material, LessonError> {
     let set = &cuts.set;
-    let blocks: Vec<Block> = set
-        .positions
-        .iter()
-        .map(|p| block_of(*p, cuts.side_chips))
-        .collect();
+    let block = |chip| block_of(set.position(chip), cuts.side_chips);
+    let blocks: Vec<Block> = (0..set.len()).map(block).collect();
     let all: BTreeSet<Block> = blocks.iter().copied().collect();
     let held = held_out(&lease.geocode, &all, lease.run.hyper.validation);
     let (validation, train): (Vec<usize>, Vec<usize>) =
         (0..set.len()).partition(|i| held.contains(&blocks[*i]));
     if train.len() < TRAIN_CHIPS_MIN || validation.len() < VALIDATION_CHIPS_MIN {
         return Err(LessonError::TooFew {
-            chip_px: set.chip_px,
+            chip_px: set.chip_px(),
             train: train.len(),
             validation: validation.len(),
             blocks: all.len(),
@@ -187,6 +139,7 @@ pub fn prepare(cuts: &Cuts, lease: &Lease) -> Result<Material, LessonError> {
             .collect(),
         envelope: Envelope::measure(set, &normalisation, (&train, &validation)),
         left_out: set.left_out,
+        decoded: cuts.decoded,
         blocks: BlocksConfig {
             side_chips: cuts.side_chips,
             train: (all.len() - held.len()) as u64,
@@ -207,7 +160,7 @@ impl Pick<'_> {
     fn sample(&self, indexes: &[usize]) -> Sample {
         let mut pixels = Vec::with_capacity(indexes.len() * self.set.chip_len());
         for index in indexes {
-            pixels.extend_from_slice(self.set.chip(*index));
+            pixels.extend_from_slice(&self.set.chip(*index));
             let start = pixels.len() - self.set.chip_len();
             self.normalisation.apply(&mut pixels[start..]);
         }
@@ -216,11 +169,11 @@ impl Pick<'_> {
         let side = self.set.label_side();
         let bands = self.set.labels_a_chip / (side * side);
         let veils = indexes.iter().map(|i| self.set.veil(*i));
-        let veils: Option<Vec<&[f32]>> = veils.collect();
+        let veils: Option<Vec<Cow<'_, [f32]>>> = veils.collect();
         Sample {
-            chips: tensor(&pixels, self.set.channels, self.set.chip_px),
+            chips: tensor(&pixels, self.set.channels(), self.set.chip_px()),
             labels: tensor(&labels, bands, side),
-            veils: veils.map(|v| tensor(&v.concat(), 1, self.set.chip_px)),
+            veils: veils.map(|v| tensor(&v.concat(), 1, self.set.chip_px())),
         }
     }
 }
@@ -273,21 +226,21 @@ mod tests {
 
     /// Three dates of 12 × 12 chips of one pixel whose label is the number of their block.
     fn cuts() -> Cuts {
-        let mut set = ChipSet::new(1, 1, 1);
+        let (mut numbers, mut positions) = (Vec::new(), Vec::new());
         for _date in 0..3 {
             for (row, column) in (0..12).flat_map(|r| (0..12).map(move |c| (r, c))) {
                 let position = Position { row, column };
                 let block = block_of(position, SIDE_CHIPS);
                 let number = u16::try_from(block.row * 3 + block.column).expect("a small number");
-                set.pixels.push(f32::from(number));
-                set.labels.push(f32::from(number));
-                set.positions.push(position);
+                numbers.push(f32::from(number));
+                positions.push(position);
             }
         }
         Cuts {
-            set,
+            set: ChipSet::held((1, 1), (&numbers, numbers.clone()), &positions),
             splits: 3,
             side_chips: SIDE_CHIPS,
+            decoded: numbers.len() as u64,
         }
     }
 

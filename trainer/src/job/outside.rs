@@ -9,21 +9,20 @@ use wire::run::Lease;
 
 use crate::fit::Course;
 use crate::job::scores::{Scored, scores};
-use crate::job::{Job, JobError, Learned, Told, lesson, rules, survey};
+use crate::job::{Job, JobError, Learned, Setting, Told, lesson, rules, stocked, survey};
 use crate::network::Weights;
 use crate::program::{self, handed};
-use crate::stop::Stop;
 
 /// Has the program of a lease's run learn.
-pub(super) fn learn(lease: &Lease, name: &str, stop: &Stop) -> Result<Learned, JobError> {
+pub(super) fn learn(lease: &Lease, name: &str, setting: &Setting) -> Result<Learned, JobError> {
     let program = program::find(name)?;
     let hyper = &lease.run.hyper;
     rules::check(hyper, program)?;
     let survey = survey::survey(lease, program)?;
-    let cuts = lesson::cut_all(&survey, program, hyper, stop)?;
+    let cuts = stocked::cuts(&survey, program, hyper, setting)?;
     let material = lesson::prepare(&cuts, lease)?;
     drop(cuts);
-    let made = handed::made(program, lease, &material, stop)?;
+    let made = handed::made(program, lease, &material, &setting.stop)?;
     let job = Job {
         lease,
         task: program,

@@ -20,7 +20,8 @@ use crate::files::{ReadError, read_meta};
 use crate::job::pairs::{self, PairsError};
 use crate::recipe::Task;
 
-/// Most pixel values kept for a job: 512 MiB of 32-bit floats, held twice while normalising.
+/// Most pixel values kept for a job: 512 MiB of 32-bit floats, held twice while normalising where
+/// chips are not pinned, with what labels are made of beside them.
 const VALUES_MAX: usize = 128 << 20;
 
 /// The splits that a job learns from.

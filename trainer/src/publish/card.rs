@@ -267,9 +267,12 @@ fn band_use(usage: &BandUse) -> String {
 
 fn left_out(config: &ModelConfig) -> String {
     let (chips, splits) = (&config.data.chips_left_out, &config.data.left_out);
+    let decoded = config.data.chips_decoded.map_or(String::new(), |chips| {
+        format!(" Chips decoded for it, and not taken from an earlier job's: {chips}.")
+    });
     format!(
         "\nLeft out: {} chips with fill, {} under more than a tenth of cloud, {} in the dark; {} \
-         splits without the bands, {} on another grid, {} beyond what fits in memory.\n",
+         splits without the bands, {} on another grid, {} beyond what fits in memory.{decoded}\n",
         chips.fill, chips.cloud, chips.no_label, splits.no_band, splits.other_grid, splits.too_many,
     )
 }

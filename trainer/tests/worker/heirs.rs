@@ -65,6 +65,8 @@ fn setting() -> Setting {
         stop: Stop::default(),
         diary: Diary::default(),
         checkpoint_every: Duration::ZERO,
+        pins: None,
+        bytes_max: None,
     }
 }
 

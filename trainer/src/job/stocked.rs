@@ -1,0 +1,181 @@
+//! The chips of a job's splits: those that an earlier job left pinned, or else decoded and cut.
+//!
+//! *Invariants*: what is pinned is named after all that its pixels depend on (the splits with their
+//! files' checksums, which of them make pairs, the bands taken, the side of a chip, this version of
+//! glebe) and after nothing else: neither seed nor recipe nor run; pinned or not, the chips are the
+//! same to the bit; a folder that cannot be used costs the next job time, not this one its model.
+//!
+//! *Not here*: the files (`chips::pins`), which splits (`survey`).
+
+use std::io;
+
+use wire::run::Hyper;
+
+use crate::chips::ChipSet;
+use crate::chips::blocks::side_chips;
+use crate::chips::cut::{chip_grid, cut};
+use crate::chips::pair::paired;
+use crate::chips::pins::{Of, Pinning};
+use crate::chips::planes;
+use crate::chips::stock::{Cutting, Form, Stock};
+use crate::fit::FitError;
+use crate::job::survey::Survey;
+use crate::job::{JobError, Setting};
+use crate::memory::Short;
+use crate::recipe::Task;
+
+/// Chips of all splits or pairs, not yet parted.
+#[derive(Debug)]
+pub struct Cuts {
+    /// The chips.
+    pub set: ChipSet,
+    /// Splits they came from.
+    pub splits: usize,
+    /// Side of a block in chips.
+    pub side_chips: u32,
+    /// Chips that were decoded: none where all were pinned.
+    pub decoded: u64,
+}
+
+/// What is to be cut.
+struct Wish<'a> {
+    survey: &'a Survey,
+    form: Form,
+    setting: &'a Setting,
+}
+
+/// Returns the chips of all splits; one split or pair is in memory at a time.
+pub fn cuts(
+    survey: &Survey,
+    task: &dyn Task,
+    hyper: &Hyper,
+    setting: &Setting,
+) -> Result<Cuts, JobError> {
+    let chip_px = usize::try_from(hyper.chip_px).unwrap_or(1);
+    let form = Form {
+        chip_px,
+        inputs: task.inputs().len(),
+        others: task.label_bands().len(),
+        paired: task.pairs().is_some(),
+    };
+    let wish = Wish {
+        survey,
+        form,
+        setting,
+    };
+    let (stock, decoded) = wish.stock()?;
+    Ok(Cuts {
+        set: ChipSet::labelled(stock, task),
+        splits: survey.splits.len(),
+        side_chips: side_chips(chip_grid(survey.shape, chip_px)),
+        decoded,
+    })
+}
+
+impl Wish<'_> {
+    /// Takes the chips that are pinned, or decodes and pins them; returns how many were decoded.
+    fn stock(&self) -> Result<(Stock, u64), JobError> {
+        let diary = &self.setting.diary;
+        let Some(pins) = &self.setting.pins else {
+            return self.held();
+        };
+        let of = self.of();
+        if let Some(stock) = pins.find(&of).filter(|stock| stock.form == self.form) {
+            let chips = stock.len();
+            diary.say(&format!(
+                "0 chips decoded: {chips} were left pinned by an earlier job"
+            ));
+            return Ok((stock, 0));
+        }
+        let grid = chip_grid(self.survey.shape, self.form.chip_px);
+        let chips = u64::from(grid.rows) * u64::from(grid.columns);
+        let chips = chips.saturating_mul(self.survey.sources.len() as u64);
+        let not_pinned = |why: &dyn std::fmt::Display| {
+            diary.say(&format!("its chips are not pinned for the next job: {why}"));
+        };
+        let file = match pins.begin(&of, (self.form, chips)) {
+            Ok(Some(file)) => file,
+            Ok(None) => {
+                let mebibytes = pins.bytes_max >> 20;
+                not_pinned(&format!(
+                    "{chips} of them do not fit into {mebibytes} MiB beside what others write"
+                ));
+                return self.held();
+            }
+            Err(error) => {
+                not_pinned(&error);
+                return self.held();
+            }
+        };
+        match self.pinned(file)? {
+            Ok(stock) => {
+                let decoded = stock.len() as u64;
+                diary.say(&format!(
+                    "{decoded} chips decoded, and pinned for the next job"
+                ));
+                Ok((stock, decoded))
+            }
+            Err(error) => {
+                not_pinned(&error);
+                self.held()
+            }
+        }
+    }
+
+    /// Cuts into memory.
+    fn held(&self) -> Result<(Stock, u64), JobError> {
+        let mut stock = Cutting::held(self.form);
+        let cut = self.cut(&mut stock)?.and_then(|()| stock.finish());
+        let stock = cut.map_err(|e| Short::told(&e.to_string()))?;
+        let decoded = stock.len() as u64;
+        self.setting.diary.say(&format!("{decoded} chips decoded"));
+        Ok((stock, decoded))
+    }
+
+    /// Cuts into a file.
+    fn pinned(&self, file: Pinning) -> Result<io::Result<Stock>, JobError> {
+        let mut stock = Cutting::pinned(self.form, file);
+        let cut = self.cut(&mut stock)?;
+        Ok(cut.and_then(|()| stock.finish()))
+    }
+
+    /// Decodes all splits; the inner error is the stock's.
+    fn cut(&self, stock: &mut Cutting) -> Result<io::Result<()>, JobError> {
+        let read = |at: usize| {
+            let split = &self.survey.splits[at];
+            planes::read(&split.folder, &split.meta, &split.choice, self.form.inputs)
+        };
+        for source in &self.survey.sources {
+            if self.setting.stop.wished() {
+                return Err(FitError::Stopped.into());
+            }
+            let mut planes = read(source.input)?;
+            if self.form.paired {
+                planes = paired(planes, read(source.label)?);
+            }
+            if let Err(error) = cut(&planes, stock) {
+                return Ok(Err(error));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// Names all that the chips depend on.
+    fn of(&self) -> Of {
+        let mut hasher = blake3::Hasher::new();
+        let (shape, version) = (self.survey.shape, env!("CARGO_PKG_VERSION"));
+        hasher.update(format!("{version} {:?} {shape:?}\n", self.form).as_bytes());
+        for split in &self.survey.splits {
+            // Id, checksums of files, scale, offset, fill and cloud bands are all in there.
+            let meta = serde_json::to_vec(&split.meta).unwrap_or_default();
+            let bands = split.choice.bands.iter();
+            let bands: Vec<_> = bands.map(|b| (&b.band.asset, b.band.index)).collect();
+            hasher.update(&meta);
+            hasher.update(format!(" {bands:?} {:?}\n", split.choice.shape).as_bytes());
+        }
+        for source in &self.survey.sources {
+            hasher.update(format!("{} {}\n", source.input, source.label).as_bytes());
+        }
+        *hasher.finalize().as_bytes()
+    }
+}
