@@ -9,7 +9,7 @@ mod logs;
 use std::process::ExitCode;
 
 use wire::fault::{Fault, FaultKind};
-use wire::run::{RunView, Wish};
+use wire::run::{RunSteered, RunView, Wish};
 
 use crate::Done;
 use crate::args::JobVerb;
@@ -40,26 +40,34 @@ pub(crate) async fn run(session: &Session, verb: JobVerb) -> Done {
 }
 
 async fn steer(session: &Session, run: &str, wish: Wish) -> Done {
-    let steered = session.client().await?.steer_run(run, wish).await?;
-    let (jobs, verb) = match wish {
-        Wish::Go => (steered.jobs, "wait again"),
-        Wish::Pause => (steered.jobs, "paused"),
-        Wish::Cancel => (steered.jobs, "cancelled"),
-    };
-    session.screen.note(format!("{jobs} jobs of {run} {verb}"));
+    let steered = steered(session, run, wish).await?;
     if session.screen.is_json() {
         session.screen.json(&steered);
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Goes on with a run; an embedded one is waited for, since its node ends with the command.
+async fn steered(session: &Session, run: &str, wish: Wish) -> Result<RunSteered, Fault> {
+    let steered = session.client().await?.steer_run(run, wish).await?;
+    let verb = match wish {
+        Wish::Go => "wait again",
+        Wish::Pause => "paused",
+        Wish::Cancel => "cancelled",
+    };
+    let jobs = steered.jobs;
+    session.screen.note(format!("{jobs} jobs of {run} {verb}"));
+    Ok(steered)
+}
+
+/// Goes on with a run; an embedded one is waited for, since its node ends with the command, and
+/// what came of it is the answer.
 async fn resume(session: &Session, run: &str) -> Done {
-    let done = steer(session, run, Wish::Go).await?;
     if session.settings.cluster.value.is_some() {
+        let done = steer(session, run, Wish::Go).await?;
         session.screen.note(format!("watch: glebe job wait {run}"));
         return Ok(done);
     }
+    steered(session, run, Wish::Go).await?;
     let client = session.client().await?;
     train::wait(session, &client, run).await
 }

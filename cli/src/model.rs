@@ -24,9 +24,6 @@ use crate::model::choose::Chosen;
 use crate::print::{Align, Table, bytes, line};
 use crate::session::Session;
 
-/// The geocode of a model of everywhere.
-pub(crate) const GLOBAL: &str = "global";
-
 pub(crate) async fn run(session: &Session, verb: ModelVerb) -> Done {
     let client = session.client().await?;
     match verb {

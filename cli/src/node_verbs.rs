@@ -4,13 +4,14 @@
 //!
 //! *Not here*: `up`, `cluster` (files of their own).
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use earth::geocode::Scheme;
 use earth::split::collection::{Collection, is_name};
 use earth::split::placement::PlacementRule;
 use wire::client::Client;
-use wire::cluster::{ClusterView, LayoutChange};
+use wire::cluster::{ClusterView, LayoutChange, VersionRange};
 use wire::fault::{Fault, FaultKind};
 use wire::params::RepairParams;
 
@@ -36,6 +37,9 @@ pub(crate) async fn node(session: &Session, verb: NodeVerb) -> Done {
                 return Ok(ExitCode::SUCCESS);
             }
             list(&view);
+            if let Some(note) = unlike(&view) {
+                session.screen.note(note);
+            }
             Ok(ExitCode::SUCCESS)
         }
         NodeVerb::Show { id } => {
@@ -177,6 +181,31 @@ fn list(view: &ClusterView) {
         ]);
     }
     table.print();
+}
+
+/// Says which versions nodes exchange, unless all have the same.
+fn unlike(view: &ClusterView) -> Option<String> {
+    let said = view.nodes.iter().filter_map(|node| {
+        let versions = node.versions?;
+        let (messages, files) = (versions.messages, versions.files);
+        let of = |range: VersionRange| format!("{} to {}", range.least, range.most);
+        let text = format!("messages {}, files {}", of(messages), of(files));
+        Some((text, &node.id))
+    });
+    let mut by: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for (text, node) in said {
+        by.entry(text).or_default().push(node.as_str());
+    }
+    let each = by
+        .iter()
+        .map(|(text, nodes)| format!("{text}: {}", nodes.join(" ")));
+    (by.len() > 1).then(|| {
+        let each: Vec<String> = each.collect();
+        format!(
+            "nodes are being upgraded; they exchange {}",
+            each.join("; ")
+        )
+    })
 }
 
 pub(crate) async fn collection(session: &Session, verb: CollectionVerb) -> Done {

@@ -19,7 +19,7 @@ use serde_json::Value;
 use wire::fault::{Fault, FaultKind};
 
 use crate::args::{Predict, known_dataset};
-use crate::export::Existing;
+use crate::export::{Existing, Format};
 use crate::predict::models::{Fetched, Given};
 use crate::print::line;
 use crate::session::Session;
@@ -91,6 +91,13 @@ async fn of_scene(session: &Session, args: &Predict, scene: &Path) -> Done {
 fn check(args: &Predict) -> Result<(), Fault> {
     if let Some(scene) = &args.scene {
         check_scene(args, scene)?;
+    }
+    let format = Format::of(&args.out);
+    if format.is_some_and(|f| f != Format::Cog) || (format.is_none() && args.scene.is_none()) {
+        let what = format!("{} is no name for a map", args.out.display());
+        return Err(Fault::new(FaultKind::Usage, what)
+            .because("a map of answers is a GeoTIFF")
+            .try_("-O FILE.tif"));
     }
     if args.out.exists() && !args.overwrite {
         return Err(

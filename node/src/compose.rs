@@ -12,6 +12,7 @@
 //! *Not here*: which splits (`query::recipe`), pixels (earth's `split::compose`), HTTP (`http`).
 
 mod ask;
+mod desk;
 mod infer;
 mod plan;
 mod predict;
@@ -162,8 +163,17 @@ impl Composing {
         }
         let jobs = std::mem::take(&mut self.jobs);
         self.end.reached = !jobs.is_empty();
-        if !self.dry_run && self.send_cells(jobs).await.is_none() {
-            return;
+        let reader = self.messages.clone();
+        if !self.dry_run {
+            let sent = tokio::select! {
+                biased;
+                sent = self.send_cells(jobs) => sent,
+                // Owners give up what nobody asks after any more.
+                () = reader.closed() => None,
+            };
+            if sent.is_none() {
+                return;
+            }
         }
         self.end.complete &= self.end.failed.is_empty();
         self.end.reached &= self.end.failed.is_empty();

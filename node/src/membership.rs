@@ -24,6 +24,7 @@ use wire::cluster::NodeState;
 use crate::access::Fixed;
 use crate::identity::NodeId;
 use crate::layout::Stamp;
+use crate::peer::Versions;
 use crate::slots::SlotSet;
 
 /// How long before a suspect that no probe reached is down. A pause of 2 s is none: the question
@@ -53,6 +54,8 @@ pub struct Beat {
     pub unconfirmed: SlotSet,
     /// Names the collections that it holds: another value, other collections.
     pub catalog: u64,
+    /// What it speaks and reads.
+    pub versions: Versions,
     /// The node's signature over all of this: nobody else speaks for it.
     pub signature: Fixed<64>,
 }
@@ -66,7 +69,7 @@ impl Beat {
         let fields = (
             (&self.node, self.age, &self.p2p, &self.http),
             (self.known, self.synced, self.reading),
-            (&self.unconfirmed, self.catalog),
+            (&self.unconfirmed, self.catalog, self.versions),
         );
         [BEAT_MARK, &crate::peer::encode(&fields)].concat()
     }

@@ -41,7 +41,7 @@ pub use compare::{Comparison, Difference};
 pub use fates::{Fates, FatesRequest};
 pub use load::SlotLoad;
 pub use runs::{LogPart, LogsRequest, PlanRequest, Planned, Steer};
-pub use speaks::Speaks;
+pub use speaks::{Speaks, Versions};
 
 /// A question to a member.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

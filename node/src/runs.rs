@@ -9,19 +9,19 @@ pub mod book;
 pub mod diaries;
 pub mod inherit;
 pub mod keep;
+mod known;
 pub mod spool;
 mod told;
 pub mod workers;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use earth::split::meta::SplitId;
 use earth::split::placement::PlacementKey;
 use query::slots::SlotSet;
-use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use wire::fault::{Fault, FaultKind};
 use wire::run::{
@@ -33,6 +33,7 @@ use wire::transfer::{Heritage, Legacy};
 use book::{Book, Job, JobKey, LEASE_MS, LeaseError, Published, Role};
 use diaries::Diaries;
 use keep::{Keep, KeepError};
+pub use known::{KnownRun, Wished};
 use spool::Spool;
 
 /// Time after which a worker asks again while others' leases may still come back.
@@ -49,22 +50,12 @@ pub struct PlannedSplit {
     pub folder: PathBuf,
 }
 
-/// A run as one node knows it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct KnownRun {
-    /// The definition.
-    pub run: Run,
-    /// Slots whose cells this node has planned.
-    pub slots: SlotSet,
-    /// What its users want of it.
-    #[serde(default)]
-    pub wish: Wish,
-}
-
 /// The runs of one node.
 #[derive(Debug)]
 pub struct Runs {
     node: String,
+    data: PathBuf,
+    diaries: Diaries,
     inner: Mutex<Inner>,
     start: Instant,
     /// Told whenever a job waits.
@@ -80,7 +71,6 @@ struct Inner {
     folders: BTreeMap<SplitId, PathBuf>,
     keep: Keep,
     spool: Spool,
-    diaries: Diaries,
     /// Workers that this node has started, and whether they have asked for a job.
     started: BTreeMap<String, bool>,
 }
@@ -100,18 +90,24 @@ impl Runs {
             folders: BTreeMap::new(),
             keep,
             spool: Spool::new(data),
-            diaries: Diaries::new(data),
             started: BTreeMap::new(),
         };
         inner.sweep();
         let (node, inner) = (node.to_owned(), Mutex::new(inner));
         Ok(Self {
             node,
+            data: data.to_owned(),
+            diaries: Diaries::new(data),
             inner,
             start: Instant::now(),
             waiting: Notify::new(),
             tidings: Notify::new(),
         })
+    }
+
+    /// Returns the node's folder.
+    pub(crate) fn data(&self) -> &Path {
+        &self.data
     }
 
     /// Plans the jobs of a run from this node's own splits in some slots; returns how many are new.
@@ -149,14 +145,15 @@ impl Runs {
             }
         }
         let mut known = KnownRun {
-            run: run.clone(),
+            run: Arc::new(run.clone()),
             slots: slots.clone(),
-            wish: Wish::Go,
+            wished: Wished::default(),
         };
         if let Some(before) = inner.runs.get(&run.name) {
             known.slots.union(&before.slots);
-            if before.wish == Wish::Pause {
-                known.wish = Wish::Pause;
+            known.wished.number = before.wished.number;
+            if before.wished.wish == Wish::Pause {
+                known.wished.wish = Wish::Pause;
                 inner.book.steer(&run.name, Wish::Pause, &BTreeSet::new());
             }
         }
@@ -181,9 +178,9 @@ impl Runs {
         let mut inner = self.lock();
         for run in runs {
             inner.runs.entry(run.name.clone()).or_insert(KnownRun {
-                run,
+                run: Arc::new(run),
                 slots: SlotSet::none(),
-                wish: Wish::Go,
+                wished: Wished::default(),
             });
         }
     }
@@ -233,12 +230,9 @@ impl Runs {
         inner.save(&key)?;
         let job = inner.book.job(&key).ok_or_else(|| unknown(&key))?;
         let lent = format!("lent to {}, attempt {}", request.worker, job.attempts);
-        self.say(&inner, [(&key, lent)].into_iter());
+        self.say([(&key, lent)].into_iter());
         let known = inner.runs.get(&key.run).ok_or_else(|| unknown(&key))?;
-        let run = Run {
-            inheritance: None,
-            ..known.run.clone()
-        };
+        let run = known.run.for_job();
         let folder = |id: &SplitId| inner.folders.get(id).cloned();
         let split = |id: &SplitId| {
             folder(id).map(|f| LeaseSplit {
@@ -292,10 +286,7 @@ impl Runs {
         let done = inner.book.done(&key, lease.token, published, now_ms);
         done.map_err(|e| stale(&e))?;
         inner.save(&key)?;
-        self.say(
-            &inner,
-            [(&key, "its model is published".to_owned())].into_iter(),
-        );
+        self.say([(&key, "its model is published".to_owned())].into_iter());
         Ok(self.has_news(&inner, &key))
     }
 
@@ -323,52 +314,30 @@ impl Runs {
         ended
     }
 
-    /// Notes that a worker is started under this name.
-    pub fn starts(&self, worker: &str) {
-        self.lock().started.insert(worker.to_owned(), false);
-    }
-
-    /// Takes back what a worker held that has ended; tells whether it had asked for a job.
-    pub fn ended(&self, worker: &str, reason: &str) -> Result<bool, Fault> {
+    /// Does what a user wants of a run's jobs here, unless something later was wanted already;
+    /// returns how many changed. Cells in `done` have models of other nodes.
+    pub fn steer(&self, run: &str, wished: Wished, done: &BTreeSet<String>) -> Result<u64, Fault> {
         let mut inner = self.lock();
-        let asked = inner.started.remove(worker).unwrap_or(false);
-        let left = inner.book.take_back(worker, reason);
-        inner.save_all(&left)?;
-        self.say_given_up(&inner, &left);
-        if !left.is_empty() {
-            self.waiting.notify_waiters();
-            self.tidings.notify_one();
+        let known = inner.runs.get_mut(run);
+        if known.as_ref().is_some_and(|known| known.wished > wished) {
+            return Ok(0);
         }
-        Ok(asked)
-    }
-
-    /// Quarantines every waiting job: workers cannot be started here.
-    pub fn give_up(&self, reason: &str) -> Result<(), Fault> {
-        let mut inner = self.lock();
-        let given_up = inner.book.give_up(reason);
-        inner.save_all(&given_up)?;
-        self.say_given_up(&inner, &given_up);
-        self.tidings.notify_one();
-        Ok(())
-    }
-
-    /// Does what a user wants of a run's jobs here; returns how many changed. Cells in `done` have
-    /// models of other nodes.
-    pub fn steer(&self, run: &str, wish: Wish, done: &BTreeSet<String>) -> Result<u64, Fault> {
-        let mut inner = self.lock();
-        let changed = inner.book.steer(run, wish, done);
+        let known = known.map(|known| {
+            known.wished = wished;
+            known.clone()
+        });
+        let changed = inner.book.steer(run, wished.wish, done);
         inner.save_all(&changed)?;
-        if let Some(known) = inner.runs.get_mut(run) {
-            known.wish = wish;
-            let known = known.clone();
+        if let Some(known) = known {
             inner.keep.run(&known, &[]).map_err(|e| kept(&e))?;
         }
-        let text = match wish {
+        let text = match wished.wish {
             Wish::Go => "is to be tried again: it was resumed",
             Wish::Pause => "paused",
             Wish::Cancel => "cancelled",
         };
-        self.say(&inner, changed.iter().map(|key| (key, text.to_owned())));
+        drop(inner);
+        self.say(changed.iter().map(|key| (key, text.to_owned())));
         self.waiting.notify_waiters();
         self.tidings.notify_one();
         Ok(changed.len() as u64)

@@ -290,8 +290,8 @@ impl<'a> Learning<'a> {
         }
     }
 
-    /// Looks at half as many chips of a batch at a time from now on, and says so; tells whether that
-    /// is fewer.
+    /// Looks at half as many chips of a batch at a time from now on, and says so; tells whether
+    /// that is fewer.
     fn lessen(&mut self, chips: usize, why: &Short, heed: &mut Heed<'_>) -> bool {
         let part = self.part.min(chips);
         if part <= 1 {

@@ -20,8 +20,8 @@ const SIGNS: [&str; 7] = [
     "could not create a primitive",
 ];
 
-/// Share of what a process may hold at which it counts as nearly used up: a step takes no tenth more
-/// than the greatest before it.
+/// Share of what a process may hold at which it counts as nearly used up: a step takes no tenth
+/// more than the greatest before it.
 const NEAR: f64 = 0.9;
 
 /// Watches whether what may be held is nearly used up.

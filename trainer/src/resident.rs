@@ -24,8 +24,8 @@ pub fn forget_peak() {
     drop(fs::write("/proc/self/clear_refs", "5"));
 }
 
-/// Returns how many processes were killed for want of memory so far: those of this process's control
-/// group, in either version, or else of the machine.
+/// Returns how many processes were killed for want of memory so far: those of this process's
+/// control group, in either version, or else of the machine.
 pub fn kills() -> Option<u64> {
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let files = groups.lines().filter_map(events);

@@ -56,6 +56,27 @@ pub struct NodeView {
     /// answers about them are partial.
     #[serde(default)]
     pub to_hand_over: u64,
+    /// What it speaks and reads; none of a node that was not heard yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub versions: Option<NodeVersions>,
+}
+
+/// Versions of what nodes exchange; while they are upgraded one by one, not all have the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeVersions {
+    /// Of the messages between nodes.
+    pub messages: VersionRange,
+    /// Of the files of splits that it reads.
+    pub files: VersionRange,
+}
+
+/// A range of versions, both ends included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionRange {
+    /// The first.
+    pub least: u16,
+    /// The last.
+    pub most: u16,
 }
 
 fn one() -> u32 {

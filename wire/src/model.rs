@@ -6,6 +6,7 @@
 //! *Not here*: what its files hold (trainer; docs/FORMATS.md).
 
 use bytes::Bytes;
+use earth::geocode::Geocode;
 use earth::split::placement::PlacementKey;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -14,12 +15,23 @@ use crate::bundle::{Bundle, Kind};
 use crate::fault::{Fault, FaultKind};
 use crate::hit::FileEntry;
 
+/// The geocode of a model of everywhere.
+pub const GLOBAL: &str = "global";
 /// The tag of the model that was published last, of those of one cell and recipe.
 pub const LATEST: &str = "latest";
 /// The tag of the model with the least validation error, of those of one cell and recipe.
 pub const BEST: &str = "best";
 /// The file of a tag.
 const TAG_FILE: &str = "tag.json";
+
+/// Returns the geocodes of the models that may answer for a cell, the one that does first: its own,
+/// those of cells that contain it, the donor's of its group, that of everywhere.
+pub fn kin(cell: &Geocode, donor: Option<&str>) -> impl Iterator<Item = String> + use<> {
+    let around = std::iter::successors(Some(*cell), Geocode::parent);
+    let donor = donor.map(str::to_owned);
+    let rest = donor.into_iter().chain([GLOBAL.to_owned()]);
+    around.map(|code| code.to_string()).chain(rest)
+}
 
 /// What a model scored on held-out blocks, beside its baselines.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]

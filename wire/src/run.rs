@@ -59,6 +59,25 @@ pub struct Hyper {
     pub threads: u32,
 }
 
+impl Run {
+    /// Returns what a job needs of a run: all but who else inherits from whom, which may be long.
+    #[must_use]
+    pub fn for_job(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            recipe: self.recipe.clone(),
+            query: self.query.clone(),
+            mode: self.mode,
+            packing: self.packing,
+            hyper: self.hyper.clone(),
+            seed: self.seed,
+            transfer: self.transfer,
+            inheritance: None,
+            collections: self.collections.clone(),
+        }
+    }
+}
+
 impl Packing {
     /// Tells whether jobs are done one after the other.
     pub fn is_sequential(&self) -> bool {
@@ -170,7 +189,7 @@ pub enum JobState {
 }
 
 /// What its users want of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Wish {
     /// Its jobs are done.

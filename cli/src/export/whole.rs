@@ -45,12 +45,23 @@ impl Staged {
         let Some(partial) = &self.partial else {
             return Ok(self.bytes);
         };
-        // A rename cannot replace a folder that holds files: the old one steps aside for a moment.
-        let old = Partial(partial.0.with_extension("old"));
-        if self.target.is_dir() {
-            std::fs::rename(&self.target, &old.0).map_err(fault)?;
+        if !self.target.is_dir() {
+            std::fs::rename(&partial.0, &self.target).map_err(fault)?;
+            return Ok(self.bytes);
         }
-        std::fs::rename(&partial.0, &self.target).map_err(fault)?;
+        // A rename cannot replace a folder that holds files: the old one steps aside for a moment,
+        // and is removed only once the new one is in its place.
+        let old = partial.0.with_extension("old");
+        std::fs::rename(&self.target, &old).map_err(fault)?;
+        if let Err(error) = std::fs::rename(&partial.0, &self.target) {
+            let back = std::fs::rename(&old, &self.target);
+            let fault = fault(error);
+            return Err(match back {
+                Ok(()) => fault,
+                Err(_) => fault.because(format!("what was there is {} now", old.display())),
+            });
+        }
+        drop(Partial(old));
         Ok(self.bytes)
     }
 }
@@ -221,4 +232,30 @@ pub(crate) fn unwritable(path: &Path, error: &std::io::Error) -> Fault {
     Fault::new(FaultKind::Data, format!("cannot write {}", path.display()))
         .because(error.to_string())
         .try_("another -O, with room and the right to write")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_whose_successor_cannot_take_its_place_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("cube.zarr");
+        let stage = |text: &str| {
+            stage_folder(&target, (Existing::Replace, "mark"), |folder| {
+                std::fs::write(folder.join("mark"), text)
+            })
+        };
+        stage("old").unwrap().place().unwrap();
+        let next = stage("new").unwrap();
+        let partial = next.partial.as_ref().unwrap().0.clone();
+        std::fs::remove_dir_all(partial).unwrap();
+        next.place().unwrap_err();
+        let mark = target.join("mark");
+        assert_eq!(std::fs::read_to_string(&mark).unwrap(), "old");
+        stage("new").unwrap().place().unwrap();
+        assert_eq!(std::fs::read_to_string(&mark).unwrap(), "new");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
 }

@@ -11,11 +11,10 @@ use std::collections::BTreeSet;
 
 use wire::client::Client;
 use wire::fault::{Fault, FaultKind};
-use wire::model::{ModelView, Models};
+use wire::model::{GLOBAL, ModelView, Models};
 use wire::params::ModelsParams;
 
 use crate::args::{Place, point};
-use crate::model::GLOBAL;
 use crate::model::stand_in::{self, StandIn};
 
 /// Names shown of many.

@@ -11,10 +11,9 @@ use earth::extent::{LonLat, LonLatBox};
 use earth::geocode::{Geocode, Scheme};
 use wire::client::Client;
 use wire::fault::{Fault, FaultKind};
-use wire::model::ModelView;
+use wire::model::{GLOBAL, ModelView};
 
 use crate::args::{Place, point};
-use crate::model::GLOBAL;
 
 /// Why a model of elsewhere was found for a place.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,11 +12,10 @@ use earth::geocode::{Geocode, Scheme};
 use serde::{Deserialize, Serialize};
 use wire::client::Client;
 use wire::fault::{Fault, FaultKind};
-use wire::model::ModelView;
+use wire::model::{GLOBAL, ModelView};
 use wire::params::ModelsParams;
 
 use crate::model;
-use crate::model::GLOBAL;
 use crate::session::Session;
 
 /// Precision of cells that a scene is cut into for a model of everywhere: as `glebe ingest`'s.
@@ -149,10 +148,14 @@ impl Ring {
 
     async fn fetch(mut self, cells: &[Geocode], into: &Path) -> Result<Fetched, Fault> {
         if let Some(kin) = &mut self.kin {
-            let there: BTreeSet<String> = cells.iter().map(ToString::to_string).collect();
-            kin.donors.retain(|heir, _| there.contains(heir));
-            let wanted = wanted(cells, kin);
+            let there = self.models.iter().map(|m| m.geocode.as_str()).collect();
+            let wanted = wanted(cells, kin, &there);
             self.models.retain(|m| wanted.contains(&m.geocode));
+            let near: BTreeSet<String> = { cells.iter() }
+                .flat_map(|cell| cell.neighbours().into_iter().chain([*cell]))
+                .map(|code| code.to_string())
+                .collect();
+            kin.donors.retain(|heir, _| near.contains(heir));
         }
         let mut folders = Vec::with_capacity(self.models.len());
         for view in &self.models {
@@ -171,17 +174,16 @@ impl Ring {
     }
 }
 
-/// Returns the geocodes whose models can have a say about cells: their own, their neighbours',
-/// those of their ancestors and donors, and the global one.
-fn wanted(cells: &[Geocode], kin: &Kin) -> BTreeSet<String> {
-    let mut wanted: BTreeSet<String> = kin.donors.values().cloned().collect();
-    wanted.insert(GLOBAL.to_owned());
-    for cell in cells {
-        wanted.extend(cell.neighbours().iter().map(ToString::to_string));
-        let kin = std::iter::successors(Some(*cell), Geocode::parent);
-        wanted.extend(kin.map(|code| code.to_string()));
-    }
-    wanted
+/// Returns the geocodes of those models of a run that can have a say about cells: all of their kin,
+/// and whichever answers for a neighbour.
+fn wanted(cells: &[Geocode], kin: &Kin, there: &BTreeSet<&str>) -> BTreeSet<String> {
+    let of = |cell: &Geocode| {
+        let donor = kin.donors.get(&cell.to_string()).map(String::as_str);
+        wire::model::kin(cell, donor).filter(move |code| there.contains(code.as_str()))
+    };
+    let beside = cells.iter().flat_map(Geocode::neighbours);
+    let beside = beside.filter_map(|cell| of(&cell).next());
+    cells.iter().flat_map(of).chain(beside).collect()
 }
 
 /// Asks who was whose heir in a run.
@@ -235,19 +237,17 @@ mod tests {
     #[test]
     fn only_models_that_can_have_a_say_are_wanted() {
         let cell = Geocode::parse(Scheme::Geohash, "9xj5k").unwrap();
-        let donors = [("9xj5k".to_owned(), "u33dc".to_owned())];
-        let wanted = wanted(
-            &[cell],
-            &Kin {
-                donors: donors.into(),
-            },
-        );
-        for code in ["9xj5k", "9xj5", "9", "u33dc", "global", "9xj5s"] {
-            assert!(wanted.contains(code), "{code}: {wanted:?}");
-        }
-        assert!(
-            !wanted.contains("9xj5z") && !wanted.contains("u33d"),
-            "{wanted:?}"
-        );
+        let donors = [("9xj5k", "u33dc"), ("9xj5m", "dr5ru"), ("9xj5s", "gcpvj")];
+        let donors = donors.map(|(heir, donor)| (heir.to_owned(), donor.to_owned()));
+        let kin = Kin {
+            donors: donors.into(),
+        };
+        let few = ["9xj5k", "9xj5s", "u33dc", "dr5ru", "gcpvj", "9xj5z"].into();
+        // 9xj5s has a model of its own, so that its donor's has no say.
+        let expected = ["9xj5k", "9xj5s", "dr5ru", "u33dc"].map(str::to_owned);
+        assert_eq!(wanted(&[cell], &kin, &few), expected.into());
+        let all = ["9xj5k", "9xj5", "9", "u33dc", "global", "dr5ru"].into();
+        let expected = ["9", "9xj5", "9xj5k", "global", "u33dc"].map(str::to_owned);
+        assert_eq!(wanted(&[cell], &kin, &all), expected.into());
     }
 }

@@ -100,6 +100,7 @@ async fn cluster(State(held): State<Shared>) -> Json<ClusterView> {
         weight: 1,
         draining: false,
         to_hand_over: 0,
+        versions: None,
     };
     let slots = vec![vec![0]; usize::from(earth::split::placement::SLOTS)];
     Json(ClusterView {

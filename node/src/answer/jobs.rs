@@ -12,7 +12,7 @@ use query::index::Turn;
 use query::page::Order;
 use query::predicate::Predicate;
 use wire::fault::{Fault, FaultKind};
-use wire::run::{JobCounts, JobState, Run, Wish};
+use wire::run::{JobCounts, JobState, Run};
 
 use super::working;
 use crate::cluster::core::Core;
@@ -78,7 +78,7 @@ pub(super) async fn fates(core: &Arc<Core>, asked: FatesRequest) -> Result<Fates
             runs.fate(&JobKey { run, geocode })
         };
         Fates {
-            wish: known.as_ref().map_or(Wish::Go, |known| known.wish),
+            wished: known.as_ref().map(|known| known.wished).unwrap_or_default(),
             slots: known.map_or_else(SlotSet::none, |known| known.slots),
             cells: asked.cells.iter().cloned().map(fate).collect(),
         }
@@ -127,7 +127,7 @@ pub(super) async fn jobs(core: &Arc<Core>, run: String) -> Result<(String, SlotS
 pub(super) async fn steer(core: &Arc<Core>, asked: Steer) -> Result<u64, Fault> {
     let runs = Arc::clone(&core.runs);
     let done = asked.done.into_iter().collect();
-    working(move || runs.steer(&asked.run, asked.wish, &done)).await?
+    working(move || runs.steer(&asked.run, asked.wished, &done)).await?
 }
 
 /// Returns what was said of a run's jobs here.
@@ -161,7 +161,7 @@ pub(super) fn busy(runs: &Runs) -> (u64, Vec<String>) {
         let open = |state| matches!(state, JobState::Waiting | JobState::Running);
         jobs.iter().any(|job| open(job.state))
     };
-    let names = runs.known().into_iter().map(|known| known.run.name);
+    let names = runs.known().into_iter().map(|known| known.run.name.clone());
     (
         runs.counts(None).running,
         names.filter(unfinished).collect(),

@@ -317,13 +317,14 @@ impl Core {
         link: Option<Link>,
         file: Option<Arc<ClusterFile>>,
     ) -> Self {
+        let compositions = Compositions::new(runs.data());
         Self {
             me: view.table.me().node.clone(),
             store,
             runs,
             meters: Meters::default(),
             transfers: Transfers::default(),
-            compositions: Compositions::default(),
+            compositions,
             upkeep: Upkeep::default(),
             arrivals: Arrivals::default(),
             planning: tokio::sync::Mutex::default(),

@@ -22,7 +22,7 @@ use crate::identity::NodeId;
 use crate::layout::{Place, What};
 use crate::membership::{Age, Beat};
 use crate::meters::Purpose;
-use crate::peer::{JoinAnswer, JoinRequest, Speaks, Welcome, decode, encode};
+use crate::peer::{JoinAnswer, JoinRequest, Versions, Welcome, decode, encode};
 use crate::refusals::Refused;
 use crate::slots::SlotSet;
 use crate::swarm::{Link, LinkError};
@@ -70,7 +70,7 @@ pub(crate) async fn join(
         http: newcomer.http,
         place: newcomer.place,
         replicas: newcomer.replicas,
-        speaks: Speaks::OURS,
+        versions: Versions::OURS,
     };
     let answer = link.join(&reached, encode(&request), JOIN_LIMIT).await;
     link.part(&reached).await;
@@ -122,7 +122,7 @@ async fn admit(core: &Arc<Core>, from: &NodeId, request: JoinRequest) -> Result<
         .secret
         .admit(file.cluster, &request.claim, ends, core.day());
     let proof = admitted.map_err(refusal)?;
-    check_version(request.speaks)?;
+    check_version(request.versions)?;
     if core.keyring.is_revoked(request.claim.id) {
         return Err(refusal(TokenError::Revoked));
     }
@@ -153,14 +153,14 @@ async fn admit(core: &Arc<Core>, from: &NodeId, request: JoinRequest) -> Result<
 }
 
 /// Refuses a newcomer with whom the members could not speak.
-fn check_version(theirs: Speaks) -> Result<(), Fault> {
-    let ours = Speaks::OURS;
-    if ours.agree(theirs).is_some() {
+fn check_version(theirs: Versions) -> Result<(), Fault> {
+    let ours = Versions::OURS;
+    if ours.agree(theirs) {
         return Ok(());
     }
     Err(Fault::new(
         FaultKind::Refused,
-        format!("the cluster speaks {ours} of the protocol between nodes, this node {theirs}"),
+        format!("the cluster exchanges {ours}; this node {theirs}"),
     )
     .try_("run the same version of glebe on all nodes"))
 }
@@ -177,6 +177,7 @@ fn add(core: &Core, node: &NodeId, request: &JoinRequest) -> Result<(), Fault> {
         reading: core.look(|view| view.ring.read().stamp()),
         unconfirmed: SlotSet::none(),
         catalog: 0,
+        versions: request.versions,
         signature: Fixed::default(),
     };
     core.change(|view, now| {
@@ -203,14 +204,14 @@ mod tests {
 
     #[test]
     fn a_node_of_another_version_is_told_what_is_spoken_here() {
-        assert_eq!(check_version(Speaks::OURS), Ok(()));
-        let theirs = postcard::from_bytes(&[2, 3]).unwrap();
-        let fault = check_version(theirs).unwrap_err();
-        assert_eq!(fault.kind, FaultKind::Refused);
-        assert!(fault.what.contains("speaks version 1"), "{fault:?}");
-        assert!(
-            fault.what.contains("this node versions 2 to 3"),
-            "{fault:?}"
-        );
+        assert_eq!(check_version(Versions::OURS), Ok(()));
+        for theirs in [[2, 3, 1, 1], [1, 1, 2, 3]] {
+            let theirs = postcard::from_bytes(&theirs).unwrap();
+            let fault = check_version(theirs).unwrap_err();
+            assert_eq!(fault.kind, FaultKind::Refused);
+            let ours = "messages of version 1, files of version 1";
+            assert!(fault.what.contains(ours), "{fault:?}");
+            assert!(fault.what.contains("of versions 2 to 3"), "{fault:?}");
+        }
     }
 }

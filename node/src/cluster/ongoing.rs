@@ -1,10 +1,11 @@
 //! What users want of runs under way, and what was said of their jobs, on all nodes.
 //!
-//! *Invariants*: a cell that has its model is not tried again, whoever trained it; a node that does
-//! not answer is told.
+//! *Invariants*: a cell that has its model is not tried again, whoever trained it; of all that
+//! users wanted the latest counts, so that who was away then does not bring back what was wanted before.
 //!
 //! *Not here*: the jobs (`runs`), starting a run (`training`).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::future::join_all;
@@ -14,10 +15,13 @@ use wire::fault::{Fault, FaultKind};
 use wire::run::{JobState, RunSteered, Wish};
 
 use super::core::{Core, View};
+use super::tend::published;
 use super::training::{everybody, view};
 use crate::identity::NodeId;
-use crate::peer::{LogPart, LogsRequest, Request, Response, Steer};
+use crate::peer::{FatesRequest, LogPart, LogsRequest, Request, Response, Steer};
+use crate::runs::Wished;
 use crate::scatter::{self, PAGE_LIMIT};
+use crate::slots::SlotSet;
 use crate::store::ObjectKey;
 
 /// Does what a user wants of a run's jobs on all nodes.
@@ -29,9 +33,10 @@ pub(super) async fn steer(core: &Arc<Core>, name: &str, wish: Wish) -> Result<Ru
             Vec::new()
         }
     };
+    let number = latest(core, name).await.number + 1;
     let request = Request::Steer(Steer {
         run: name.to_owned(),
-        wish,
+        wished: Wished { number, wish },
         done,
     });
     let mut jobs = 0;
@@ -54,17 +59,35 @@ pub(super) async fn steer(core: &Arc<Core>, name: &str, wish: Wish) -> Result<Ru
     Ok(RunSteered { jobs })
 }
 
+/// Returns the latest wish for a run that any node that answers has heard.
+async fn latest(core: &Arc<Core>, name: &str) -> Wished {
+    let request = Request::Fates(FatesRequest {
+        run: name.to_owned(),
+        cells: Vec::new(),
+    });
+    let answers = everybody(core, &request).await.into_iter();
+    let wishes = answers.filter_map(|answer| match answer {
+        Some(Response::Fates(fates)) => Some(fates.wished),
+        _ => None,
+    });
+    wishes.max().unwrap_or_default()
+}
+
 async fn exists(core: &Arc<Core>, name: &str) -> Result<(), Fault> {
     let key = ObjectKey::new(Kind::Run, name);
     let known = scatter::record(core, &key).await?.is_some();
     known.then_some(()).ok_or_else(|| unknown(name))
 }
 
-/// Returns the cells of a run that have their models.
+/// Returns the cells of a run that have their models: those whose jobs say so, and those whose
+/// models are in the ring, wherever their trainers are.
 async fn done(core: &Arc<Core>, name: &str) -> Result<Vec<String>, Fault> {
     let view = view(core, name).await?.ok_or_else(|| unknown(name))?;
     let done = view.jobs.into_iter().filter(|j| j.state == JobState::Done);
-    Ok(done.map(|job| job.geocode).collect())
+    let mut done: BTreeSet<String> = done.map(|job| job.geocode).collect();
+    let (published, _) = published(core, name, SlotSet::all()).await;
+    done.extend(published.into_keys());
+    Ok(done.into_iter().collect())
 }
 
 fn unknown(name: &str) -> Fault {

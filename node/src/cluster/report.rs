@@ -10,14 +10,16 @@ use std::sync::Arc;
 use earth::split::placement::Slot;
 use futures::future::join_all;
 use wire::cluster::{
-    BytesByPurpose, ClusterView, NodeState, NodeStatus, NodeView, Status, VerifyReport,
+    BytesByPurpose, ClusterView, NodeState, NodeStatus, NodeVersions, NodeView, Status,
+    VerifyReport, VersionRange,
 };
 
 use super::core::{Core, View};
 use crate::identity::NodeId;
 use crate::layout::{Layout, Member};
+use crate::membership::{Age, Beat};
 use crate::meters::Purpose;
-use crate::peer::{Request, Response, Share, Version};
+use crate::peer::{Request, Response, Share, Speaks, Version};
 use crate::scatter::{self, Holding, PAGE_LIMIT};
 use crate::slots::SlotSet;
 use crate::store::ObjectKey;
@@ -43,6 +45,7 @@ pub(super) fn view(view: &View) -> ClusterView {
                 .index(&member.node)
                 .is_some_and(|i| newest.members()[i].draining),
             to_hand_over: beat.map_or(0, |b| b.unconfirmed.len()),
+            versions: beat.filter(|b| b.age > Age::default()).map(versions),
         }
     });
     ClusterView {
@@ -58,13 +61,23 @@ pub(super) fn view(view: &View) -> ClusterView {
     }
 }
 
+/// Returns what a node says that it speaks and reads.
+fn versions(beat: &Beat) -> NodeVersions {
+    let range = |speaks: Speaks| {
+        let (least, most) = speaks.range();
+        VersionRange { least, most }
+    };
+    NodeVersions {
+        messages: range(beat.versions.messages),
+        files: range(beat.versions.files),
+    }
+}
+
 /// Tells whether every member that may answer reads from this node's one layout, and nothing is
 /// left to be confirmed here.
 pub(super) fn is_settled(view: &View) -> bool {
     let stamp = view.ring.newest().stamp();
-    let reads = |beat: &crate::membership::Beat| {
-        beat.reading == stamp || !view.table.may_answer(&beat.node)
-    };
+    let reads = |beat: &Beat| beat.reading == stamp || !view.table.may_answer(&beat.node);
     view.ring.settled() && view.table.beats().all(reads)
 }
 

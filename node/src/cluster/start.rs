@@ -25,6 +25,7 @@ use crate::http::reachable;
 use crate::identity::{Identity, IdentityError, NodeId};
 use crate::layout::{ChangeSet, Member, Place, Stamp, Standing, What};
 use crate::membership::{Age, Beat, Table};
+use crate::peer::Versions;
 use crate::ring::{Ring, Standpoint};
 use crate::runs::Runs;
 use crate::slots::SlotSet;
@@ -168,6 +169,10 @@ impl Cluster {
         seeds::find(&core).await;
         core.tasks.spawn(answer::serve(Arc::clone(&core), inbound));
         gossip::greet(&core).await;
+        if let Some(stranger) = core.look(unlike) {
+            core.stop.cancel();
+            return Err(stranger);
+        }
         core.tasks
             .spawn(gossip::run(Arc::clone(&core), config.pace));
         core.tasks.spawn(gossip::keep(Arc::clone(&core)));
@@ -182,6 +187,19 @@ impl Cluster {
         }
         Ok(cluster)
     }
+}
+
+/// Says which member exchanges versions that this glebe does not know, or no more.
+fn unlike(view: &View) -> Option<Fault> {
+    let ours = Versions::OURS;
+    let mut heard = view.table.beats().filter(|b| b.age > Age::default());
+    let beat = heard.find(|beat| !ours.agree(beat.versions))?;
+    let what = format!(
+        "this node exchanges {ours}; node {} of its cluster {}",
+        beat.node, beat.versions
+    );
+    let fault = Fault::new(FaultKind::Refused, what);
+    Some(fault.try_("upgrade the nodes to versions that follow each other, one by one"))
 }
 
 /// Looks after runs under way until the node stops.
@@ -356,6 +374,7 @@ pub(super) fn beat(node: NodeId, p2p: String, http: String, reading: Stamp) -> B
         reading,
         unconfirmed: SlotSet::none(),
         catalog: 0,
+        versions: Versions::OURS,
         signature: Fixed::default(),
     }
 }

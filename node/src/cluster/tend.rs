@@ -3,7 +3,8 @@
 //!
 //! *Invariants*: what another node says unasked is only a reason to look; what counts is the model
 //! in the ring and what nodes answer, so that neither a lost message nor a restart leaves an heir
-//! waiting; a cell whose model is published is not trained again; no imagery moves.
+//! waiting; a cell whose model is published is not trained again; a run that cannot be looked after
+//! keeps no other from it; no imagery moves.
 //!
 //! *Not here*: jobs and leases (`runs`), the first planning of a run (`training`).
 
@@ -21,10 +22,11 @@ use wire::transfer::Legacy;
 
 use super::core::{Core, View};
 use super::report::acting_primaries;
-use super::training::reach;
+use super::training::{reach, view};
 use crate::answer::{jobs, working};
 use crate::identity::NodeId;
 use crate::peer::{Fates, FatesRequest, Request, Response};
+use crate::runs::Wished;
 use crate::runs::book::{JobKey, Published};
 use crate::scatter::{self, PAGE_LIMIT};
 use crate::slots::SlotSet;
@@ -72,10 +74,13 @@ pub(super) async fn announce(core: &Arc<Core>, run: &str) {
 }
 
 async fn look(core: &Arc<Core>, memory: &mut Memory) -> Result<(), Fault> {
-    if core.link.is_some() {
-        take_over(core, memory).await?;
-    }
-    tell_heirs(core, memory).await
+    let taken = if core.link.is_some() {
+        take_over(core, memory).await
+    } else {
+        Ok(())
+    };
+    tell_heirs(core, memory).await?;
+    taken
 }
 
 /// Tells heirs what their donors left, as far as that is known.
@@ -88,32 +93,44 @@ async fn tell_heirs(core: &Arc<Core>, memory: &mut Memory) -> Result<(), Fault> 
     };
     memory.silent.retain(|key, _| waits(key));
     for (run, donors) in awaited {
-        let mut open = Vec::new();
-        for geocode in donors {
-            let run = run.clone();
-            let donor = JobKey { run, geocode };
-            match weights(core, &donor).await {
-                Some(legacy) => bequeath(core, donor, legacy).await?,
-                None => open.push(donor),
-            }
+        if let Err(fault) = tell_heirs_of(core, (&run, donors), memory).await {
+            tracing::warn!(run, %fault, "its heirs are told later");
         }
-        if open.is_empty() {
-            continue;
+    }
+    Ok(())
+}
+
+/// Tells the heirs of one run.
+async fn tell_heirs_of(
+    core: &Arc<Core>,
+    (run, donors): (&str, BTreeSet<String>),
+    memory: &mut Memory,
+) -> Result<(), Fault> {
+    let mut open = Vec::new();
+    for geocode in donors {
+        let run = run.to_owned();
+        let donor = JobKey { run, geocode };
+        match weights(core, &donor).await {
+            Some(legacy) => bequeath(core, donor, legacy).await?,
+            None => open.push(donor),
         }
-        let cells: Vec<String> = open.iter().map(|donor| donor.geocode.clone()).collect();
-        let (answers, _) = fates(core, &run, cells).await;
-        for (i, donor) in open.into_iter().enumerate() {
-            let known = answers
-                .iter()
-                .filter_map(|fates| fates.cells.get(i)?.as_ref());
-            match judge(&donor.geocode, &known) {
-                Fate::Open => drop(memory.silent.remove(&donor)),
-                Fate::Ended(reason) => bequeath(core, donor, Legacy::Lost(reason)).await?,
-                Fate::Unknown(reason) => {
-                    let since = memory.silent.entry(donor.clone());
-                    if since.or_insert_with(Instant::now).elapsed() > SILENCE_MAX {
-                        bequeath(core, donor, Legacy::Lost(reason)).await?;
-                    }
+    }
+    if open.is_empty() {
+        return Ok(());
+    }
+    let cells: Vec<String> = open.iter().map(|donor| donor.geocode.clone()).collect();
+    let (answers, _) = fates(core, run, cells).await;
+    for (i, donor) in open.into_iter().enumerate() {
+        let known = answers
+            .iter()
+            .filter_map(|fates| fates.cells.get(i)?.as_ref());
+        match judge(&donor.geocode, &known) {
+            Fate::Open => drop(memory.silent.remove(&donor)),
+            Fate::Ended(reason) => bequeath(core, donor, Legacy::Lost(reason)).await?,
+            Fate::Unknown(reason) => {
+                let since = memory.silent.entry(donor.clone());
+                if since.or_insert_with(Instant::now).elapsed() > SILENCE_MAX {
+                    bequeath(core, donor, Legacy::Lost(reason)).await?;
                 }
             }
         }
@@ -216,6 +233,7 @@ async fn take_over(core: &Arc<Core>, memory: &mut Memory) -> Result<(), Fault> {
         if !learn(core).await? || !catalog.missing.is_empty() {
             return Ok(());
         }
+        hear(core).await?;
         memory.learned = Some(now);
     }
     let acting = core.look(acting_primaries).remove(&core.me);
@@ -224,7 +242,7 @@ async fn take_over(core: &Arc<Core>, memory: &mut Memory) -> Result<(), Fault> {
     for known in working(move || runs.known()).await? {
         let mut slots = acting.clone();
         slots.subtract(&known.slots);
-        if known.wish == Wish::Cancel || slots.is_empty() {
+        if known.wished.wish == Wish::Cancel || slots.is_empty() {
             continue;
         }
         if memory.settled.get(&known.run.name) == Some(&slots) {
@@ -235,8 +253,10 @@ async fn take_over(core: &Arc<Core>, memory: &mut Memory) -> Result<(), Fault> {
             run: known.run,
             slots: slots.clone(),
         };
-        if left.take(core, &catalog.collections).await? {
-            memory.settled.insert(name, slots);
+        match left.take(core, &catalog.collections).await {
+            Ok(true) => drop(memory.settled.insert(name, slots)),
+            Ok(false) => {}
+            Err(fault) => tracing::warn!(run = name, %fault, "its cells are looked after later"),
         }
     }
     Ok(())
@@ -251,9 +271,44 @@ async fn learn(core: &Arc<Core>) -> Result<bool, Fault> {
     Ok(gathered.missing.is_empty())
 }
 
+/// Finds out whether what this node is to leave alone was wanted again while it was away.
+async fn hear(core: &Arc<Core>) -> Result<(), Fault> {
+    let runs = Arc::clone(&core.runs);
+    let mut known = working(move || runs.known()).await?;
+    known.retain(|known| known.wished.wish != Wish::Go);
+    for known in known {
+        let name = &known.run.name;
+        let (answers, _) = fates(core, name, Vec::new()).await;
+        let latest = answers.iter().map(|fates| fates.wished).max();
+        let Some(latest) = latest.filter(|latest| *latest > known.wished) else {
+            continue;
+        };
+        let done = match latest.wish {
+            Wish::Go => elsewhere(core, name).await?,
+            Wish::Pause | Wish::Cancel => BTreeSet::new(),
+        };
+        steer(core, name, latest, done).await?;
+    }
+    Ok(())
+}
+
+/// Returns the cells of a run that need no job here: they have a model, or a job elsewhere.
+async fn elsewhere(core: &Arc<Core>, run: &str) -> Result<BTreeSet<String>, Fault> {
+    let jobs = view(core, run)
+        .await?
+        .map_or_else(Vec::new, |view| view.jobs);
+    let open = jobs
+        .into_iter()
+        .filter(|job| job.node != core.me.as_str() && job.state != JobState::Cancelled);
+    let mut cells: BTreeSet<String> = open.map(|job| job.geocode).collect();
+    let (published, _) = published(core, run, SlotSet::all()).await;
+    cells.extend(published.into_keys());
+    Ok(cells)
+}
+
 /// Slots of a run that this node has not planned.
 struct Left {
-    run: Run,
+    run: Arc<Run>,
     slots: SlotSet,
 }
 
@@ -265,39 +320,27 @@ impl Left {
             return Ok(true);
         }
         let (answers, complete) = fates(core, &self.run.name, Vec::new()).await;
-        let wished = |wish: Wish| answers.iter().any(|fates| fates.wish == wish);
-        if wished(Wish::Cancel) {
-            steer(core, &self.run.name, Wish::Cancel).await?;
+        let latest = answers.iter().map(|fates| fates.wished).max();
+        let latest = latest.unwrap_or_default();
+        if latest.wish == Wish::Cancel {
+            steer(core, &self.run.name, latest, BTreeSet::new()).await?;
             // Not settled: a user may have it tried again.
             return Ok(false);
         }
-        let is_paused = wished(Wish::Pause);
         for theirs in &answers {
             self.slots.subtract(&theirs.slots);
         }
         if self.slots.is_empty() || !complete {
             return Ok(complete);
         }
-        match self.published(core).await {
-            Some(published) => {
-                if is_paused {
-                    steer(core, &self.run.name, Wish::Pause).await?;
-                }
-                self.plan(core, published).await.map(|()| true)
-            }
-            None => Ok(false),
+        let (published, is_all) = published(core, &self.run.name, self.slots.clone()).await;
+        if !is_all {
+            return Ok(false);
         }
-    }
-
-    /// Returns what the ring holds of the run's models there; `None` if that is not known.
-    async fn published(&self, core: &Arc<Core>) -> Option<BTreeMap<String, Published>> {
-        let gathered = scatter::records(core, Kind::Model, self.slots.clone()).await;
-        let published = gathered.answers.iter().filter_map(|record| {
-            let (run, cell) = record.key.id.split_once('/')?;
-            let published = (run == self.run.name).then(|| record.read().ok())??;
-            Some((cell.to_owned(), published))
-        });
-        gathered.missing.is_empty().then(|| published.collect())
+        if latest.wish == Wish::Pause {
+            steer(core, &self.run.name, latest, BTreeSet::new()).await?;
+        }
+        self.plan(core, published).await.map(|()| true)
     }
 
     async fn plan(
@@ -321,10 +364,30 @@ impl Left {
     }
 }
 
+/// Returns what the ring holds of a run's models in some slots, by cell; tells whether that is all.
+pub(super) async fn published(
+    core: &Arc<Core>,
+    run: &str,
+    slots: SlotSet,
+) -> (BTreeMap<String, Published>, bool) {
+    let gathered = scatter::records(core, Kind::Model, slots).await;
+    let published = gathered.answers.iter().filter_map(|record| {
+        let (of, cell) = record.key.id.split_once('/')?;
+        let published = (of == run).then(|| record.read().ok())??;
+        Some((cell.to_owned(), published))
+    });
+    (published.collect(), gathered.missing.is_empty())
+}
+
 /// Does what users want of a run on this node, too.
-async fn steer(core: &Arc<Core>, run: &str, wish: Wish) -> Result<(), Fault> {
+async fn steer(
+    core: &Arc<Core>,
+    run: &str,
+    wished: Wished,
+    done: BTreeSet<String>,
+) -> Result<(), Fault> {
     let (runs, run) = (Arc::clone(&core.runs), run.to_owned());
-    working(move || runs.steer(&run, wish, &BTreeSet::new())).await??;
+    working(move || runs.steer(&run, wished, &done)).await??;
     Ok(())
 }
 

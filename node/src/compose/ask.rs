@@ -25,8 +25,9 @@ use crate::swarm::CHUNK_BYTES_MAX;
 
 /// Longest that a node may take to say that it still composes, and longest for a piece.
 const ANSWER_LIMIT: Duration = Duration::from_secs(20);
-/// Longest that one cell may take: a hundred dates of the largest cell on a busy machine.
-const CELL_LIMIT: Duration = Duration::from_mins(10);
+/// Longest that an owner may say that it still composes one cell: it bounds the work itself, and
+/// what is waited for here is its turn behind the cells of others.
+const TURN_LIMIT: Duration = Duration::from_hours(1);
 
 /// Numbers the compositions that this process asks for.
 static NUMBER: AtomicU64 = AtomicU64::new(0);
@@ -37,7 +38,7 @@ pub(super) async fn cell(core: &Arc<Core>, cell: &CellJob) -> Result<Outgoing, F
         .map_err(|e| Fault::new(FaultKind::Internal, e.to_string()))?;
     let mut last = None;
     for node in askable(core, cell.slot) {
-        match tokio::time::timeout(CELL_LIMIT, at(core, &node, &job)).await {
+        match tokio::time::timeout(TURN_LIMIT, at(core, &node, &job)).await {
             Ok(Ok(outgoing)) => return Ok(outgoing),
             Ok(Err(AskError::Fault { fault, .. }))
                 if matches!(fault.kind, FaultKind::Usage | FaultKind::Refused) =>

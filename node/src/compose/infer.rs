@@ -3,18 +3,15 @@
 //! *Invariants*: this process decodes no imagery of others and runs no model; the folder and the
 //! worker end with the request; answers lie on the cell's own grid, or they are refused.
 //!
-//! *Not here*: which models (`predict`), how they answer (trainer).
+//! *Not here*: which models (`predict`), where they lie (`desk`), how they answer (trainer).
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use earth::geotiff::GeoTiff;
 use earth::grid::Grid;
 use earth::split::codec;
@@ -23,20 +20,18 @@ use earth::split::cut::AssetRaster;
 use earth::split::meta::{BandMeta, SampleType, SplitMeta};
 use serde::Deserialize;
 use tokio::process::Command;
-use wire::bundle::Kind;
 use wire::client::{TOKEN_FILE_VARIABLE, TOKEN_VARIABLE};
 use wire::compose::{CellReport, Predicted};
 use wire::fault::{Fault, FaultKind};
 
+use super::desk::Model;
 use super::predict::Answerers;
 use super::work::{Encoded, written};
 use crate::answer::working;
 use crate::cluster::core::Core;
 use crate::runs::workers;
-use crate::scatter;
-use crate::store::ObjectKey;
 
-/// Longest that a worker may take for a cell: as long as its asker waits.
+/// Longest that a worker may take for a cell: a model that computes for a second a window.
 const LIMIT: Duration = Duration::from_mins(10);
 /// File of the answers, and that of the provenance, in the image.
 const ANSWERS: &str = "answers.tif";
@@ -58,55 +53,38 @@ struct SaidOfCell {
     kinship: String,
 }
 
-/// A folder that goes when it is dropped.
-#[derive(Debug)]
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new() -> io::Result<Self> {
-        static MADE: AtomicU64 = AtomicU64::new(0);
-        let number = MADE.fetch_add(1, Ordering::Relaxed);
-        let name = format!("glebe-predict-{}-{number}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        fs::DirBuilder::new().mode(0o700).create(&path)?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // What cannot be removed stays in the system's temporary folder; nothing depends on it.
-        fs::remove_dir_all(&self.0).unwrap_or_default();
-    }
-}
-
 /// Has models answer a composed image; returns the answers as an image.
 pub(super) async fn answered(
     core: &Arc<Core>,
     (composed, report): (Composed, CellReport),
     answerers: &Answerers,
 ) -> Result<Encoded, Fault> {
-    let scratch = Scratch::new().map_err(|e| unusable(&e))?;
-    let folder = scratch.0.clone();
+    let desk = &core.compositions.desk;
+    let scratch = desk.folder().map_err(|e| unusable(&e))?;
+    let folder = scratch.path().to_owned();
     let composed = working(move || hand(composed, &folder.join("splits"))).await??;
-    fetch(core, answerers, &scratch.0.join("models")).await?;
+    // What is waited for long holds no models: they are asked for once it is their turn.
     let turn = core.compositions.prediction().await;
-    let said = predict(answerers, &scratch.0).await?;
-    drop(turn);
+    let mut models = Vec::with_capacity(answerers.models.len());
+    for geocode in &answerers.models {
+        models.push(desk.model(core, (&answerers.run, geocode)).await?);
+    }
+    let said = predict((answerers, &models), scratch.path()).await?;
+    drop((turn, models));
     working(move || {
-        let map = fs::read(scratch.0.join("map.tif")).map_err(|e| unusable(&e))?;
+        let map = fs::read(scratch.path().join("map.tif")).map_err(|e| unusable(&e))?;
         image((composed, report), &map, said)
     })
     .await?
 }
 
-fn unusable(error: &io::Error) -> Fault {
+pub(super) fn unusable(error: &io::Error) -> Fault {
     Fault::new(
         FaultKind::Internal,
         "a node cannot write its temporary files",
     )
     .because(error.to_string())
-    .try_("room in its TMPDIR")
+    .try_("room in its folder")
 }
 
 /// Writes the composed image as a split that the worker reads.
@@ -124,27 +102,11 @@ fn hand(composed: Composed, splits: &Path) -> Result<Composed, Fault> {
     Ok(composed)
 }
 
-/// Brings models from the ring, a folder each.
-async fn fetch(core: &Arc<Core>, answerers: &Answerers, into: &Path) -> Result<(), Fault> {
-    for geocode in &answerers.models {
-        let key = ObjectKey::new(Kind::Model, format!("{}/{geocode}", answerers.run));
-        let record = scatter::record(core, &key).await?;
-        let gone = || Fault::new(FaultKind::Nothing, format!("{key} is not there any more"));
-        let record = record.ok_or_else(gone)?;
-        let folder = into.join(geocode);
-        let made = tokio::fs::create_dir_all(&folder).await;
-        made.map_err(|e| unusable(&e))?;
-        for file in &record.files {
-            let bytes: Bytes = scatter::fetch(core, &key, &file.name).await?;
-            let written = tokio::fs::write(folder.join(&file.name), bytes).await;
-            written.map_err(|e| unusable(&e))?;
-        }
-    }
-    Ok(())
-}
-
 /// Runs the worker to its end.
-async fn predict(answerers: &Answerers, folder: &Path) -> Result<Said, Fault> {
+async fn predict(
+    (answerers, models): (&Answerers, &[Arc<Model>]),
+    folder: &Path,
+) -> Result<Said, Fault> {
     let broken = |reason: String| {
         Fault::new(FaultKind::Internal, "a node's worker gave no answers").because(reason)
     };
@@ -156,10 +118,8 @@ async fn predict(answerers: &Answerers, folder: &Path) -> Result<Said, Fault> {
     command.env_remove(TOKEN_VARIABLE);
     command.env_remove(TOKEN_FILE_VARIABLE);
     command.current_dir(folder).arg("predict");
-    for geocode in &answerers.models {
-        command
-            .arg("--model")
-            .arg(Path::new("models").join(geocode));
+    for model in models {
+        command.arg("--model").arg(model.path());
     }
     if let Some(margin) = answerers.margin_px {
         command.arg("--margin").arg(margin.to_string());

@@ -1,7 +1,8 @@
 //! Which models answer the cells of a request.
 //!
-//! *Invariants*: pure but for `Models::of`; a cell gets all models that can have a say in it, its
-//! neighbours' too; a cell without kin in the run gets none and is told.
+//! *Invariants*: pure but for `Models::of`; a cell gets all models that can have a say in it, those
+//! that answer for its neighbours too, be they their own or stand in there; a cell without kin in
+//! the run gets none and is told.
 //!
 //! *Not here*: answering (`infer`), how much each counts where (trainer).
 
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use wire::bundle::Kind;
 use wire::compose::Predict;
 use wire::fault::{Fault, FaultKind};
+use wire::model::kin;
 use wire::run::Run;
 
 use super::plan::CellJob;
@@ -23,8 +25,6 @@ use crate::scatter;
 use crate::slots::SlotSet;
 use crate::store::ObjectKey;
 
-/// The geocode of a model of everywhere.
-const GLOBAL: &str = "global";
 /// Name of the band that marks answers about what no model has seen (trainer).
 pub(super) const OUTSIDE: &str = "outside";
 
@@ -130,26 +130,29 @@ impl Models {
     }
 
     fn of_cell(&self, cell: &Geocode) -> Option<Answerers> {
-        let own = cell.to_string();
-        let donor = self.donors.get(&own);
-        let ancestors = std::iter::successors(Some(*cell), Geocode::parent);
-        let kin = ancestors.map(|code| code.to_string());
-        let kin = kin.chain(donor.cloned()).chain([GLOBAL.to_owned()]);
-        let mut models: BTreeSet<String> = kin.filter(|c| self.geocodes.contains(c)).collect();
+        let mut models: BTreeSet<String> = self.kin(cell).collect();
         if models.is_empty() {
             return None;
         }
-        let beside = cell.neighbours().into_iter().map(|code| code.to_string());
-        models.extend(beside.filter(|code| self.geocodes.contains(code)));
+        let beside = cell.neighbours();
+        models.extend(beside.iter().filter_map(|cell| self.kin(cell).next()));
+        let heirs = beside.iter().chain([cell]).map(ToString::to_string);
+        let donors = heirs.filter_map(|heir| {
+            let donor = self.donors.get(&heir)?.clone();
+            models.contains(&donor).then_some((heir, donor))
+        });
         Some(Answerers {
             run: self.asked.run.clone(),
+            donors: donors.collect(),
             models: models.into_iter().collect(),
-            donors: donor
-                .map(|d| (own.clone(), d.clone()))
-                .into_iter()
-                .collect(),
             margin_px: self.asked.margin_px,
         })
+    }
+
+    /// Returns the geocodes of the run's models that may answer for a cell, the nearest kin first.
+    fn kin(&self, cell: &Geocode) -> impl Iterator<Item = String> {
+        let donor = self.donors.get(&cell.to_string()).map(String::as_str);
+        kin(cell, donor).filter(|code| self.geocodes.contains(code))
     }
 }
 
@@ -162,7 +165,7 @@ mod tests {
     #[test]
     fn a_cell_gets_its_kin_and_its_neighbours_and_one_without_kin_gets_none() {
         let owned = |codes: &[&str]| codes.iter().map(|c| (*c).to_owned()).collect();
-        let donors = [("9xj5s", "u33dc"), ("gcpvj", "u33dd")];
+        let donors = [("9xj5s", "u33dc"), ("gcpvj", "u33dd"), ("u33df", "9xj5z")];
         let models = Models {
             asked: Predict {
                 run: "r".to_owned(),
@@ -182,8 +185,22 @@ mod tests {
         };
         assert_eq!(of("9xj5k").unwrap(), ["9xj", "9xj5k"]);
         assert_eq!(of("9xj5s").unwrap(), ["9xj", "9xj5k", "u33dc"]);
-        assert_eq!(of("u33dc").unwrap(), ["u33dc"]);
+        // Beside it lies a cell that the model of 9xj5z stands in for.
+        assert_eq!(of("u33dc").unwrap(), ["9xj5z", "u33dc"]);
         assert_eq!(of("gcpvj"), None, "its donor left no model");
         assert_eq!(models.bands().len(), 2);
+        let cell = Geocode::parse(Scheme::Geohash, "u33dc").unwrap();
+        assert!(
+            cell.neighbours()
+                .iter()
+                .any(|beside| beside.to_string() == "u33df")
+        );
+        let answerers = models.of_cell(&cell).unwrap();
+        let donors = [("u33df".to_owned(), "9xj5z".to_owned())];
+        assert_eq!(
+            answerers.donors,
+            donors.into(),
+            "so that the worker knows it"
+        );
     }
 }

@@ -1,12 +1,14 @@
 //! Compositions made by this node, and kept until they were fetched.
 //!
 //! *Invariants*: files are read and pixels combined on blocking threads; the memory of decoded
-//! pixels and of images that wait is taken from one budget; at most `UNDER_WAY_MAX` are known at a
-//! time, and one that nobody asks after is forgotten.
+//! pixels and of images that wait is taken from one budget; at most `UNDER_WAY_MAX` are known at
+//! a time, and one that nobody asks after is given up and forgotten, whether its turn has come or
+//! not.
 //!
 //! *Not here*: asking for them (`ask`).
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -22,6 +24,7 @@ use wire::bundle::Kind;
 use wire::compose::{CellImage, CellReport, PartReport, Provenance};
 use wire::fault::{Fault, FaultKind};
 
+use super::desk::Desk;
 use super::plan::fault;
 use super::{Job, infer};
 use crate::answer::working;
@@ -47,6 +50,12 @@ const PREDICTIONS_AT_ONCE: usize = 1;
 const WAIT: Duration = Duration::from_secs(5);
 /// How long an image waits for being fetched: longer than an asker waits between two questions.
 const STILL_MAX: Duration = Duration::from_mins(2);
+/// After how long without a question a composition under way is given up: longer than any answer
+/// to its asker may take, who asks again at once.
+const ABANDONED_AFTER: Duration = Duration::from_secs(30);
+/// Longest that reading and combining one cell's splits may take, once there is memory for it: a
+/// hundred dates of the largest cell on a busy machine.
+const CELL_LIMIT: Duration = Duration::from_mins(10);
 
 /// A composition that is done, or why it is not.
 type Done = Result<Arc<Image>, Fault>;
@@ -81,20 +90,22 @@ pub(crate) struct Compositions {
     memory: Arc<Semaphore>,
     transit: Arc<Semaphore>,
     predictions: Semaphore,
+    /// Where predictions find their files.
+    pub(super) desk: Desk,
 }
 
-impl Default for Compositions {
-    fn default() -> Self {
+impl Compositions {
+    /// Has nothing under way, on a node whose folder is that.
+    pub(crate) fn new(data: &Path) -> Self {
         Self {
+            desk: Desk::new(data),
             open: Mutex::default(),
             memory: Arc::new(Semaphore::new(MEBIBYTES_MAX as usize)),
             transit: Arc::new(Semaphore::new(TRANSIT_MEBIBYTES_MAX as usize)),
             predictions: Semaphore::new(PREDICTIONS_AT_ONCE),
         }
     }
-}
 
-impl Compositions {
     /// Takes memory for an image on its way; waits until there is some.
     pub(super) async fn transit(&self, mebibytes: u32) -> Option<OwnedSemaphorePermit> {
         let wanted = mebibytes.min(TRANSIT_MEBIBYTES_MAX);
@@ -147,6 +158,22 @@ impl Compositions {
         done?.ok()
     }
 
+    /// Returns once nobody has asked after a composition for a while.
+    async fn abandoned(&self, name: &(NodeId, u64)) {
+        loop {
+            let touched = {
+                let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+                open.get(name).map(|entry| entry.touched)
+            };
+            let Some(touched) = touched else { return };
+            let given_up = touched + ABANDONED_AFTER;
+            if given_up <= Instant::now() {
+                return;
+            }
+            tokio::time::sleep_until(given_up).await;
+        }
+    }
+
     fn forget(&self, name: &(NodeId, u64)) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.remove(name);
@@ -167,11 +194,17 @@ pub(crate) async fn answer(
     let name = (from.clone(), ask.number);
     let (mut done, sender) = core.compositions.enter(name.clone())?;
     if let Some(sender) = sender {
-        let composing = compose(Arc::clone(core), ask.job);
-        let stop = core.stop.clone();
+        let (composing, here) = (compose(Arc::clone(core), ask.job), Arc::clone(core));
+        let (stop, name) = (core.stop.clone(), name.clone());
         core.tasks.spawn(stop.run_until_cancelled_owned(async move {
-            let done = composing.await;
-            sender.send_replace(Some(done));
+            tokio::select! {
+                biased;
+                done = composing => drop(sender.send_replace(Some(done))),
+                () = here.compositions.abandoned(&name) => {
+                    tracing::info!(asker = %name.0, "nobody waits for a composition any more");
+                    here.compositions.forget(&name);
+                }
+            }
         }));
     }
     let waited = tokio::time::timeout(WAIT, done.wait_for(Option::is_some)).await;
@@ -214,7 +247,7 @@ async fn compose(core: Arc<Core>, job: String) -> Done {
         Fault::new(FaultKind::Usage, "the job cannot be read").because(e.to_string())
     })?;
     let splits = metas(&core, &job).await?;
-    let mut composition = Composition::new(job.wish.clone(), &splits).map_err(|e| fault(&e))?;
+    let composition = Composition::new(job.wish.clone(), &splits).map_err(|e| fault(&e))?;
     let at_once = if composition.takes_all() {
         READ_AT_ONCE
     } else {
@@ -223,20 +256,11 @@ async fn compose(core: Arc<Core>, job: String) -> Done {
     let files = largest(&splits).saturating_mul(at_once as u64);
     let held = composition.held_bytes(splits.len()).saturating_add(files);
     let mut memory = core.compositions.memory(mebibytes(held)).await;
-    let reader = composition.reader();
-    let reading = splits
-        .into_iter()
-        .map(|split| read(&core, Arc::clone(&reader), split));
-    let mut reading = futures::stream::iter(reading).buffered(at_once);
-    while let Some(read) = reading.next().await {
-        let (split, read) = read?;
-        composition = working(move || composition.add(&split, read).map(|()| composition))
-            .await?
-            .map_err(|e| fault(&e))?;
-        if composition.is_enough() {
-            break;
-        }
-    }
+    let combined = combine(&core, composition, (splits, at_once));
+    let late = |_| Fault::new(FaultKind::Timeout, "composing the cell took too long");
+    let composition = tokio::time::timeout(CELL_LIMIT, combined)
+        .await
+        .map_err(late)??;
     let rule = job.wish.rule;
     let node = core.me.to_string();
     let composed = working(move || composition.finish().map_err(|e| fault(&e))).await??;
@@ -257,6 +281,28 @@ async fn compose(core: Arc<Core>, job: String) -> Done {
         files,
         _memory: keep,
     }))
+}
+
+/// Reads splits, so many at a time, and combines them.
+async fn combine(
+    core: &Arc<Core>,
+    mut composition: Composition,
+    (splits, at_once): (Vec<SplitMeta>, usize),
+) -> Result<Composition, Fault> {
+    let reader = composition.reader();
+    let reading = splits.into_iter();
+    let reading = reading.map(|split| read(core, Arc::clone(&reader), split));
+    let mut reading = futures::stream::iter(reading).buffered(at_once);
+    while let Some(read) = reading.next().await {
+        let (split, read) = read?;
+        composition = working(move || composition.add(&split, read).map(|()| composition))
+            .await?
+            .map_err(|e| fault(&e))?;
+        if composition.is_enough() {
+            break;
+        }
+    }
+    Ok(composition)
 }
 
 /// Returns the metadata of the splits, which this node holds as a rule.
@@ -363,5 +409,28 @@ fn report(composed: &Composed, (rule, node): (earth::raster::splice::Rule, Strin
         parts: composed.parts.iter().map(part).collect(),
         node,
         predicted: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_nobody_asks_after_is_given_up_and_what_is_asked_after_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let compositions = Compositions::new(dir.path());
+        let name = (NodeId::embedded(), 1);
+        compositions.enter(name.clone()).unwrap();
+        let began = Instant::now();
+        let asks = async {
+            for _ in 0..10 {
+                tokio::time::sleep(Duration::from_secs(10)).await;
+                compositions.enter(name.clone()).unwrap();
+            }
+        };
+        tokio::join!(asks, compositions.abandoned(&name));
+        let expected = Duration::from_secs(100) + ABANDONED_AFTER;
+        assert_eq!(began.elapsed().as_secs(), expected.as_secs());
     }
 }

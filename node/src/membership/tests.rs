@@ -17,6 +17,7 @@ fn beat(name: &str, incarnation: u64, count: u64) -> Beat {
         reading: Stamp::default(),
         unconfirmed: SlotSet::none(),
         catalog: 0,
+        versions: Versions::OURS,
         signature: Fixed::default(),
     }
 }

@@ -5,8 +5,9 @@
 //! *Not here*: what is made of it (`cluster::tend`).
 
 use serde::{Deserialize, Serialize};
-use wire::run::{JobState, Wish};
+use wire::run::JobState;
 
+use crate::runs::Wished;
 use crate::slots::SlotSet;
 
 /// Cells of a run to tell of.
@@ -24,7 +25,7 @@ pub struct Fates {
     /// Slots whose cells it has planned.
     pub slots: SlotSet,
     /// What users want of the run, as far as it has heard.
-    pub wish: Wish,
+    pub wished: Wished,
     /// Of each cell asked about its state and what is said of it, if it was planned there.
     pub cells: Vec<Option<(JobState, Option<String>)>>,
 }

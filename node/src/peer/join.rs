@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{PeerFault, Speaks};
+use super::{PeerFault, Versions};
 use crate::access::GrantNews;
 use crate::cluster::Voucher;
 use crate::layout::{ChangeSet, Place};
@@ -29,8 +29,8 @@ pub struct JoinRequest {
     pub place: Place,
     /// Replicas it was told to expect, if any.
     pub replicas: Option<u8>,
-    /// The versions that it speaks.
-    pub speaks: Speaks,
+    /// The versions that it speaks and reads.
+    pub versions: Versions,
 }
 
 /// What a member answers to it.

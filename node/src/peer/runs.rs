@@ -5,8 +5,8 @@
 //! *Not here*: what is done about it (`runs`).
 
 use serde::{Deserialize, Serialize};
-use wire::run::Wish;
 
+use crate::runs::Wished;
 use crate::slots::SlotSet;
 
 /// A run to plan.
@@ -34,8 +34,8 @@ pub struct Planned {
 pub struct Steer {
     /// Name of the run.
     pub run: String,
-    /// What is wanted.
-    pub wish: Wish,
+    /// What is wanted, unless something later was.
+    pub wished: Wished,
     /// Geocode texts of cells that have their models, whoever trained them.
     pub done: Vec<String>,
 }

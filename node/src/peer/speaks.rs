@@ -1,12 +1,52 @@
-//! Which versions of the messages a node speaks.
+//! Which versions a node speaks and reads.
+//!
+//! Each node says so when it joins, and in its beats, so that all know of all; on the wire, each
+//! stream names the protocol that it speaks.
 //!
 //! *Invariants*: two nodes speak the greatest version that both do; without one, neither guesses.
 //!
 //! *Not here*: the messages (`peer`), their protocol names (`swarm`).
 
+use earth::split::meta::META_VERSION;
 use serde::{Deserialize, Serialize};
 
-/// A range of versions of the messages between nodes.
+/// Greatest version of a split's metadata that is read here.
+const FILES: u16 = 1;
+const _: () = assert!(META_VERSION == FILES as u32, "nodes say what they read");
+
+/// The versions of all that nodes exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Versions {
+    /// Of messages.
+    pub messages: Speaks,
+    /// Of the files of splits that are read.
+    pub files: Speaks,
+}
+
+impl Versions {
+    /// What this glebe speaks and reads.
+    pub const OURS: Self = Self {
+        messages: Speaks::OURS,
+        files: Speaks {
+            least: 1,
+            most: FILES,
+        },
+    };
+
+    /// Tells whether two nodes can work together.
+    pub fn agree(self, other: Self) -> bool {
+        let messages = self.messages.agree(other.messages);
+        messages.is_some() && self.files.agree(other.files).is_some()
+    }
+}
+
+impl std::fmt::Display for Versions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "messages of {}, files of {}", self.messages, self.files)
+    }
+}
+
+/// A range of versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Speaks {
     least: u16,
@@ -16,6 +56,11 @@ pub struct Speaks {
 impl Speaks {
     /// What this glebe speaks: `/glebe/1`.
     pub const OURS: Self = Self { least: 1, most: 1 };
+
+    /// Returns the least and the greatest version.
+    pub fn range(self) -> (u16, u16) {
+        (self.least, self.most)
+    }
 
     /// Returns the version that two nodes speak with each other.
     pub fn agree(self, other: Self) -> Option<u16> {
@@ -51,5 +96,21 @@ mod tests {
         check((1, 1), (2, 3), None);
         assert_eq!(speaks(1, 2).to_string(), "versions 1 to 2");
         assert_eq!(Speaks::OURS.to_string(), "version 1");
+    }
+
+    #[test]
+    fn who_cannot_read_the_others_files_cannot_work_with_them() {
+        let ours = Versions::OURS;
+        assert!(ours.agree(ours));
+        let later = Speaks { least: 2, most: 3 };
+        let files = Versions {
+            files: later,
+            ..ours
+        };
+        let messages = Versions {
+            messages: later,
+            ..ours
+        };
+        assert!(!ours.agree(files) && !messages.agree(ours));
     }
 }

@@ -8,6 +8,7 @@ use super::*;
 use crate::access::{Fixed, Grant, Revocation};
 use crate::identity::to_hex;
 use crate::layout::{Member, Place, What};
+use crate::runs::Wished;
 use crate::store::{ContentHash, Span};
 use crate::token::Claim;
 
@@ -51,6 +52,7 @@ fn beat() -> Beat {
         reading: stamp(1),
         unconfirmed: SlotSet::none(),
         catalog: 9,
+        versions: Versions::OURS,
         signature: Fixed([0x51; 64]),
     }
 }
@@ -207,10 +209,14 @@ fn plan() -> Request {
     })
 }
 
+fn wished(wish: Wish) -> Wished {
+    Wished { number: 300, wish }
+}
+
 fn steer() -> Request {
     Request::Steer(Steer {
         run: "r".to_owned(),
-        wish: Wish::Go,
+        wished: wished(Wish::Go),
         done: vec!["9xj5k".to_owned()],
     })
 }
@@ -242,7 +248,7 @@ fn fates() -> Fates {
     let lost = Some((JobState::Quarantined, Some("w".to_owned())));
     Fates {
         slots: SlotSet::none(),
-        wish: Wish::Cancel,
+        wished: wished(Wish::Cancel),
         cells: vec![None, lost],
     }
 }
@@ -377,7 +383,7 @@ fn join_request() -> JoinRequest {
         http: "http://h:2".to_owned(),
         place: Place::default(),
         replicas: Some(3),
-        speaks: Speaks::OURS,
+        versions: Versions::OURS,
     }
 }
 

@@ -161,9 +161,8 @@ impl Book {
     }
 
     /// Lends a job of a run, or of any: the first donor, else the first that waits for nobody;
-    /// `None` if there is neither.
+    /// `None` if there is neither. A lease that has run out is lent again once it has expired.
     pub fn lend(&mut self, run: Option<&str>, worker: &str, now_ms: u64) -> Option<JobKey> {
-        self.expire(now_ms);
         let ready = |(k, j): &(&JobKey, &Job)| j.is_ready() && run.is_none_or(|r| r == k.run);
         let ready = self.jobs.iter().filter(ready);
         let first = ready.min_by_key(|(_, job)| job.role != Role::Donor);

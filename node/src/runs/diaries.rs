@@ -9,12 +9,13 @@
 //! believed; what is kept is bounded for each run and in all; what cannot be written is lost, and
 //! stops no job.
 //!
-//! *Not here*: gathering the lines of all nodes (`cluster::training`).
+//! *Not here*: gathering the lines of all nodes (`cluster::ongoing`).
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use wire::diary::Line;
@@ -32,6 +33,8 @@ const READ_BYTES_MAX: u64 = 1 << 20;
 #[derive(Debug)]
 pub struct Diaries {
     dir: PathBuf,
+    /// Held while lines are written: readers wait for nobody.
+    writing: Mutex<()>,
 }
 
 /// A part of a run's lines.
@@ -56,12 +59,15 @@ struct Volume {
 impl Diaries {
     /// Names the folder below a node's; it is made with the first line.
     pub fn new(data: &Path) -> Self {
-        let dir = data.join("joblogs");
-        Self { dir }
+        Self {
+            dir: data.join("joblogs"),
+            writing: Mutex::new(()),
+        }
     }
 
     /// Writes lines down behind those of the run.
     pub fn write(&self, run: &str, lines: &[Line]) {
+        let _one = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = self.append(run, lines) {
             tracing::warn!(run, %error, "what is said of jobs is lost");
         }
@@ -78,7 +84,13 @@ impl Diaries {
         fs::create_dir_all(&self.dir)?;
         let mut volumes = self.volumes(run);
         let path = match volumes.last() {
-            Some(last) if last.bytes < FILE_BYTES => last.path.clone(),
+            Some(last) if last.bytes < FILE_BYTES => {
+                if last.is_torn()? {
+                    // What was cut off ends here, so that it takes no whole line with it.
+                    text.insert(0, b'\n');
+                }
+                last.path.clone()
+            }
             last => {
                 let start = last.map_or(0, |last| last.start + last.bytes);
                 if last.is_none() {
@@ -87,11 +99,8 @@ impl Diaries {
                 self.dir.join(format!("{run}+{start:016x}"))
             }
         };
-        File::options()
-            .create(true)
-            .append(true)
-            .open(&path)?
-            .write_all(&text)?;
+        let mut file = File::options().create(true).append(true).open(&path)?;
+        file.write_all(&text)?;
         let kept = FILES_A_RUN - usize::from(volumes.iter().all(|v| v.path != path));
         for old in volumes.drain(..volumes.len().saturating_sub(kept)) {
             fs::remove_file(old.path)?;
@@ -113,32 +122,29 @@ impl Diaries {
                 continue;
             }
             let from = pages.next.max(volume.start);
-            let bytes = volume.read(from - volume.start, left)?;
-            // What is being written has no end yet, unless nothing more comes to this file.
-            let whole = bytes
-                .iter()
-                .rposition(|b| *b == b'\n')
-                .map_or(0, |at| at + 1);
-            let last = i + 1 == volumes.len();
-            let used = if whole == 0 && !last {
+            let bytes = volume.read(from - volume.start, left.min(end - from))?;
+            let to_end = (bytes.len() as u64) < left || from + left == end;
+            let is_last = i + 1 == volumes.len();
+            let used = if to_end && !is_last {
+                // Nothing more comes to this file: what has no end never gets one.
                 bytes.len()
             } else {
-                whole
+                let whole = bytes.iter().rposition(|b| *b == b'\n');
+                // A mebibyte without an end is damage, and gone past.
+                let hopeless = !to_end && left == READ_BYTES_MAX;
+                whole.map_or(if hopeless { bytes.len() } else { 0 }, |at| at + 1)
             };
             let lines = bytes[..used].split(|b| *b == b'\n').filter_map(checked);
             pages
                 .lines
                 .extend(lines.filter(|l| geocode.is_none_or(|g| g == l.geocode)));
-            pages.next = from + used as u64;
             left -= used as u64;
-            pages.more = pages.next < end && used > 0;
-            if pages.more || left == 0 {
-                pages.more |= !last;
+            pages.next = from + used as u64;
+            if !to_end || is_last {
+                pages.more = !to_end;
                 break;
             }
-            if !last {
-                pages.next = end;
-            }
+            pages.next = end;
         }
         Ok(pages)
     }
@@ -189,8 +195,18 @@ impl Diaries {
 }
 
 impl Volume {
+    /// Tells whether what was written last was cut off.
+    fn is_torn(&self) -> io::Result<bool> {
+        let last = self.read(self.bytes.saturating_sub(1), 1)?;
+        Ok(last.first().is_some_and(|byte| *byte != b'\n'))
+    }
+
+    /// Reads bytes, fewer at its end; none of a file that has made room meanwhile.
     fn read(&self, from: u64, bytes_max: u64) -> io::Result<Vec<u8>> {
-        let mut file = File::open(&self.path)?;
+        let mut file = match File::open(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            opened => opened?,
+        };
         file.seek(SeekFrom::Start(from))?;
         let mut bytes = Vec::new();
         file.take(bytes_max).read_to_end(&mut bytes)?;
@@ -261,12 +277,52 @@ mod tests {
         file.write_all(b"0000abcd {\"half").unwrap();
         let before = diaries.read("r", None, 0).unwrap();
         assert_eq!(texts(&before), ["one"]);
-        file.write_all(b"\n").unwrap();
         diaries.write("r", &[line("a", "two")]);
         assert_eq!(
             texts(&diaries.read("r", None, before.next).unwrap()),
             ["two"]
         );
+    }
+
+    /// Reads all lines of a run, page by page; returns their texts and how many pages that took.
+    fn paged(diaries: &Diaries) -> (Vec<String>, usize) {
+        let (mut all, mut after, mut count) = (Vec::new(), 0, 0);
+        loop {
+            let pages = diaries.read("r", None, after).unwrap();
+            all.extend(texts(&pages).into_iter().map(str::to_owned));
+            count += 1;
+            assert!(pages.next > after || !pages.more, "it goes on and on");
+            after = pages.next;
+            if !pages.more {
+                return (all, count);
+            }
+        }
+    }
+
+    #[test]
+    fn pages_cross_from_file_to_file_wherever_the_border_falls() {
+        let line_of = |i: usize| line("a", &format!("{i:04} {}", "x".repeat(1_000)));
+        let lines: Vec<Line> = (0..5_000).map(line_of).collect();
+        let all = Pages {
+            lines: lines.clone(),
+            ..Pages::default()
+        };
+        // Bytes of a page that are left for the second file: less than a line, some lines.
+        for left in [1, 700, 3_000] {
+            let dir = tempfile::tempdir().unwrap();
+            let diaries = Diaries::new(dir.path());
+            let mut damage = vec![b'?'; usize::try_from(FILE_BYTES).unwrap()];
+            damage[left - 1] = b'\n';
+            fs::create_dir_all(&diaries.dir).unwrap();
+            fs::write(diaries.dir.join("r+0000000000000000"), damage).unwrap();
+            for some in lines.chunks(500) {
+                diaries.write("r", some);
+            }
+            assert_eq!(diaries.volumes("r").len(), 3);
+            let (read, pages) = paged(&diaries);
+            assert!(read == texts(&all), "{} lines, {left}", read.len());
+            assert!(pages > 8, "{pages}");
+        }
     }
 
     #[test]
@@ -285,17 +341,9 @@ mod tests {
             volumes.len() <= FILES_A_RUN && bytes <= 5 * FILE_BYTES,
             "{bytes}"
         );
-        let (mut after, mut count, mut newest) = (0, 0, String::new());
-        loop {
-            let pages = diaries.read("r", None, after).unwrap();
-            count += pages.lines.len();
-            newest = texts(&pages).last().map_or(newest, ToString::to_string);
-            after = pages.next;
-            if !pages.more {
-                break;
-            }
-        }
-        assert_eq!(newest, "last");
+        let (read, _) = paged(&diaries);
+        let count = read.len();
+        assert_eq!(read.last().map(String::as_str), Some("last"));
         assert!(
             count < 24 * 500 && count as u64 > FILE_BYTES / 2_100,
             "{count}"

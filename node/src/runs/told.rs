@@ -1,6 +1,7 @@
 //! What is said of this node's jobs: by their workers, and by the book itself.
 //!
-//! *Invariants*: only who holds a job's newest lease says something of it.
+//! *Invariants*: only who holds a job's newest lease says something of it; whoever reads what was
+//! said keeps nobody from the book.
 //!
 //! *Not here*: how lines are kept (`diaries`).
 
@@ -18,20 +19,18 @@ impl Runs {
     /// Takes down what a worker says of its job; a stale token is refused.
     pub fn report(&self, report: Report) -> Result<(), Fault> {
         let key = key(&report.lease);
-        let inner = self.lock();
-        let held = inner.book.may_publish(&key, report.lease.token);
+        let held = self.lock().book.may_publish(&key, report.lease.token);
         held.map_err(|e| stale(&e))?;
         let entries = report.entries.into_iter().take(ENTRIES_MAX);
         let line = |entry| self.line(&key.geocode, entry);
-        inner
-            .diaries
-            .write(&key.run, &entries.map(line).collect::<Vec<_>>());
+        let lines: Vec<Line> = entries.map(line).collect();
+        self.diaries.write(&key.run, &lines);
         Ok(())
     }
 
     /// Returns what was said of a run's jobs here from a position on.
     pub fn said(&self, run: &str, geocode: Option<&str>, after: u64) -> Result<Pages, Fault> {
-        let read = self.lock().diaries.read(run, geocode, after);
+        let read = self.diaries.read(run, geocode, after);
         read.map_err(|e| {
             let what = format!("what was said of {run} cannot be read");
             Fault::new(FaultKind::Internal, what).because(e.to_string())
@@ -39,7 +38,7 @@ impl Runs {
     }
 
     /// Notes what became of jobs.
-    pub(super) fn say<'a>(&self, inner: &Inner, texts: impl Iterator<Item = (&'a JobKey, String)>) {
+    pub(super) fn say<'a>(&self, texts: impl Iterator<Item = (&'a JobKey, String)>) {
         let mut lines: BTreeMap<&str, Vec<Line>> = BTreeMap::new();
         for (key, text) in texts {
             let entry = Entry::now(Event::said(&text));
@@ -47,7 +46,7 @@ impl Runs {
             lines.entry(&key.run).or_default().push(line);
         }
         for (run, lines) in lines {
-            inner.diaries.write(run, &lines);
+            self.diaries.write(run, &lines);
         }
     }
 
@@ -61,7 +60,7 @@ impl Runs {
                 _ => format!("is tried again: {reason}"),
             })
         };
-        self.say(inner, keys.iter().filter_map(|key| Some((key, text(key)?))));
+        self.say(keys.iter().filter_map(|key| Some((key, text(key)?))));
     }
 
     fn line(&self, geocode: &str, entry: Entry) -> Line {

@@ -16,6 +16,7 @@ use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wire::client::{TOKEN_FILE_VARIABLE, TOKEN_VARIABLE};
+use wire::fault::Fault;
 
 use super::Runs;
 
@@ -63,6 +64,37 @@ pub fn supervise(
                 () = keep_one(&runs, &config, number) => {}
             }
         });
+    }
+}
+
+impl Runs {
+    /// Notes that a worker is started under this name.
+    pub fn starts(&self, worker: &str) {
+        self.lock().started.insert(worker.to_owned(), false);
+    }
+
+    /// Takes back what a worker held that has ended; tells whether it had asked for a job.
+    pub fn ended(&self, worker: &str, reason: &str) -> Result<bool, Fault> {
+        let mut inner = self.lock();
+        let asked = inner.started.remove(worker).unwrap_or(false);
+        let left = inner.book.take_back(worker, reason);
+        inner.save_all(&left)?;
+        self.say_given_up(&inner, &left);
+        if !left.is_empty() {
+            self.waiting.notify_waiters();
+            self.tidings.notify_one();
+        }
+        Ok(asked)
+    }
+
+    /// Quarantines every waiting job: workers cannot be started here.
+    pub fn give_up(&self, reason: &str) -> Result<(), Fault> {
+        let mut inner = self.lock();
+        let given_up = inner.book.give_up(reason);
+        inner.save_all(&given_up)?;
+        self.say_given_up(&inner, &given_up);
+        self.tidings.notify_one();
+        Ok(())
     }
 }
 

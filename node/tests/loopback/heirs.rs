@@ -19,7 +19,7 @@ use crate::bench::{Node, cluster, collection_named, fill, splits, until};
 use crate::fixture::{COLLECTION, Small, split_of};
 
 /// Cells of these tests.
-const CELLS: usize = 12;
+pub(crate) const CELLS: usize = 12;
 
 /// Geocodes of the cells, in order.
 fn cells() -> Vec<String> {
@@ -27,7 +27,7 @@ fn cells() -> Vec<String> {
     splits(CELLS).iter().map(cell).collect()
 }
 
-fn run(mode: TransferMode) -> Run {
+pub(crate) fn run(mode: TransferMode) -> Run {
     Run {
         name: "r".to_owned(),
         recipe: "ndvi-cnn".to_owned(),
@@ -73,7 +73,7 @@ async fn one_donor(nodes: &[Node]) -> Inheritance {
     inheritance
 }
 
-fn lease(node: &Node) -> Option<Lease> {
+pub(crate) fn lease(node: &Node) -> Option<Lease> {
     let request = LeaseRequest {
         worker: "test".to_owned(),
         run: Some("r".to_owned()),
@@ -93,7 +93,17 @@ fn ours(lease: &Lease) -> Renew {
 }
 
 /// Publishes a model as a worker's node does, but tells nobody.
-async fn publish(node: &Node, lease: &Lease) {
+pub(crate) async fn publish(node: &Node, lease: &Lease) {
+    put_model(node, lease).await;
+    let published = Published {
+        metrics: Metrics::default(),
+        descent: None,
+    };
+    assert!(node.runs.published(&ours(lease), published).is_ok());
+}
+
+/// Puts the model of a job into the ring.
+pub(crate) async fn put_model(node: &Node, lease: &Lease) {
     let metrics = serde_json::to_string(&Metrics::default()).unwrap();
     let (run, geocode) = (&lease.run.name, &lease.geocode);
     let config = format!(
@@ -114,11 +124,6 @@ async fn publish(node: &Node, lease: &Lease) {
         ],
     };
     node.cluster.put(model, PutMode::Overwrite).await.unwrap();
-    let published = Published {
-        metrics: Metrics::default(),
-        descent: None,
-    };
-    assert!(node.runs.published(&ours(lease), published).is_ok());
 }
 
 /// Leases all jobs that any node lends, until that many cells were lent.

@@ -22,3 +22,4 @@ mod lose;
 mod refuse;
 mod repair;
 mod three;
+mod wishes;

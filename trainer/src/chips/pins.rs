@@ -13,8 +13,8 @@
 //! kernel's, the same for all workers, and given back where memory is short.
 //!
 //! *Invariants*: a file appears whole or not at all, and one that does not check is removed and
-//! made anew; all files together, and what is being written, stay below the bound: the one that was used
-//! longest ago goes first; a writer that was killed leaves nothing that counts.
+//! made anew; all files together, and what is being written, stay below the bound: the one
+//! that was used longest ago goes first; a writer that was killed leaves nothing that counts.
 //!
 //! *Not here*: what a record is (`stock`), which splits (`job::stocked`).
 

@@ -20,7 +20,7 @@ use crate::files::read_meta;
 use crate::infer::PredictOptions;
 use crate::infer::frame::{Frame, Place};
 use crate::infer::land::{Land, Plot};
-use crate::infer::regions::{Kinship, Known, Region, Regions, pick};
+use crate::infer::regions::{Kin, Kinship, Known, Region, Regions, beside, pick};
 use crate::infer::shelf::Shelf;
 use crate::log::chain;
 use crate::recipe::{BandWish, Task};
@@ -96,6 +96,7 @@ pub fn plan(options: &PredictOptions, shelf: &Shelf, task: &dyn Task) -> Result<
             places: &places,
             config,
             margin_px,
+            kin: options.kin.as_ref(),
         },
         (&metas, &cells),
         &known,
@@ -191,10 +192,11 @@ struct Ground<'a> {
     places: &'a [Place],
     config: &'a ModelConfig,
     margin_px: u32,
+    kin: Option<&'a Kin>,
 }
 
-/// Every cell of the scene is a region, and so is each cell beside them that has a model of its
-/// own: it has a say across the border even where the scene ends.
+/// Every cell of the scene is a region, and so is each cell beside them that a model answers for:
+/// it has a say across the border even where the scene ends.
 fn regions(
     ground: &Ground<'_>,
     (metas, cells): (&[&SplitMeta], &[Answerer]),
@@ -204,27 +206,18 @@ fn regions(
         place: place.clone(),
         model: cell.map(|(model, _)| model),
     });
-    let mut all: Vec<Region> = own.collect();
     let there: BTreeSet<Geocode> = metas.iter().map(|meta| meta.geocode).collect();
-    let precision = metas.first().map(|meta| meta.geocode.precision());
-    for (number, code) in known.iter().enumerate() {
-        let Some(code) = code.filter(|c| Some(c.precision()) == precision && !there.contains(c))
-        else {
-            continue;
-        };
-        let Ok(grid) = Grid::of(&code, ground.config.network.resolution_m) else {
-            continue;
-        };
+    let beside = beside(known, &there, ground.kin).into_iter();
+    let beyond = beside.filter_map(|(code, number)| {
+        let grid = Grid::of(&code, ground.config.network.resolution_m).ok()?;
         let region = Region {
             place: ground.frame.place(&grid),
             model: Some(number),
         };
-        // Of models of elsewhere there may be thousands.
-        if region.reaches((ground.frame.width, ground.frame.height), ground.margin_px) {
-            all.push(region);
-        }
-    }
-    all
+        let frame = (ground.frame.width, ground.frame.height);
+        region.reaches(frame, ground.margin_px).then_some(region)
+    });
+    own.chain(beyond).collect()
 }
 
 /// Notes what a reader should know of models and cells.

@@ -12,7 +12,7 @@
 //!
 //! *Not here*: answering (`strip`), which models there are (`shelf`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::f64::consts::FRAC_PI_2;
 use std::ops::Range;
 
@@ -21,8 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::infer::frame::Place;
 
-/// The geocode of a model of everywhere.
-pub const GLOBAL: &str = "global";
+pub use wire::model::GLOBAL;
 
 /// How a model relates to the cell it answers for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -78,6 +77,19 @@ pub fn pick(models: &[Known], cell: &Geocode, kin: Option<&Kin>) -> Option<(usiz
         return Some((at, Kinship::Global));
     }
     (models.len() == 1 && kin.is_none()).then_some((0, Kinship::Foreign))
+}
+
+/// Returns the cells beside some cells, with the models that answer for them, be they their own or
+/// stand in: across a border these have a say even where what is predicted ends.
+pub fn beside(
+    models: &[Known],
+    cells: &BTreeSet<Geocode>,
+    kin: Option<&Kin>,
+) -> Vec<(Geocode, usize)> {
+    let around: BTreeSet<Geocode> = cells.iter().flat_map(Geocode::neighbours).collect();
+    let beyond = around.difference(cells);
+    let answered = beyond.filter_map(|cell| Some((*cell, pick(models, cell, kin)?.0)));
+    answered.collect()
 }
 
 /// A region with the model that answers for it.
@@ -206,7 +218,7 @@ fn ramp(inside: f64, margin: f64) -> f32 {
 mod tests {
     use earth::geocode::{Geocode, Scheme};
 
-    use super::{Kin, Kinship, Known, Place, Region, Regions, Square, pick, ramp};
+    use super::{Kin, Kinship, Known, Place, Region, Regions, Square, beside, pick, ramp};
 
     fn code(text: &str) -> Geocode {
         Geocode::parse(Scheme::Geohash, text).expect("a geohash")
@@ -247,6 +259,21 @@ mod tests {
             "a model that was named"
         );
         assert_eq!(pick(&known(&["9xj5k", "u33"]), &code("dr5ru"), None), None);
+    }
+
+    #[test]
+    fn whoever_answers_for_a_neighbour_has_a_say_across_the_border_though_it_stands_in() {
+        let models = known(&["9xj5k", "9xj5s", "u33dc"]);
+        let kin = Kin {
+            donors: [("9xj5m".to_owned(), "u33dc".to_owned())].into(),
+        };
+        let cells = [code("9xj5k")].into();
+        let found = beside(&models, &cells, Some(&kin));
+        let texts: Vec<(String, usize)> = found.iter().map(|(c, m)| (c.to_string(), *m)).collect();
+        assert_eq!(texts, [("9xj5m".to_owned(), 2), ("9xj5s".to_owned(), 1)]);
+        let everywhere = known(&["9xj5k", "global"]);
+        assert_eq!(beside(&everywhere, &cells, Some(&kin)).len(), 8);
+        assert!(beside(&known(&["9xj5k"]), &cells, Some(&kin)).is_empty());
     }
 
     /// A region over columns and rows of the frame.

@@ -75,8 +75,8 @@ impl Drop for Ordeal {
     }
 }
 
-/// Returns how many chips are looked at at a time after a worker that left such a note, and how many
-/// were too many for it; `kills` are those of the machine by now.
+/// Returns how many chips are looked at at a time after a worker that left such a note, and how
+/// many were too many for it; `kills` are those of the machine by now.
 fn next(found: Option<(usize, u64)>, kills: Option<u64>, batch: usize) -> (usize, Option<usize>) {
     let Some((part, before)) = found else {
         return (batch, None);

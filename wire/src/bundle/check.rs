@@ -10,6 +10,7 @@ use earth::split::meta::SplitId;
 use earth::split::placement::PlacementKey;
 
 use super::{BUNDLE_BYTES_MAX, BundleHeader, FILES_MAX, HEADER_BYTES_MAX, Kind};
+use crate::model::GLOBAL;
 
 /// Length of a BLAKE3 hash in hexadecimal.
 const HASH_CHARS: usize = 64;
@@ -134,7 +135,7 @@ fn places(kind: Kind, id: &str, key: &PlacementKey) -> bool {
     match kind {
         Kind::Split => id.rsplit_once('~').is_some_and(|(_, code)| head_of(code)),
         Kind::Model => two_names(id)
-            .is_some_and(|(run, code)| head_of(code) || *key == PlacementKey::named("global", run)),
+            .is_some_and(|(run, code)| head_of(code) || *key == PlacementKey::named(GLOBAL, run)),
         Kind::Run | Kind::Ledger | Kind::Collection | Kind::Tag => {
             *key == PlacementKey::named(kind.word(), id)
         }

@@ -4,12 +4,19 @@ use earth::geocode::Scheme;
 use earth::split::placement::PlacementRule;
 use wire::cluster::{
     BytesByPurpose, ClusterView, Evenness, Expected, LayoutChange, LayoutPlan, NodeState,
-    NodeStatus, NodeView, SlotMove, Status, VerifyReport,
+    NodeStatus, NodeVersions, NodeView, SlotMove, Status, VerifyReport, VersionRange,
 };
 use wire::fault::{Fault, FaultKind};
 
 use crate::check::check;
 use crate::samples::texts;
+
+fn versions() -> NodeVersions {
+    NodeVersions {
+        messages: VersionRange { least: 1, most: 2 },
+        files: VersionRange { least: 1, most: 1 },
+    }
+}
 
 #[test]
 fn the_cluster_keeps_its_form() {
@@ -23,6 +30,7 @@ fn the_cluster_keeps_its_form() {
         weight: 2,
         draining: false,
         to_hand_over: 3,
+        versions: Some(versions()),
     };
     check(
         "cluster-view",

@@ -42,6 +42,7 @@ fn a_stalled_worker_cannot_publish_after_its_job_was_lent_again() {
     let mut book = book(&["9xj"]);
     book.lend(None, "w", 0);
     let old = book.job(&key("9xj")).map_or(0, |j| j.token);
+    assert_eq!(book.expire(LEASE_MS), [key("9xj")]);
     assert_eq!(book.lend(None, "w", LEASE_MS), Some(key("9xj")));
     let new = book.job(&key("9xj")).map_or(0, |j| j.token);
     assert!(new > old);
@@ -114,6 +115,7 @@ fn after_a_restart_lent_jobs_run_out_at_once_and_tokens_go_on() {
         let text = serde_json::to_string(job).unwrap();
         again.restore(key.clone(), serde_json::from_str(&text).unwrap());
     }
+    assert_eq!(again.expire(8), [key("9xj")]);
     assert_eq!(again.lend(None, "w", 8), Some(key("9xj")));
     assert_eq!(again.job(&key("9xj")).map(|j| j.token), Some(2));
 }
