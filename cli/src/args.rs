@@ -12,6 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 mod compose;
 mod heirs;
 mod model;
+mod module;
 mod moving;
 mod region;
 mod selectors;

@@ -6,6 +6,7 @@
 //! *Not here*: plans and leases (node), fitting (trainer).
 
 pub(crate) mod heirs;
+pub(crate) mod module;
 pub(crate) mod recipe;
 
 use std::process::ExitCode;
@@ -22,26 +23,35 @@ use crate::args::{ModeArg, Train};
 use crate::print::{Progress, Screen, bytes, line};
 use crate::session::Session;
 use crate::status::short;
+use crate::train::module::Local;
 use crate::train::recipe::{Form, Recipe};
 
 /// Time between looks at a run's jobs.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-pub(crate) async fn run(session: &Session, args: Train) -> Done {
+pub(crate) async fn run(session: &Session, mut args: Train) -> Done {
+    let module = Local::of(&args)?;
+    if let Some(module) = &module {
+        args.recipe.clone_from(&module.recipe);
+    }
     if args.describe {
         let form = if session.screen.is_json() {
             Form::Json
         } else {
             Form::Table
         };
-        let told = recipe::described(&args.recipe, args.chip, form).await?;
+        let told = recipe::described((&args.recipe, module.as_ref()), args.chip, form).await?;
         line(told.trim_end());
         return Ok(ExitCode::SUCCESS);
     }
     let is_cluster = session.settings.cluster.value.is_some();
-    let known = recipe::checked(&args.recipe, args.chip, is_cluster).await?;
-    let run = described(&args, &known)?;
+    let known = recipe::checked((&args.recipe, module.as_ref()), args.chip, is_cluster).await?;
+    let mut run = described(&args, &known)?;
+    run.module = module.as_ref().map(|module| module.wish.clone());
     let client = session.client().await?;
+    if let Some(module) = module.filter(|_| !args.dry_run) {
+        module.put(&client).await?;
+    }
     let plan = client.start_run(&run, args.dry_run).await?;
     if args.dry_run {
         return Ok(print_plan(&session.screen, &run, &plan));
@@ -112,7 +122,8 @@ fn described(args: &Train, recipe: &Recipe) -> Result<Run, Fault> {
     }
     let name = args.name.clone().unwrap_or_else(|| {
         let now = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S");
-        format!("{}-{now}", args.recipe.replace([':', '/'], "-"))
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        format!("{}-{now}", args.recipe.replace(|c| !is_plain(c), "-"))
     });
     if !earth::split::collection::is_name(&name) {
         return Err(
@@ -134,6 +145,7 @@ fn described(args: &Train, recipe: &Recipe) -> Result<Run, Fault> {
         transfer: args.heirs.wish()?,
         inheritance: None,
         collections: Vec::new(),
+        module: None,
     };
     run.check()?;
     Ok(run)

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use tokio::process::Command;
 use wire::client::{TOKEN_FILE_VARIABLE, TOKEN_VARIABLE};
 use wire::fault::{Fault, FaultKind};
+use wire::module::{MODULES_ANY, MODULES_VARIABLE};
 
 /// Returns a command for `glebe-ingest` or `glebe-trainer`; it dies with this process's interest.
 pub(crate) fn command(name: &str) -> Result<Command, Fault> {
@@ -17,6 +18,8 @@ pub(crate) fn command(name: &str) -> Result<Command, Fault> {
     // A worker gets a token by `Session::lend`, if it is to have one.
     command.env_remove(TOKEN_VARIABLE);
     command.env_remove(TOKEN_FILE_VARIABLE);
+    // Who types a command trusts what it names.
+    command.env(MODULES_VARIABLE, MODULES_ANY);
     command.kill_on_drop(true);
     Ok(command)
 }

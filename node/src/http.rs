@@ -99,6 +99,7 @@ fn reading(table: Table) -> Table {
         .read("/v1/runs/{name}/logs", post(runs::logs))
         .read("/v1/models", get(models::list))
         .read("/v1/model/file", get(asset::model_file))
+        .read("/v1/module", get(asset::module))
 }
 
 /// Adds what stores and trains.

@@ -356,7 +356,7 @@ impl Store {
                         stats.splits_in_slots += u64::from(slots.contains(held.slot));
                     }
                     Kind::Model => stats.models += 1,
-                    Kind::Run | Kind::Ledger | Kind::Collection | Kind::Tag => {}
+                    Kind::Run | Kind::Ledger | Kind::Collection | Kind::Tag | Kind::Module => {}
                 }
             }
         }

@@ -34,8 +34,9 @@ use let_go::LetGo;
 use wire::bundle::Kind;
 
 /// Every kind of object, those first without which the others are not found.
-pub(crate) const KINDS: [Kind; 6] = [
+pub(crate) const KINDS: [Kind; 7] = [
     Kind::Collection,
+    Kind::Module,
     Kind::Run,
     Kind::Ledger,
     Kind::Split,

@@ -66,6 +66,9 @@ pub struct ModelConfig {
     /// Chips of a batch learned from at a time, where memory ran out for the whole of one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part_chips: Option<u64>,
+    /// The user's module that learned, where it is no network of ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub module: Option<wire::module::Module>,
     /// What trained it: `glebe 0.1.0, libtorch 2.11.0`.
     pub software: String,
 }

@@ -39,6 +39,7 @@ use crate::infer::shelf::Shelf;
 use crate::infer::strip::{Strip, Windows};
 use crate::infer::tally::Tally;
 use crate::log::chain;
+use crate::module::permitted;
 use crate::program::PREFIX;
 use crate::recipe::Task;
 use crate::resident;
@@ -133,6 +134,9 @@ pub struct CellSummary {
 /// Models or splits that cannot be used or do not belong together, a map that cannot be written.
 pub fn predict(options: &PredictOptions) -> Result<Summary, Fault> {
     let shelf = Shelf::new(&options.models, options.device)?;
+    if shelf.config(0).module.is_some() {
+        permitted()?;
+    }
     let task = shelf.task();
     let plan = plan(options, &shelf, task)?;
     let chip_px = shelf.config(0).network.chip_px;

@@ -16,6 +16,7 @@ pub mod scores;
 pub mod stocked;
 pub mod survey;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tch::Device;
@@ -37,6 +38,8 @@ use crate::job::rules::RulesError;
 use crate::job::scores::Scored;
 use crate::job::survey::{Survey, SurveyError};
 use crate::memory::{Short, tried};
+use crate::module;
+use crate::module::open::ModuleError;
 use crate::network::{Network, Weights};
 use crate::probe::SOFTWARE;
 use crate::program::handed::{Made, MadeError};
@@ -89,6 +92,9 @@ pub enum JobError {
     /// The run's program cannot be used.
     #[error(transparent)]
     Program(#[from] ProgramError),
+    /// The run's module cannot be learned with.
+    #[error(transparent)]
+    Module(#[from] ModuleError),
     /// The run's program left nothing that can be used.
     #[error(transparent)]
     Made(#[from] MadeError),
@@ -103,7 +109,11 @@ impl JobError {
     /// Tells whether trying again cannot help: the same lease would end the same way.
     pub fn hopeless(&self) -> bool {
         match self {
-            Self::Recipe(_) | Self::Rules(_) | Self::Lesson(_) | Self::Program(_) => true,
+            Self::Recipe(_)
+            | Self::Rules(_)
+            | Self::Lesson(_)
+            | Self::Program(_)
+            | Self::Module(_) => true,
             Self::Made(error) => !error.is_stop(),
             Self::Survey(error) => !matches!(error, SurveyError::Read(_)),
             // A damaged or missing file may have been repaired by the next attempt.
@@ -133,6 +143,8 @@ pub struct Setting {
     pub pins: Option<Pins>,
     /// Bytes that the process may hold: near them, jobs look at fewer chips at a time.
     pub bytes_max: Option<u64>,
+    /// The file of the run's module, where it has one.
+    pub module: Option<Arc<Vec<u8>>>,
 }
 
 /// Learns the model of a lease on `device`; an heir's without a donor's file starts cold.
@@ -144,6 +156,7 @@ pub fn learn(lease: &Lease, device: Device, stop: &Stop) -> Result<Learned, JobE
         checkpoint_every: checkpoint::EVERY,
         pins: None,
         bytes_max: None,
+        module: None,
     };
     learn_from(lease, None, &setting)
 }
@@ -170,7 +183,7 @@ fn learned(lease: &Lease, gift: Option<&Gift>, setting: &Setting) -> Result<Lear
         learned.config.trained = Some(jiff::Timestamp::now());
         return Ok(learned);
     }
-    let recipe = recipe::parse(&lease.run.recipe)?;
+    let recipe = recipe_of(lease, setting)?;
     rules::check(&lease.run.hyper, recipe)?;
     tch::set_num_threads(i32::try_from(lease.run.hyper.threads).unwrap_or(1));
     let survey = survey::survey(lease, recipe)?;
@@ -227,6 +240,17 @@ fn learned(lease: &Lease, gift: Option<&Gift>, setting: &Setting) -> Result<Lear
         epochs: course.epochs,
         made: None,
     })
+}
+
+/// Returns the recipe of a run: one of ours, or its user's module once that was tried.
+fn recipe_of(lease: &Lease, setting: &Setting) -> Result<&'static dyn Recipe, JobError> {
+    let run = &lease.run;
+    let Some(wish) = &run.module else {
+        return Ok(recipe::parse(&run.recipe)?);
+    };
+    let (named, file) = ((run.recipe.as_str(), wish), setting.module.as_deref());
+    let ready = module::ready(named, file.map(Vec::as_slice), run.hyper.chip_px);
+    Ok(ready?)
 }
 
 /// Tells what there is to learn from.
@@ -364,6 +388,7 @@ impl Job<'_> {
             weights_blake3,
             descent: None,
             part_chips: None,
+            module: lease.run.module.clone(),
             software: SOFTWARE.to_owned(),
         }
     }

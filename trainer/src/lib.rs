@@ -21,6 +21,7 @@ pub mod loss;
 pub mod memory;
 pub mod metric;
 pub mod model;
+pub mod module;
 pub mod net;
 pub mod network;
 pub mod probe;

@@ -26,6 +26,23 @@ pub fn l1(answers: &Tensor, labels: &Tensor) -> Tensor {
     distances.sum(distances.kind()) / known.sum(Kind::Int64).clamp_min(1)
 }
 
+/// Returns the mean of the binary cross-entropy of logits over the labels, 0..=1, that are numbers.
+pub fn bce(logits: &Tensor, labels: &Tensor) -> Tensor {
+    let known = labels.isfinite();
+    let labels = labels.nan_to_num(0.0, 0.0, 0.0);
+    let costs = (logits.softplus() - logits * labels) * &known;
+    costs.sum(costs.kind()) / known.sum(Kind::Int64).clamp_min(1)
+}
+
+/// Returns the mean of the cross-entropy of logits [n, classes, …] over the pixels whose labels,
+/// the chance of each class, are numbers.
+pub fn cross_entropy(logits: &Tensor, labels: &Tensor) -> Tensor {
+    let known = labels.isfinite();
+    let costs = logits.log_softmax(1, logits.kind()) * labels.nan_to_num(0.0, 0.0, 0.0) * &known;
+    let pixels = known.narrow(1, 0, 1).sum(Kind::Int64).clamp_min(1);
+    -costs.sum(costs.kind()) / pixels
+}
+
 /// Returns what it costs a network that its answers were judged so: nothing where they pass for
 /// labels (Goodfellow et al. 2014, in the form that does not saturate).
 pub fn unmasked(judged: &Tensor) -> Tensor {
@@ -43,7 +60,7 @@ mod tests {
     use tch::{Device, Kind, Tensor};
 
     use super::slope::{check, drawn};
-    use super::{fooled, l1, mse, unmasked};
+    use super::{bce, cross_entropy, fooled, l1, mse, unmasked};
 
     #[test]
     fn the_gradient_of_mse_is_that_of_central_differences() {
@@ -64,6 +81,28 @@ mod tests {
         check(unmasked, &answers);
         check(|judged| fooled(judged, &answers), &labels);
         check(|judged| fooled(&labels, judged), &answers);
+    }
+
+    #[test]
+    fn the_gradients_of_chances_are_those_of_central_differences() {
+        let labels = (drawn(&[2, 3, 4, 4]) / 4.0) + 0.5;
+        check(|a| bce(a, &labels), &drawn(&[2, 3, 4, 4]));
+        let classes = labels.softmax(1, Kind::Double);
+        check(|a| cross_entropy(a, &classes), &drawn(&[2, 3, 4, 4]));
+        let even = drawn(&[2, 3, 4, 4]).zeros_like();
+        let cost = |loss: Tensor| loss.double_value(&[]);
+        assert!((cost(cross_entropy(&even, &classes)) - 3.0_f64.ln()).abs() < 1e-12);
+        assert!((cost(bce(&even, &labels)) - 2.0_f64.ln()).abs() < 1e-12);
+        let masked = Tensor::cat(&[&classes, &(&classes * f64::NAN)], 2);
+        let wide = Tensor::cat(&[drawn(&[2, 3, 4, 4]), drawn(&[2, 3, 4, 4])], 2);
+        let (all, part) = (
+            cross_entropy(&wide, &masked),
+            cross_entropy(&drawn(&[2, 3, 4, 4]), &classes),
+        );
+        assert!(
+            (cost(all) - cost(part)).abs() < 1e-12,
+            "what is masked counts nothing"
+        );
     }
 
     #[test]

@@ -22,8 +22,8 @@ use trainer::log::{chain, say};
 use trainer::probe;
 use trainer::program;
 use trainer::recipe;
-use trainer::recipe::Task as _;
 use trainer::recipe::describe::{Band, Description, Layer, parameters};
+use trainer::recipe::{Recipe as _, Task as _};
 use trainer::work::pack::Budget;
 use trainer::work::{self, WorkOptions, gauge};
 use wire::fault::{Fault, FaultKind};
@@ -122,6 +122,12 @@ struct DescribeArgs {
     /// Side of the chips in pixels.
     #[arg(long, default_value_t = DESCRIBED_CHIP_PX)]
     chip_px: u32,
+    /// What is learned with a user's module, as JSON; with `--file`.
+    #[arg(long, requires = "file")]
+    module: Option<String>,
+    /// The module's file.
+    #[arg(long, requires = "module")]
+    file: Option<PathBuf>,
     /// How to print.
     #[arg(short, long, value_enum, default_value_t = Format::Table)]
     output: Format,
@@ -246,6 +252,13 @@ fn kin(path: &Path) -> Result<Kin, Fault> {
 fn describe(args: &DescribeArgs) -> Result<(), Fault> {
     let usage = |reason: String| Fault::new(FaultKind::Usage, reason);
     let side = args.chip_px;
+    if let (Some(wish), Some(file)) = (&args.module, &args.file) {
+        let told = module_told(args, wish, file)?;
+        return match args.output {
+            Format::Json => json(&told),
+            Format::Table => print(&table(&told)),
+        };
+    }
     let known = match args.recipe.strip_prefix(program::PREFIX) {
         Some(name) => program::find(name)
             .map(|p| (p.name(), p.chip_px_step(), p.describe(i64::from(side))))
@@ -265,6 +278,24 @@ fn describe(args: &DescribeArgs) -> Result<(), Fault> {
         Format::Json => json(&told),
         Format::Table => print(&table(&told)),
     }
+}
+
+/// Tries a user's module and describes it.
+fn module_told(args: &DescribeArgs, wish: &str, file: &Path) -> Result<Description, Fault> {
+    let wrong = |kind, reason: String| {
+        let what = format!("{} cannot be learned with", file.display());
+        let (because, next) = match reason.split_once("; try: ") {
+            Some((because, next)) => (because.to_owned(), next.to_owned()),
+            None => (reason, "glebe train --help".to_owned()),
+        };
+        Fault::new(kind, what).because(because).try_(next)
+    };
+    let wish: wire::module::Module =
+        serde_json::from_str(wish).map_err(|e| wrong(FaultKind::Usage, e.to_string()))?;
+    let bytes = std::fs::read(file).map_err(|e| wrong(FaultKind::Usage, e.to_string()))?;
+    let ready = trainer::module::ready((&args.recipe, &wish), Some(&bytes), args.chip_px);
+    let module = ready.map_err(|e| wrong(FaultKind::Data, chain(&e)))?;
+    Ok(module.describe(i64::from(args.chip_px)))
 }
 
 /// Writes a description for people.

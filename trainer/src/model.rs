@@ -10,9 +10,11 @@ use std::path::{Path, PathBuf};
 use tch::Device;
 
 use crate::config::{CONFIG_VERSION, ModelConfig};
+use crate::module;
+use crate::module::open::ModuleError;
 use crate::network::{Network, WeightsError};
 use crate::program::{self, ProgramError};
-use crate::publish::{CONFIG_FILE, WEIGHTS_FILE};
+use crate::publish::{CONFIG_FILE, TORCHSCRIPT_FILE, WEIGHTS_FILE};
 use crate::recipe::{self, Recipe, Task, UnknownRecipe};
 use crate::seed::Dice;
 use crate::weights::{self, WeightsFileError};
@@ -77,6 +79,9 @@ pub enum ModelError {
          what it is then asked)"
     )]
     Mute(&'static str),
+    /// The user's module that made it cannot be opened.
+    #[error(transparent)]
+    Module(#[from] ModuleError),
     /// The recipe is unknown.
     #[error(transparent)]
     Recipe(#[from] UnknownRecipe),
@@ -115,6 +120,11 @@ pub fn config(folder: &Path) -> Result<ModelConfig, ModelError> {
 /// Returns what a model answers; a program is asked what it is for.
 pub fn task(config: &ModelConfig) -> Result<&'static dyn Task, ModelError> {
     let Some(name) = config.recipe.strip_prefix(program::PREFIX) else {
+        if let Some(wish) = &config.module {
+            wish.check()
+                .map_err(|e| ModelError::Module(ModuleError::Wish(e.because.join(", "))))?;
+            return Ok(module::known(&config.recipe, wish));
+        }
         let recipe: &'static dyn Recipe = recipe::parse(&config.recipe)?;
         return Ok(recipe);
     };
@@ -147,14 +157,24 @@ pub fn with(folder: &Path, config: ModelConfig, device: Device) -> Result<Model,
     if config.recipe.starts_with(program::PREFIX) {
         return Err(ModelError::Outside(config.recipe));
     }
-    let recipe = recipe::parse(&config.recipe)?;
+    let known = { config.module.as_ref() }.map(|wish| module::known(&config.recipe, wish));
+    let recipe: &'static dyn Recipe = match known {
+        Some(module) => module,
+        None => recipe::parse(&config.recipe)?,
+    };
     let weights = weights::decode(&read(&folder.join(WEIGHTS_FILE), WEIGHTS_BYTES_MAX)?)?;
     let found = weights::hash(&weights);
     if found != config.weights_blake3 {
         let told = config.weights_blake3;
         return Err(ModelError::Hash { found, told });
     }
-    let mut network = Network::new(recipe, device, &mut Dice::new(0, &[]));
+    let mut network = match known {
+        Some(module) => {
+            let script = read(&folder.join(TORCHSCRIPT_FILE), wire::module::BYTES_MAX * 2)?;
+            Network::of_module(module, &script, device)?
+        }
+        None => Network::new(recipe, device, &mut Dice::new(0, &[])),
+    };
     network.set_weights(&weights)?;
     Ok(Model {
         config,

@@ -10,8 +10,11 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor, nn};
 
 use crate::memory::without_gradients;
+use crate::module::Module;
+use crate::module::open::ModuleError;
 use crate::recipe::{Net, Phase, Recipe, Rival};
 use crate::seed::Dice;
+use crate::torchscript::TorchScriptError;
 
 /// Pixels answered at once without gradients, one chip at least: each layer's maps of 16 channels
 /// stay below 16 MiB.
@@ -78,6 +81,18 @@ impl Network {
         Self { vars, body, rival }
     }
 
+    /// Builds the network of a model of a user's module, with the weights of its file.
+    pub fn of_module(
+        module: &'static Module,
+        file: &[u8],
+        device: Device,
+    ) -> Result<Self, ModuleError> {
+        let vars = nn::VarStore::new(device);
+        let body = module.network_of(file, &vars.root(), &mut Dice::new(0, &[]))?;
+        let rival = None;
+        Ok(Self { vars, body, rival })
+    }
+
     /// Sets the recipe's rival against the network, where it has one: to learn, never to answer.
     pub fn challenge(&mut self, recipe: &dyn Recipe, dice: &mut Dice) {
         let vars = nn::VarStore::new(self.vars.device());
@@ -103,6 +118,16 @@ impl Network {
     /// Maps chips as `forward` does, with what was attended to, as by `Net`.
     pub fn attend(&self, chips: &Tensor, phase: Phase) -> (Tensor, Option<Tensor>) {
         self.body.attend(chips, phase)
+    }
+
+    /// Returns what is made small and the mean squared error, as by `Net`.
+    pub fn losses(&self, answers: &Tensor, labels: &Tensor) -> (Tensor, Tensor) {
+        self.body.losses(answers, labels)
+    }
+
+    /// Returns a user's module with the weights that it has now, as by `Net`.
+    pub fn script(&self) -> Option<Result<Vec<u8>, TorchScriptError>> {
+        self.body.script()
     }
 
     /// Answers normalised chips [n, channels, side, side] without gradients, in order.

@@ -16,6 +16,7 @@ use earth::geocode::GeocodeError;
 
 use crate::job::Learned;
 use crate::log::chain;
+use crate::module;
 use crate::network::Weights;
 use crate::program;
 use crate::program::handed::Made;
@@ -67,7 +68,10 @@ pub fn files(learned: &Learned) -> Result<Vec<(String, Bytes)>, String> {
             let program = program::find(name).map_err(|e| chain(&e))?;
             made_folder(learned, made, &program.describe(chip_px))
         }
-        _ => folder(learned, recipe::parse(name).map_err(|e| e.to_string())?),
+        _ => match &learned.config.module {
+            Some(wish) => folder(learned, module::known(name, wish)),
+            None => folder(learned, recipe::parse(name).map_err(|e| e.to_string())?),
+        },
     };
     files.map_err(|e| chain(&e))
 }

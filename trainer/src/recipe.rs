@@ -17,8 +17,10 @@ use std::fmt::Debug;
 use query::pairs::Rule;
 use tch::{Tensor, nn};
 
+use crate::loss;
 use crate::recipe::describe::Description;
 use crate::seed::Dice;
+use crate::torchscript::TorchScriptError;
 use crate::units::Ends;
 
 /// All recipes, by name.
@@ -52,6 +54,11 @@ pub trait Task: Debug + Sync {
     fn pairs(&self) -> Option<Rule> {
         None
     }
+
+    /// Tells whether labels are chances, 0..=1, learned as they are and not standardised.
+    fn is_of_chances(&self) -> bool {
+        false
+    }
 }
 
 /// A task with the network that learns it.
@@ -84,6 +91,17 @@ pub trait Net: Debug + Send {
     /// the ground, how much to each pixel: [n, 1, side, side], 0..=1.
     fn attend(&self, chips: &Tensor, phase: Phase) -> (Tensor, Option<Tensor>) {
         (self.forward(chips, phase), None)
+    }
+
+    /// Returns a user's module as the bytes of its file; none of our networks, which are traced.
+    fn script(&self) -> Option<Result<Vec<u8>, TorchScriptError>> {
+        None
+    }
+
+    /// Returns, of what was answered to learn, what is made small, and the mean squared error.
+    fn losses(&self, answers: &Tensor, labels: &Tensor) -> (Tensor, Tensor) {
+        let mse = loss::mse(answers, labels);
+        (mse.shallow_clone(), mse)
     }
 }
 

@@ -6,7 +6,8 @@
 //! *Invariants*: the same weights give the same answers as `model.safetensors`; only answering is
 //! traced, so that batch normalisation goes by what it remembers.
 //!
-//! *Not here*: modules that users bring.
+//! *Not here*: modules that users bring (`module`): theirs are written as they are, with what they
+//! learned.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -51,6 +52,9 @@ pub fn encode(
 ) -> Result<Vec<u8>, TorchScriptError> {
     let mut network = Network::new(recipe, Device::Cpu, &mut Dice::new(0, &[]));
     network.set_weights(weights)?;
+    if let Some(bytes) = network.script() {
+        return bytes;
+    }
     network.freeze();
     let channels = i64::try_from(recipe.inputs().len()).unwrap_or(1);
     let side = i64::from(chip_px);
@@ -61,7 +65,7 @@ pub fn encode(
 }
 
 /// Writes a module into a scratch folder, reads it back and removes it: libtorch writes files only.
-fn bytes_of(module: &CModule) -> Result<Vec<u8>, TorchScriptError> {
+pub fn bytes_of(module: &CModule) -> Result<Vec<u8>, TorchScriptError> {
     let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
     let name = format!("glebe-torchscript-{}-{number}", std::process::id());
     let folder = std::env::temp_dir().join(name);

@@ -10,10 +10,11 @@ mod gift;
 mod hold;
 pub mod pack;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tch::Device;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
 use wire::bundle::{Bundle, Kind};
 use wire::client::{Client, ClientOptions};
@@ -22,7 +23,6 @@ use wire::object::PutParams;
 use wire::run::{Failure, Lease, LeaseAnswer, LeaseRequest, Packing, Renew};
 
 use crate::chips::pins::Pins;
-use crate::job::heir::Gift;
 use crate::job::{Learned, Setting, learn_from};
 use crate::log::{chain, say};
 use crate::publish;
@@ -90,6 +90,7 @@ pub async fn work(options: WorkOptions, stopping: watch::Receiver<bool>) -> Resu
                 .bytes
                 .zip(resident::bytes())
                 .map(|(a, b)| a + b),
+            modules: Arc::default(),
             stopping,
         },
         pack: Pack::new(options.budget),
@@ -213,6 +214,8 @@ struct Worker {
     pins: Option<Pins>,
     /// Bytes that the process may hold: what it does now, and what jobs may take.
     bytes_max: Option<u64>,
+    /// The module of the last run that had one, by its hash.
+    modules: Arc<Mutex<Option<gift::Kept>>>,
     stopping: watch::Receiver<bool>,
 }
 
@@ -245,13 +248,13 @@ impl Worker {
             .for_each(|said| hold.diary.say(said));
         let placement = lease.placement_key.clone();
         let mut fetcher = self.clone();
-        let gift = hold.during(fetcher.gift(&lease)).await;
-        let outcome = match gift {
+        let brought = hold.during(fetcher.brought(&lease)).await;
+        let outcome = match brought {
             _ if hold.stop.wished() => Outcome::Dropped,
-            Ok(gift) => self.compute((lease, gift), &mut hold).await,
-            Err(fault) => Outcome::Failed {
-                reason: format!("the donor's weights cannot be read: {}", told(&fault)),
-                hopeless: false,
+            Ok(brought) => self.compute((lease, brought), &mut hold).await,
+            Err((reason, hopeless)) => Outcome::Failed {
+                reason,
+                hopeless,
                 short: false,
             },
         };
@@ -281,7 +284,11 @@ impl Worker {
     }
 
     /// Learns on a blocking thread while the lease is held.
-    async fn compute(&mut self, (lease, gift): (Lease, Option<Gift>), hold: &mut Hold) -> Outcome {
+    async fn compute(
+        &mut self,
+        (lease, (gift, module)): (Lease, gift::Brought),
+        hold: &mut Hold,
+    ) -> Outcome {
         let setting = Setting {
             device: self.device,
             stop: hold.stop.clone(),
@@ -289,6 +296,7 @@ impl Worker {
             checkpoint_every: self.checkpoint_every,
             pins: self.pins.clone(),
             bytes_max: self.bytes_max,
+            module,
         };
         let learn = move || learn_from(&lease, gift.as_ref(), &setting);
         let learned = hold.during(tokio::task::spawn_blocking(learn)).await;
@@ -444,9 +452,9 @@ fn is_unreachable(fault: &Fault) -> bool {
 
 /// Joins a fault with its reasons.
 fn told(fault: &Fault) -> String {
-    [std::slice::from_ref(&fault.what), &fault.because]
-        .concat()
-        .join(": ")
+    let because = [std::slice::from_ref(&fault.what), &fault.because].concat();
+    let next = fault.try_.iter().map(|next| format!("; try: {next}"));
+    because.join(": ") + &next.collect::<String>()
 }
 
 #[expect(

@@ -50,17 +50,20 @@ pub enum Kind {
     Collection,
     /// A tag of a cell's model (`tag.json`); id `TAG/GEOCODE`.
     Tag,
+    /// A module that a user made (`module.json`, `module.pt`); id the BLAKE3 of the latter.
+    Module,
 }
 
 impl Kind {
     /// Every kind, in order.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Split,
         Self::Model,
         Self::Run,
         Self::Ledger,
         Self::Collection,
         Self::Tag,
+        Self::Module,
     ];
 
     /// Returns the kind's word, as in JSON and in folder names.
@@ -72,6 +75,7 @@ impl Kind {
             Self::Ledger => "ledger",
             Self::Collection => "collection",
             Self::Tag => "tag",
+            Self::Module => "module",
         }
     }
 }

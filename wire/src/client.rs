@@ -39,7 +39,7 @@ use crate::model::{Models, ModelsDeleted, TagsDeleted};
 use crate::object::{PutAck, PutParams, Rebuilt};
 use crate::params::{
     AssetParams, DeleteModelsParams, DryRun, LedgersParams, ModelFileParams, ModelsParams,
-    RepairParams, SceneParams, SplitParams, TagParams,
+    ModuleParams, RepairParams, SceneParams, SplitParams, TagParams,
 };
 use crate::region::Textures;
 use crate::run::{
@@ -294,6 +294,12 @@ impl Client {
     /// Returns one file of a model as it arrives.
     pub async fn model_file(&self, file: &ModelFileParams) -> Result<ByteStream, Fault> {
         let response = self.send(self.get("/v1/model/file").query(file)).await?;
+        Ok(stream::body(response, self.address.clone()).boxed())
+    }
+
+    /// Returns a user's module as it arrives.
+    pub async fn module(&self, params: &ModuleParams) -> Result<ByteStream, Fault> {
+        let response = self.send(self.get("/v1/module").query(params)).await?;
         Ok(stream::body(response, self.address.clone()).boxed())
     }
 

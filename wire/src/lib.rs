@@ -16,6 +16,7 @@ pub mod fault;
 pub mod hit;
 pub mod ledger;
 pub mod model;
+pub mod module;
 pub mod ndjson;
 pub mod object;
 pub mod params;

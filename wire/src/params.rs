@@ -107,6 +107,13 @@ pub struct RepairParams {
     pub dry_run: bool,
 }
 
+/// `GET /v1/module?blake3=`: a user's module.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModuleParams {
+    /// BLAKE3 (hex) of its file.
+    pub blake3: String,
+}
+
 /// `GET /v1/model/file?run=&geocode=&name=`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelFileParams {

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fault::{Fault, FaultKind};
 use crate::model::Metrics;
+use crate::module::Module;
 use crate::transfer::{Descent, Heritage, Inheritance, Transfer};
 
 /// How a run names a program of a node's owner in place of a recipe.
@@ -74,6 +75,7 @@ impl Run {
             transfer: self.transfer,
             inheritance: None,
             collections: self.collections.clone(),
+            module: self.module.clone(),
         }
     }
 }
@@ -129,6 +131,9 @@ pub struct Run {
     /// planned. Settled then, whatever a user sends; what comes later is another run's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub collections: Vec<String>,
+    /// The user's module that is learned with, where the recipe is none of glebe's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub module: Option<Module>,
 }
 
 impl Run {

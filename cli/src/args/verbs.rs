@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::heirs::Heirs;
+use super::module::ModuleArgs;
 use super::moving::{Moving, Reading, Rebalance};
 use super::selectors::Selectors;
 use super::token::TokenArgs;
@@ -192,7 +193,8 @@ impl GetFormat {
 /// `glebe train`.
 #[derive(Debug, Args)]
 pub(crate) struct Train {
-    /// Recipe: ndmi-unet, ndvi-cnn, spagan, or exec:PROGRAM (of those that the node's owner allows)
+    /// Recipe: ndmi-unet, ndvi-cnn, spagan, torchscript:FILE.pt (your own module, with --inputs and
+    /// --label), or exec:PROGRAM (of those that the node's owner allows)
     pub(crate) recipe: String,
     /// Say what the recipe learns, layer by layer; train nothing
     #[arg(long)]
@@ -220,6 +222,8 @@ pub(crate) struct Train {
     /// Chip side in pixels
     #[arg(long, value_name = "PX")]
     pub(crate) chip: Option<u32>,
+    #[command(flatten)]
+    pub(crate) module: ModuleArgs,
     #[command(flatten)]
     pub(crate) pairs: PairBounds,
     /// How many models of a node come to be at once

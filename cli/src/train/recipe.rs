@@ -9,6 +9,7 @@ use serde::Deserialize;
 use wire::fault::Fault;
 use wire::run::{Hyper, PROGRAM};
 
+use crate::train::module::Local;
 use crate::worker;
 
 /// The worker that knows recipes.
@@ -38,12 +39,18 @@ pub(crate) enum Form {
 
 /// Returns the description of a recipe for chips of a side (the recipe's own, if none is named).
 pub(crate) async fn described(
-    name: &str,
+    (name, module): (&str, Option<&Local>),
     chip_px: Option<u32>,
     form: Form,
 ) -> Result<String, Fault> {
     let mut command = worker::command(TRAINER)?;
     command.args(["describe", name]);
+    if let Some(module) = module {
+        let wish = serde_json::to_string(&module.wish).unwrap_or_default();
+        command
+            .args(["--module", &wish, "--file"])
+            .arg(&module.path);
+    }
     if let Some(side) = chip_px {
         command.args(["--chip-px", &side.to_string()]);
     }
@@ -60,7 +67,7 @@ pub(crate) async fn described(
 
 /// Checks a recipe with its chips; where nodes are elsewhere and no worker is here, theirs will.
 pub(crate) async fn checked(
-    name: &str,
+    (name, module): (&str, Option<&Local>),
     chip_px: Option<u32>,
     is_cluster: bool,
 ) -> Result<Recipe, Fault> {
@@ -68,7 +75,7 @@ pub(crate) async fn checked(
     if is_cluster && (worker::find(TRAINER).is_err() || is_program(name)) {
         return Ok(Recipe::default());
     }
-    let text = described(name, chip_px, Form::Json).await?;
+    let text = described((name, module), chip_px, Form::Json).await?;
     serde_json::from_str(&text).map_err(|e| {
         let what = format!("{TRAINER} gave no description of {name}");
         let fault = Fault::new(wire::fault::FaultKind::Internal, what).because(e.to_string());

@@ -25,6 +25,7 @@ mod killed;
 mod large;
 mod layout;
 mod manners;
+mod modules;
 mod mutants;
 mod outputs;
 mod pairs;

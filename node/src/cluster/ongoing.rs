@@ -1,7 +1,8 @@
 //! What users want of runs under way, and what was said of their jobs, on all nodes.
 //!
 //! *Invariants*: a cell that has its model is not tried again, whoever trained it; of all that
-//! users wanted the latest counts, so that who was away then does not bring back what was wanted before.
+//! users wanted the latest counts, so that who was away then does not bring back what was wanted
+//! before.
 //!
 //! *Not here*: the jobs (`runs`), starting a run (`training`).
 

@@ -18,6 +18,7 @@ use query::predicate::Predicate;
 use query::route::route;
 use wire::bundle::Kind;
 use wire::fault::{Fault, FaultKind};
+use wire::module::{self, MODULE_FILE, Module};
 use wire::object::PutOutcome;
 use wire::run::{JobCounts, JobState, JobView, Plan, Run, RunSummary, RunView, Runs};
 
@@ -44,10 +45,20 @@ pub(super) async fn start(core: &Arc<Core>, run: Run, dry_run: bool) -> Result<P
         let what = format!("'{}' cannot name a run", run.name);
         return Err(Fault::new(FaultKind::Usage, what).try_("glebe train … --name NAME"));
     }
+    if let Some(module) = &run.module {
+        module.check()?;
+    }
+    if run.module.is_some() != run.recipe.starts_with(module::PREFIX) {
+        let what = format!("'{}' and a module do not go together", run.recipe);
+        return Err(Fault::new(FaultKind::Usage, what).try_("glebe train torchscript:FILE.pt"));
+    }
     let (run, known) = settled(core, run, dry_run).await?;
     let text =
         serde_json::to_string(&run).map_err(|e| Fault::new(FaultKind::Internal, e.to_string()))?;
     if !dry_run {
+        if let Some(module) = &run.module {
+            is_there(core, module).await?;
+        }
         keep(core, &run.name, &text).await?;
     }
     let catalog = core.catalog().await;
@@ -171,6 +182,19 @@ async fn plan_at(
         Err(error) => Err(error),
     };
     (node, planned)
+}
+
+/// Checks that a run's module is in the ring.
+async fn is_there(core: &Arc<Core>, module: &Module) -> Result<(), Fault> {
+    let key = ObjectKey::new(Kind::Module, &module.blake3);
+    let record = scatter::record(core, &key).await?;
+    if record.is_some_and(|record| record.file(MODULE_FILE).is_some()) {
+        return Ok(());
+    }
+    let what = format!("there is no {key}");
+    Err(Fault::new(FaultKind::Nothing, what)
+        .because("a run's module is put into the ring before the run")
+        .try_("glebe train torchscript:FILE.pt, which does both"))
 }
 
 /// Keeps the definition of a run; another run of that name is refused.

@@ -23,6 +23,7 @@ use tokio::process::Command;
 use wire::client::{TOKEN_FILE_VARIABLE, TOKEN_VARIABLE};
 use wire::compose::{CellReport, Predicted};
 use wire::fault::{Fault, FaultKind};
+use wire::module::{MODULES_ANY, MODULES_VARIABLE};
 
 use super::desk::Model;
 use super::predict::Answerers;
@@ -69,7 +70,7 @@ pub(super) async fn answered(
     for geocode in &answerers.models {
         models.push(desk.model(core, (&answerers.run, geocode)).await?);
     }
-    let said = predict((answerers, &models), scratch.path()).await?;
+    let said = predict((answerers, &models), scratch.path(), core.link.is_none()).await?;
     drop((turn, models));
     working(move || {
         let map = fs::read(scratch.path().join("map.tif")).map_err(|e| unusable(&e))?;
@@ -106,6 +107,7 @@ fn hand(composed: Composed, splits: &Path) -> Result<Composed, Fault> {
 async fn predict(
     (answerers, models): (&Answerers, &[Arc<Model>]),
     folder: &Path,
+    is_alone: bool,
 ) -> Result<Said, Fault> {
     let broken = |reason: String| {
         Fault::new(FaultKind::Internal, "a node's worker gave no answers").because(reason)
@@ -117,6 +119,10 @@ async fn predict(
     let mut command = Command::new(binary);
     command.env_remove(TOKEN_VARIABLE);
     command.env_remove(TOKEN_FILE_VARIABLE);
+    if is_alone {
+        // Without a cluster who asks is who owns the node.
+        command.env(MODULES_VARIABLE, MODULES_ANY);
+    }
     command.current_dir(folder).arg("predict");
     for model in models {
         command.arg("--model").arg(model.path());

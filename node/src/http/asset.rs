@@ -1,4 +1,4 @@
-//! Files of splits and models, whole or in part.
+//! Files of splits, models and modules, whole or in part.
 //!
 //! *Invariants*: bytes are verified before the first of them is sent; the entity tag is their
 //! BLAKE3, so a cache never serves another content under it.
@@ -12,7 +12,8 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use wire::bundle::Kind;
-use wire::params::{AssetParams, ModelFileParams};
+use wire::module::MODULE_FILE;
+use wire::params::{AssetParams, ModelFileParams, ModuleParams};
 
 use super::App;
 use super::reply::{Asked, Failed};
@@ -47,6 +48,16 @@ pub(super) async fn model_file(
     let key = ObjectKey::new(Kind::Model, format!("{}/{}", params.run, params.geocode));
     let bytes = app.conduit.file(&key, &params.name).await?;
     Ok(file(bytes, &params.name, &headers))
+}
+
+pub(super) async fn module(
+    State(app): State<App>,
+    Asked(params): Asked<ModuleParams>,
+    headers: HeaderMap,
+) -> Result<Response, Failed> {
+    let key = ObjectKey::new(Kind::Module, params.blake3);
+    let bytes = app.conduit.file(&key, MODULE_FILE).await?;
+    Ok(file(bytes, MODULE_FILE, &headers))
 }
 
 /// Answers with a file as far as its reader wants it.

@@ -15,7 +15,7 @@ use crate::store::Store;
 use crate::token::ClusterSecret;
 
 /// Every endpoint with the least role that may ask it.
-const ENDPOINTS: [(&str, &str, Option<Role>); 43] = [
+const ENDPOINTS: [(&str, &str, Option<Role>); 44] = [
     ("GET", "/healthz", None),
     ("GET", "/readyz", None),
     ("GET", "/metrics", Some(Role::Read)),
@@ -36,6 +36,7 @@ const ENDPOINTS: [(&str, &str, Option<Role>); 43] = [
     ("POST", "/v1/runs/r/logs", Some(Role::Read)),
     ("GET", "/v1/models", Some(Role::Read)),
     ("GET", "/v1/model/file", Some(Role::Read)),
+    ("GET", "/v1/module", Some(Role::Read)),
     ("GET", "/nothing/there", Some(Role::Read)),
     ("PATCH", "/v1/search", Some(Role::Read)),
     ("PUT", "/v1/object", Some(Role::Write)),

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wire::client::{TOKEN_FILE_VARIABLE, TOKEN_VARIABLE};
 use wire::fault::Fault;
+use wire::module::{MODULES_ANY, MODULES_VARIABLE};
 
 use super::Runs;
 
@@ -139,6 +140,10 @@ async fn work(config: &WorkerConfig, name: &str) -> Result<(), String> {
     // It reaches its own node without one; what was given to the node is not for its workers.
     command.env_remove(TOKEN_VARIABLE);
     command.env_remove(TOKEN_FILE_VARIABLE);
+    if config.address.starts_with("unix:") {
+        // Without a cluster who asks for a run is who owns the node.
+        command.env(MODULES_VARIABLE, MODULES_ANY);
+    }
     command.arg("work").arg("--node").arg(&config.address);
     command.arg("--name").arg(name);
     command.arg("--workers").arg(config.count.to_string());

@@ -50,7 +50,7 @@ pub(crate) async fn fetch(core: &Arc<Core>, key: &ObjectKey, name: &str) -> Resu
     }
     let purpose = match key.kind {
         Kind::Split => Purpose::Pixels,
-        Kind::Model => Purpose::Model,
+        Kind::Model | Kind::Module => Purpose::Model,
         Kind::Run | Kind::Ledger | Kind::Collection | Kind::Tag => Purpose::Query,
     };
     let nothing = |what: String| Fault::new(FaultKind::Nothing, what);
@@ -217,6 +217,7 @@ async fn slots_of(core: &Arc<Core>, key: &ObjectKey) -> SlotSet {
         Kind::Ledger => named("ledger"),
         Kind::Collection => named("collection"),
         Kind::Tag => named("tag"),
+        Kind::Module => named("module"),
         Kind::Model => slots_of_prefixes(key.id.rsplit_once('/').map_or("", |(_, g)| g)),
         Kind::Split => match SplitId::parse(&key.id) {
             Ok(id) => slots_of_split(core, &id).await,

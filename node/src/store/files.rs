@@ -28,13 +28,14 @@ use super::object::{ContentHash, OBJECT_FILE, Object, ObjectKey};
 use super::record::Record;
 
 /// Every kind, in the order of folders.
-pub(super) const KINDS: [Kind; 6] = [
+pub(super) const KINDS: [Kind; 7] = [
     Kind::Split,
     Kind::Model,
     Kind::Run,
     Kind::Ledger,
     Kind::Collection,
     Kind::Tag,
+    Kind::Module,
 ];
 
 /// Bytes laid by: what a start writes, the index's journal, `cluster.json` and the book of jobs,

@@ -54,6 +54,7 @@ pub(super) fn kind_byte(kind: Kind) -> u8 {
         Kind::Ledger => 4,
         Kind::Collection => 5,
         Kind::Tag => 6,
+        Kind::Module => 7,
     }
 }
 

@@ -105,7 +105,7 @@ impl ObjectKey {
                 .id
                 .split_once('/')
                 .is_some_and(|(first, second)| is_name(first) && is_name(second)),
-            Kind::Run | Kind::Collection => is_name(&self.id),
+            Kind::Run | Kind::Collection | Kind::Module => is_name(&self.id),
         };
         if fits && self.id.len() <= ID_LENGTH_MAX {
             return Ok(());

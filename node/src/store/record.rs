@@ -9,6 +9,7 @@ use earth::split::placement::{PlacementKey, Slot};
 use serde::{Deserialize, Serialize};
 use wire::bundle::Kind;
 use wire::hit::FileEntry;
+use wire::module::{ABOUT_FILE, About, BYTES_MAX, MODULE_FILE};
 
 use super::object::{ContentHash, Object, ObjectError, ObjectKey};
 
@@ -191,6 +192,17 @@ fn document(object: &Object) -> Result<String, ObjectError> {
             let text = text(object, "tag.json")?;
             let tag: wire::model::Tag = parse(key, &text)?;
             agree(key, &format!("{}/{}", tag.tag, tag.geocode)).map(|()| text)
+        }
+        Kind::Module => {
+            let text = text(object, ABOUT_FILE)?;
+            let about: About = parse(key, &text)?;
+            let file = object.files.iter().find(|f| f.name == MODULE_FILE);
+            let file = file.ok_or_else(|| wrong(key, format!("{MODULE_FILE} is missing")))?;
+            if file.bytes.len() as u64 > BYTES_MAX {
+                return Err(wrong(key, format!("it has more than {BYTES_MAX} bytes")));
+            }
+            agree(key, &about.blake3)?;
+            agree(key, blake3::hash(&file.bytes).to_hex().as_str()).map(|()| text)
         }
     }
 }

@@ -282,7 +282,7 @@ fn slot_start(kind: Kind, slot: u16) -> Vec<u8> {
 /// Returns the range of keys of a kind.
 fn of_kind(kind: Kind) -> std::ops::Range<&'static [u8]> {
     // One more than there are kinds: the end of the last one's.
-    const BYTES: [u8; KINDS.len() + 2] = [0, 1, 2, 3, 4, 5, 6, 7];
+    const BYTES: [u8; KINDS.len() + 2] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
     let at = usize::from(kind_byte(kind));
     &BYTES[at..=at]..&BYTES[at + 1..=at + 1]
 }

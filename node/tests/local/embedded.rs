@@ -203,6 +203,7 @@ fn run(name: &str) -> Run {
         transfer: wire::transfer::Transfer::default(),
         inheritance: None,
         collections: Vec::new(),
+        module: None,
     }
 }
 

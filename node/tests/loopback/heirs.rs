@@ -42,6 +42,7 @@ pub(crate) fn run(mode: TransferMode) -> Run {
         },
         inheritance: None,
         collections: Vec::new(),
+        module: None,
     }
 }
 

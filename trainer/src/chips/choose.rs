@@ -134,7 +134,10 @@ fn find(meta: &SplitMeta, wish: BandWish) -> Result<(Chosen, &AssetMeta), Choose
         let mut bands = meta.bands.iter();
         bands.find(|b| b.common.as_deref() == Some(common))
     };
+    let named = |name: &str| meta.bands.iter().find(|b| b.name == name);
     let band = wish.commons.iter().find_map(|common| with(common));
+    // Only users' modules ask by a product's own name: roles of recipes are no band's name.
+    let band = band.or_else(|| named(wish.role));
     let band = band.ok_or_else(|| ChooseError::Missing {
         id: meta.id.to_string(),
         role: wish.role,

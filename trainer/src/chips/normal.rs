@@ -31,6 +31,14 @@ pub struct Normalisation {
 }
 
 impl Spread {
+    /// Returns what changes nothing.
+    pub const fn none() -> Self {
+        Self {
+            mean: 0.0,
+            std: 1.0,
+        }
+    }
+
     /// Measures the values that are numbers, in order; 0 and 1 for none.
     pub fn of(values: impl Iterator<Item = f32> + Clone) -> Self {
         let values = values.filter(|v| !v.is_nan());

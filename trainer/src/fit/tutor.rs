@@ -180,9 +180,9 @@ fn alone(network: &Network, parts: &[Part], ours: &mut Adam) -> Losses {
     let mut sum = Sum::default();
     for part in parts {
         let answers = network.forward(&part.sample.chips, Phase::Learn);
-        let loss = loss::mse(&answers, &part.sample.labels) * part.known;
-        sum.add(ours.gradient(&loss));
-        losses.mse += number(&loss);
+        let (small, mse) = network.losses(&answers, &part.sample.labels);
+        sum.add(ours.gradient(&(small * part.known)));
+        losses.mse += number(&(mse * part.known));
     }
     sum.step(ours);
     losses

@@ -102,8 +102,8 @@ fn of(work: &Work<'_>, gift: Option<&Gift>) -> Of {
     let run = &lease.run;
     let gift = gift.map(|gift| gift.as_ref().map(|bytes| blake3::hash(bytes).to_hex()));
     let told = format!(
-        "{SOFTWARE} {:?} {} {:?} {} {} {gift:?}",
-        work.setting.device, run.recipe, run.hyper, run.seed, lease.geocode,
+        "{SOFTWARE} {:?} {} {:?} {:?} {} {} {gift:?}",
+        work.setting.device, run.recipe, run.module, run.hyper, run.seed, lease.geocode,
     );
     hasher.update(told.as_bytes());
     for Sample {

@@ -13,7 +13,7 @@ use wire::run::Lease;
 
 use crate::chips::blocks::{Block, block_of, held_out};
 use crate::chips::envelope::Envelope;
-use crate::chips::normal::{DEVIATION_MIN, Normalisation};
+use crate::chips::normal::{DEVIATION_MIN, Normalisation, Spread};
 use crate::chips::{ChipSet, LeftOut};
 use crate::config::BlocksConfig;
 use crate::fit::{Lesson, Sample};
@@ -70,6 +70,12 @@ pub enum LessonError {
         /// Chips left out.
         left_out: LeftOut,
     },
+    /// A label is no chance and of no class.
+    #[error(
+        "the label band holds values that can be no label: binary cross-entropy takes 0 to 1, \
+         cross-entropy the whole numbers below --classes, at the chips' own resolution or coarser"
+    )]
+    NoChance,
     /// Every label is the same.
     #[error(
         "the label is {label:.4} in all {chips} chips to learn from, so there is nothing to tell \
@@ -113,7 +119,11 @@ pub fn prepare(cuts: &Cuts, lease: &Lease) -> Result<Material, LessonError> {
             left_out: set.left_out,
         });
     }
-    let normalisation = Normalisation::measure(set, &train);
+    let is_chance = |l: &f32| l.is_nan() || (0.0..=1.0).contains(l);
+    if cuts.of_chances && !set.labels.iter().all(is_chance) {
+        return Err(LessonError::NoChance);
+    }
+    let mut normalisation = Normalisation::measure(set, &train);
     let labels = train.iter().flat_map(|i| set.label(*i));
     let distance = |l: &f32| (f64::from(*l) - normalisation.label.mean).abs();
     if labels
@@ -124,6 +134,9 @@ pub fn prepare(cuts: &Cuts, lease: &Lease) -> Result<Material, LessonError> {
             label: normalisation.label.mean,
             chips: train.len(),
         });
+    }
+    if cuts.of_chances {
+        normalisation.label = Spread::none();
     }
     let pick = Pick {
         set,
@@ -215,6 +228,7 @@ mod tests {
                 transfer: wire::transfer::Transfer::default(),
                 inheritance: None,
                 collections: Vec::new(),
+                module: None,
             },
             geocode: geocode.to_string(),
             placement_key: PlacementRule::Whole.key(&geocode),
@@ -241,6 +255,7 @@ mod tests {
             splits: 3,
             side_chips: SIDE_CHIPS,
             decoded: numbers.len() as u64,
+            of_chances: false,
         }
     }
 

@@ -37,7 +37,11 @@ pub fn scores(answers: &[f32], scored: Scored<'_>) -> Metrics {
     let (material, course) = (scored.material, scored.course);
     let answers = undo(material, answers);
     let count = |sample: &Sample| u64::try_from(sample.chips.size()[0]).unwrap_or(0);
-    let mean_mse = mean_mse(material);
+    let mean_mse = if scored.task.is_of_chances() {
+        frequencies_mse(material)
+    } else {
+        mean_mse(material)
+    };
     let map = map_scores(&answers, scored);
     let input = scored.task.pairs().map(|_| input_scores(scored));
     Metrics {
@@ -123,6 +127,24 @@ fn undo(material: &Material, answers: &[f32]) -> Vec<f32> {
 fn mean_mse(material: &Material) -> f64 {
     let answers = vec![0.0; material.truth.len()];
     mse(&undo(material, &answers), &material.truth)
+}
+
+/// Returns the error of always answering how often each band's label was true of training chips.
+fn frequencies_mse(material: &Material) -> f64 {
+    let bands = usize::try_from(material.train.labels.size()[1]).unwrap_or(1);
+    let mut sums = vec![(0.0, 0_u64); bands];
+    rows(&material.train, |band, _, label| {
+        if !label.is_nan() {
+            sums[band].0 += f64::from(label);
+            sums[band].1 += 1;
+        }
+    });
+    let mut answers = Vec::with_capacity(material.truth.len());
+    rows(&material.validation, |band, _, _| {
+        let (sum, count) = sums[band];
+        answers.push(single(sum / count.max(1) as f64));
+    });
+    mse(&answers, &material.truth)
 }
 
 /// Returns the error of linear regression on bands, one line a band of the answer; `None` where one

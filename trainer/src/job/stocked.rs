@@ -35,6 +35,8 @@ pub struct Cuts {
     pub side_chips: u32,
     /// Chips that were decoded: none where all were pinned.
     pub decoded: u64,
+    /// Labels are chances, learned as they are.
+    pub of_chances: bool,
 }
 
 /// What is to be cut.
@@ -69,6 +71,7 @@ pub fn cuts(
         splits: survey.splits.len(),
         side_chips: side_chips(chip_grid(survey.shape, chip_px)),
         decoded,
+        of_chances: task.is_of_chances(),
     })
 }
 

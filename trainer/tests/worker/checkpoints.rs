@@ -115,6 +115,7 @@ fn a_checkpoint_that_is_torn_or_of_another_job_is_not_gone_on_from() {
         checkpoint_every: Duration::ZERO,
         pins: None,
         bytes_max: None,
+        module: None,
     };
     let learned = |lease: &Lease| {
         let learned = learn_from(lease, None, &setting).expect("a model");

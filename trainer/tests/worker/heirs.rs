@@ -67,6 +67,7 @@ fn setting() -> Setting {
         checkpoint_every: Duration::ZERO,
         pins: None,
         bytes_max: None,
+        module: None,
     }
 }
 

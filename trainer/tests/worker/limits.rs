@@ -169,6 +169,7 @@ fn memory_that_is_nearly_used_up_halves_what_is_looked_at_before_it_runs_out() {
         checkpoint_every: Duration::from_hours(1),
         pins: None,
         bytes_max,
+        module: None,
     };
     let wide = learn_from(&lease, None, &setting(Some(1 << 50))).expect("a model");
     assert_eq!(wide.config.part_chips, None);

@@ -7,6 +7,7 @@ mod learning;
 mod leases;
 mod limits;
 mod maps;
+mod modules;
 mod node;
 mod packed;
 mod pairs;

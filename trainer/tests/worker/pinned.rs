@@ -32,6 +32,7 @@ fn setting(pins: Option<Pins>) -> Setting {
         checkpoint_every: Duration::ZERO,
         pins,
         bytes_max: None,
+        module: None,
     }
 }
 

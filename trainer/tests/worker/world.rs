@@ -467,6 +467,7 @@ pub(crate) fn lease_in(
             transfer: wire::transfer::Transfer::default(),
             inheritance: None,
             collections: Vec::new(),
+            module: None,
         },
         geocode: cell.to_owned(),
         placement_key: PlacementRule::Whole.key(&geocode),

@@ -121,6 +121,7 @@ pub(super) fn check_id(kind: Kind, id: &str) -> Result<(), HeaderError> {
         Kind::Model | Kind::Tag => two_names(id).is_some_and(|(_, code)| is_code(code)),
         Kind::Ledger => two_names(id).is_some(),
         Kind::Run | Kind::Collection => is_name(id),
+        Kind::Module => is_hash(id),
     };
     if fits {
         return Ok(());
@@ -136,7 +137,7 @@ fn places(kind: Kind, id: &str, key: &PlacementKey) -> bool {
         Kind::Split => id.rsplit_once('~').is_some_and(|(_, code)| head_of(code)),
         Kind::Model => two_names(id)
             .is_some_and(|(run, code)| head_of(code) || *key == PlacementKey::named(GLOBAL, run)),
-        Kind::Run | Kind::Ledger | Kind::Collection | Kind::Tag => {
+        Kind::Run | Kind::Ledger | Kind::Collection | Kind::Tag | Kind::Module => {
             *key == PlacementKey::named(kind.word(), id)
         }
     }

@@ -193,6 +193,7 @@ pub(crate) fn run() -> Run {
         transfer: wire::transfer::Transfer::default(),
         inheritance: None,
         collections: Vec::new(),
+        module: None,
     }
 }
 
