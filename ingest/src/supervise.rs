@@ -47,6 +47,7 @@ pub async fn run(args: &RunArgs, events: &mut Events) -> Result<u8, Stop> {
         dry_run: args.dry_run,
     })?;
     let mut code = 0;
+    let mut leaving: Option<Child> = None;
     for path in found {
         let before = events.progress;
         let (path, ended) = match path {
@@ -58,22 +59,40 @@ pub async fn run(args: &RunArgs, events: &mut Events) -> Result<u8, Stop> {
         };
         events.progress.scenes = before.scenes + 1;
         match ended {
-            Ended::Well => {}
+            Ended::Well(child) => {
+                let before = leaving.replace(child);
+                reap(before).await?;
+            }
+            Ended::Skipped => {}
             Ended::Failed => code = FaultKind::Data.exit_code(),
             Ended::Broken(fault) => {
                 code = FaultKind::Data.exit_code();
                 broke(args, &path, fault, events).await?;
             }
-            Ended::All(of_all) => return Ok(of_all),
+            Ended::All(of_all) => {
+                code = of_all;
+                break;
+            }
         }
     }
+    reap(leaving).await?;
     Ok(code)
+}
+
+/// Waits until a process that has nothing left to do is gone.
+async fn reap(child: Option<Child>) -> Result<(), Fault> {
+    if let Some(mut child) = child {
+        child.wait().await.map_err(|e| broken(&e))?;
+    }
+    Ok(())
 }
 
 /// How a scene's process ended.
 enum Ended {
-    /// The scene is done.
-    Well,
+    /// The scene is done; its process gives its memory back while the next scene's begins.
+    Well(Child),
+    /// The scene was done before.
+    Skipped,
     /// The scene failed and its process said so; others may not.
     Failed,
     /// The scene failed, and nobody said so yet.
@@ -102,9 +121,9 @@ async fn scene(path: &Path, events: &mut Events) -> Result<Ended, Stop> {
     let before = events.progress;
     let heard = follow(&mut child, &before, events).await;
     if matches!(heard, Ok(Heard::Done)) {
-        // All that it did is acknowledged and its files are gone: nobody waits for its memory to
-        // be given back. Dropped, it is killed.
-        return Ok(Ended::Well);
+        // All that it did is acknowledged, and its own files are gone.
+        child.start_kill().map_err(|e| broken(&e))?;
+        return Ok(Ended::Well(child));
     }
     if !matches!(heard, Ok(Heard::Out { .. })) {
         // It may have ended by itself in between: then there is nothing left to end.
@@ -113,7 +132,7 @@ async fn scene(path: &Path, events: &mut Events) -> Result<Ended, Stop> {
     let status = child.wait().await.map_err(|e| broken(&e))?;
     let words = last_words(&said);
     match (heard?, status.code()) {
-        (Heard::Done, _) | (Heard::Out { told: true }, Some(0)) => Ok(Ended::Well),
+        (Heard::Done, _) | (Heard::Out { told: true }, Some(0)) => Ok(Ended::Skipped),
         (Heard::Out { told: true }, Some(6)) => Ok(Ended::Failed),
         (Heard::Out { told: true }, Some(code)) => Ok(Ended::All(u8::try_from(code).unwrap_or(1))),
         (Heard::Out { told: false }, Some(code)) if stops_all(code) => {
