@@ -82,6 +82,31 @@ fn a_run_moves_no_imagery_and_its_models_sit_at_their_owners() {
     );
 }
 
+#[test]
+fn a_second_run_on_the_same_splits_decodes_no_chip() {
+    let folder = scratch();
+    let folder = folder.path();
+    let scenes = world(folder, 1, 1, 600);
+    expect(glebe(folder).args(["ingest"]).arg(&scenes), 0);
+    let decoded = |name: &str, seed: &str| -> Vec<u64> {
+        let train = ["train", "ndvi-cnn", "--epochs", "1", "--chip", "16"];
+        let named = ["--name", name, "--seed", seed];
+        let output = glebe(folder).args(train).args(named).output().unwrap();
+        let code = output.status.code();
+        assert!(matches!(code, Some(0 | 1)), "{}", stderr(&output));
+        let said = stdout(&expect(glebe(folder).args(["job", "logs", name]), 0));
+        let lines = said.lines().filter(|line| line.contains(" chips decoded"));
+        let count = |line: &str| {
+            let (head, _) = line.split_once(" chips decoded").unwrap();
+            head.rsplit(' ').next().unwrap().parse().unwrap()
+        };
+        lines.map(count).collect()
+    };
+    let first = decoded("one", "1");
+    assert!(first.iter().sum::<u64>() > 0, "{first:?}");
+    assert_eq!(decoded("two", "2"), vec![0; first.len()]);
+}
+
 fn walk(folder: &Path) -> Vec<std::path::PathBuf> {
     let mut found = Vec::new();
     let mut open = vec![folder.to_path_buf()];
