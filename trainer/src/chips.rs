@@ -1,7 +1,7 @@
 //! Model-ready cuts of splits.
 //!
 //! *Invariants*: a chip has no fill in any band used; chips of one cell lie at the same places on
-//! every date; order is that of sorted split ids, then rows, then columns.
+//! every date; order is that of cells, then of split ids, then rows, then columns.
 //!
 //! *Not here*: how files become planes (`planes`), what is learned (`recipe`, `fit`).
 
@@ -63,7 +63,7 @@ impl ChipSet {
     pub fn labelled(stock: Stock, task: &dyn Task) -> Self {
         let mut set = Self {
             labels_a_chip: task.answer().len(stock.form.chip_px),
-            left_out: stock.left_out,
+            left_out: stock.about.left_out,
             kept: Vec::new(),
             labels: Vec::new(),
             stock,
@@ -101,7 +101,12 @@ impl ChipSet {
 
     /// Returns where a chip lies.
     pub fn position(&self, index: usize) -> Position {
-        self.stock.positions[self.kept[index]]
+        self.stock.about.positions[self.kept[index]]
+    }
+
+    /// Returns the number of the source, a split or a pair, that a chip came from.
+    pub fn source(&self, index: usize) -> usize {
+        self.stock.source(self.kept[index])
     }
 
     /// Returns how many numbers a chip has.
@@ -181,6 +186,7 @@ impl ChipSet {
             let record = [chip, &vec![0.0; form.area()]].concat();
             cutting.push(*position, &record).expect("in memory");
         }
+        cutting.end_source();
         Self {
             stock: cutting.finish().expect("in memory"),
             kept: (0..positions.len()).collect(),

@@ -7,6 +7,7 @@
 
 pub mod heir;
 pub mod kept;
+pub mod learnt;
 pub mod lesson;
 pub mod ordeal;
 pub mod outside;

@@ -23,7 +23,7 @@ pub fn chip_grid(shape: Shape, chip_px: usize) -> ChipGrid {
     }
 }
 
-/// Adds the chips of one split to a stock.
+/// Adds the chips of one split, or pair, to a stock: one source.
 pub fn cut(planes: &Planes, stock: &mut Cutting) -> io::Result<()> {
     let grid = chip_grid(planes.shape, stock.form.chip_px);
     for row in 0..grid.rows {
@@ -31,6 +31,7 @@ pub fn cut(planes: &Planes, stock: &mut Cutting) -> io::Result<()> {
             cut_one(planes, Position { row, column }, stock)?;
         }
     }
+    stock.end_source();
     Ok(())
 }
 
@@ -45,7 +46,7 @@ fn cut_one(planes: &Planes, position: Position, stock: &mut Cutting) -> io::Resu
     let bands = bands.map(|plane| window(plane, planes.shape, corner, side));
     let mut record: Vec<f32> = bands.flatten().collect();
     if record.iter().any(|v| v.is_nan()) {
-        stock.left_out.fill += 1;
+        stock.about.left_out.fill += 1;
         return Ok(());
     }
     let flags = |plane: &Vec<bool>| window(plane, planes.shape, corner, side);
@@ -54,7 +55,7 @@ fn cut_one(planes: &Planes, position: Position, stock: &mut Cutting) -> io::Resu
         .as_ref()
         .map_or(vec![false; side * side], flags);
     if share(&cloud) > CLOUD_SHARE_MAX {
-        stock.left_out.cloud += 1;
+        stock.about.left_out.cloud += 1;
         return Ok(());
     }
     let veil = planes.veil.as_ref().map(flags).unwrap_or_default();

@@ -5,7 +5,7 @@
 //!  0  "GLEBECHP"
 //!  8  u16 LE version, 54 bytes of 0
 //! 64  records: 32-bit floats LE (see `stock`)
-//!     postcard: form, positions, what was left out
+//!     postcard: form, positions, ends of sources, what was left out
 //!     u64 LE bytes of that
 //!     32 bytes BLAKE3 of all before
 //! ```
@@ -26,8 +26,7 @@ use std::time::SystemTime;
 
 use tch::{Device, Kind, Tensor};
 
-use crate::chips::stock::{Form, Stock};
-use crate::chips::{LeftOut, Position};
+use crate::chips::stock::{About, Form, Stock};
 use crate::log::say;
 
 /// Most mebibytes of all files unless told otherwise: those of some twenty cells of geohash 5 with
@@ -35,8 +34,9 @@ use crate::log::say;
 pub const MEBIBYTES: u64 = 2_048;
 /// First bytes of a file.
 const MAGIC: [u8; 8] = *b"GLEBECHP";
-/// Version of what follows.
-const VERSION: u16 = 1;
+/// Version of what follows: from 2 on it tells which source a chip came from. A file of another is
+/// made anew.
+const VERSION: u16 = 2;
 /// Bytes before the records: a line of any cache, so that floats lie where a map wants them.
 const HEAD_BYTES: usize = 64;
 /// Bytes behind what is told of the records.
@@ -50,8 +50,6 @@ const PART: &str = "part";
 
 /// Names what a stock is of: all that its records depend on.
 pub type Of = [u8; blake3::OUT_LEN];
-/// What is told of records: where they lie, and what was left out.
-type About = (Vec<Position>, LeftOut);
 
 /// The folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -186,7 +184,7 @@ impl Pinning {
 
     /// Ends the file, puts it in its place and maps it.
     pub fn finish(mut self, form: Form, about: &About) -> io::Result<Stock> {
-        let told = postcard::to_stdvec(&(form, &about.0, about.1)).map_err(io::Error::other)?;
+        let told = postcard::to_stdvec(&(form, about)).map_err(io::Error::other)?;
         self.write(&told)?;
         self.write(&(told.len() as u64).to_le_bytes())?;
         let hash = self.hasher.finalize();
@@ -254,21 +252,16 @@ fn open(path: &Path) -> io::Result<Stock> {
     let mut told = Vec::new();
     file.seek(SeekFrom::Start(HEAD_BYTES as u64 + records))?;
     (&mut file).take(length).read_to_end(&mut told)?;
-    let told: Result<(Form, Vec<Position>, LeftOut), _> = postcard::from_bytes(&told);
-    let (form, positions, left_out) = told.map_err(|_| damaged("it contradicts itself"))?;
-    let wanted = positions
-        .len()
-        .checked_mul(form.numbers() * size_of::<f32>());
-    if wanted.map(|bytes| bytes as u64) != Some(records) {
+    let told: Result<(Form, About), _> = postcard::from_bytes(&told);
+    let (form, about) = told.map_err(|_| damaged("it contradicts itself"))?;
+    let chips = about.positions.len();
+    let wanted = chips.checked_mul(form.numbers() * size_of::<f32>());
+    if wanted.map(|bytes| bytes as u64) != Some(records) || !about.is_whole() {
         return Err(damaged("it contradicts itself"));
     }
     let marked = File::options().append(true).open(path)?;
     marked.set_modified(SystemTime::now())?;
-    Ok(Stock::mapped(
-        form,
-        (positions, left_out),
-        map(path, records)?,
-    ))
+    Ok(Stock::mapped(form, about, map(path, records)?))
 }
 
 /// Maps the records of a file.

@@ -4,8 +4,8 @@
 //! cloud (1 or 0), and of pairs where cloud hides the ground from the inputs. Nothing of it depends
 //! on what is learned, so that it serves every recipe that takes the same bands.
 //!
-//! *Invariants*: no record holds fill or too much cloud; records are in the order of splits, then
-//! rows, then columns.
+//! *Invariants*: no record holds fill or too much cloud; records are in the order of sources, then
+//! rows, then columns; it is known of each which source (split or pair) it came from.
 //!
 //! *Not here*: labels (`ChipSet`), the file (`pins`).
 
@@ -36,11 +36,20 @@ pub struct Form {
 pub struct Stock {
     /// What their records are.
     pub form: Form,
+    /// Where they lie and came from.
+    pub about: About,
+    records: Records,
+}
+
+/// What is told of records.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct About {
     /// One position a chip.
     pub positions: Vec<Position>,
+    /// Chips up to the end of each source's.
+    pub ends: Vec<usize>,
     /// What was left out, but for labels.
     pub left_out: LeftOut,
-    records: Records,
 }
 
 /// Numbers in memory: our own, or those of a file that all workers of a machine share.
@@ -55,10 +64,8 @@ enum Records {
 pub struct Cutting {
     /// What records are.
     pub form: Form,
-    /// One position a chip.
-    pub positions: Vec<Position>,
-    /// What was left out.
-    pub left_out: LeftOut,
+    /// Where they lie and came from, so far.
+    pub about: About,
     sink: Sink,
 }
 
@@ -80,29 +87,37 @@ impl Form {
     }
 }
 
+impl About {
+    /// Tells whether every chip is one source's.
+    pub fn is_whole(&self) -> bool {
+        let last = self.ends.last().copied().unwrap_or(0);
+        self.ends.is_sorted() && last == self.positions.len()
+    }
+}
+
 impl Stock {
     /// Joins what is known of records with those in a file.
-    pub fn mapped(
-        form: Form,
-        (positions, left_out): (Vec<Position>, LeftOut),
-        all: Tensor,
-    ) -> Self {
+    pub fn mapped(form: Form, about: About, all: Tensor) -> Self {
         Self {
             form,
-            positions,
-            left_out,
+            about,
             records: Records::Mapped(all),
         }
     }
 
     /// Returns the number of chips.
     pub fn len(&self) -> usize {
-        self.positions.len()
+        self.about.positions.len()
     }
 
     /// Tells whether there is no chip.
     pub fn is_empty(&self) -> bool {
-        self.positions.is_empty()
+        self.about.positions.is_empty()
+    }
+
+    /// Returns the number of the source that a chip came from.
+    pub fn source(&self, chip: usize) -> usize {
+        self.about.ends.partition_point(|end| *end <= chip)
     }
 
     /// Returns so many planes of a chip from one on.
@@ -136,8 +151,7 @@ impl Cutting {
     fn new(form: Form, sink: Sink) -> Self {
         Self {
             form,
-            positions: Vec::new(),
-            left_out: LeftOut::default(),
+            about: About::default(),
             sink,
         }
     }
@@ -148,19 +162,22 @@ impl Cutting {
             Sink::Held(all) => all.extend_from_slice(record),
             Sink::File(file) => file.push(record)?,
         }
-        self.positions.push(position);
+        self.about.positions.push(position);
         Ok(())
+    }
+
+    /// Ends a source: chips from now on are of the next one.
+    pub fn end_source(&mut self) {
+        self.about.ends.push(self.about.positions.len());
     }
 
     /// Ends it; one in a file is in its place from then on, and read back.
     pub fn finish(self) -> io::Result<Stock> {
-        let about = (self.positions, self.left_out);
         match self.sink {
-            Sink::File(file) => file.finish(self.form, &about),
+            Sink::File(file) => file.finish(self.form, &self.about),
             Sink::Held(all) => Ok(Stock {
                 form: self.form,
-                positions: about.0,
-                left_out: about.1,
+                about: self.about,
                 records: Records::Held(all),
             }),
         }

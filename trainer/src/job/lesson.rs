@@ -1,12 +1,13 @@
 //! Chips of all splits, parted into those learned from and those held out, ready for a network.
 //!
-//! *Invariants*: a block's chips are all on one side, whatever their date; normalisation is
-//! measured on training chips alone.
+//! *Invariants*: a block's chips are all on one side, whatever their date; a cell holds out the
+//! same blocks whether it is learned from alone or among others; normalisation is measured on
+//! training chips alone.
 //!
 //! *Not here*: which splits (`survey`), cutting their chips (`stocked`), scores (`scores`).
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tch::Tensor;
 use wire::run::Lease;
@@ -43,6 +44,8 @@ pub struct Material {
     pub blocks: BlocksConfig,
     /// Labels of the held-out chips, as they are; NaN is masked.
     pub truth: Vec<f32>,
+    /// Number of each held-out chip's place, the same on every date.
+    pub places: Vec<usize>,
 }
 
 /// Why there is nothing to learn from.
@@ -103,10 +106,9 @@ impl Material {
 /// Parts chips into those learned from and those held out, and normalises them.
 pub fn prepare(cuts: &Cuts, lease: &Lease) -> Result<Material, LessonError> {
     let set = &cuts.set;
-    let block = |chip| block_of(set.position(chip), cuts.side_chips);
-    let blocks: Vec<Block> = (0..set.len()).map(block).collect();
-    let all: BTreeSet<Block> = blocks.iter().copied().collect();
-    let held = held_out(&lease.geocode, &all, lease.run.hyper.validation);
+    let blocks: Vec<CellBlock<'_>> = (0..set.len()).map(|chip| block(cuts, chip)).collect();
+    let all: BTreeSet<CellBlock<'_>> = blocks.iter().copied().collect();
+    let held = held(&all, lease.run.hyper.validation);
     let (validation, train): (Vec<usize>, Vec<usize>) =
         (0..set.len()).partition(|i| held.contains(&blocks[*i]));
     if train.len() < TRAIN_CHIPS_MIN || validation.len() < VALIDATION_CHIPS_MIN {
@@ -150,16 +152,51 @@ pub fn prepare(cuts: &Cuts, lease: &Lease) -> Result<Material, LessonError> {
             .flat_map(|i| set.label(*i))
             .copied()
             .collect(),
+        places: places(cuts, &validation),
         envelope: Envelope::measure(set, &normalisation, (&train, &validation)),
         left_out: set.left_out,
         decoded: cuts.decoded,
         blocks: BlocksConfig {
-            side_chips: cuts.side_chips,
+            side_chips: cuts.cells.first().map_or(1, |cell| cell.side_chips),
             train: (all.len() - held.len()) as u64,
             validation: held.len() as u64,
         },
         normalisation,
     })
+}
+
+/// A block of one of several cells.
+type CellBlock<'a> = (&'a str, Block);
+
+/// Returns the block of a chip.
+fn block(cuts: &Cuts, chip: usize) -> CellBlock<'_> {
+    let cell = cuts.cell(chip);
+    let block = block_of(cuts.set.position(chip), cell.side_chips);
+    (&cell.geocode, block)
+}
+
+/// Returns what all cells hold out, each what it would by itself.
+fn held<'a>(all: &BTreeSet<CellBlock<'a>>, share: f64) -> BTreeSet<CellBlock<'a>> {
+    let mut cells: BTreeMap<&str, BTreeSet<Block>> = BTreeMap::new();
+    for (cell, block) in all {
+        cells.entry(cell).or_default().insert(*block);
+    }
+    let each = cells.into_iter().flat_map(|(cell, blocks)| {
+        let held = held_out(cell, &blocks, share);
+        held.into_iter().map(move |block| (cell, block))
+    });
+    each.collect()
+}
+
+/// Numbers the places of some chips.
+fn places(cuts: &Cuts, chips: &[usize]) -> Vec<usize> {
+    let mut known = BTreeMap::new();
+    let number = |chip: &usize| {
+        let next = known.len();
+        let place = (&cuts.cell(*chip).geocode, cuts.set.position(*chip));
+        *known.entry(place).or_insert(next)
+    };
+    chips.iter().map(number).collect()
 }
 
 /// Takes chips out of a set, normalised.
@@ -208,6 +245,7 @@ mod tests {
     use super::{Cuts, LessonError, prepare};
     use crate::chips::blocks::block_of;
     use crate::chips::{ChipSet, Position};
+    use crate::job::stocked::Cell;
     use crate::network::floats;
 
     const SIDE_CHIPS: u32 = 4;
@@ -253,7 +291,10 @@ mod tests {
         Cuts {
             set: ChipSet::held((1, 1), (&numbers, numbers.clone()), &positions),
             splits: 3,
-            side_chips: SIDE_CHIPS,
+            cells: vec![Cell {
+                geocode: lease().geocode,
+                side_chips: SIDE_CHIPS,
+            }],
             decoded: numbers.len() as u64,
             of_chances: false,
         }

@@ -12,14 +12,14 @@ use std::io;
 use wire::run::Hyper;
 
 use crate::chips::ChipSet;
-use crate::chips::blocks::side_chips;
+use crate::chips::blocks::{ChipGrid, side_chips};
 use crate::chips::cut::{chip_grid, cut};
 use crate::chips::pair::paired;
 use crate::chips::pins::{Of, Pinning};
 use crate::chips::planes;
 use crate::chips::stock::{Cutting, Form, Stock};
 use crate::fit::FitError;
-use crate::job::survey::Survey;
+use crate::job::survey::{Source, Survey};
 use crate::job::{JobError, Setting};
 use crate::memory::Short;
 use crate::recipe::Task;
@@ -31,12 +31,28 @@ pub struct Cuts {
     pub set: ChipSet,
     /// Splits they came from.
     pub splits: usize,
-    /// Side of a block in chips.
-    pub side_chips: u32,
+    /// The cell of each source of chips.
+    pub cells: Vec<Cell>,
     /// Chips that were decoded: none where all were pinned.
     pub decoded: u64,
     /// Labels are chances, learned as they are.
     pub of_chances: bool,
+}
+
+/// A cell that chips came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cell {
+    /// Geocode text.
+    pub geocode: String,
+    /// Side of its blocks in chips.
+    pub side_chips: u32,
+}
+
+impl Cuts {
+    /// Returns the cell that a chip lies in.
+    pub fn cell(&self, chip: usize) -> &Cell {
+        &self.cells[self.set.source(chip)]
+    }
 }
 
 /// What is to be cut.
@@ -69,13 +85,27 @@ pub fn cuts(
     Ok(Cuts {
         set: ChipSet::labelled(stock, task),
         splits: survey.splits.len(),
-        side_chips: side_chips(chip_grid(survey.shape, chip_px)),
+        cells: survey.sources.iter().map(|s| wish.cell(*s)).collect(),
         decoded,
         of_chances: task.is_of_chances(),
     })
 }
 
 impl Wish<'_> {
+    /// Returns the chips of a source, side by side.
+    fn grid(&self, source: Source) -> ChipGrid {
+        let shape = self.survey.splits[source.input].choice.shape;
+        chip_grid(shape, self.form.chip_px)
+    }
+
+    /// Returns the cell of a source.
+    fn cell(&self, source: Source) -> Cell {
+        Cell {
+            geocode: self.survey.splits[source.input].meta.geocode.to_string(),
+            side_chips: side_chips(self.grid(source)),
+        }
+    }
+
     /// Takes the chips that are pinned, or decodes and pins them; returns how many were decoded.
     fn stock(&self) -> Result<(Stock, u64), JobError> {
         let diary = &self.setting.diary;
@@ -83,16 +113,19 @@ impl Wish<'_> {
             return self.held();
         };
         let of = self.of();
-        if let Some(stock) = pins.find(&of).filter(|stock| stock.form == self.form) {
+        let fits = |stock: &Stock| {
+            stock.form == self.form && stock.about.ends.len() == self.survey.sources.len()
+        };
+        if let Some(stock) = pins.find(&of).filter(fits) {
             let chips = stock.len();
             diary.say(&format!(
                 "0 chips decoded: {chips} were left pinned by an earlier job"
             ));
             return Ok((stock, 0));
         }
-        let grid = chip_grid(self.survey.shape, self.form.chip_px);
-        let chips = u64::from(grid.rows) * u64::from(grid.columns);
-        let chips = chips.saturating_mul(self.survey.sources.len() as u64);
+        let grids = self.survey.sources.iter().map(|s| self.grid(*s));
+        let chips = grids.map(|grid| u64::from(grid.rows) * u64::from(grid.columns));
+        let chips: u64 = chips.sum();
         let not_pinned = |why: &dyn std::fmt::Display| {
             diary.say(&format!("its chips are not pinned for the next job: {why}"));
         };
@@ -166,8 +199,8 @@ impl Wish<'_> {
     /// Names all that the chips depend on.
     fn of(&self) -> Of {
         let mut hasher = blake3::Hasher::new();
-        let (shape, version) = (self.survey.shape, env!("CARGO_PKG_VERSION"));
-        hasher.update(format!("{version} {:?} {shape:?}\n", self.form).as_bytes());
+        let version = env!("CARGO_PKG_VERSION");
+        hasher.update(format!("{version} {:?}\n", self.form).as_bytes());
         for split in &self.survey.splits {
             // Id, checksums of files, scale, offset, fill and cloud bands are all in there.
             let meta = serde_json::to_vec(&split.meta).unwrap_or_default();

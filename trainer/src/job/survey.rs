@@ -1,7 +1,8 @@
 //! Which splits of a lease are learned from, judged by their metadata alone.
 //!
-//! *Invariants*: splits are in order of their ids, each once; all are on one grid: that of most
-//! splits, the finer one on a tie; what is left out is counted.
+//! *Invariants*: splits are in order of their cells, then of their ids, each once; those of a cell
+//! are on one grid: that of most splits, the finer one on a tie; those of several cells are on
+//! grids of one resolution, by the same rule; what is left out is counted.
 //!
 //! *Not here*: pixels (`lesson`).
 
@@ -29,11 +30,9 @@ const VALUES_MAX: usize = 128 << 20;
 pub struct Survey {
     /// Scheme of the cell.
     pub scheme: Scheme,
-    /// Grid of the chips.
-    pub shape: Shape,
-    /// Nominal resolution of that grid in metres.
+    /// Nominal resolution of the chips' grids in metres.
     pub resolution_m: f64,
-    /// The splits, in order of their ids.
+    /// The splits, in order of their cells, then of their ids.
     pub splits: Vec<Surveyed>,
     /// What chips are cut of.
     pub sources: Vec<Source>,
@@ -121,7 +120,7 @@ pub fn survey(lease: &Lease, task: &dyn Task) -> Result<Survey, SurveyError> {
             }
         }
     }
-    let Some(grid) = most_common(&found) else {
+    if found.is_empty() {
         return Err(
             first_lack.map_or(SurveyError::None, |first| SurveyError::Bands {
                 splits: offered.len(),
@@ -130,9 +129,9 @@ pub fn survey(lease: &Lease, task: &dyn Task) -> Result<Survey, SurveyError> {
                 wanted: wanted(task),
             }),
         );
-    };
+    }
     let all = found.len();
-    found.retain(|s| Grid::of(s) == grid);
+    let found = alike(found);
     left_out.other_grid = (all - found.len()) as u64;
     let side = usize::try_from(lease.run.hyper.chip_px).unwrap_or(1);
     let values_a_chip = task.inputs().len() * side * side + task.answer().len(side);
@@ -142,12 +141,11 @@ pub fn survey(lease: &Lease, task: &dyn Task) -> Result<Survey, SurveyError> {
     };
     let paired = used(&sources, &found);
     left_out.no_pair = (found.len() - paired) as u64;
-    let sources = thin(sources, grid.shape, side, values_a_chip)?;
+    let sources = thin(sources, largest(&found), side, values_a_chip)?;
     left_out.too_many = (paired - used(&sources, &found)) as u64;
     let (splits, sources) = without_unused(found, sources);
     Ok(Survey {
         scheme: splits[0].meta.geocode.scheme(),
-        shape: grid.shape,
         resolution_m: splits[0].choice.resolution_m,
         splits,
         sources,
@@ -170,11 +168,12 @@ impl Survey {
         [times().min(), times().max()].map(|t| t.map(|t| t.to_string()).unwrap_or_default())
     }
 
-    /// Returns the BLAKE3 (hex) of the ids, each followed by a newline.
+    /// Returns the BLAKE3 (hex) of the sorted ids, each followed by a newline.
     pub fn ids_hash(&self) -> String {
         let mut hasher = blake3::Hasher::new();
-        for split in &self.splits {
-            hasher.update(split.meta.id.as_str().as_bytes());
+        let ids: BTreeSet<&str> = self.splits.iter().map(|s| s.meta.id.as_str()).collect();
+        for id in ids {
+            hasher.update(id.as_bytes());
             hasher.update(b"\n");
         }
         hasher.finalize().to_hex().to_string()
@@ -207,38 +206,65 @@ fn wanted(task: &dyn Task) -> String {
     names.join(", ")
 }
 
-/// Returns the splits in order of their ids, each once.
+/// Returns the splits in order of their cells, then of their ids, each once.
 fn in_order(splits: &[LeaseSplit]) -> Vec<LeaseSplit> {
-    let by_id: BTreeMap<_, _> = splits.iter().map(|s| (s.id.clone(), s.clone())).collect();
+    let key = |s: &LeaseSplit| (s.id.geocode().to_owned(), s.id.clone());
+    let by_id: BTreeMap<_, _> = splits.iter().map(|s| (key(s), s.clone())).collect();
     by_id.into_values().collect()
 }
 
-/// A grid that splits can share.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Grid {
-    shape: Shape,
+/// Returns the splits whose chips can be learned from together.
+fn alike(splits: Vec<Surveyed>) -> Vec<Surveyed> {
+    let mut cells: BTreeMap<String, Vec<Surveyed>> = BTreeMap::new();
+    for split in splits {
+        let cell = split.meta.geocode.to_string();
+        cells.entry(cell).or_default().push(split);
+    }
+    let mut resolutions: BTreeMap<u64, usize> = BTreeMap::new();
+    for splits in cells.values_mut() {
+        let shape = most_common(splits);
+        splits.retain(|split| Some(split.choice.shape) == shape);
+        // The bits of positive numbers are in the numbers' order.
+        *resolutions.entry(metres(splits)).or_default() += splits.len();
+    }
+    let most = resolutions
+        .into_iter()
+        .rev()
+        .max_by_key(|(_, count)| *count);
+    let is_most = |splits: &Vec<Surveyed>| Some(metres(splits)) == most.map(|(metres, _)| metres);
+    cells.into_values().filter(is_most).flatten().collect()
 }
 
-impl Grid {
-    fn of(split: &Surveyed) -> Self {
-        Self {
-            shape: split.choice.shape,
-        }
-    }
+/// Returns the bits of the nominal resolution of a cell's splits.
+fn metres(splits: &[Surveyed]) -> u64 {
+    splits
+        .first()
+        .map_or(0, |s| s.choice.resolution_m.to_bits())
 }
 
 /// Returns the grid of most splits; of several, the finest.
-fn most_common(splits: &[Surveyed]) -> Option<Grid> {
-    let mut counts: BTreeMap<Grid, usize> = BTreeMap::new();
+fn most_common(splits: &[Surveyed]) -> Option<Shape> {
+    let mut counts: BTreeMap<Shape, usize> = BTreeMap::new();
     for split in splits {
-        *counts.entry(Grid::of(split)).or_default() += 1;
+        *counts.entry(split.choice.shape).or_default() += 1;
     }
-    let by_count_then_pixels =
-        |(grid, count): &(Grid, usize)| (*count, grid.shape.width * grid.shape.height);
-    counts
-        .into_iter()
-        .max_by_key(by_count_then_pixels)
-        .map(|(grid, _)| grid)
+    let by_count_then_pixels = |(shape, count): &(Shape, usize)| (*count, pixels(*shape));
+    let most = counts.into_iter().max_by_key(by_count_then_pixels);
+    most.map(|(shape, _)| shape)
+}
+
+fn pixels(shape: Shape) -> usize {
+    shape.width * shape.height
+}
+
+/// Returns the largest grid of some splits.
+fn largest(splits: &[Surveyed]) -> Shape {
+    let shapes = splits.iter().map(|split| split.choice.shape);
+    let largest = shapes.max_by_key(|shape| pixels(*shape));
+    largest.unwrap_or(Shape {
+        width: 0,
+        height: 0,
+    })
 }
 
 impl Source {

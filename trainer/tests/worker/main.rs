@@ -11,6 +11,7 @@ mod modules;
 mod node;
 mod packed;
 mod pairs;
+mod partitioned;
 mod pinned;
 mod predict;
 mod programs;

@@ -24,7 +24,7 @@ fn short() -> Hyper {
     }
 }
 
-fn setting(pins: Option<Pins>) -> Setting {
+pub(crate) fn setting(pins: Option<Pins>) -> Setting {
     Setting {
         device: Device::Cpu,
         stop: Stop::default(),
