@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use libp2p::PeerId;
 use libp2p::identity::{Keypair, PublicKey, ed25519};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::access::Fixed;
 
@@ -30,8 +30,8 @@ const INLINE_KEY_MARK: [u8; 2] = [0x00, 0x24];
 const NODE_ID_LENGTH_MAX: usize = 64;
 
 /// The id of a node: its peer id as text; `embedded` without a network.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct NodeId(String);
 
 /// Why a text is no node id.
@@ -92,9 +92,10 @@ impl TryFrom<String> for NodeId {
     }
 }
 
-impl From<NodeId> for String {
-    fn from(id: NodeId) -> Self {
-        id.0
+/// As text, without a copy of it: a layout's changes are written by the thousand.
+impl Serialize for NodeId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
     }
 }
 

@@ -76,6 +76,8 @@ pub struct Layout {
     members: Vec<Member>,
     width: usize,
     owners: Vec<u16>,
+    /// The same by member: what each owns.
+    owned: Vec<SlotSet>,
 }
 
 impl Layout {
@@ -138,16 +140,13 @@ impl Layout {
 
     /// Returns the slots that a node owns; none if it is no member.
     pub fn slots_of(&self, node: &NodeId) -> SlotSet {
-        let Some(place) = self.index(node) else {
-            return SlotSet::none();
-        };
-        let mut owners = self.owners.chunks_exact(self.width);
-        SlotSet::of(|_| {
-            let owners = owners.next().unwrap_or_default();
-            // All are looked at: two or three comparisons cost less than leaving off early.
-            let is_owner = |found, i: &u16| found | (usize::from(*i) == place);
-            owners.iter().fold(false, is_owner)
-        })
+        let place = self.index(node);
+        place.map_or_else(SlotSet::none, |place| self.owned[place].clone())
+    }
+
+    /// Returns the slots that each member owns, in the order of the members.
+    pub fn owned(&self) -> &[SlotSet] {
+        &self.owned
     }
 
     /// Tells whether these nodes are more than half of the members.

@@ -7,14 +7,14 @@
 use std::fmt;
 
 use earth::split::placement::{SLOTS, Slot};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// Words of the bitmap.
 const WORDS: usize = SLOTS as usize / 64;
 
 /// A set of slots.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Vec<u64>", into = "Vec<u64>")]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Vec<u64>")]
 pub struct SlotSet {
     words: Box<[u64; WORDS]>,
 }
@@ -150,9 +150,10 @@ impl TryFrom<Vec<u64>> for SlotSet {
     }
 }
 
-impl From<SlotSet> for Vec<u64> {
-    fn from(set: SlotSet) -> Self {
-        set.words.to_vec()
+/// As the list of its words.
+impl Serialize for SlotSet {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.words.iter())
     }
 }
 

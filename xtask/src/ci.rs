@@ -21,7 +21,7 @@ use crate::workspace::Workspace;
 
 use report::Report;
 
-/// Simulated clusters of a daily run: four minutes of two cores.
+/// Simulated clusters of a daily run: two and a half minutes of two cores.
 const SEEDS: &str = "2000";
 
 /// How much is tested.

@@ -199,8 +199,7 @@ impl View {
     /// Takes the mark from slots that were not marked again since that count.
     pub(crate) fn confirm(&mut self, slots: &SlotSet, marks: u64) {
         let old = self.marks.take(slots, marks);
-        self.table
-            .beat(|me| old.into_iter().for_each(|slot| me.unconfirmed.remove(slot)));
+        self.table.beat(|me| me.unconfirmed.subtract(&old));
     }
 
     /// Takes in membership changes; writes that began before count as older ones.

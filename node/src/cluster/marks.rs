@@ -4,9 +4,7 @@
 //!
 //! *Not here*: which of it others are told (the own beat), handing over (`sync`).
 
-use std::collections::BTreeMap;
-
-use earth::split::placement::Slot;
+use earth::split::placement::SLOTS;
 
 use crate::slots::SlotSet;
 
@@ -14,8 +12,8 @@ use crate::slots::SlotSet;
 #[derive(Debug)]
 pub(crate) struct Marks {
     count: u64,
-    /// The count of each slot's latest mark.
-    latest: BTreeMap<Slot, u64>,
+    /// The count of each slot's latest mark, 0 if it has none; empty until there is one.
+    latest: Vec<u64>,
     /// What nodes that are gone put here lately, told to nobody: what was acknowledged, all owners
     /// have, or a node that is marked for it, so no answer is worth less without this one.
     orphans: SlotSet,
@@ -25,7 +23,7 @@ impl Marks {
     pub(crate) fn none() -> Self {
         Self {
             count: 0,
-            latest: BTreeMap::new(),
+            latest: Vec::new(),
             orphans: SlotSet::none(),
         }
     }
@@ -41,8 +39,10 @@ impl Marks {
 
     pub(crate) fn add(&mut self, slots: &SlotSet) {
         self.count += 1;
-        let latest = slots.iter().map(|slot| (slot, self.count));
-        self.latest.extend(latest);
+        self.latest.resize(usize::from(SLOTS), 0);
+        for slot in slots.iter() {
+            self.latest[usize::from(slot.number())] = self.count;
+        }
     }
 
     /// Adds slots that others need not know of.
@@ -52,19 +52,27 @@ impl Marks {
     }
 
     /// Takes the mark from slots that were not marked again since that count; returns those.
-    pub(crate) fn take(&mut self, slots: &SlotSet, count: u64) -> Vec<Slot> {
-        let old = |slot: &Slot| self.latest.get(slot).is_none_or(|at| *at <= count);
-        let old: Vec<Slot> = slots.iter().filter(old).collect();
-        for slot in &old {
-            self.latest.remove(slot);
-            self.orphans.remove(*slot);
+    pub(crate) fn take(&mut self, slots: &SlotSet, count: u64) -> SlotSet {
+        let mut old = SlotSet::none();
+        for slot in slots.iter() {
+            match self.latest.get_mut(usize::from(slot.number())) {
+                Some(at) if *at > count => {}
+                Some(at) => {
+                    *at = 0;
+                    old.insert(slot);
+                }
+                None => old.insert(slot),
+            }
         }
+        self.orphans.subtract(&old);
         old
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use earth::split::placement::Slot;
+
     use super::*;
 
     fn slots(numbers: &[u16]) -> SlotSet {
@@ -77,8 +85,7 @@ mod tests {
         marks.adopt(&slots(&[1, 2]));
         let seen = marks.count();
         marks.adopt(&slots(&[2]));
-        let taken: SlotSet = marks.take(&slots(&[1, 2]), seen).into_iter().collect();
-        assert_eq!(taken, slots(&[1]));
+        assert_eq!(marks.take(&slots(&[1, 2]), seen), slots(&[1]));
         assert_eq!(*marks.orphans(), slots(&[2]));
     }
 

@@ -16,10 +16,11 @@ pub(super) mod table;
 
 use std::collections::{BTreeMap, HashMap};
 
-use earth::split::placement::SLOTS;
+use earth::split::placement::{SLOTS, Slot};
 
 use super::{Change, Layout, Member, Place, Shift, Stamp, What};
 use crate::identity::NodeId;
+use crate::slots::SlotSet;
 use level::Level;
 use quota::Claim;
 use table::{NOBODY, Table, narrow};
@@ -102,11 +103,20 @@ impl Fold {
             index[*seat] = narrow(i);
         }
         let owners = self.table.owners().iter();
+        let owners: Vec<u16> = owners.map(|seat| index[usize::from(*seat)]).collect();
+        let width = self.table.width();
+        let mut owned = vec![SlotSet::none(); order.len()];
+        for (slot, owners) in Slot::all().zip(owners.chunks_exact(width.max(1))) {
+            for owner in owners {
+                owned[usize::from(*owner)].insert(slot);
+            }
+        }
         Layout {
             stamp,
             replicas: u8::try_from(self.replicas).unwrap_or(super::REPLICAS_MAX),
-            owners: owners.map(|seat| index[usize::from(*seat)]).collect(),
-            width: self.table.width(),
+            owners,
+            owned,
+            width,
             members: order
                 .iter()
                 .map(|s| self.chair(*s).member.clone())

@@ -5,6 +5,8 @@
 //! those are; or if fewer than W of all that may hold something did not answer: then no W of them
 //! can hold something that nobody told.
 //!
+//! All of it is worked out for sets of slots at once; `tests::by_slot` says the same of one slot.
+//!
 //! *Invariants*: nobody else is asked; a node that failed is not asked again; pure.
 //!
 //! *Not here*: asking (`scatter`), what makes a slot unconfirmed (`replicate`, `sync`).
@@ -13,7 +15,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use earth::split::placement::Slot;
 use wire::cluster::NodeState;
 
 use crate::cluster::core::View;
@@ -62,7 +63,24 @@ impl Holders {
 }
 
 /// What it costs to ask a node for one more slot, dearer things first.
-type Cost = (bool, bool, bool, u64, Duration);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Cost {
+    slow: bool,
+    who: Who,
+    /// Number of slots asked.
+    load: u64,
+    distance: Duration,
+}
+
+/// Who would be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Who {
+    Me,
+    Up,
+    Away,
+    /// It cannot answer.
+    Nobody,
+}
 
 /// The state of one question.
 #[derive(Debug, Clone)]
@@ -77,8 +95,6 @@ pub(crate) struct Coverage {
     assigned: bool,
     /// Places, in `holders`, of those that must be asked for some slots besides owners.
     extras: Vec<usize>,
-    /// All those slots.
-    extra: SlotSet,
     /// Places of members that may hold anything, unknown to this node.
     unheard: Vec<usize>,
 }
@@ -107,15 +123,21 @@ impl Holder {
         !self.failed && self.state != NodeState::Down
     }
 
-    fn answered(&self, slot: Slot) -> bool {
-        !self.failed && self.asked.contains(slot)
-    }
-
     /// Orders owners: who is not slow, this node itself, then who is up, then who is asked for
     /// least, then who answers soonest.
     fn cost(&self) -> Cost {
-        let away = self.state != NodeState::Up;
-        (self.slow, !self.me, away, self.load, self.distance)
+        let who = match self.state {
+            _ if !self.can_answer() => Who::Nobody,
+            _ if self.me => Who::Me,
+            NodeState::Up => Who::Up,
+            NodeState::Suspect | NodeState::Down => Who::Away,
+        };
+        Cost {
+            slow: self.slow || who == Who::Nobody,
+            who,
+            load: self.load,
+            distance: self.distance,
+        }
     }
 }
 
@@ -142,15 +164,10 @@ impl Coverage {
         };
         let holders: Vec<Holder> = members.chain(others).map(holder).collect();
         let extras = (0..holders.len()).filter(|i| !holders[*i].extra.is_empty());
-        let mut extra = SlotSet::none();
-        for holder in &holders {
-            extra.union(&holder.extra);
-        }
         let unheard = (0..holders.len()).filter(|i| known.unheard.contains(&holders[*i].node));
         Self {
             unheard: unheard.collect(),
             extras: extras.collect(),
-            extra,
             patient: false,
             assigned: false,
             holders,
@@ -170,26 +187,19 @@ impl Coverage {
             // Nothing has changed since: an answer came, say.
             return Assignment::new();
         }
-        let mut more = vec![SlotSet::none(); self.holders.len()];
-        let mut wanted = Vec::new();
-        for slot in self.slots.iter() {
-            self.want(slot, &mut wanted);
-            for i in wanted.drain(..) {
-                let holder = &mut self.holders[i];
-                if !holder.asked.contains(slot) {
-                    holder.asked.insert(slot);
-                    holder.load += 1;
-                    more[i].insert(slot);
-                }
+        let (due, open) = self.due();
+        let chosen = self.choose(&open, &due);
+        let mut assignment = Assignment::new();
+        for (holder, (mut more, chosen)) in self.holders.iter_mut().zip(due.into_iter().zip(chosen))
+        {
+            more.union(&chosen);
+            if !more.is_empty() {
+                holder.asked.union(&more);
+                holder.load += more.len();
+                assignment.insert(holder.node.clone(), more);
             }
         }
-        let named = more
-            .into_iter()
-            .enumerate()
-            .filter(|(_, slots)| !slots.is_empty());
-        named
-            .map(|(i, slots)| (self.holders[i].node.clone(), slots))
-            .collect()
+        assignment
     }
 
     /// Notes that a node did not answer; `assign` then says who can instead.
@@ -251,7 +261,14 @@ impl Coverage {
         if !self.unheard.is_empty() {
             vague = slots.clone();
         }
-        let mut rivals: BTreeSet<usize> = vague.iter().flat_map(|s| self.owners_of(s)).collect();
+        let mut rivals: BTreeSet<usize> = BTreeSet::new();
+        for (i, owned) in self.layout.owned().iter().enumerate() {
+            let mut both = owned.clone();
+            both.intersect(&vague);
+            if !both.is_empty() {
+                rivals.insert(i);
+            }
+        }
         let extras = self.extras.iter().copied();
         rivals.extend(extras.filter(|i| !marked(&self.holders[*i]).is_empty()));
         let rivals = rivals.into_iter().map(|i| &self.holders[i]);
@@ -263,79 +280,132 @@ impl Coverage {
     pub(crate) fn missing(&self) -> SlotSet {
         let mut open = self.slots.clone();
         if self.unheard.is_empty() {
-            // Where nobody but owners must be asked, one that was asked has answered for the slot.
+            // One owner has answered for a slot if all did that must be asked besides.
             let mut answered = SlotSet::none();
-            for holder in self.holders.iter().filter(|holder| !holder.failed) {
-                answered.union(&holder.asked);
+            let mut awaited = SlotSet::none();
+            for (i, holder) in self.holders.iter().enumerate() {
+                let mut extra = holder.extra.clone();
+                if !holder.failed {
+                    extra.subtract(&holder.asked);
+                    if let Some(owned) = self.layout.owned().get(i) {
+                        let mut asked = holder.asked.clone();
+                        asked.intersect(owned);
+                        answered.union(&asked);
+                    }
+                }
+                awaited.union(&extra);
             }
-            answered.subtract(&self.extra);
+            answered.subtract(&awaited);
             open.subtract(&answered);
         }
-        open.iter().filter(|s| !self.is_answered(*s)).collect()
+        if open.is_empty() {
+            return open;
+        }
+        let silent = self.silent_at_quorum();
+        open.intersect(&silent);
+        open
     }
 
-    /// Collects the nodes to ask for a slot.
-    fn want(&self, slot: Slot, wanted: &mut Vec<usize>) {
-        let mut all_owners = !self.unheard.is_empty();
-        for i in self.extras_of(slot) {
-            if self.holders[i].can_answer() {
-                wanted.push(i);
-            } else {
-                all_owners = true;
+    /// Returns what each holder must be asked that it has not been, and the slots for which one
+    /// owner is yet to be chosen.
+    fn due(&self) -> (Vec<SlotSet>, SlotSet) {
+        // Where somebody who must be asked is silent, all owners are asked.
+        let mut of_all = SlotSet::none();
+        for holder in &self.holders {
+            if !holder.can_answer() {
+                of_all.union(&holder.extra);
             }
         }
-        let mut best: Option<(usize, Cost)> = None;
-        for i in self.owners_of(slot) {
-            let owner = &self.holders[i];
-            if !owner.can_answer() {
-                continue;
+        if !self.unheard.is_empty() {
+            of_all = SlotSet::all();
+        }
+        let mut open = self.slots.clone();
+        open.subtract(&of_all);
+        let mut all_due = Vec::with_capacity(self.holders.len());
+        for (i, holder) in self.holders.iter().enumerate() {
+            let mut due = SlotSet::none();
+            if holder.can_answer() {
+                due.union(&holder.extra);
+                if let Some(owned) = self.layout.owned().get(i) {
+                    let mut asked = holder.asked.clone();
+                    asked.union(&holder.extra);
+                    asked.intersect(owned);
+                    open.subtract(&asked);
+                    let mut as_owner = owned.clone();
+                    as_owner.intersect(&of_all);
+                    due.union(&as_owner);
+                }
+                due.intersect(&self.slots);
+                due.subtract(&holder.asked);
             }
-            if all_owners {
-                wanted.push(i);
-                continue;
+            all_due.push(due);
+        }
+        (all_due, open)
+    }
+
+    /// Chooses for each slot, in order, the owner that costs least when what is due before is
+    /// asked, too; returns what is chosen of each holder.
+    fn choose(&self, open: &SlotSet, due: &[SlotSet]) -> Vec<SlotSet> {
+        let mut chosen = vec![SlotSet::none(); self.holders.len()];
+        let mut open = open.clone();
+        // What this node owns itself it is asked, whatever else it is.
+        let mine = |h: &Holder| h.me && h.can_answer() && !h.slow;
+        let mine = self.holders.iter().position(mine);
+        if let Some((i, owned)) = mine.and_then(|i| Some((i, self.layout.owned().get(i)?))) {
+            chosen[i] = open.clone();
+            chosen[i].intersect(owned);
+            open.subtract(owned);
+        }
+        if open.is_empty() {
+            return chosen;
+        }
+        let mut costs: Vec<Cost> = self.holders.iter().map(Holder::cost).collect();
+        let also: Vec<usize> = (0..due.len()).filter(|i| !due[*i].is_empty()).collect();
+        let mut walked = open.clone();
+        for i in &also {
+            walked.union(&due[*i]);
+        }
+        for slot in walked.iter() {
+            let owners = self.layout.owner_indexes(slot).iter();
+            let owners = owners.map(|i| usize::from(*i));
+            let best = owners.filter(|_| open.contains(slot));
+            let best = best.min_by_key(|i| costs[*i]);
+            let best = best.filter(|i| costs[*i].who != Who::Nobody);
+            for i in also.iter().filter(|i| due[**i].contains(slot)) {
+                costs[*i].load += 1;
             }
-            if owner.asked.contains(slot) || wanted.contains(&i) {
-                return;
-            }
-            let cost = owner.cost();
-            if best.is_none_or(|(_, least)| cost < least) {
-                best = Some((i, cost));
+            if let Some(best) = best {
+                costs[best].load += 1;
+                chosen[best].insert(slot);
             }
         }
-        wanted.extend(best.map(|(i, _)| i));
+        chosen
     }
 
-    fn is_answered(&self, slot: Slot) -> bool {
-        let answered = |i: usize| self.holders[i].answered(slot);
-        let heard = self.unheard.is_empty();
-        if heard && self.owners_of(slot).any(answered) && self.extras_of(slot).all(answered) {
-            return true;
+    /// Returns the slots of which W of those that may hold something did not answer.
+    fn silent_at_quorum(&self) -> SlotSet {
+        let quorum = self.layout.write_quorum().min(self.layout.members().len());
+        // At k: the slots of which more than k are silent.
+        let mut silent = vec![SlotSet::none(); quorum.max(1)];
+        for (i, holder) in self.holders.iter().enumerate() {
+            let mut may_hold = holder.extra.clone();
+            if let Some(owned) = self.layout.owned().get(i) {
+                may_hold.union(owned);
+            }
+            if self.unheard.contains(&i) {
+                may_hold = SlotSet::all();
+            }
+            if !holder.failed {
+                may_hold.subtract(&holder.asked);
+            }
+            for k in (1..silent.len()).rev() {
+                let mut both = silent[k - 1].clone();
+                both.intersect(&may_hold);
+                silent[k].union(&both);
+            }
+            silent[0].union(&may_hold);
         }
-        let owners: Vec<usize> = self.owners_of(slot).collect();
-        let unheard = self.unheard.iter().copied();
-        let others: BTreeSet<usize> = self.extras_of(slot).chain(unheard).collect();
-        let others = others.into_iter().filter(|i| !owners.contains(i));
-        let silent = owners
-            .iter()
-            .copied()
-            .chain(others)
-            .filter(|i| !answered(*i))
-            .count();
-        silent < self.layout.write_quorum().min(self.layout.members().len())
-    }
-
-    fn owners_of(&self, slot: Slot) -> impl Iterator<Item = usize> {
-        self.layout
-            .owner_indexes(slot)
-            .iter()
-            .map(|i| usize::from(*i))
-    }
-
-    fn extras_of(&self, slot: Slot) -> impl Iterator<Item = usize> {
-        let some = self.extra.contains(slot);
-        let extras = if some { self.extras.as_slice() } else { &[] };
-        let extras = extras.iter().copied();
-        extras.filter(move |i| self.holders[*i].extra.contains(slot))
+        silent.pop().unwrap_or_else(SlotSet::none)
     }
 }
 

@@ -104,6 +104,8 @@ struct State {
     sent: BTreeMap<NodeId, Sent>,
     /// Disks of nodes, which have power as long as these do.
     disks: BTreeMap<NodeId, ModelDisk>,
+    /// What nodes are called: spelling that out for every frame took a twentieth of a drill.
+    names: BTreeMap<PeerId, NodeId>,
 }
 
 /// A node that listens.
@@ -134,6 +136,8 @@ enum Fate {
 /// A question under way.
 struct Question {
     from: NodeId,
+    /// Who asks, as a peer.
+    peer: Option<PeerId>,
     to: NodeId,
     address: Option<SocketAddr>,
     frame: Vec<u8>,
@@ -150,6 +154,7 @@ impl Network {
             cuts: BTreeSet::new(),
             sent: BTreeMap::new(),
             disks: BTreeMap::new(),
+            names: BTreeMap::new(),
         };
         Arc::new(Self {
             log,
@@ -174,7 +179,9 @@ impl Network {
                 inbound: sender,
                 admitted: BTreeSet::new(),
             };
-            self.lock().ends.insert(address, end);
+            let mut state = self.lock();
+            state.ends.insert(address, end);
+            state.names.insert(peer, node.clone());
         }
         let network = Arc::clone(self);
         tokio::spawn(network.carry_all((node.clone(), address), receiver));
@@ -221,6 +228,7 @@ impl Network {
         (node, address): (NodeId, SocketAddr),
         mut commands: mpsc::Receiver<Command>,
     ) {
+        let me = (&node, node.peer());
         while let Some(command) = commands.recv().await {
             match command {
                 Command::Ask {
@@ -228,9 +236,9 @@ impl Network {
                     address,
                     frame,
                     reply,
-                } => self.ask((&node, peer), Some(address), (frame, true), reply),
+                } => self.ask((me, peer), Some(address), (frame, true), reply),
                 Command::Join { peer, frame, reply } => {
-                    self.ask((&node, peer), None, (frame, false), reply);
+                    self.ask((me, peer), None, (frame, false), reply);
                 }
                 Command::Reach { address, reply } => {
                     tokio::spawn(Arc::clone(&self).reach(node.clone(), address, reply));
@@ -248,14 +256,16 @@ impl Network {
 
     fn ask(
         self: &Arc<Self>,
-        (from, to): (&NodeId, PeerId),
+        ((from, peer), to): ((&NodeId, Option<PeerId>), PeerId),
         address: Option<SocketAddr>,
         (frame, member): (Vec<u8>, bool),
         reply: oneshot::Sender<Answered>,
     ) {
+        let name = self.lock().names.get(&to).cloned();
         let question = Question {
             from: from.clone(),
-            to: to.into(),
+            peer,
+            to: name.unwrap_or_else(|| to.into()),
             address,
             frame,
             member,
@@ -303,7 +313,7 @@ impl Network {
         question: &Question,
     ) -> Result<oneshot::Receiver<Vec<u8>>, LinkError> {
         let mut state = self.lock();
-        let peer = question.from.peer().ok_or(LinkError::NoPeer)?;
+        let peer = question.peer.ok_or(LinkError::NoPeer)?;
         let doubled = state.weather.doubled;
         let doubled = question.member && state.dice.chance(doubled);
         let end = match question.address {

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::keys::kind_byte;
 use super::object::ObjectKey;
 use super::record::Held;
+use crate::slots::SlotSet;
 
 /// Bits of a place that name the slot.
 const SLOT_BITS: u32 = 14;
@@ -123,11 +124,10 @@ impl Span {
         (0..1 << FAN_BITS).map(child).collect()
     }
 
-    /// Returns the slots that it touches.
-    pub fn slots(&self) -> impl Iterator<Item = Slot> + use<> {
-        let number = |place: u64| u16::try_from(place >> (u64::BITS - SLOT_BITS)).unwrap_or(0);
-        let (first, last) = (number(self.first), number(self.first | self.free()));
-        (first..=last).filter_map(Slot::new)
+    /// Returns the first and the last slot that it touches.
+    fn ends(&self) -> Option<(Slot, Slot)> {
+        let slot = |place: u64| Slot::new(u16::try_from(place >> (u64::BITS - SLOT_BITS)).ok()?);
+        Some((slot(self.first)?, slot(self.first | self.free())?))
     }
 
     /// Tells whether it consists of whole slots.
@@ -157,14 +157,24 @@ impl Sums {
         }
     }
 
-    /// Returns the sum of some slots.
-    pub(super) fn of(&self, slots: impl Iterator<Item = Slot>) -> Sum {
+    /// Returns which of some slots something is held in, of those that a span touches, with sums.
+    pub(super) fn held<'a>(
+        &'a self,
+        span: &Span,
+        slots: &'a SlotSet,
+    ) -> impl Iterator<Item = (Slot, &'a Sum)> {
+        let held = span
+            .ends()
+            .map(|(first, last)| self.slots.range(first..=last));
+        let held = held.into_iter().flatten();
+        held.filter(|(slot, _)| slots.contains(**slot))
+            .map(|(slot, sum)| (*slot, sum))
+    }
+
+    /// Returns the sum of what is held in some slots, of those that a span touches.
+    pub(super) fn of(&self, span: &Span, slots: &SlotSet) -> Sum {
         let mut sum = Sum::default();
-        for slot in slots {
-            if let Some(more) = self.slots.get(&slot) {
-                sum.add(more);
-            }
-        }
+        self.held(span, slots).for_each(|(_, more)| sum.add(more));
         sum
     }
 }
@@ -208,6 +218,10 @@ mod tests {
         }
     }
 
+    fn sum_of_all(sums: &Sums) -> Sum {
+        sums.of(&Span::all(), &SlotSet::all())
+    }
+
     proptest! {
         #[test]
         fn sums_depend_on_what_is_held_and_not_on_how_it_came(
@@ -227,8 +241,8 @@ mod tests {
             for held in all[gone..].iter().rev() {
                 fresh.add(held);
             }
-            prop_assert_eq!(kept.of(Slot::all()), fresh.of(Slot::all()));
-            prop_assert_eq!(kept.of(Slot::all()), sum_of(all[gone..].iter()));
+            prop_assert_eq!(sum_of_all(&kept), sum_of_all(&fresh));
+            prop_assert_eq!(sum_of_all(&kept), sum_of(all[gone..].iter()));
         }
 
         #[test]
@@ -252,25 +266,46 @@ mod tests {
     fn a_changed_revision_changes_the_sum() {
         let mut sums = Sums::default();
         sums.add(&held(5, 1, 1));
-        let before = sums.of(Slot::all());
+        let before = sum_of_all(&sums);
         sums.take(&held(5, 1, 1));
         sums.add(&held(5, 1, 2));
-        assert_ne!(sums.of(Slot::all()), before);
+        assert_ne!(sum_of_all(&sums), before);
         sums.take(&held(5, 1, 2));
-        assert_eq!(sums.of(Slot::all()), Sum::default());
+        assert_eq!(sum_of_all(&sums), Sum::default());
+    }
+
+    #[test]
+    fn a_span_sums_the_slots_asked_for_that_it_touches() {
+        let mut sums = Sums::default();
+        for slot in [0, 1_023, 1_024, 2_047, 16_383] {
+            sums.add(&held(slot, 1, 1));
+        }
+        let odd: SlotSet = Slot::all().skip(1).step_by(2).collect();
+        let children = Span::all().children();
+        let counts = |slots: &SlotSet| {
+            let count = |span: &Span| sums.of(span, slots).count;
+            [0, 1, 2, 15].map(|i: usize| count(&children[i]))
+        };
+        assert_eq!(counts(&SlotSet::all()), [2, 2, 0, 1]);
+        assert_eq!(counts(&odd), [1, 1, 0, 1]);
+        assert_eq!(sums.of(&Span::all(), &odd).count, 3);
     }
 
     #[test]
     fn spans_know_their_slots() {
-        assert_eq!(Span::all().slots().count(), 16_384);
+        let slots = |span: &Span| {
+            let (first, last) = span.ends().unwrap();
+            first.number()..=last.number()
+        };
+        assert_eq!(slots(&Span::all()), 0..=16_383);
         let key = ObjectKey::new(Kind::Run, "r");
         let slot = Slot::new(0x2a7f).unwrap();
         let here = place(slot, &key);
         let mut span = Span::all();
         while let Some(child) = span.children().into_iter().find(|c| c.contains(here)) {
             span = child;
-            assert!(span.slots().any(|s| s == slot), "{span:?}");
+            assert!(slots(&span).contains(&slot.number()), "{span:?}");
         }
-        assert_eq!(span.slots().collect::<Vec<_>>(), [slot]);
+        assert_eq!(slots(&span), 0x2a7f..=0x2a7f);
     }
 }

@@ -79,9 +79,8 @@ impl Store {
 }
 
 fn sum(index: &Index, span: &Span, slots: &SlotSet) -> Result<Sum, StoreError> {
-    let common = span.slots().filter(|slot| slots.contains(*slot));
     if span.is_of_slots() {
-        return Ok(index.sums().of(common));
+        return Ok(index.sums().of(span, slots));
     }
     Ok(sums::sum_of(items(index, span, slots)?.iter()))
 }
@@ -91,8 +90,7 @@ fn items(index: &Index, span: &Span, slots: &SlotSet) -> Result<Vec<Held>, Store
     let mut items = Vec::new();
     let common: Vec<Slot> = {
         let sums = index.sums();
-        let full = |slot: &Slot| slots.contains(*slot) && sums.of([*slot].into_iter()).count > 0;
-        span.slots().filter(full).collect()
+        sums.held(span, slots).map(|(slot, _)| slot).collect()
     };
     for slot in common {
         for kind in KINDS {

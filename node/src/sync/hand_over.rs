@@ -12,7 +12,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use earth::split::placement::Slot;
 use wire::fault::{Fault, FaultKind};
 
 use super::{KINDS, pull};
@@ -65,50 +64,46 @@ pub(super) async fn run(core: &Arc<Core>) {
             to.entry(owner.clone()).or_default().push(item);
         }
     }
-    let mut open = BTreeSet::new();
+    let mut open = SlotSet::none();
     for (owner, items) in to {
         if round.absent.contains(&owner) || core.upkeep.rests(&owner, core.now()) {
-            open.extend(items.iter().map(|item| item.slot));
+            for item in items {
+                open.insert(item.slot);
+            }
         } else {
-            open.extend(offer(core, &owner, &items).await);
+            open.union(&offer(core, &owner, &items).await);
         }
     }
     if round.leaving {
         open = bequeath::to_others(core, &items, open).await;
     }
-    let done: SlotSet = round.slots.iter().filter(|s| !open.contains(s)).collect();
+    let mut done = round.slots.clone();
+    done.subtract(&open);
     if !done.is_empty() {
         core.change(|view, _| view.confirm(&done, round.marks));
     }
 }
 
-/// Plans a round: slots whose owners may all answer, or, for who leaves, all. There may be
-/// thousands: owners are looked at once, by their places in the layouts.
+/// Plans a round: slots whose owners may all answer, or, for who leaves, all.
 fn plan(view: &View) -> Round {
     let me = view.table.me();
     let ready =
         |node: &NodeId| *node == me.node || (view.table.may_answer(node) && is_synced(view, node));
     let layouts: Vec<Arc<Layout>> = view.ring.writes().to_vec();
-    let ready_in = |layout: &Arc<Layout>| -> Vec<bool> {
-        layout.members().iter().map(|m| ready(&m.node)).collect()
-    };
-    let able: Vec<Vec<bool>> = layouts.iter().map(ready_in).collect();
-    let all_ready = |slot: &Slot| {
-        let mut each = layouts.iter().zip(&able);
-        each.all(|(layout, able)| {
-            let owners = layout.owner_indexes(*slot);
-            owners.iter().all(|i| able[usize::from(*i)])
-        })
-    };
     let leaving = !view.ring.newest().contains(&me.node);
+    let mut slots = view.to_hand_over();
+    if !leaving {
+        for layout in &layouts {
+            let each = layout.members().iter().zip(layout.owned());
+            for (_, owned) in each.filter(|(member, _)| !ready(&member.node)) {
+                slots.subtract(owned);
+            }
+        }
+    }
     let others = view.others().into_iter();
     Round {
         marks: view.marks(),
-        slots: view
-            .to_hand_over()
-            .iter()
-            .filter(|slot| leaving || all_ready(slot))
-            .collect(),
+        slots,
         absent: others.filter(|node| !ready(node)).collect(),
         layouts,
         leaving,
@@ -131,8 +126,8 @@ fn items(store: &crate::store::Store, slots: &SlotSet) -> Result<Vec<Held>, Stor
 }
 
 /// Offers items to an owner; returns the slots in which it still may lack something.
-async fn offer(core: &Arc<Core>, owner: &NodeId, items: &[&Held]) -> BTreeSet<Slot> {
-    let mut open = BTreeSet::new();
+async fn offer(core: &Arc<Core>, owner: &NodeId, items: &[&Held]) -> SlotSet {
+    let mut open = SlotSet::none();
     for batch in items.chunks(VERSIONS_MAX) {
         match versions(core, owner, batch).await {
             Ok(versions) => {
@@ -149,7 +144,9 @@ async fn offer(core: &Arc<Core>, owner: &NodeId, items: &[&Held]) -> BTreeSet<Sl
             }
             Err(error) => {
                 tracing::debug!(%error, "an owner does not compare");
-                open.extend(batch.iter().map(|item| item.slot));
+                for item in batch {
+                    open.insert(item.slot);
+                }
             }
         }
     }

@@ -1,5 +1,9 @@
 //! Who is asked, and what silence is worth.
 
+mod by_slot;
+
+use earth::split::placement::Slot;
+
 use super::*;
 use crate::layout::{ChangeSet, Member, Place, What};
 

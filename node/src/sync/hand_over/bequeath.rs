@@ -11,7 +11,7 @@
 //!
 //! *Not here*: owners that answer (`hand_over`).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,26 +29,20 @@ use crate::store::Held;
 const MARK_LIMIT: Duration = Duration::from_secs(5);
 
 /// Leaves what lies in open slots to other members; returns those that nobody takes.
-pub(super) async fn to_others(
-    core: &Arc<Core>,
-    items: &[Held],
-    mut open: BTreeSet<Slot>,
-) -> BTreeSet<Slot> {
+pub(super) async fn to_others(core: &Arc<Core>, items: &[Held], mut open: SlotSet) -> SlotSet {
     let members = core.look(|view| view.ring.newest().members().len());
     for choice in 0..members {
         let mut to: BTreeMap<NodeId, SlotSet> = BTreeMap::new();
         core.look(|view| {
-            for slot in &open {
-                if let Some(heir) = heirs(view, *slot).nth(choice) {
+            for slot in open.iter() {
+                if let Some(heir) = heirs(view, slot).nth(choice) {
                     let slots = to.entry(heir.clone()).or_insert_with(SlotSet::none);
-                    slots.insert(*slot);
+                    slots.insert(slot);
                 }
             }
         });
         for (heir, slots) in to {
-            for slot in leave_to(core, (&heir, slots), items).await.iter() {
-                open.remove(&slot);
-            }
+            open.subtract(&leave_to(core, (&heir, slots), items).await);
         }
     }
     open
@@ -69,9 +63,7 @@ async fn leave_to(
 ) -> SlotSet {
     let items = items.iter().filter(|item| slots.contains(item.slot));
     let items: Vec<&Held> = items.collect();
-    for refused in offer(core, heir, &items).await {
-        slots.remove(refused);
-    }
+    slots.subtract(&offer(core, heir, &items).await);
     if slots.is_empty() {
         return slots;
     }
