@@ -178,6 +178,7 @@ pub async fn start(config: Config) -> Result<Running, Fault> {
         log: parts.dir.join(WORKER_LOG),
         chips: parts.dir.join(CHIPS),
         chips_mib: config.chips_mib,
+        alone: false,
     };
     let refusals = cluster.refusals();
     let (mut running, app) = parts.serve(cluster, &worker)?;
@@ -230,6 +231,7 @@ pub(crate) async fn embed(dir: PathBuf, holder: Holder) -> Result<Running, Fault
         log: parts.dir.join(WORKER_LOG),
         chips: parts.dir.join(CHIPS),
         chips_mib: None,
+        alone: true,
     };
     parts.serve(cluster, &worker).map(|(running, _)| running)
 }

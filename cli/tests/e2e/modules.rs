@@ -6,6 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::harness::{Node, cluster_of, expect, glebe, scratch, stderr, stdout, world};
+use crate::security::{ask_with, open_node, token};
 
 /// The system's interpreter, or setup's own, whichever has PyTorch.
 fn python() -> Option<String> {
@@ -132,11 +133,17 @@ fn a_users_module_travels_with_its_run_and_gives_the_same_weights_on_three_nodes
     drop(nodes);
 
     let closed = Node::start(folder, "closed", &[]);
-    expect(closed.ask(folder).args(ingest).arg(&scenes), 0);
-    let refused = expect(train(&mut closed.ask(folder)).arg("--wait"), 1);
-    assert!(
-        stderr(&refused).contains("GLEBE_MODULES=any"),
-        "{}",
-        stderr(&refused)
-    );
+    opens_none(&scenes, || closed.ask(folder));
+    drop(closed);
+    let guarded = open_node(folder, "guarded", &[]);
+    let write = token(&guarded, folder, "write");
+    opens_none(&scenes, || ask_with(&guarded, folder, &write));
+}
+
+/// Has a node whose owner allowed no modules say so.
+fn opens_none(scenes: &Path, ask: impl Fn() -> Command) {
+    expect(ask().args(["ingest", "--precision", "6"]).arg(scenes), 0);
+    let refused = expect(train(&mut ask()).arg("--wait"), 1);
+    let said = stderr(&refused);
+    assert!(said.contains("GLEBE_MODULES=any"), "{said}");
 }

@@ -32,16 +32,15 @@ pub(super) struct Desk {
     dir: PathBuf,
     made: AtomicU64,
     /// The models asked for last, the newest first.
-    models: Mutex<VecDeque<(ContentHash, Arc<Model>)>>,
+    models: Mutex<VecDeque<(ContentHash, Place)>>,
 }
 
 /// A folder that goes when it is dropped.
 #[derive(Debug)]
 pub(super) struct Folder(PathBuf);
 
-/// A model's folder, once it was brought.
-#[derive(Debug, Default)]
-pub(super) struct Model(OnceCell<Folder>);
+/// Where a model's folder is, once it was brought.
+type Place = Arc<OnceCell<Arc<Folder>>>;
 
 impl Desk {
     /// Names the folder below a node's, and removes what is left in it.
@@ -71,36 +70,35 @@ impl Desk {
         &self,
         core: &Arc<Core>,
         (run, geocode): (&str, &str),
-    ) -> Result<Arc<Model>, Fault> {
+    ) -> Result<Arc<Folder>, Fault> {
         let key = ObjectKey::new(Kind::Model, format!("{run}/{geocode}"));
         let record = scatter::record(core, &key).await?;
         let gone = || Fault::new(FaultKind::Nothing, format!("{key} is not there any more"));
         let record = record.ok_or_else(gone)?;
-        let model = self.known(record.hash);
-        let brought = model.0.get_or_try_init(|| self.bring(core, &record));
-        brought.await?;
-        Ok(model)
+        let place = self.known(record.hash);
+        let brought = place.get_or_try_init(|| self.bring(core, &record));
+        brought.await.map(Arc::clone)
     }
 
     /// Returns the place of a model, which becomes the newest; the oldest makes room.
-    fn known(&self, hash: ContentHash) -> Arc<Model> {
+    fn known(&self, hash: ContentHash) -> Place {
         let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
         let at = models.iter().position(|(of, _)| *of == hash);
         let found = at.and_then(|at| models.remove(at));
-        let (_, model) = found.unwrap_or_else(|| (hash, Arc::default()));
-        models.push_front((hash, Arc::clone(&model)));
+        let (_, place) = found.unwrap_or_else(|| (hash, Place::default()));
+        models.push_front((hash, Arc::clone(&place)));
         models.truncate(MODELS_MAX);
-        model
+        place
     }
 
-    async fn bring(&self, core: &Arc<Core>, record: &Record) -> Result<Folder, Fault> {
+    async fn bring(&self, core: &Arc<Core>, record: &Record) -> Result<Arc<Folder>, Fault> {
         let folder = self.folder().map_err(|e| unusable(&e))?;
         for file in &record.files {
             let bytes = scatter::fetch(core, &record.key, &file.name).await?;
             let written = tokio::fs::write(folder.0.join(&file.name), bytes).await;
             written.map_err(|e| unusable(&e))?;
         }
-        Ok(folder)
+        Ok(Arc::new(folder))
     }
 }
 
@@ -114,13 +112,6 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         remove(&self.0);
-    }
-}
-
-impl Model {
-    /// Returns where it is; nowhere before it was brought.
-    pub(super) fn path(&self) -> &Path {
-        self.0.get().map_or(Path::new(""), Folder::path)
     }
 }
 

@@ -8,7 +8,6 @@
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,13 +18,10 @@ use earth::split::compose::{Composed, PROVENANCE};
 use earth::split::cut::AssetRaster;
 use earth::split::meta::{BandMeta, SampleType, SplitMeta};
 use serde::Deserialize;
-use tokio::process::Command;
-use wire::client::{TOKEN_FILE_VARIABLE, TOKEN_VARIABLE};
 use wire::compose::{CellReport, Predicted};
 use wire::fault::{Fault, FaultKind};
-use wire::module::{MODULES_ANY, MODULES_VARIABLE};
 
-use super::desk::Model;
+use super::desk::Folder;
 use super::predict::Answerers;
 use super::work::{Encoded, written};
 use crate::answer::working;
@@ -105,9 +101,9 @@ fn hand(composed: Composed, splits: &Path) -> Result<Composed, Fault> {
 
 /// Runs the worker to its end.
 async fn predict(
-    (answerers, models): (&Answerers, &[Arc<Model>]),
+    (answerers, models): (&Answerers, &[Arc<Folder>]),
     folder: &Path,
-    is_alone: bool,
+    alone: bool,
 ) -> Result<Said, Fault> {
     let broken = |reason: String| {
         Fault::new(FaultKind::Internal, "a node's worker gave no answers").because(reason)
@@ -115,14 +111,7 @@ async fn predict(
     let kin = serde_json::json!({ "donors": answerers.donors });
     let written = tokio::fs::write(folder.join("kin.json"), kin.to_string()).await;
     written.map_err(|e| unusable(&e))?;
-    let binary = workers::find().map_err(broken)?;
-    let mut command = Command::new(binary);
-    command.env_remove(TOKEN_VARIABLE);
-    command.env_remove(TOKEN_FILE_VARIABLE);
-    if is_alone {
-        // Without a cluster who asks is who owns the node.
-        command.env(MODULES_VARIABLE, MODULES_ANY);
-    }
+    let mut command = workers::command(alone).map_err(broken)?;
     command.current_dir(folder).arg("predict");
     for model in models {
         command.arg("--model").arg(model.path());
@@ -131,7 +120,6 @@ async fn predict(
         command.arg("--margin").arg(margin.to_string());
     }
     command.args(["--splits", "splits", "--kin", "kin.json", "-O", "map.tif"]);
-    command.stdin(Stdio::null()).kill_on_drop(true);
     let ended = tokio::time::timeout(LIMIT, command.output()).await;
     let ended = ended.map_err(|_| broken(format!("it took more than {} s", LIMIT.as_secs())))?;
     let ended = ended.map_err(|e| broken(format!("it does not start: {e}")))?;

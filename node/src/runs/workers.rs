@@ -48,6 +48,8 @@ pub struct WorkerConfig {
     pub chips: PathBuf,
     /// Most mebibytes there, unless it is their default.
     pub chips_mib: Option<u64>,
+    /// Whether the node serves its owner alone, see [`command`].
+    pub alone: bool,
 }
 
 /// Keeps workers running while jobs wait, until `stop`.
@@ -135,15 +137,7 @@ async fn keep_one(runs: &Runs, config: &WorkerConfig, number: u16) {
 
 /// Runs one worker to its end.
 async fn work(config: &WorkerConfig, name: &str) -> Result<(), String> {
-    let binary = find()?;
-    let mut command = Command::new(binary);
-    // It reaches its own node without one; what was given to the node is not for its workers.
-    command.env_remove(TOKEN_VARIABLE);
-    command.env_remove(TOKEN_FILE_VARIABLE);
-    if config.address.starts_with("unix:") {
-        // Without a cluster who asks for a run is who owns the node.
-        command.env(MODULES_VARIABLE, MODULES_ANY);
-    }
+    let mut command = command(config.alone)?;
     command.arg("work").arg("--node").arg(&config.address);
     command.arg("--name").arg(name);
     command.arg("--workers").arg(config.count.to_string());
@@ -151,11 +145,7 @@ async fn work(config: &WorkerConfig, name: &str) -> Result<(), String> {
     if let Some(mebibytes) = config.chips_mib {
         command.arg("--chips-mib").arg(mebibytes.to_string());
     }
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(words(&config.log))
-        .kill_on_drop(true);
+    command.stdout(Stdio::null()).stderr(words(&config.log));
     let status = command
         .status()
         .await
@@ -173,8 +163,24 @@ fn words(log: &Path) -> Stdio {
     file.map_or_else(|_| Stdio::null(), Stdio::from)
 }
 
+/// Returns a command for the worker's binary, which dies with this process's interest.
+///
+/// It opens modules that users bring if the node is `alone`, for then who asks is who owns it; else
+/// if the owner allowed them in the node's environment.
+pub(crate) fn command(alone: bool) -> Result<Command, String> {
+    let mut command = Command::new(find()?);
+    // It reaches its own node without one; what was given to the node is not for its workers.
+    command.env_remove(TOKEN_VARIABLE);
+    command.env_remove(TOKEN_FILE_VARIABLE);
+    if alone {
+        command.env(MODULES_VARIABLE, MODULES_ANY);
+    }
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    Ok(command)
+}
+
 /// Finds the worker beside this binary, in `GLEBE_BIN_DIR`, or on the path; or says what to do.
-pub(crate) fn find() -> Result<PathBuf, String> {
+fn find() -> Result<PathBuf, String> {
     let own = std::env::current_exe().ok();
     let beside = own.and_then(|p| p.parent().map(PathBuf::from));
     let named = std::env::var_os("GLEBE_BIN_DIR").map(PathBuf::from);
