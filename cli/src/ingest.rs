@@ -9,7 +9,7 @@ mod report;
 
 use std::process::{ExitCode, Stdio};
 
-use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::Command;
 use wire::event::Event;
 use wire::fault::{Fault, FaultKind};
@@ -22,12 +22,17 @@ use report::Report;
 
 pub(crate) async fn run(session: &Session, args: Ingest) -> Done {
     check(&args)?;
-    let mut command = command(session, &args).await?;
-    command.stdout(Stdio::piped());
+    let mut command = command(&args)?;
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
     let failed = |e| worker::start_fault("glebe-ingest", &e);
     let lent = session.lend(&mut command)?;
     let mut child = command.spawn().map_err(failed)?;
     drop(lent);
+    if let Some(mut stdin) = child.stdin.take() {
+        // It starts while the store opens. One that has ended already says why itself.
+        let line = format!("{}\n", session.address().await?);
+        stdin.write_all(line.as_bytes()).await.unwrap_or(());
+    }
     let mut report = Report::new(&session.screen);
     if let Some(stdout) = child.stdout.take() {
         let mut lines = BufReader::new(stdout).lines();
@@ -88,12 +93,9 @@ fn check(args: &Ingest) -> Result<(), Fault> {
     Ok(())
 }
 
-async fn command(session: &Session, args: &Ingest) -> Result<Command, Fault> {
+fn command(args: &Ingest) -> Result<Command, Fault> {
     let mut command = worker::command("glebe-ingest")?;
-    command
-        .arg("run")
-        .arg("--node")
-        .arg(session.address().await?);
+    command.arg("run");
     let texts = [
         ("--collection", args.collection.clone()),
         ("--dataset", args.dataset.clone()),

@@ -75,9 +75,10 @@ impl From<&GivenArgs> for Given {
 /// `run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// Node to put to: `http://HOST:PORT` or `unix:PATH`.
+    /// Node to put to: `http://HOST:PORT` or `unix:PATH`; if absent, a line on standard input
+    /// names it.
     #[arg(long)]
-    pub node: String,
+    pub node: Option<String>,
     /// Collection; the dataset's name if absent.
     #[arg(long)]
     pub collection: Option<String>,

@@ -17,8 +17,9 @@ use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
+use tokio::sync::OnceCell;
 use tokio::time::timeout;
 use wire::client::{Client, ClientOptions};
 use wire::event::{Event, Progress};
@@ -29,7 +30,7 @@ use crate::events::Events;
 use crate::failure;
 use crate::limits::{ADDRESS_BYTES_MAX, CPU_SECONDS_MAX};
 use crate::put::Owners;
-use crate::run::{Stop, file_name, given};
+use crate::run::{Stop, file_name, given, node};
 use crate::source::find;
 
 /// Longest silence of a scene's process: a strip of a full tile takes under a minute of one busy
@@ -48,11 +49,15 @@ pub async fn run(args: &RunArgs, events: &mut Events) -> Result<u8, Stop> {
     })?;
     let mut code = 0;
     let mut leaving: Option<Child> = None;
+    let node = Node {
+        args,
+        told: OnceCell::new(),
+    };
     for path in found {
         let before = events.progress;
         let (path, ended) = match path {
             Ok(path) => {
-                let ended = scene(&path, events).await?;
+                let ended = scene(&node, &path, events).await?;
                 (path, ended)
             }
             Err((path, fault)) => (path, Ended::Broken(fault)),
@@ -67,7 +72,7 @@ pub async fn run(args: &RunArgs, events: &mut Events) -> Result<u8, Stop> {
             Ended::Failed => code = FaultKind::Data.exit_code(),
             Ended::Broken(fault) => {
                 code = FaultKind::Data.exit_code();
-                broke(args, &path, fault, events).await?;
+                broke(&node, &path, fault, events).await?;
             }
             Ended::All(of_all) => {
                 code = of_all;
@@ -87,6 +92,19 @@ async fn reap(child: Option<Child>) -> Result<(), Fault> {
     Ok(())
 }
 
+/// The node to put to; it is waited for at the first use, so that processes start meanwhile.
+struct Node<'a> {
+    args: &'a RunArgs,
+    told: OnceCell<String>,
+}
+
+impl Node<'_> {
+    async fn address(&self) -> Result<&str, Fault> {
+        let told = self.told.get_or_try_init(async || node(self.args)).await?;
+        Ok(told)
+    }
+}
+
 /// How a scene's process ended.
 enum Ended {
     /// The scene is done; its process gives its memory back while the next scene's begins.
@@ -102,10 +120,15 @@ enum Ended {
 }
 
 /// Tells of a scene that could not say itself that it failed, and keeps the reason.
-async fn broke(args: &RunArgs, path: &Path, fault: Fault, events: &mut Events) -> Result<(), Stop> {
-    if !args.dry_run {
-        let client = Client::new(&args.node, ClientOptions::from_env()?)?;
-        let spot = failure::spot(args, path);
+async fn broke(
+    node: &Node<'_>,
+    path: &Path,
+    fault: Fault,
+    events: &mut Events,
+) -> Result<(), Stop> {
+    if !node.args.dry_run {
+        let client = Client::new(node.address().await?, ClientOptions::from_env()?)?;
+        let spot = failure::spot(node.args, path);
         failure::keep(&Owners::new(client).await?, &spot, &fault).await?;
     }
     let source = file_name(path);
@@ -114,34 +137,42 @@ async fn broke(args: &RunArgs, path: &Path, fault: Fault, events: &mut Events) -
 }
 
 /// Runs one scene's process to its end.
-async fn scene(path: &Path, events: &mut Events) -> Result<Ended, Stop> {
+async fn scene(node: &Node<'_>, path: &Path, events: &mut Events) -> Result<Ended, Stop> {
     // A file, not a pipe: whoever writes much must not wait for a reader.
     let said = tempfile::tempfile().map_err(|e| broken(&e))?;
     let mut child = start(path, &said)?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // One that has ended already is met below.
+        let line = format!("{}\n", node.address().await?);
+        stdin.write_all(line.as_bytes()).await.unwrap_or(());
+    }
     let before = events.progress;
     let heard = follow(&mut child, &before, events).await;
-    if matches!(heard, Ok(Heard::Done)) {
-        // All that it did is acknowledged, and its own files are gone.
-        child.start_kill().map_err(|e| broken(&e))?;
-        return Ok(Ended::Well(child));
-    }
-    if !matches!(heard, Ok(Heard::Out { .. })) {
-        // It may have ended by itself in between: then there is nothing left to end.
-        child.kill().await.unwrap_or(());
-    }
+    let told = match heard {
+        Ok(Heard::Done) => {
+            // All that it did is acknowledged, and its own files are gone.
+            child.start_kill().map_err(|e| broken(&e))?;
+            return Ok(Ended::Well(child));
+        }
+        Ok(Heard::Out { told }) => told,
+        Ok(Heard::Silence) | Err(_) => {
+            // It may have ended by itself in between: then there is nothing left to end.
+            child.kill().await.unwrap_or(());
+            return heard.map(|_| Ended::Broken(silent(path)));
+        }
+    };
     let status = child.wait().await.map_err(|e| broken(&e))?;
     let words = last_words(&said);
-    match (heard?, status.code()) {
-        (Heard::Done, _) | (Heard::Out { told: true }, Some(0)) => Ok(Ended::Skipped),
-        (Heard::Out { told: true }, Some(6)) => Ok(Ended::Failed),
-        (Heard::Out { told: true }, Some(code)) => Ok(Ended::All(u8::try_from(code).unwrap_or(1))),
-        (Heard::Out { told: false }, Some(code)) if stops_all(code) => {
+    match (told, status.code()) {
+        (true, Some(0)) => Ok(Ended::Skipped),
+        (true, Some(6)) => Ok(Ended::Failed),
+        (true, Some(code)) => Ok(Ended::All(u8::try_from(code).unwrap_or(1))),
+        (false, Some(code)) if stops_all(code) => {
             // It explained itself on its standard error; that is ours to pass on.
             stderr().write_all(words.as_bytes()).unwrap_or(());
             Ok(Ended::All(u8::try_from(code).unwrap_or(1)))
         }
-        (Heard::Silence, _) => Ok(Ended::Broken(silent(path))),
-        (Heard::Out { .. }, _) => Ok(Ended::Broken(died(path, status, &words))),
+        _ => Ok(Ended::Broken(died(path, status, &words))),
     }
 }
 
@@ -215,7 +246,7 @@ fn start(path: &Path, said: &File) -> Result<Child, Fault> {
     // The last line it says is told as the reason: that of a backtrace is none.
     command.env("RUST_BACKTRACE", "0");
     command
-        .stdin(Stdio::null())
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(said.try_clone().map_err(|e| broken(&e))?)
         .kill_on_drop(true);

@@ -317,6 +317,8 @@ fn wrong_flags_are_usage_errors() {
     assert_eq!(worker(&args).status.code(), Some(2));
     let args = ["cut", "x.tif", "-O", "o", "--datetime", "2015-02-30"];
     assert_eq!(worker(&args).status.code(), Some(2));
+    // No flag names the node, and nobody does on standard input.
+    assert_eq!(worker(&["run", "x.tif"]).status.code(), Some(2));
 }
 
 /// A crop of 0.6 m in one geohash-4 cell: 3 GB of pixels broke the process, which said nothing of
