@@ -151,9 +151,8 @@ impl Runs {
         };
         if let Some(before) = inner.runs.get(&run.name) {
             known.slots.union(&before.slots);
-            known.wished.number = before.wished.number;
-            if before.wished.wish == Wish::Pause {
-                known.wished.wish = Wish::Pause;
+            known.wished = before.wished.announced();
+            if known.wished.wish == Wish::Pause {
                 inner.book.steer(&run.name, Wish::Pause, &BTreeSet::new());
             }
         }

@@ -24,6 +24,9 @@ const CONFIG_BYTES_MAX: u64 = 1 << 20;
 /// Greatest `model.safetensors`: a thousand times ours.
 const WEIGHTS_BYTES_MAX: u64 = 1 << 30;
 
+/// Greatest `model.pt` of a user's module: what learning adds to the file that the user gave.
+const SCRIPT_BYTES_MAX: u64 = 2 * wire::module::BYTES_MAX;
+
 /// A model that can answer.
 #[derive(Debug)]
 pub struct Model {
@@ -170,7 +173,7 @@ pub fn with(folder: &Path, config: ModelConfig, device: Device) -> Result<Model,
     }
     let mut network = match known {
         Some(module) => {
-            let script = read(&folder.join(TORCHSCRIPT_FILE), wire::module::BYTES_MAX * 2)?;
+            let script = read(&folder.join(TORCHSCRIPT_FILE), SCRIPT_BYTES_MAX)?;
             Network::of_module(module, &script, device)?
         }
         None => Network::new(recipe, device, &mut Dice::new(0, &[])),

@@ -9,13 +9,14 @@ use std::fs;
 
 /// Returns the bytes that this process holds in memory.
 pub fn bytes() -> Option<u64> {
-    status("VmRSS:")
+    field(&status()?, "VmRSS:")
 }
 
 /// Returns the most bytes that it held, since it began or since the peak was forgotten.
 pub fn peak_bytes() -> Option<u64> {
     // The system counts what it holds now less often than it is asked here.
-    Some(status("VmHWM:")?.max(bytes()?))
+    let status = status()?;
+    Some(field(&status, "VmHWM:")?.max(field(&status, "VmRSS:")?))
 }
 
 /// Forgets the peak, where the system lets it.
@@ -52,8 +53,8 @@ fn events(line: &str) -> Option<String> {
     }
 }
 
-fn status(name: &str) -> Option<u64> {
-    field(&fs::read_to_string("/proc/self/status").ok()?, name)
+fn status() -> Option<String> {
+    fs::read_to_string("/proc/self/status").ok()
 }
 
 /// Reads a line such as `VmRSS:  1234 kB` in bytes.

@@ -9,8 +9,7 @@
 //! *Not here*: modules that users bring (`module`): theirs are written as they are, with what they
 //! learned.
 
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::{Path, PathBuf};
 
 use tch::{CModule, Device, Kind, TchError, Tensor};
 
@@ -21,9 +20,6 @@ use crate::seed::Dice;
 /// Name of the file while it is written: it also names a folder inside the archive, so that it must
 /// not change from run to run.
 const FILE: &str = "model.pt";
-
-/// Distinguishes the scratch folders of one process.
-static WRITTEN: AtomicU64 = AtomicU64::new(0);
 
 /// Why there is no TorchScript.
 #[derive(Debug, thiserror::Error)]
@@ -66,20 +62,14 @@ pub fn encode(
 
 /// Writes a module into a scratch folder, reads it back and removes it: libtorch writes files only.
 pub fn bytes_of(module: &CModule) -> Result<Vec<u8>, TorchScriptError> {
-    let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
-    let name = format!("glebe-torchscript-{}-{number}", std::process::id());
-    let folder = std::env::temp_dir().join(name);
-    let io = |path: &PathBuf| {
-        let path = path.clone();
+    let io = |path: &Path| {
+        let path = path.to_owned();
         move |source| TorchScriptError::Io { path, source }
     };
-    std::fs::create_dir(&folder).map_err(io(&folder))?;
-    let file = folder.join(FILE);
-    let saved = module.save(&file);
-    let bytes = std::fs::read(&file).map_err(io(&file));
-    std::fs::remove_dir_all(&folder).map_err(io(&folder))?;
-    saved?;
-    bytes
+    let folder = tempfile::tempdir().map_err(io(&std::env::temp_dir()))?;
+    let file = folder.path().join(FILE);
+    module.save(&file)?;
+    std::fs::read(&file).map_err(io(&file))
 }
 
 #[cfg(test)]

@@ -93,38 +93,42 @@ impl Module {
         let is_name = |name: &String| {
             (1..=NAME_MAX).contains(&name.len()) && !name.chars().any(char::is_control)
         };
-        let wrong = |reason: &str, next: &str| {
+        let wrong = |reason: String, next: &str| {
             let what = "the module cannot be learned with so";
             Err(Fault::new(FaultKind::Usage, what)
                 .because(reason)
                 .try_(next))
         };
         if self.inputs.is_empty() || self.inputs.len() > INPUTS_MAX {
-            return wrong("1 to 32 bands enter a module", "--inputs red,green,blue");
+            let reason = format!("1 to {INPUTS_MAX} bands enter a module");
+            return wrong(reason, "--inputs red,green,blue");
         }
         if !self.inputs.iter().chain([&self.label]).all(is_name) {
             let next = "--inputs red,green,blue --label nir";
-            return wrong("a band's name is empty or too long", next);
+            let reason =
+                format!("a band's name has 1 to {NAME_MAX} bytes, none a control character");
+            return wrong(reason, next);
         }
         if self.bytes == 0 || self.bytes > BYTES_MAX {
-            return wrong("its file has 1 byte to 64 MiB", "a smaller module");
+            let reason = format!("its file has 1 to {BYTES_MAX} bytes");
+            return wrong(reason, "a smaller module");
         }
         let counts = 2..=CLASSES_MAX;
         match (self.loss, self.classes) {
             (Loss::CrossEntropy, Some(n)) if counts.contains(&n) => {}
             (Loss::CrossEntropy, _) => {
-                let reason = "cross-entropy tells 2 to 64 classes apart";
+                let reason = format!("cross-entropy tells 2 to {CLASSES_MAX} classes apart");
                 return wrong(reason, "--classes N, one more than the greatest label");
             }
             (_, Some(_)) => {
                 let next = "--loss cross-entropy, or no --classes";
-                return wrong("only cross-entropy tells classes apart", next);
+                return wrong("only cross-entropy tells classes apart".to_owned(), next);
             }
             _ => {}
         }
         if self.loss == Loss::CrossEntropy && self.answer == Answer::Number {
             let next = "--answer map, with a module that answers one band a class";
-            return wrong("a chip as a whole has no class", next);
+            return wrong("a chip as a whole has no class".to_owned(), next);
         }
         Ok(())
     }

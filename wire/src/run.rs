@@ -60,26 +60,6 @@ pub struct Hyper {
     pub threads: u32,
 }
 
-impl Run {
-    /// Returns what a job needs of a run: all but who else inherits from whom, which may be long.
-    #[must_use]
-    pub fn for_job(&self) -> Self {
-        Self {
-            name: self.name.clone(),
-            recipe: self.recipe.clone(),
-            query: self.query.clone(),
-            mode: self.mode,
-            packing: self.packing,
-            hyper: self.hyper.clone(),
-            seed: self.seed,
-            transfer: self.transfer,
-            inheritance: None,
-            collections: self.collections.clone(),
-            module: self.module.clone(),
-        }
-    }
-}
-
 impl Packing {
     /// Tells whether jobs are done one after the other.
     pub fn is_sequential(&self) -> bool {
@@ -137,6 +117,24 @@ pub struct Run {
 }
 
 impl Run {
+    /// Returns what a job needs of a run: all but who else inherits from whom, which may be long.
+    #[must_use]
+    pub fn for_job(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            recipe: self.recipe.clone(),
+            query: self.query.clone(),
+            mode: self.mode,
+            packing: self.packing,
+            hyper: self.hyper.clone(),
+            seed: self.seed,
+            transfer: self.transfer,
+            inheritance: None,
+            collections: self.collections.clone(),
+            module: self.module.clone(),
+        }
+    }
+
     /// Tells whether a program learns.
     pub fn is_programs(&self) -> bool {
         self.recipe.starts_with(PROGRAM)

@@ -148,9 +148,15 @@ impl Pins {
         let mut bytes = wanted;
         for entry in fs::read_dir(&self.folder)? {
             let entry = entry?;
-            let (path, about) = (entry.path(), entry.metadata()?);
+            let path = entry.path();
+            let about = match entry.metadata() {
+                Ok(about) => about,
+                // Whoever wrote it has just ended it or given it up.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
             match path.extension().and_then(|e| e.to_str()) {
-                Some(PART) if is_left(&path) => fs::remove_file(&path)?,
+                Some(PART) if is_left(&path) => remove(&path)?,
                 Some(PART) => bytes = bytes.saturating_add(about.len()),
                 Some(WHOLE) => {
                     bytes = bytes.saturating_add(about.len());
@@ -168,7 +174,7 @@ impl Pins {
             if bytes <= self.bytes_max {
                 break;
             }
-            fs::remove_file(path)?;
+            remove(&path)?;
             bytes -= freed;
         }
         Ok(true)
@@ -206,6 +212,14 @@ impl Drop for Pinning {
     fn drop(&mut self) {
         // Its lock goes with it: whoever makes room next removes what cannot be removed now.
         drop(fs::remove_file(&self.part));
+    }
+}
+
+/// Removes a file, unless it is gone.
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 
