@@ -98,6 +98,7 @@ async fn list(session: &Session) -> Done {
         ("FAILED", Align::Right),
         ("CANCELLED", Align::Right),
         ("PAUSED", Align::Right),
+        ("DROPPED", Align::Right),
     ]);
     for run in &runs.runs {
         let jobs = &run.jobs;
@@ -108,6 +109,7 @@ async fn list(session: &Session) -> Done {
             jobs.quarantined,
             jobs.cancelled,
             jobs.paused,
+            jobs.dropped,
         ];
         let counts = counts.map(|n| n.to_string());
         table.row(

@@ -140,6 +140,10 @@ async fn pull(session: &Session, client: &Client, args: &ModelPull) -> Done {
         return bundle::pull(session, client, (found, &args.out)).await;
     }
     let Chosen { model, instead } = choose::one(found)?;
+    let instead = match instead {
+        None => stand_in::parent(client, &args.place, &model).await?,
+        told => told,
+    };
     if let Some(note) = instead {
         session.screen.note(note);
     }

@@ -296,7 +296,7 @@ pub(crate) fn summary(screen: &Screen, view: &RunView) -> ExitCode {
         let reason = job.reason.as_deref().unwrap_or("no reason was given");
         screen.note(format!("no model for {}: {reason}", job.geocode));
     }
-    if let Some(told) = heirs::started(&view.jobs) {
+    if let Some(told) = heirs::started(view) {
         screen.note(told);
     }
     if count(JobState::Done) > 0 {

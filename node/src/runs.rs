@@ -42,8 +42,10 @@ const ASK_AGAIN_MS: u64 = 500;
 /// A local split of which this node is the primary.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedSplit {
-    /// Id; its geocode names the job.
+    /// Id.
     pub id: SplitId,
+    /// Geocode of the job that learns from it: its own, or its parent's.
+    pub cell: String,
     /// Where the model will be placed: with its split.
     pub placement_key: PlacementKey,
     /// Folder with the split's files.
@@ -122,7 +124,7 @@ impl Runs {
     ) -> Result<u64, Fault> {
         let mut by_cell: BTreeMap<String, (PlacementKey, Vec<SplitId>)> = BTreeMap::new();
         for split in splits {
-            let cell = by_cell.entry(split.id.geocode().to_owned());
+            let cell = by_cell.entry(split.cell.clone());
             let (_, ids) = cell.or_insert_with(|| (split.placement_key.clone(), Vec::new()));
             ids.push(split.id.clone());
         }
@@ -293,9 +295,7 @@ impl Runs {
     pub fn fail(&self, failure: &Failure) -> Result<bool, Fault> {
         let key = key(&failure.lease);
         let mut inner = self.lock();
-        let failed = inner
-            .book
-            .fail(&key, failure.lease.token, &failure.reason, failure.hopeless);
+        let failed = inner.book.give_back(&key, failure);
         failed.map_err(|e| stale(&e))?;
         inner.save(&key)?;
         self.say_given_up(&inner, std::slice::from_ref(&key));

@@ -16,6 +16,7 @@ pub mod rules;
 pub mod scores;
 pub mod stocked;
 pub mod survey;
+mod tree;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,6 +24,7 @@ use std::time::{Duration, Instant};
 use tch::Device;
 use wire::model::Metrics;
 use wire::run::Lease;
+use wire::transfer::Descent;
 
 use crate::checkpoint;
 use crate::chips::normal::Normalisation;
@@ -93,6 +95,9 @@ pub enum JobError {
     /// The run's program cannot be used.
     #[error(transparent)]
     Program(#[from] ProgramError),
+    /// Its parent answers as well.
+    #[error("{}", tree::no_better(.0))]
+    NoBetter(Box<Descent>),
     /// The run's module cannot be learned with.
     #[error(transparent)]
     Module(#[from] ModuleError),
@@ -114,7 +119,8 @@ impl JobError {
             | Self::Rules(_)
             | Self::Lesson(_)
             | Self::Program(_)
-            | Self::Module(_) => true,
+            | Self::Module(_)
+            | Self::NoBetter(_) => true,
             Self::Made(error) => !error.is_stop(),
             Self::Survey(error) => !matches!(error, SurveyError::Read(_)),
             // A damaged or missing file may have been repaired by the next attempt.
@@ -203,6 +209,8 @@ fn learned(lease: &Lease, gift: Option<&Gift>, setting: &Setting) -> Result<Lear
     let (fitted, descent) = match &lease.heritage {
         Some(heritage) => {
             let (fitted, descent) = heir::fitted(&work, (heritage, gift), kept)?;
+            let child = (&work, &fitted.network, &material);
+            let descent = tree::judged((descent, gift), child)?;
             (fitted, Some(descent))
         }
         None => (work.cold(kept)?, None),

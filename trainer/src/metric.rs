@@ -13,6 +13,7 @@ pub mod plane;
 pub mod psnr;
 pub mod r2;
 pub mod ssim;
+pub mod wilcoxon;
 
 /// Returns the pairs of prediction and truth that have a truth.
 fn known(predicted: &[f32], truth: &[f32]) -> impl Iterator<Item = (f64, f64)> {

@@ -8,6 +8,7 @@
 pub mod gauge;
 mod gift;
 mod hold;
+mod outcome;
 pub mod pack;
 
 use std::sync::Arc;
@@ -20,15 +21,16 @@ use wire::bundle::{Bundle, Kind};
 use wire::client::{Client, ClientOptions};
 use wire::fault::{Fault, FaultKind};
 use wire::object::PutParams;
-use wire::run::{Failure, Lease, LeaseAnswer, LeaseRequest, Packing, Renew};
+use wire::run::{Failure, Lease, LeaseAnswer, LeaseRequest, Packing};
 
 use crate::chips::pins::Pins;
 use crate::job::{Learned, Setting, learn_from};
-use crate::log::{chain, say};
+use crate::log::say;
 use crate::publish;
 use crate::resident;
 use crate::work::gauge::Gauge;
 use crate::work::hold::Hold;
+use crate::work::outcome::{Outcome, failed};
 use crate::work::pack::{Budget, Pack};
 
 /// How long an unreachable node is asked again, unless told otherwise: a restart takes seconds.
@@ -219,18 +221,6 @@ struct Worker {
     stopping: watch::Receiver<bool>,
 }
 
-/// What became of a job.
-#[derive(Debug)]
-enum Outcome {
-    Learned(Box<Learned>),
-    Failed {
-        reason: String,
-        hopeless: bool,
-        short: bool,
-    },
-    Dropped,
-}
-
 impl Worker {
     /// Asks for a job; `None` once the worker is to stop.
     async fn lease(&mut self, request: &LeaseRequest) -> Result<Option<LeaseAnswer>, Fault> {
@@ -266,15 +256,26 @@ impl Worker {
                     Ok(if short { End::Short } else { End::Published })
                 }
                 Ok(_) => Ok(End::Without),
-                Err(reason) => self.fail(ours, reason, true).await.map(|()| End::Without),
+                Err(reason) => {
+                    self.give_back(failed(ours, reason, true)).await?;
+                    Ok(End::Without)
+                }
             },
             Outcome::Failed {
                 reason,
                 hopeless,
                 short,
             } => {
-                self.fail(ours, reason, hopeless).await?;
+                self.give_back(failed(ours, reason, hopeless)).await?;
                 Ok(if short { End::Short } else { End::Without })
+            }
+            Outcome::NoBetter { reason, descent } => {
+                let dropped = Failure {
+                    dropped: Some(descent),
+                    ..failed(ours, reason, true)
+                };
+                self.give_back(dropped).await?;
+                Ok(End::Without)
             }
             Outcome::Dropped => {
                 say(&format!("{}: job {} dropped", ours.run, ours.geocode));
@@ -305,11 +306,7 @@ impl Worker {
             Ok(Ok(learned)) if !hold.stop.wished() => Outcome::Learned(Box::new(learned)),
             Ok(_) if hold.stop.wished() => Outcome::Dropped,
             Ok(Ok(learned)) => Outcome::Learned(Box::new(learned)),
-            Ok(Err(error)) => Outcome::Failed {
-                hopeless: error.hopeless(),
-                short: error.is_short(),
-                reason: chain(&error),
-            },
+            Ok(Err(error)) => Outcome::without(&error),
             Err(crash) => Outcome::Failed {
                 reason: format!("the job crashed: {crash}"),
                 hopeless: false,
@@ -358,7 +355,8 @@ impl Worker {
                 return Ok(false);
             }
             if !may_pass(&fault) || start.elapsed() > PUBLISH_FOR {
-                return self.fail(ours.clone(), reason, false).await.map(|()| false);
+                self.give_back(failed(ours.clone(), reason, false)).await?;
+                return Ok(false);
             }
             if said != reason {
                 let text = format!("{reason}; it is kept and published later");
@@ -372,16 +370,13 @@ impl Worker {
     }
 
     /// Gives a job back with the reason.
-    async fn fail(&mut self, lease: Renew, reason: String, hopeless: bool) -> Result<(), Fault> {
+    async fn give_back(&mut self, failure: Failure) -> Result<(), Fault> {
+        let end = failure.dropped.as_ref().map_or("failed", |_| "dropped");
+        let (lease, reason) = (&failure.lease, &failure.reason);
         say(&format!(
-            "{}: job {} failed: {reason}",
+            "{}: job {} {end}: {reason}",
             lease.run, lease.geocode
         ));
-        let failure = Failure {
-            lease,
-            reason,
-            hopeless,
-        };
         let client = self.client.clone();
         match self.insist(|| client.fail(&failure)).await {
             Err(fault) if is_unreachable(&fault) => Err(fault),

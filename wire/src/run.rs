@@ -189,6 +189,8 @@ pub enum JobState {
     Cancelled,
     /// Paused by a user; its checkpoint, if it has one, is kept.
     Paused,
+    /// Learned, and no better than its parent, whose model answers in its place.
+    Dropped,
 }
 
 /// What its users want of a run.
@@ -231,7 +233,7 @@ pub struct JobView {
     /// Geocode text of the donor from whose weights it is to start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub donor: Option<String>,
-    /// How it did start, once its model is published.
+    /// How it did start, once its model is published, or was dropped beside its parent's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub descent: Option<Descent>,
 }
@@ -263,6 +265,9 @@ pub struct JobCounts {
     /// Paused.
     #[serde(default)]
     pub paused: u64,
+    /// No better than their parents.
+    #[serde(default)]
+    pub dropped: u64,
 }
 
 impl JobCounts {
@@ -275,6 +280,7 @@ impl JobCounts {
             JobState::Quarantined => &mut self.quarantined,
             JobState::Cancelled => &mut self.cancelled,
             JobState::Paused => &mut self.paused,
+            JobState::Dropped => &mut self.dropped,
         } += 1;
     }
 
@@ -286,11 +292,13 @@ impl JobCounts {
         self.quarantined += other.quarantined;
         self.cancelled += other.cancelled;
         self.paused += other.paused;
+        self.dropped += other.dropped;
     }
 
     /// Returns all jobs.
     pub fn total(&self) -> u64 {
-        self.unfinished() + self.done + self.quarantined + self.cancelled + self.paused
+        let ended = self.done + self.quarantined + self.cancelled + self.dropped;
+        self.unfinished() + self.paused + ended
     }
 
     /// Returns the jobs that wait or run.
@@ -399,7 +407,7 @@ pub struct Renew {
 }
 
 /// `POST /v1/lease/fail` body: the job could not be done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Failure {
     /// The lease.
     #[serde(flatten)]
@@ -408,4 +416,8 @@ pub struct Failure {
     pub reason: String,
     /// Trying again cannot help (no chips left after masking, …).
     pub hopeless: bool,
+    /// How it did beside its parent, where it is dropped for doing no better: that is its end, and
+    /// no failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dropped: Option<Box<Descent>>,
 }

@@ -1,4 +1,5 @@
-//! Transfer between the cells of a run: who starts from whose weights, and how that went.
+//! Transfer between the cells of a run: who starts from whose weights, and how that went; of a
+//! tree, which cells do better than the parent that they start from.
 //!
 //! *Invariants*: a donor never is an heir, so that no cell waits for one that waits; what a run
 //! says of its donors is settled before any of its jobs exists.
@@ -23,6 +24,8 @@ pub enum TransferMode {
     Random,
     /// From the donor of its own group.
     Texture,
+    /// From the model of the cell around it, learned first; kept only if it does better than that.
+    Tree,
 }
 
 /// What is asked of transfer.
@@ -50,13 +53,17 @@ pub struct Inheritance {
     pub silhouette: f64,
 }
 
-/// A cell that is trained first, and those that start from its weights.
+/// A cell that is trained first, and those that start from its weights: a donor of the run's own
+/// cells, or a parent around them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Donor {
     /// Geocode text.
     pub geocode: String,
     /// Geocode texts.
     pub heirs: Vec<String>,
+    /// Id of the node that trains it, where it is no cell of its own but the parent of its heirs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder: Option<String>,
 }
 
 /// What an heir starts from.
@@ -103,6 +110,43 @@ pub struct Descent {
     /// How both starts did in their first epochs, where both were tried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trial: Option<Trial>,
+    /// How it did beside its parent, in a tree.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<Beside>,
+}
+
+/// A model beside its parent's on the same held-out places: mean squared errors in label units, of
+/// each place over all dates.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Beside {
+    /// The parent's error.
+    pub parent_mse: f64,
+    /// Its own.
+    pub own_mse: f64,
+    /// Places compared.
+    pub places: u64,
+    /// How likely places differ at least so much in its favour by chance alone: Wilcoxon's
+    /// signed-rank test, one-sided.
+    pub p: f64,
+}
+
+impl Beside {
+    /// A child is kept if chance alone does so well less often than this.
+    pub const P_MAX: f64 = 0.05;
+
+    /// Tells whether the cell needs its own model.
+    pub fn is_better(&self) -> bool {
+        self.p < Self::P_MAX
+    }
+
+    /// Tells the chance.
+    #[must_use]
+    pub fn chance(&self) -> String {
+        if self.p < 0.001 {
+            return "p < 0.001".to_owned();
+        }
+        format!("p = {:.3}", self.p)
+    }
 }
 
 /// Both starts of an heir after their first epochs: validation errors, in squared label units.
@@ -129,7 +173,7 @@ impl Inheritance {
     /// Returns the donor of each heir.
     pub fn donor_of(&self) -> BTreeMap<&str, &str> {
         let mut of = BTreeMap::new();
-        for Donor { geocode, heirs } in &self.donors {
+        for Donor { geocode, heirs, .. } in &self.donors {
             of.extend(heirs.iter().map(|heir| (heir.as_str(), geocode.as_str())));
         }
         of

@@ -1,6 +1,6 @@
 //! Flags that say where models start from.
 //!
-//! *Invariants*: what changes nothing without `--transfer` is refused without it.
+//! *Invariants*: what changes nothing where nothing is grouped is refused there.
 //!
 //! *Not here*: the run's other flags (`verbs`), who is whose donor (node).
 
@@ -16,10 +16,11 @@ pub(crate) struct Heirs {
     /// Where models start from
     #[arg(long, value_enum, default_value_t = TransferArg::None)]
     pub(crate) transfer: TransferArg,
-    /// How textures are compared, with --transfer [default: euclidean]
+    /// How textures are compared, with --transfer texture or random [default: euclidean]
     #[arg(long, value_enum)]
     pub(crate) metric: Option<MetricArg>,
-    /// Number of groups, with --transfer [default: 2 to 24, whichever are told apart best]
+    /// Number of groups, with --transfer texture or random [default: 2 to 24, whichever are told
+    /// apart best]
     #[arg(short, value_name = "N")]
     pub(crate) k: Option<usize>,
 }
@@ -33,6 +34,9 @@ pub(crate) enum TransferArg {
     Random,
     /// From the donor of its group of like texture
     Texture,
+    /// From the model of the cell around it (one digit less), learned first; only cells that do
+    /// better on held-out places keep a model of their own, the others are answered by that one
+    Tree,
 }
 
 impl Heirs {
@@ -42,9 +46,14 @@ impl Heirs {
             TransferArg::None => TransferMode::None,
             TransferArg::Random => TransferMode::Random,
             TransferArg::Texture => TransferMode::Texture,
+            TransferArg::Tree => TransferMode::Tree,
         };
-        if mode == TransferMode::None && (self.metric.is_some() || self.k.is_some()) {
-            let what = "--metric and -k group cells, and without --transfer nothing is grouped";
+        let is_grouped = matches!(mode, TransferMode::Random | TransferMode::Texture);
+        if !is_grouped && (self.metric.is_some() || self.k.is_some()) {
+            let what = match mode {
+                TransferMode::Tree => "--metric and -k group cells by texture, and a tree does not",
+                _ => "--metric and -k group cells, and without --transfer nothing is grouped",
+            };
             return Err(Fault::new(FaultKind::Usage, what)
                 .try_("--transfer texture, or glebe region groups to look at groups alone"));
         }

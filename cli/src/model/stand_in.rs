@@ -1,7 +1,8 @@
 //! Who stands in where a place has no model of its own.
 //!
 //! *Invariants*: the nearest ancestor's first, then the donor's of the place's group, as a run has
-//! settled it, then the global one; whoever stands in is said, with the reason.
+//! settled it, then the global one; whoever stands in is said, with the reason, be it a parent in
+//! whose tree the place's cell is.
 //!
 //! *Not here*: which of several models of a cell (`choose`).
 
@@ -12,6 +13,7 @@ use earth::geocode::{Geocode, Scheme};
 use wire::client::Client;
 use wire::fault::{Fault, FaultKind};
 use wire::model::{GLOBAL, ModelView};
+use wire::transfer::{Donor, Inheritance};
 
 use crate::args::{Place, point};
 
@@ -84,6 +86,38 @@ pub(super) async fn find(
     found(global, How::Global)
 }
 
+/// Says that a model is a parent's where it was found at a place whose cell has none of its own.
+pub(super) async fn parent(
+    client: &Client,
+    place: &Place,
+    model: &ModelView,
+) -> Result<Option<String>, Fault> {
+    if place.at.is_none() && place.bbox.is_none() {
+        return Ok(None);
+    }
+    let spot = Spot::of(place)?;
+    let inheritance = inheritance(client, &model.run).await?;
+    let is_parent = |d: &&Donor| d.holder.is_some() && d.geocode == model.geocode;
+    let children = inheritance.donors.iter().filter(is_parent);
+    let mut children = children.flat_map(|donor| &donor.heirs);
+    let child = children.find(|child| spot.lies_in(model.scheme, child));
+    let stand_in = |child: &String| StandIn {
+        place: child.clone(),
+        how: How::Ancestor,
+    };
+    Ok(child.map(|child| stand_in(child).told(model)))
+}
+
+/// Returns who was whose heir in a run.
+async fn inheritance(client: &Client, run: &str) -> Result<Inheritance, Fault> {
+    match client.run(run).await {
+        Ok(view) => Ok(view.run.inheritance.unwrap_or_default()),
+        // Models outlive the run that made them.
+        Err(fault) if fault.kind == FaultKind::Nothing => Ok(Inheritance::default()),
+        Err(fault) => Err(fault),
+    }
+}
+
 /// Asks every run that models are of for the donors of a place's cells.
 async fn donors(
     client: &Client,
@@ -100,13 +134,7 @@ async fn donors(
         } else {
             Scheme::Geohash
         };
-        let inheritance = match client.run(run).await {
-            Ok(view) => view.run.inheritance.unwrap_or_default(),
-            // Models outlive the run that made them.
-            Err(fault) if fault.kind == FaultKind::Nothing => continue,
-            Err(fault) => return Err(fault),
-        };
-        for (heir, donor) in inheritance.donor_of() {
+        for (heir, donor) in inheritance(client, run).await?.donor_of() {
             if spot.lies_in(scheme, heir) {
                 donors.insert((run.to_owned(), donor.to_owned()), heir.to_owned());
             }

@@ -1,21 +1,38 @@
-//! What is told of donors and heirs.
+//! What is told of donors and heirs, parents and their cells.
 //!
-//! *Invariants*: a cell that starts cold against the run's wish is counted and said.
+//! *Invariants*: a cell that starts cold against the run's wish is counted and said; so is one that
+//! was not judged beside a parent.
 //!
 //! *Not here*: who is whose donor (node), warm starts (trainer).
 
-use wire::run::JobView;
-use wire::transfer::Inheritance;
+use std::collections::BTreeSet;
 
-use crate::print::bytes;
+use wire::run::{JobState, JobView, RunView};
+use wire::transfer::{Beside, Inheritance, TransferMode};
+
+use crate::print::{Align, Table, bytes};
 use crate::region;
+use crate::status::short;
 
 /// Cells named one by one.
 const NAMED_MAX: usize = 6;
 
-/// Prints donors with their heirs.
+/// Prints donors with their heirs, or parents with the nodes that train them.
 pub(crate) fn show(inheritance: &Inheritance) {
     let donors = inheritance.donors.iter();
+    if is_tree(inheritance) {
+        let mut table = Table::new(&[
+            ("PARENT", Align::Left),
+            ("NODE", Align::Left),
+            ("CELLS", Align::Right),
+        ]);
+        for parent in donors {
+            let node = short(parent.holder.as_deref().unwrap_or_default());
+            let cells = parent.heirs.len().to_string();
+            table.row([parent.geocode.clone(), node.to_owned(), cells]);
+        }
+        return table.print();
+    }
     region::show(donors.map(|d| (d.geocode.as_str(), d.heirs.as_slice())));
 }
 
@@ -26,39 +43,95 @@ pub(crate) fn told(inheritance: &Inheritance) -> String {
         cold,
         silhouette,
     } = inheritance;
-    let heirs = inheritance.heirs();
-    let mut told = format!(
-        "{} donors first, then {heirs} heirs from their weights (silhouette {silhouette:.2})",
-        donors.len()
-    );
+    let (first, heirs) = (donors.len(), inheritance.heirs());
+    let (mut told, lacking) = if is_tree(inheritance) {
+        let told = format!(
+            "{first} parents first, each where most of its cells lie, then {heirs} cells from \
+             their weights"
+        );
+        (told, "no parent with another cell in it")
+    } else {
+        let told = format!(
+            "{first} donors first, then {heirs} heirs from their weights (silhouette \
+             {silhouette:.2})"
+        );
+        (told, "no donor")
+    };
     if !cold.is_empty() {
         let mut named = cold[..cold.len().min(NAMED_MAX)].join(", ");
         if cold.len() > NAMED_MAX {
             named += &format!(" and {} more", cold.len() - NAMED_MAX);
         }
         told += &format!(
-            "; {} cells start cold, having no donor: {named}",
+            "; {} cells start cold, having {lacking}: {named}",
             cold.len()
         );
     }
     told
 }
 
-/// Tells how an heir starts or did start; nothing of others.
-pub(crate) fn start(job: &JobView) -> String {
-    match (&job.donor, &job.descent) {
-        (None, _) => String::new(),
-        (Some(donor), None) => format!("heir of {donor}"),
-        (Some(donor), Some(descent)) if descent.warm => format!("warm from {donor}"),
-        (Some(donor), Some(_)) => format!("cold, not from {donor}"),
-    }
+fn is_tree(inheritance: &Inheritance) -> bool {
+    inheritance.donors.iter().any(|d| d.holder.is_some())
 }
 
-/// Tells how the heirs of a run started; nothing where there are none.
-pub(crate) fn started(jobs: &[JobView]) -> Option<String> {
-    let descents: Vec<_> = jobs.iter().filter_map(|job| job.descent.as_ref()).collect();
-    if descents.is_empty() {
+/// Tells how an heir starts or did start, and how it did beside its parent; nothing of others.
+pub(crate) fn start(job: &JobView) -> String {
+    let (Some(donor), descent) = (&job.donor, &job.descent) else {
+        return String::new();
+    };
+    let Some(descent) = descent else {
+        return format!("heir of {donor}");
+    };
+    let start = if descent.warm {
+        format!("warm from {donor}")
+    } else {
+        format!("cold, not from {donor}")
+    };
+    let Some(beside) = &descent.beside else {
+        return start;
+    };
+    let (parent, own) = (beside.parent_mse, beside.own_mse);
+    format!(
+        "{start}; its {parent:.6}, own {own:.6}, {}",
+        beside.chance()
+    )
+}
+
+/// Tells how many cells of a tree needed a model of their own; nothing of other runs.
+fn tree(view: &RunView) -> Option<String> {
+    if view.run.transfer.mode != TransferMode::Tree {
         return None;
+    }
+    let is_judged = |job: &&JobView| job.descent.as_ref().is_some_and(|d| d.beside.is_some());
+    let judged: Vec<&JobView> = view.jobs.iter().filter(is_judged).collect();
+    let dropped = judged.iter().filter(|j| j.state == JobState::Dropped);
+    let (all, dropped) = (judged.len(), dropped.count());
+    let p_max = Beside::P_MAX;
+    let mut told = format!(
+        "tree: {} of {all} cells needed a model of their own (better than their parent's on \
+         held-out places, Wilcoxon signed-rank p < {p_max}); {dropped} are answered by their \
+         parent's",
+        all - dropped,
+    );
+    let parents = view.run.inheritance.iter().flat_map(|i| &i.donors);
+    let parents: BTreeSet<&str> = parents.map(|donor| donor.geocode.as_str()).collect();
+    let is_cell = |job: &&JobView| !parents.contains(job.geocode.as_str());
+    let done = view.jobs.iter().filter(is_cell);
+    let done = done.filter(|job| job.state == JobState::Done).count();
+    let alone = done - (all - dropped);
+    if alone > 0 {
+        told += &format!("; {alone} have one without a parent to be judged by");
+    }
+    Some(told)
+}
+
+/// Tells how the heirs of a run started, and what came of a tree; nothing where there are none.
+pub(crate) fn started(view: &RunView) -> Option<String> {
+    let descents: Vec<_> = { view.jobs.iter() }
+        .filter_map(|job| job.descent.as_ref())
+        .collect();
+    if descents.is_empty() {
+        return tree(view);
     }
     let warm = descents.iter().filter(|descent| descent.warm).count();
     let given = descents.iter().map(|descent| descent.bytes).sum();
@@ -70,5 +143,6 @@ pub(crate) fn started(jobs: &[JobView]) -> Option<String> {
     if cold > 0 {
         told += &format!("; {cold} started cold instead: glebe job show says why");
     }
-    Some(told)
+    let tree = tree(view).map(|tree| format!("\n{tree}"));
+    Some(told + &tree.unwrap_or_default())
 }

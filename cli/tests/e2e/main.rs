@@ -43,4 +43,5 @@ mod sensors;
 mod simulate;
 mod three_nodes;
 mod training;
+mod tree;
 mod wrangle;

@@ -1,13 +1,15 @@
 //! This node's part in training runs.
 //!
 //! *Invariants*: jobs are planned from this node's own index, in the slots that the conduit says
-//! are its own: training moves no imagery.
+//! are its own, and parents from all that lies here: training moves no imagery.
 //!
 //! *Not here*: leases and workers (`runs`), which node plans which slot (`cluster::training`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use earth::geocode::Geocode;
+use earth::split::collection::Collection;
 use query::index::Turn;
 use query::page::Order;
 use query::predicate::Predicate;
@@ -31,11 +33,17 @@ pub(super) async fn plan(core: &Arc<Core>, request: PlanRequest) -> Result<Plann
         Fault::new(FaultKind::Usage, "the run cannot be read").because(e.to_string())
     })?;
     let (store, runs) = (Arc::clone(&core.store), Arc::clone(&core.runs));
+    let (me, collections) = (
+        core.me.to_string(),
+        core.catalog().await.collections.clone(),
+    );
     working(move || {
-        let splits = local_splits(&store, &run, &request.slots)?;
-        let cells: BTreeSet<&str> = splits.iter().map(|s| s.id.geocode()).collect();
+        let mut splits = local_splits(&store, &run, &request.slots)?;
+        let own = splits.len() as u64;
+        splits.extend(of_parents(&store, (&run, &me), &collections)?);
+        let cells: BTreeSet<&str> = splits.iter().map(|s| s.cell.as_str()).collect();
         let planned = Planned {
-            splits: splits.len() as u64,
+            splits: own,
             jobs: cells.len() as u64,
         };
         if !request.dry_run {
@@ -52,7 +60,9 @@ pub(crate) fn plan_again(store: &Store, runs: &Runs) -> Result<(), Fault> {
         let jobs = runs.jobs(&known.run.name);
         let cells: BTreeSet<&str> = jobs.iter().map(|job| job.geocode.as_str()).collect();
         let mut splits = local_splits(store, &known.run, &SlotSet::all())?;
-        splits.retain(|split| cells.contains(split.id.geocode()));
+        // A parent's job learns from the cells in it.
+        let is_of = |cell: &str| (1..=cell.len()).any(|n| cells.contains(&cell[..n]));
+        splits.retain(|split| is_of(&split.cell));
         runs.remind(&splits);
     }
     Ok(())
@@ -86,6 +96,41 @@ pub(super) async fn fates(core: &Arc<Core>, asked: FatesRequest) -> Result<Fates
     .await
 }
 
+/// Finds what the parents learn from that are trained here: all that lies here of the cells in
+/// them.
+fn of_parents(
+    store: &Store,
+    (run, me): (&Run, &str),
+    collections: &[Collection],
+) -> Result<Vec<PlannedSplit>, Fault> {
+    let donors = run.inheritance.iter().flat_map(|i| &i.donors);
+    let ours = donors.filter(|donor| donor.holder.as_deref() == Some(me));
+    let parents: BTreeMap<&str, &str> = ours
+        .flat_map(|donor| {
+            donor
+                .heirs
+                .iter()
+                .map(|heir| (heir.as_str(), donor.geocode.as_str()))
+        })
+        .collect();
+    if parents.is_empty() {
+        return Ok(Vec::new());
+    }
+    let all = local_splits(store, run, &SlotSet::all())?;
+    let moved = |split: PlannedSplit| {
+        let cell = (*parents.get(split.cell.as_str())?).to_owned();
+        let of = |c: &&Collection| c.name == split.id.collection();
+        let collection = collections.iter().find(of)?;
+        let parent = Geocode::parse(collection.scheme, &cell).ok()?;
+        Some(PlannedSplit {
+            placement_key: collection.placement.key(&parent),
+            cell,
+            ..split
+        })
+    };
+    Ok(all.into_iter().filter_map(moved).collect())
+}
+
 /// Finds this node's splits of a run, all of the collections that the run was settled for.
 fn local_splits(store: &Store, run: &Run, slots: &SlotSet) -> Result<Vec<PlannedSplit>, Fault> {
     let predicate = Predicate::compile(&run.query)?;
@@ -103,6 +148,7 @@ fn local_splits(store: &Store, run: &Run, slots: &SlotSet) -> Result<Vec<Planned
         let hits = page.hits.into_iter();
         let of_run = hits.filter(|(at, _)| run.collections.iter().any(|c| c == at.id.collection()));
         splits.extend(of_run.map(|(position, record)| PlannedSplit {
+            cell: position.id.geocode().to_owned(),
             id: position.id,
             folder: store.folder(&record),
             placement_key: record.placement_key,

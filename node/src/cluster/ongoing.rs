@@ -13,7 +13,7 @@ use futures::future::join_all;
 use wire::bundle::Kind;
 use wire::diary::{Line, LogPage, LogRequest};
 use wire::fault::{Fault, FaultKind};
-use wire::run::{JobState, RunSteered, Wish};
+use wire::run::{JobState, JobView, RunSteered, Wish};
 
 use super::core::{Core, View};
 use super::tend::published;
@@ -80,11 +80,12 @@ async fn exists(core: &Arc<Core>, name: &str) -> Result<(), Fault> {
     known.then_some(()).ok_or_else(|| unknown(name))
 }
 
-/// Returns the cells of a run that have their models: those whose jobs say so, and those whose
-/// models are in the ring, wherever their trainers are.
+/// Returns the cells of a run that have their models, or need none: those whose jobs say so, and
+/// those whose models are in the ring, wherever their trainers are.
 async fn done(core: &Arc<Core>, name: &str) -> Result<Vec<String>, Fault> {
     let view = view(core, name).await?.ok_or_else(|| unknown(name))?;
-    let done = view.jobs.into_iter().filter(|j| j.state == JobState::Done);
+    let ended = |job: &JobView| matches!(job.state, JobState::Done | JobState::Dropped);
+    let done = view.jobs.into_iter().filter(ended);
     let mut done: BTreeSet<String> = done.map(|job| job.geocode).collect();
     let (published, _) = published(core, name, SlotSet::all()).await;
     done.extend(published.into_keys());

@@ -14,11 +14,22 @@ use wire::fault::{Fault, FaultKind};
 use wire::region::{CellTexture, Textures};
 
 use super::core::{AskError, Core};
+use crate::identity::NodeId;
 use crate::peer::{Question, Request, Response};
 use crate::scatter::{self, PAGE_LIMIT};
 
+/// Cells with the node that answered for them.
+pub(super) type ByNode = Vec<(NodeId, Vec<CellTexture>)>;
+
 /// Asks the owners of all that matches for their cells' textures.
 pub(super) async fn textures(core: &Arc<Core>, query: &Query) -> Result<Textures, Fault> {
+    let (cells, complete) = by_node(core, query).await?;
+    let cells = each_once(cells);
+    Ok(Textures { cells, complete })
+}
+
+/// Asks the same, and tells who answered; tells whether all did.
+pub(super) async fn by_node(core: &Arc<Core>, query: &Query) -> Result<(ByNode, bool), Fault> {
     let predicate = Predicate::compile(query)?;
     let text =
         serde_json::to_string(query).map_err(|e| Fault::new(FaultKind::Internal, e.to_string()))?;
@@ -35,7 +46,7 @@ pub(super) async fn textures(core: &Arc<Core>, query: &Query) -> Result<Textures
                 .ask(&node, Request::Textures(question), PAGE_LIMIT)
                 .await
             {
-                Ok(Response::Textures(cells)) => Ok(Ok(cells)),
+                Ok(Response::Textures(cells)) => Ok(Ok((node, cells))),
                 Ok(_) => Err(AskError::senseless(&node)),
                 // What is refused is refused by all: nobody else is asked instead.
                 Err(AskError::Fault { fault, .. }) if fault.kind == FaultKind::Usage => {
@@ -50,8 +61,14 @@ pub(super) async fn textures(core: &Arc<Core>, query: &Query) -> Result<Textures
         .answers
         .into_iter()
         .collect::<Result<Vec<_>, _>>()?;
+    let complete = gathered.missing.is_empty() && catalog.missing.is_empty();
+    Ok((answers, complete))
+}
+
+/// Returns each cell once: as the node saw it that saw most.
+pub(super) fn each_once(answers: ByNode) -> Vec<CellTexture> {
     let mut cells: BTreeMap<String, CellTexture> = BTreeMap::new();
-    for cell in answers.into_iter().flatten() {
+    for cell in answers.into_iter().flat_map(|(_, cells)| cells) {
         match cells.get_mut(&cell.geocode) {
             Some(known) if known.splits >= cell.splits => {}
             Some(known) => *known = cell,
@@ -60,8 +77,5 @@ pub(super) async fn textures(core: &Arc<Core>, query: &Query) -> Result<Textures
             }
         }
     }
-    Ok(Textures {
-        cells: cells.into_values().collect(),
-        complete: gathered.missing.is_empty() && catalog.missing.is_empty(),
-    })
+    cells.into_values().collect()
 }

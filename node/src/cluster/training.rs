@@ -21,6 +21,7 @@ use wire::fault::{Fault, FaultKind};
 use wire::module::{self, MODULE_FILE, Module};
 use wire::object::PutOutcome;
 use wire::run::{JobCounts, JobState, JobView, Plan, Run, RunSummary, RunView, Runs};
+use wire::transfer::{Inheritance, TransferMode};
 
 use super::core::{AskError, Core};
 use super::regions;
@@ -29,7 +30,7 @@ use crate::answer::working;
 use crate::identity::NodeId;
 use crate::peer::{PlanRequest, Request, Response};
 use crate::replicate;
-use crate::runs::inherit::inheritance;
+use crate::runs::inherit::{inheritance, tree};
 use crate::scatter::{self, PAGE_LIMIT};
 use crate::slots::SlotSet;
 use crate::store::{Object, ObjectFile, ObjectKey, PutMode};
@@ -77,6 +78,10 @@ pub(super) async fn start(core: &Arc<Core>, run: Run, dry_run: bool) -> Result<P
     // Slots without a live owner are planned by nobody.
     plan.complete &= planned_slots.len() == slots.len();
     shares.retain(|_, share| !share.is_empty());
+    // Who answered for most of a parent's cells may be the first owner of none.
+    for holder in plan.inheritance.iter().flat_map(holders) {
+        shares.entry(holder).or_insert_with(SlotSet::none);
+    }
     let asked = shares.into_iter().map(|(node, slots)| {
         let request = PlanRequest {
             run: text.clone(),
@@ -123,17 +128,20 @@ async fn settled(core: &Arc<Core>, mut run: Run, dry_run: bool) -> Result<(Run, 
     }
     let mut known = true;
     if !run.transfer.is_none() {
-        let found = regions::textures(core, &run.query).await?;
-        if !found.complete && !dry_run {
+        let (cells, complete) = regions::by_node(core, &run.query).await?;
+        if !complete && !dry_run {
             let what = "not every node tells the textures of its cells";
             let why = "who starts from whose weights is settled once for a run";
             return Err(Fault::new(FaultKind::Partial, what)
                 .because(why)
                 .try_("glebe status, then the same command again; or --transfer none"));
         }
-        known = found.complete;
+        known = complete;
         let (wish, seed) = (run.transfer, run.seed);
-        let answer = working(move || inheritance(&wish, seed, found.cells));
+        let answer = working(move || match wish.mode {
+            TransferMode::Tree => tree(cells).map(Some),
+            _ => inheritance(&wish, seed, regions::each_once(cells)),
+        });
         run.inheritance = answer.await??;
     }
     known &= collections(core, &mut run, dry_run).await?;
@@ -168,6 +176,12 @@ pub(super) fn reach(run: &Run, collections: &[Collection]) -> Result<SlotSet, Fa
         .filter(|c| run.collections.contains(&c.name));
     let of_run: Vec<Collection> = of_run.cloned().collect();
     Ok(route(&Predicate::compile(&run.query)?, &of_run))
+}
+
+/// Returns the nodes that train the parents of a tree.
+fn holders(inheritance: &Inheritance) -> impl Iterator<Item = NodeId> {
+    let donors = inheritance.donors.iter();
+    donors.filter_map(|donor| NodeId::parse(donor.holder.as_deref()?).ok())
 }
 
 async fn plan_at(
@@ -251,11 +265,12 @@ pub(super) async fn view(core: &Arc<Core>, name: &str) -> Result<Option<RunView>
 fn each_once(mut jobs: Vec<JobView>) -> Vec<JobView> {
     let rank = |job: &JobView| match job.state {
         JobState::Done => 0,
-        JobState::Running => 1,
-        JobState::Waiting => 2,
-        JobState::Paused => 3,
-        JobState::Quarantined => 4,
-        JobState::Cancelled => 5,
+        JobState::Dropped => 1,
+        JobState::Running => 2,
+        JobState::Waiting => 3,
+        JobState::Paused => 4,
+        JobState::Quarantined => 5,
+        JobState::Cancelled => 6,
     };
     jobs.sort_by(|a, b| (&a.geocode, rank(a), &a.node).cmp(&(&b.geocode, rank(b), &b.node)));
     jobs.dedup_by(|later, first| later.geocode == first.geocode);

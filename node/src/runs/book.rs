@@ -2,8 +2,8 @@
 //!
 //! *Invariants*: pure, time is an argument; at most one live lease a job; tokens only grow, and
 //! only the newest token of a job may finish or fail it; a job ends in exactly one of done,
-//! quarantined, cancelled, and only a user has one tried again that is not done; donors are lent
-//! first, and no heir before it is known what its donor left.
+//! dropped, quarantined, cancelled, and only a user has one of the last two tried again; donors are
+//! lent first, and no heir before it is known what its donor left.
 //!
 //! *Not here*: keeping the book on disk, starting workers (`runs`), finding out what donors left
 //! (`cluster::tend`).
@@ -16,7 +16,7 @@ use earth::split::meta::SplitId;
 use earth::split::placement::PlacementKey;
 use serde::{Deserialize, Serialize};
 use wire::model::Metrics;
-use wire::run::{JobCounts, JobState, Wish};
+use wire::run::{Failure, JobCounts, JobState, Wish};
 use wire::transfer::Descent;
 
 pub use heirs::Role;
@@ -66,7 +66,7 @@ pub struct Job {
     /// Its part in transfer.
     #[serde(default)]
     pub role: Role,
-    /// How its model started, where it was to start from a donor's.
+    /// How its model started, where it was to start from a donor's, be it published or dropped.
     #[serde(default)]
     pub descent: Option<Descent>,
 }
@@ -217,6 +217,19 @@ impl Book {
     ) -> Result<(), LeaseError> {
         let job = self.leased(key, token)?;
         job.give_up(reason, hopeless);
+        Ok(())
+    }
+
+    /// Takes a worker's word that a job has no model: a failure, or no better than its parent's.
+    pub fn give_back(&mut self, key: &JobKey, failure: &Failure) -> Result<(), LeaseError> {
+        let (token, reason) = (failure.lease.token, failure.reason.as_str());
+        let Some(descent) = &failure.dropped else {
+            return self.fail(key, token, reason, failure.hopeless);
+        };
+        let job = self.leased(key, token)?;
+        job.state = JobState::Dropped;
+        job.reason = Some(reason.to_owned());
+        job.descent = Some(descent.as_ref().clone());
         Ok(())
     }
 

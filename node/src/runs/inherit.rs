@@ -13,6 +13,8 @@ use wire::fault::{Fault, FaultKind};
 use wire::region::CellTexture;
 use wire::transfer::{Donor, Inheritance, Transfer, TransferMode};
 
+use crate::identity::NodeId;
+
 /// Most cells of a run with donors: their names travel with the run in one message of 4 MiB.
 pub const CELLS_MAX: usize = 200_000;
 /// Word of the stream of numbers that groups are made with: `glebe region groups` uses the same.
@@ -29,12 +31,7 @@ pub fn inheritance(
     if wish.is_none() {
         return Ok(None);
     }
-    if cells.len() > CELLS_MAX {
-        let what = format!("{} cells are more than can be grouped", cells.len());
-        return Err(Fault::new(FaultKind::Usage, what)
-            .because(format!("runs with donors have at most {CELLS_MAX} cells"))
-            .try_("a --geocode or --bbox that holds fewer, or --transfer none"));
-    }
+    few(cells.len())?;
     cells.sort_by(|a, b| a.geocode.cmp(&b.geocode));
     let (measured, bare): (Vec<_>, Vec<_>) = cells.into_iter().partition(|c| c.measured > 0);
     let mut answer = Inheritance {
@@ -50,7 +47,7 @@ pub fn inheritance(
     };
     answer.silhouette = groups.silhouette;
     let donor_of = match wish.mode {
-        TransferMode::Texture | TransferMode::None => own(&groups),
+        TransferMode::Texture | TransferMode::None | TransferMode::Tree => own(&groups),
         TransferMode::Random => strange(&groups, seed),
     };
     let name = |i: usize| measured[i].geocode.clone();
@@ -65,9 +62,63 @@ pub fn inheritance(
     let donor = |i: &usize| Donor {
         geocode: name(*i),
         heirs: heirs.remove(i).unwrap_or_default(),
+        holder: None,
     };
     answer.donors = groups.donors.iter().map(donor).collect();
     Ok(Some(answer))
+}
+
+/// Gives each cell the parent around it, which the node trains that answered for most of its cells.
+///
+/// A cell that is its parent's only one, or whose parent is a cell of the run itself, has none.
+pub fn tree(answers: Vec<(NodeId, Vec<CellTexture>)>) -> Result<Inheritance, Fault> {
+    let mut cells: BTreeMap<String, BTreeSet<NodeId>> = BTreeMap::new();
+    for (node, answer) in answers {
+        for cell in answer {
+            cells.entry(cell.geocode).or_default().insert(node.clone());
+        }
+    }
+    few(cells.len())?;
+    let mut families: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for cell in cells.keys() {
+        let mut parent = cell.clone();
+        parent.pop();
+        families.entry(parent).or_default().push(cell.clone());
+    }
+    let mut answer = Inheritance::default();
+    for (geocode, heirs) in families {
+        if geocode.is_empty() || heirs.len() < 2 || cells.contains_key(&geocode) {
+            answer.cold.extend(heirs);
+            continue;
+        }
+        let mut holders: BTreeMap<&NodeId, usize> = BTreeMap::new();
+        for node in heirs.iter().flat_map(|heir| &cells[heir]) {
+            *holders.entry(node).or_default() += 1;
+        }
+        // Of equals the first: the same on every node that asks.
+        let most = holders
+            .iter()
+            .max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(a.0)));
+        let holder = most.map(|(node, _)| node.to_string());
+        answer.donors.push(Donor {
+            geocode,
+            heirs,
+            holder,
+        });
+    }
+    answer.cold.sort();
+    Ok(answer)
+}
+
+/// Checks that so many cells can be told of in one message.
+fn few(cells: usize) -> Result<(), Fault> {
+    if cells <= CELLS_MAX {
+        return Ok(());
+    }
+    let what = format!("{cells} cells are more than can be grouped");
+    Err(Fault::new(FaultKind::Usage, what)
+        .because(format!("runs with donors have at most {CELLS_MAX} cells"))
+        .try_("a --geocode or --bbox that holds fewer, or --transfer none"))
 }
 
 /// Returns the cells that are no donors.
@@ -112,6 +163,7 @@ mod tests {
     use query::groups::Metric;
 
     use super::*;
+    use crate::identity::Identity;
 
     /// So many cells of each of so many kinds, and one cell without a texture.
     fn cells(kinds: usize, each: usize) -> Vec<CellTexture> {
@@ -165,6 +217,30 @@ mod tests {
         assert_eq!(strange.heirs(), 20);
         let drawn: BTreeSet<&str> = strange.donor_of().into_values().collect();
         assert_eq!(drawn.len(), 4, "every donor is drawn by somebody");
+    }
+
+    #[test]
+    fn a_tree_has_a_parent_for_all_siblings_at_the_node_of_most_of_them() {
+        let [one, other] = [Identity::generate(), Identity::generate()].map(|i| i.node());
+        let cells = |names: &[&str]| -> Vec<CellTexture> {
+            let cell = |name: &&str| CellTexture {
+                geocode: (*name).to_owned(),
+                ..CellTexture::default()
+            };
+            names.iter().map(cell).collect()
+        };
+        let answers = vec![
+            (one, cells(&["9xja", "9xkb"])),
+            (other.clone(), cells(&["9xjc", "9xjb", "9xjc", "u", "9xja"])),
+        ];
+        let found = tree(answers).unwrap();
+        let donor = Donor {
+            geocode: "9xj".to_owned(),
+            heirs: ["9xja", "9xjb", "9xjc"].map(str::to_owned).to_vec(),
+            holder: Some(other.to_string()),
+        };
+        assert_eq!(found.donors, [donor]);
+        assert_eq!(found.cold, ["9xkb", "u"], "no siblings, and no parent");
     }
 
     #[test]

@@ -57,6 +57,7 @@ impl Runs {
             let reason = job.reason.as_deref().unwrap_or_default();
             Some(match job.state {
                 JobState::Quarantined => format!("quarantined: {reason}"),
+                JobState::Dropped => format!("dropped: {reason}"),
                 _ => format!("is tried again: {reason}"),
             })
         };

@@ -294,6 +294,7 @@ async fn a_run_is_planned_leased_published_and_its_models_listed() {
         lease: second,
         reason: "no chips".to_owned(),
         hopeless: true,
+        dropped: None,
     };
     client.fail(&failure).await.unwrap();
     assert!(lease(client, "r").await.is_none());

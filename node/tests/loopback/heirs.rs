@@ -52,6 +52,7 @@ async fn one_donor(nodes: &[Node]) -> Inheritance {
     let donor = Donor {
         geocode: cells.remove(0),
         heirs: cells,
+        holder: None,
     };
     let inheritance = Inheritance {
         donors: vec![donor],
@@ -192,6 +193,7 @@ async fn heirs_of_a_donor_that_has_no_model_start_cold_and_are_told_why() {
         lease: ours(&donor),
         reason: "no chips are left".to_owned(),
         hopeless: true,
+        dropped: None,
     };
     assert_eq!(node.runs.fail(&failure), Ok(true), "heirs may wait for it");
     for heir in lease_all(&nodes, CELLS - 1).await {

@@ -90,6 +90,7 @@ pub(super) fn fitted(
         bytes: bytes.map_or(0, |bytes| bytes.len() as u64),
         told: false,
         trial: None,
+        beside: None,
     };
     let useless = |error: UselessGift| {
         let donor = &heritage.donor;
@@ -254,6 +255,7 @@ mod tests {
                 bytes: 1,
                 told: true,
                 trial: None,
+                beside: None,
             };
             let trial = Trial {
                 epochs: 1,

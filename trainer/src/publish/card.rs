@@ -6,6 +6,7 @@
 //! *Not here*: a licence: whoever publishes a model outside decides that.
 
 use wire::model::{InputMetrics, MapMetrics};
+use wire::transfer::Beside;
 
 use crate::chips::choose::UsedBand;
 use crate::chips::onto::Onto;
@@ -75,7 +76,8 @@ fn start(config: &ModelConfig) -> String {
             error(t.cold_mse)
         )
     });
-    match &descent.reason {
+    let beside = descent.beside.map_or(String::new(), |b| beside(donor, b));
+    let start = match &descent.reason {
         Some(reason) => format!(
             "## Start\n\n**Cold**: it was to start from the weights of donor `{donor}` of the same \
              run, but {reason}. It is what it would be without a donor.\n"
@@ -91,7 +93,21 @@ fn start(config: &ModelConfig) -> String {
                 "as they are"
             },
         ),
-    }
+    };
+    start + &beside
+}
+
+/// Tells how it did beside its parent.
+fn beside(parent: &str, beside: Beside) -> String {
+    format!(
+        "\n**It is needed**: at the {} held-out places of this cell the model of `{parent}`, the \
+         cell around it, has a mean squared error of {:.3e}, this one {:.3e} (Wilcoxon \
+         signed-rank, one-sided, {}).\n",
+        beside.places,
+        beside.parent_mse,
+        beside.own_mse,
+        beside.chance()
+    )
 }
 
 /// Tells of batches that memory ran out for.

@@ -1,4 +1,5 @@
-//! One model a cell beside one model of all cells, where cells differ and where they do not.
+//! One model a cell beside one model of all cells, where cells differ and where they do not; and a
+//! cell's own beside its parent's.
 
 use std::path::Path;
 
@@ -8,11 +9,14 @@ use trainer::job::learnt::Learnt;
 use trainer::job::lesson::{Material, prepare};
 use trainer::job::stocked::cuts;
 use trainer::job::survey::survey;
-use trainer::job::{Learned, learn_from};
+use trainer::job::{JobError, Learned, learn_from};
 use trainer::network::Network;
+use trainer::publish;
 use trainer::recipe;
 use trainer::seed::Dice;
+use wire::hit::FileEntry;
 use wire::run::{Hyper, Lease, LeaseSplit};
+use wire::transfer::{Heritage, Legacy, TransferMode};
 
 use crate::pinned::setting;
 use crate::world::{Scene, folder, lease_in, quick};
@@ -189,4 +193,61 @@ fn a_model_of_several_cells_is_judged_the_same_when_its_chips_were_left_pinned()
     // What each cell holds out by itself, and nothing else.
     let own = CELLS.map(|cell| world.material(cell).blocks.validation);
     assert_eq!(plain.config.data.blocks.validation, own.iter().sum::<u64>());
+}
+
+/// Has a cell start from its parent and be judged beside it.
+fn child(world: &World, cell: &str, parent: &Learned) -> Result<Learned, JobError> {
+    let recipe = recipe::parse("ndvi-cnn").expect("known");
+    let files = publish::folder(parent, recipe).expect("files");
+    let file = files.iter().find(|(name, _)| name == publish::WEIGHTS_FILE);
+    let bytes = file.expect("weights").1.to_vec();
+    let mut lease = world.lease(cell);
+    lease.run.transfer.mode = TransferMode::Tree;
+    lease.heritage = Some(Heritage {
+        donor: PARENT.to_owned(),
+        legacy: Legacy::Weights(FileEntry {
+            name: publish::WEIGHTS_FILE.to_owned(),
+            bytes: bytes.len() as u64,
+            blake3: blake3::hash(&bytes).to_hex().to_string(),
+        }),
+    });
+    learn_from(&lease, Some(&Ok(bytes)), &setting(None))
+}
+
+#[test]
+fn a_child_is_kept_where_its_cell_is_unlike_the_others_and_dropped_where_it_is_like_them() {
+    let (_keep, path) = folder();
+    let differ = World::new(&path.join("differ"), DRIFT, 1);
+    let parent = differ.learned(PARENT);
+    let kept = child(&differ, CELLS[1], &parent).expect("a model of its own");
+    let beside = kept.config.descent.as_ref().and_then(|d| d.beside);
+    let beside = beside.expect("it was judged");
+    assert!(beside.is_better() && beside.places > 50, "{beside:?}");
+    let near = |found: f64, wanted: f64| (found - wanted).abs() < 1e-3 * wanted;
+    assert!(
+        near(beside.own_mse, differ.error(&kept, CELLS[1])),
+        "{beside:?}"
+    );
+    assert!(
+        near(beside.parent_mse, differ.error(&parent, CELLS[1])),
+        "{beside:?}"
+    );
+    let recipe = recipe::parse("ndvi-cnn").expect("known");
+    let files = publish::folder(&kept, recipe).expect("files");
+    let card = files.iter().find(|(name, _)| name == "README.md");
+    let card = String::from_utf8_lossy(&card.expect("a card").1).into_owned();
+    assert!(card.contains("**It is needed**: at the"), "{card}");
+
+    let alike = World::new(&path.join("alike"), 0.0, 1);
+    let parent = alike.learned(PARENT);
+    let error = child(&alike, CELLS[1], &parent).expect_err("its parent answers as well");
+    let said = error.to_string();
+    let JobError::NoBetter(descent) = error else {
+        panic!("{said}");
+    };
+    let beside = descent.beside.expect("it was judged");
+    assert!(!beside.is_better(), "{beside:?}");
+    let start = "no better than parent gcpv: mean squared error";
+    assert!(said.starts_with(start), "{said}");
+    assert!(said.contains("Wilcoxon signed-rank, p = "), "{said}");
 }

@@ -236,6 +236,7 @@ async fn a_worker_leases_renews_and_gives_back() {
         lease: renew(),
         reason: "no chips".to_owned(),
         hopeless: true,
+        dropped: None,
     };
     assert_eq!(s.client.fail(&failure).await, Ok(()));
     assert_eq!(s.asked().line, "POST /v1/lease/fail");

@@ -6,11 +6,11 @@ use earth::geocode::Scheme;
 use query::groups::Metric;
 use wire::model::{ModelView, Models, Tag, TagsDeleted};
 use wire::run::{
-    Failure, JobCounts, JobView, Lease, LeaseAnswer, LeaseRequest, LeaseSplit, Mode, Plan, Run,
-    RunSteered, RunSummary, RunView, Runs,
+    Failure, JobCounts, JobState, JobView, Lease, LeaseAnswer, LeaseRequest, LeaseSplit, Mode,
+    Plan, Run, RunSteered, RunSummary, RunView, Runs,
 };
 use wire::transfer::{
-    Descent, Donor, Heritage, Inheritance, Legacy, Transfer, TransferMode, Trial,
+    Beside, Descent, Donor, Heritage, Inheritance, Legacy, Transfer, TransferMode, Trial,
 };
 
 use crate::check::check;
@@ -56,6 +56,7 @@ fn runs_jobs_and_leases_keep_their_form() {
             quarantined: 4,
             cancelled: 5,
             paused: 6,
+            dropped: 7,
         },
     };
     check(
@@ -91,6 +92,7 @@ fn runs_jobs_and_leases_keep_their_form() {
             lease: renew(),
             reason: "no chips are left".to_owned(),
             hopeless: true,
+            dropped: None,
         },
     );
 }
@@ -107,6 +109,7 @@ fn transfer_keeps_its_form() {
             donors: vec![Donor {
                 geocode: "9xj5k".to_owned(),
                 heirs: texts(&["9xj5m", "9xj5q"]),
+                holder: None,
             }],
             cold: texts(&["9xj5x"]),
             silhouette: 0.5,
@@ -124,7 +127,12 @@ fn transfer_keeps_its_form() {
         let donor = "9xj5k".to_owned();
         check(name, &Heritage { donor, legacy });
     }
-    let heir = JobView {
+    check("job-heir", &heir());
+}
+
+/// An heir that fell back.
+fn heir() -> JobView {
+    JobView {
         donor: Some("9xj5k".to_owned()),
         descent: Some(Descent {
             donor: "9xj5k".to_owned(),
@@ -138,10 +146,51 @@ fn transfer_keeps_its_form() {
                 warm_mse: None,
                 cold_mse: Some(0.25),
             }),
+            beside: None,
         }),
         ..job()
+    }
+}
+
+#[test]
+fn trees_keep_their_form() {
+    let mut tree = Run {
+        inheritance: Some(Inheritance {
+            donors: vec![Donor {
+                geocode: "9xj5".to_owned(),
+                heirs: texts(&["9xj5m", "9xj5q"]),
+                holder: Some("12D3KooWa".to_owned()),
+            }],
+            ..Inheritance::default()
+        }),
+        ..run()
     };
-    check("job-heir", &heir);
+    tree.transfer.mode = TransferMode::Tree;
+    check("run-tree", &tree);
+    let heir = heir();
+    let mut child = heir.descent.clone();
+    if let Some(descent) = &mut child {
+        descent.beside = Some(Beside {
+            parent_mse: 0.25,
+            own_mse: 0.5,
+            places: 40,
+            p: 0.75,
+        });
+    }
+    let dropped = JobView {
+        state: JobState::Dropped,
+        metrics: None,
+        descent: child.clone(),
+        ..heir
+    };
+    check("job-dropped", &dropped);
+    let given_back = Failure {
+        lease: renew(),
+        reason: "its parent answers as well".to_owned(),
+        hopeless: true,
+        dropped: child.map(Box::new),
+    };
+    check("failure-dropped", &given_back);
 }
 
 #[test]

@@ -52,6 +52,9 @@ impl Job {
         if let Some(donor) = self.awaits() {
             return Some(format!("waits for donor {donor}"));
         }
+        if self.state == JobState::Dropped {
+            return self.reason.clone();
+        }
         let lost = self.heritage().and_then(|heritage| match &heritage.legacy {
             Legacy::Lost(reason) => Some(format!("starts cold: {reason}")),
             Legacy::Awaited | Legacy::Weights(_) => None,

@@ -1,5 +1,7 @@
 //! What a lease promises, and what users may do with jobs.
 
+use wire::run::Renew;
+
 use super::*;
 
 fn key(geocode: &str) -> JobKey {
@@ -91,6 +93,51 @@ fn a_poison_job_is_quarantined_after_three_tries_and_stops_no_other() {
     assert_eq!(book.fail(&key("9xk"), token, "no chips", true), Ok(()));
     let counts = book.counts(Some("r"));
     assert_eq!((counts.quarantined, counts.unfinished()), (2, 0));
+}
+
+#[test]
+fn a_cell_that_does_no_better_than_its_parent_has_ended_and_is_not_tried_again() {
+    let mut book = book(&["9xj5", "9xj6"]);
+    book.lend(None, "w", 0);
+    let descent = Descent {
+        donor: "9xj".to_owned(),
+        warm: true,
+        reason: None,
+        weights_blake3: None,
+        bytes: 4,
+        told: true,
+        trial: None,
+        beside: None,
+    };
+    let mut failure = Failure {
+        lease: Renew {
+            run: "r".to_owned(),
+            geocode: "9xj5".to_owned(),
+            token: 1,
+        },
+        reason: "no better".to_owned(),
+        hopeless: true,
+        dropped: Some(Box::new(descent.clone())),
+    };
+    assert_eq!(book.give_back(&key("9xj5"), &failure), Ok(()));
+    let job = book.job(&key("9xj5")).unwrap();
+    assert_eq!(job.state, JobState::Dropped);
+    assert_eq!(
+        (job.told().as_deref(), &job.descent),
+        (Some("no better"), &Some(descent))
+    );
+    assert!(book.give_back(&key("9xj5"), &failure).is_err(), "twice");
+    assert!(steered(&mut book, Wish::Cancel, &[]) == [key("9xj6")]);
+    assert!(steered(&mut book, Wish::Go, &[]) == [key("9xj6")]);
+    book.lend(None, "w", 0);
+    failure.dropped = None;
+    failure.lease.token = 2;
+    assert_eq!(book.give_back(&key("9xj6"), &failure), Ok(()));
+    let counts = book.counts(Some("r"));
+    assert_eq!(
+        (counts.dropped, counts.quarantined, counts.total()),
+        (1, 1, 2)
+    );
 }
 
 #[test]
