@@ -132,6 +132,11 @@ impl Crs {
             text: self.proj.to_string(),
             reason,
         };
+        if !self.proj.is_ascii() {
+            // The library slices angles by bytes.
+            let reason = "it is to be of ASCII characters; degrees are written 45d30'";
+            return Err(refuse(reason.to_owned()));
+        }
         let proj = Proj::from_proj_string(&self.proj).map_err(|e| refuse(e.to_string()))?;
         if proj.is_geocent() {
             return Err(refuse(

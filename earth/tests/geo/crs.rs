@@ -158,6 +158,14 @@ fn systems_are_read_from_codes_and_proj_strings() {
 }
 
 #[test]
+fn angles_beyond_ascii_are_refused_with_the_way_to_write_them() {
+    let read = |angle: &str| format!("+proj=tmerc +lon_0=9 +lat_0={angle}").parse::<Crs>();
+    assert!(read("45d30'N").is_ok());
+    let refused = read("45°30'N").unwrap_err();
+    assert!(refused.to_string().contains("45d30'"), "{refused}");
+}
+
+#[test]
 fn systems_survive_serialisation() {
     for Vector { crs, .. } in vectors() {
         let text = serde_json::to_string(&crs).unwrap();
