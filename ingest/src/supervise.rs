@@ -6,7 +6,7 @@
 //! one scene only.
 //!
 //! *Invariants*: a scene's process that dies or falls silent is one failed scene, with the reason;
-//! no process outlives its supervisor.
+//! no process that has anything left to do outlives its supervisor.
 //!
 //! *Not here*: what a scene's process does (`run`), its limits (`limits`).
 
@@ -65,8 +65,9 @@ pub async fn run(args: &RunArgs, events: &mut Events) -> Result<u8, Stop> {
         events.progress.scenes = before.scenes + 1;
         match ended {
             Ended::Well(child) => {
-                let before = leaving.replace(child);
-                reap(before).await?;
+                if let Some(mut before) = leaving.replace(child) {
+                    before.wait().await.map_err(|e| broken(&e))?;
+                }
             }
             Ended::Skipped => {}
             Ended::Failed => code = FaultKind::Data.exit_code(),
@@ -80,16 +81,8 @@ pub async fn run(args: &RunArgs, events: &mut Events) -> Result<u8, Stop> {
             }
         }
     }
-    reap(leaving).await?;
+    // The last was killed already: nobody needs to wait until its memory is given back.
     Ok(code)
-}
-
-/// Waits until a process that has nothing left to do is gone.
-async fn reap(child: Option<Child>) -> Result<(), Fault> {
-    if let Some(mut child) = child {
-        child.wait().await.map_err(|e| broken(&e))?;
-    }
-    Ok(())
 }
 
 /// The node to put to; it is waited for at the first use, so that processes start meanwhile.
