@@ -240,7 +240,8 @@ fn a_child_is_kept_where_its_cell_is_unlike_the_others_and_dropped_where_it_is_l
 
     let alike = World::new(&path.join("alike"), 0.0, 1);
     let parent = alike.learned(PARENT);
-    let error = child(&alike, CELLS[1], &parent).expect_err("its parent answers as well");
+    let dropped = child(&alike, CELLS[1], &parent).map(|l| l.config.descent);
+    let error = dropped.expect_err("its parent answers as well");
     let said = error.to_string();
     let JobError::NoBetter(descent) = error else {
         panic!("{said}");
