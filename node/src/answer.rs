@@ -119,7 +119,11 @@ async fn respond(core: &Arc<Core>, from: &NodeId, request: Request) -> Result<Re
         }
         Request::Fetch(piece) => Response::Bytes(fetch(core, piece).await?),
         Request::List(listing) => {
-            Response::Listed(core.blocking(move |s| listing::held(s, &listing)).await?)
+            let listed = core.blocking(move |s| listing::held(s, &listing)).await?;
+            for (key, _) in &listed.corrupt {
+                core.upkeep.suspect(key.clone());
+            }
+            Response::Listed(listed)
         }
         Request::Records(listing) => Response::Records(
             core.blocking(move |s| listing::records(s, &listing))
@@ -201,7 +205,13 @@ async fn fetch(core: &Core, piece: Piece) -> Result<Vec<u8>, Fault> {
         key, file, offset, ..
     } = piece;
     let length = (piece.length as usize).min(CHUNK_BYTES_MAX);
-    let bytes = core.blocking(move |store| store.file(&key, &file)).await?;
+    let name = key.clone();
+    let read = core.blocking(move |store| store.file(&name, &file)).await;
+    let bytes = read.inspect_err(|fault| {
+        if fault.kind == FaultKind::Data {
+            core.upkeep.suspect(key);
+        }
+    })?;
     let start = usize::try_from(offset)
         .unwrap_or(usize::MAX)
         .min(bytes.len());

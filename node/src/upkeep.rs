@@ -5,6 +5,7 @@
 //!                   compare with each other owner, sums first ─▶ pull what is newer there
 //!                   bury tombstones that every node knows
 //! all the time      read everything against its checksums, at a bounded rate ─▶ heal
+//! at once           what was found harmed when it was read, for whomever ─▶ heal
 //! ```
 //! *Invariants*: each node brings back its own replicas: it pulls, nobody pushes; what is healed
 //! comes from a replica whose bytes were checked; what cannot be healed is left as it is and named.

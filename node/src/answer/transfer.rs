@@ -66,7 +66,12 @@ impl Transfers {
         if open.len() >= TRANSFERS_MAX || held.saturating_add(total) > BYTES_MAX {
             return Err(refused("too much is being transferred already"));
         }
-        transfer.bytes.extend_from_slice(&part.bytes);
+        if transfer.bytes.is_empty() {
+            // Most objects come in one part: it is not copied.
+            transfer.bytes = part.bytes;
+        } else {
+            transfer.bytes.extend_from_slice(&part.bytes);
+        }
         if transfer.bytes.len() > total {
             return Err(refused("a transfer is longer than announced"));
         }

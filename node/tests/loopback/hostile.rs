@@ -1,6 +1,6 @@
 //! A member that lies: it has a name, speaks the protocol, and is not what it says.
 
-mod raw;
+pub(crate) mod raw;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -323,7 +323,7 @@ async fn frames_of_wrong_lengths_end_the_stream_and_take_no_memory() {
             let counted = refused(&nodes[0], Refused::Message);
             // Said again where the line broke before it was read.
             until("it is counted", || async {
-                let heard = raw::say(traitor.dir.path(), to, protocol, frame.clone()).await;
+                let heard = raw::say(traitor.dir.path(), to, &[protocol], frame.clone()).await;
                 assert_eq!(heard, Vec::<u8>::new(), "{protocol} {frame:?}");
                 refused(&nodes[0], Refused::Message) > counted
             })
@@ -350,7 +350,7 @@ async fn a_stranger_gets_nothing_and_a_claim_that_was_overheard_is_worth_nothing
         let length = u32::try_from(bytes.len()).unwrap().to_be_bytes();
         [&length[..], bytes].concat()
     };
-    let heard = raw::say(stranger.path(), to, "/glebe/1", framed(&probe)).await;
+    let heard = raw::say(stranger.path(), to, &["/glebe/1"], framed(&probe)).await;
     assert_eq!(
         heard,
         Vec::<u8>::new(),
@@ -375,7 +375,7 @@ async fn a_stranger_gets_nothing_and_a_claim_that_was_overheard_is_worth_nothing
     let heard = raw::say(
         stranger.path(),
         to,
-        "/glebe/join/1",
+        &["/glebe/join/1"],
         framed(&encode(&request)),
     )
     .await;

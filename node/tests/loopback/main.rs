@@ -22,4 +22,5 @@ mod lose;
 mod refuse;
 mod repair;
 mod three;
+mod versions;
 mod wishes;

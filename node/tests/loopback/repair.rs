@@ -155,6 +155,25 @@ async fn an_idle_round_among_alike_replicas_costs_less_than_a_kilobyte_a_pair() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_another_node_finds_harmed_is_healed_before_the_next_round() {
+    let nodes = paced(3, 2, Duration::from_hours(1)).await;
+    fill(&nodes, 12).await;
+    let keys = held(&nodes[0], Kind::Split);
+    for key in &keys[..2] {
+        flip(&folder(&nodes[0], key).join("r60.tif"), 99);
+    }
+    let whole = |key: &&ObjectKey| nodes[0].store.verify(key).is_ok();
+    assert_eq!(keys.iter().filter(whole).count(), keys.len() - 2);
+    let report = nodes[1].cluster.verify().await;
+    assert_eq!(report.problems_total, 2, "{report:?}");
+    until("both are whole again", async || {
+        keys.iter().all(|key| whole(&key))
+    })
+    .await;
+    assert!(is_clean(&nodes[2]).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flipped_byte_is_never_served_and_always_found_and_healed() {
     // Rounds of upkeep are far away: what is found is found by reading.
     let nodes = paced(3, 2, Duration::from_hours(1)).await;

@@ -66,15 +66,17 @@ impl Codec for Bytes {
     }
 }
 
-/// Says bytes to a node in the name of the key in a folder; returns what it answers, nothing if it
+/// Says bytes to a node in the name of the key in a folder, by the first of some protocols that it
+/// knows, too; returns what it answers, nothing if it
 /// refuses.
-pub(super) async fn say(
+pub(crate) async fn say(
     key: &Path,
     to: SocketAddr,
-    protocol: &'static str,
+    protocols: &[&'static str],
     bytes: Vec<u8>,
 ) -> Vec<u8> {
-    let protocols = [(StreamProtocol::new(protocol), ProtocolSupport::Outbound)];
+    let each = protocols.iter().map(|name| StreamProtocol::new(name));
+    let protocols: Vec<_> = each.map(|p| (p, ProtocolSupport::Outbound)).collect();
     let mut swarm = SwarmBuilder::with_existing_identity(keypair(key))
         .with_tokio()
         .with_tcp(
