@@ -143,8 +143,6 @@ fn nothing_acknowledged_is_lost_while_one_node_after_the_other_is_killed() {
         acked.len()
     );
     assert!(acked.len() > 50, "too little was put: {}", acked.len());
-    assert!(slowest.noticed <= SEEN_WITHIN, "{slowest:?}");
-    assert!(slowest.complete <= COMPLETE_WITHIN, "{slowest:?}");
     assert!(
         complete * 10 >= (complete + partial) * 9,
         "{complete} of {}",
@@ -158,6 +156,8 @@ fn nothing_acknowledged_is_lost_while_one_node_after_the_other_is_killed() {
         let lost: Vec<_> = acked.difference(&found).collect();
         assert!(all && lost.is_empty(), "{} lost {lost:?}", node.id);
     }
+    assert!(slowest.noticed <= SEEN_WITHIN, "{slowest:?}");
+    assert!(slowest.complete <= COMPLETE_WITHIN, "{slowest:?}");
 }
 
 #[test]
