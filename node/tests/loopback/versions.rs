@@ -20,6 +20,8 @@ use crate::hostile::raw;
 const OURS: &str = "messages of version 1, files of version 1";
 /// What a glebe to come offers on a stream, the latest first.
 const LATER: [&str; 2] = ["/glebe/2", "/glebe/1"];
+/// Connections that are tried until one is answered.
+const TRIES_MAX: usize = 50;
 
 /// The least and the greatest version of something.
 type Range = (u16, u16);
@@ -93,7 +95,14 @@ impl Other {
             beats: vec![beat],
             ..News::default()
         };
-        let heard = self.say(to, &LATER, &encode(&Request::Tell(news))).await;
+        let told = encode(&Request::Tell(news));
+        // The connection of its earlier life may take one of this with it when it ends.
+        let mut heard = Vec::new();
+        for _ in 0..TRIES_MAX {
+            if heard.is_empty() {
+                heard = self.say(to, &LATER, &told).await;
+            }
+        }
         decode(&heard).unwrap()
     }
 
