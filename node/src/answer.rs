@@ -101,9 +101,14 @@ pub(crate) fn answer<'a>(
 
 async fn respond(core: &Arc<Core>, from: &NodeId, request: Request) -> Result<Response, Fault> {
     Ok(match request {
-        Request::Gossip(gossip) => Response::News(gossip::answer(core, from, gossip)),
+        Request::Gossip(gossip) => {
+            let news = gossip::answer(core, from, gossip);
+            gossip::remember(core).await?;
+            Response::News(news)
+        }
         Request::Tell(news) => {
             gossip::absorb(core, news);
+            gossip::remember(core).await?;
             Response::Done
         }
         Request::Probe(node) => Response::Alive(gossip::reaches(core, node).await),

@@ -21,6 +21,7 @@ mod start;
 mod steer;
 mod stopped;
 mod tend;
+mod told;
 mod training;
 pub(crate) mod vouch;
 

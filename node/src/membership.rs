@@ -323,6 +323,13 @@ impl Table {
         std::iter::once(&self.me).chain(self.peers.values().map(|p| &p.beat))
     }
 
+    /// Returns what other members say that must be asked besides owners.
+    pub fn marked(&self) -> Vec<Beat> {
+        let beats = self.peers.values().map(|peer| &peer.beat);
+        let marked = beats.filter(|beat| !beat.unconfirmed.is_empty());
+        marked.cloned().collect()
+    }
+
     /// Returns the other nodes in that state.
     pub fn peers_in(&self, state: NodeState) -> impl Iterator<Item = &NodeId> {
         let there = self.peers.iter().filter(move |(_, p)| p.state == state);

@@ -18,9 +18,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::told::ToldMarks;
 use super::vouch::Voucher;
 use crate::identity::{NodeId, check_private, write_private};
 use crate::layout::{ChangeSet, Stamp};
+use crate::membership::Beat;
 use crate::ring::Standpoint;
 use crate::token::{ClusterId, ClusterSecret};
 
@@ -89,6 +91,8 @@ pub(crate) struct ClusterFile {
     pub cluster: ClusterId,
     pub secret: ClusterSecret,
     incarnation: u64,
+    /// What others said that they hold besides owners.
+    pub told: ToldMarks,
     /// What was written last, so that nothing is written twice.
     written: std::sync::Mutex<Option<(Stamp, Standpoint, Vec<PeerRecord>)>>,
 }
@@ -140,13 +144,18 @@ pub(crate) fn read(data: &Path) -> Result<Option<ClusterRecord>, ClusterFileErro
 
 impl ClusterFile {
     /// Writes the record of a start: the file's incarnation is the record's and one more.
-    pub(crate) fn start(data: &Path, record: &mut ClusterRecord) -> Result<Self, ClusterFileError> {
+    pub(crate) fn start(
+        data: &Path,
+        record: &mut ClusterRecord,
+        told: &[Beat],
+    ) -> Result<Self, ClusterFileError> {
         record.incarnation += 1;
         let file = Self {
             path: data.join(CLUSTER_FILE),
             cluster: record.cluster,
             secret: record.secret.clone(),
             incarnation: record.incarnation,
+            told: ToldMarks::new(data, told),
             written: std::sync::Mutex::new(None),
         };
         file.write(record)?;

@@ -23,6 +23,7 @@ use futures::future::join_all;
 use futures::stream::FuturesUnordered;
 use tokio::time::timeout;
 use wire::cluster::NodeState;
+use wire::fault::{Fault, FaultKind};
 
 use super::core::{AskError, Core, View};
 use super::file::PeerRecord;
@@ -138,17 +139,38 @@ pub(crate) async fn persist(core: &Core) -> Result<(), super::file::ClusterFileE
     let Some(file) = core.file.clone() else {
         return Ok(());
     };
-    let (changes, standing, peers) = core.look(|view| {
+    let (changes, standing, peers, marked) = core.look(|view| {
         let peer = |beat: &Beat| PeerRecord {
             node: beat.node.clone(),
             p2p: beat.p2p.clone(),
         };
         let others = view.table.beats().skip(1).map(peer).collect();
-        (view.ring.changes().clone(), view.ring.standpoint(), others)
+        let changes = view.ring.changes().clone();
+        (changes, view.ring.standpoint(), others, view.table.marked())
     });
     let others = (peers, vouch::vouchers(core, &changes));
-    let written = hands::work(move || file.update(&changes, &standing, others));
+    let written = hands::work(move || {
+        file.told.tidy(&marked)?;
+        file.update(&changes, &standing, others)
+    });
     written.await.unwrap_or(Ok(()))
+}
+
+/// Writes down who is marked: whoever told so counts this node as one that knows from then on.
+pub(crate) async fn remember(core: &Core) -> Result<(), Fault> {
+    let Some(file) = core.file.clone() else {
+        return Ok(());
+    };
+    let marked = core.look(|view| view.table.marked());
+    if file.told.covers(&marked) {
+        return Ok(());
+    }
+    let unkept = |reason: String| {
+        Fault::new(FaultKind::Internal, "what was told cannot be written down").because(reason)
+    };
+    let kept = hands::work(move || file.told.keep(&marked)).await;
+    let kept = kept.map_err(|lost| unkept(lost.to_string()))?;
+    kept.map_err(|error| unkept(error.to_string()))
 }
 
 /// Tells all others that may listen what this node says of itself; returns when all have heard or

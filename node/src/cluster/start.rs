@@ -303,7 +303,9 @@ fn prepare(
     p2p: &str,
     mut record: ClusterRecord,
 ) -> Result<(View, ClusterFile), Fault> {
-    let file = ClusterFile::start(&config.data, &mut record).map_err(|e| internal(&e))?;
+    let told_before = super::told::read(&config.data).map_err(|e| internal(&e))?;
+    let file = ClusterFile::start(&config.data, &mut record, &told_before);
+    let file = file.map_err(|e| internal(&e))?;
     let changes = told(&record.changes, link.me(), &config.standing)?;
     let mut standing = record.standing;
     let new = changes.beyond(&record.changes);
@@ -330,6 +332,12 @@ fn prepare(
         me.synced = reading;
     }
     let mut table = Table::new(me);
+    // What one said counts more than where it was.
+    for beat in told_before {
+        if beat.node != *link.me() && ring.is_member(&beat.node) {
+            table.recall(beat, Duration::ZERO);
+        }
+    }
     for peer in record.peers {
         let beat = beat(peer.node, peer.p2p, String::new(), Stamp::default());
         table.recall(beat, Duration::ZERO);

@@ -126,7 +126,7 @@ impl Machine {
         let secret = charter.secret.clone();
         let mut record =
             ClusterRecord::new(charter.cluster, secret, changes, Standpoint::default());
-        ClusterFile::start(&self.dir, &mut record).map_err(|e| wrong(e.to_string()))?;
+        ClusterFile::start(&self.dir, &mut record, &[]).map_err(|e| wrong(e.to_string()))?;
         Ok(())
     }
 

@@ -1,7 +1,11 @@
 //! Nodes die, and come back.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
 
+use futures::future::join_all;
+use tempfile::TempDir;
 use wire::cluster::NodeState;
 use wire::fault::FaultKind;
 
@@ -111,6 +115,55 @@ async fn a_standin_keeps_what_a_dead_owner_should_and_hands_it_over_when_that_is
         })
         .await;
     }
+}
+
+/// Kills a node; returns where it was.
+async fn stopped(node: Node) -> (SocketAddr, Arc<TempDir>) {
+    let address = node.cluster.p2p().parse().unwrap();
+    (address, node.kill().await)
+}
+
+/// Starts nodes where they were, all at once.
+async fn started(nodes: Vec<(SocketAddr, Arc<TempDir>)>) -> Vec<Node> {
+    let open = |(address, dir)| async move { open_at(dir, address, None, None).await.unwrap() };
+    join_all(nodes.into_iter().map(open)).await
+}
+
+/// An owner is away while a split is put, and a fifth node, too: of the three that know who holds
+/// it, two stay away after all have died.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_was_told_of_a_standin_still_knows_it_after_all_have_died() {
+    let mut nodes = cluster(5, 2).await;
+    nodes[0].put(&collection()).await.unwrap();
+    let object = splits(1).remove(0);
+    let owners = nodes[0].cluster.owners(object.slot());
+    let is_owner = |node: &Node| owners.contains(&node.id());
+    let at = nodes.iter().position(is_owner).unwrap();
+    let owner = nodes.remove(at);
+    let at = nodes.iter().position(|node| !is_owner(node)).unwrap();
+    let fifth = nodes.remove(at);
+    let mut back = vec![stopped(owner).await, stopped(fifth).await];
+    let ack = nodes[0].put(&object).await.unwrap();
+    let holders: BTreeSet<String> = ack.acked_by.into_iter().collect();
+    assert_eq!((holders.len(), ack.standins.len()), (2, 1));
+    let mut away = Vec::new();
+    for node in nodes {
+        let holds = holders.contains(&node.id());
+        let stopped = stopped(node).await;
+        if holds { &mut away } else { &mut back }.push(stopped);
+    }
+    let mut alive = started(back).await;
+    for node in &alive {
+        let (found, end) = node.all().await;
+        let missing = end.missing_slots.contains(&object.slot().number());
+        assert!(found.is_empty() && missing, "{end:?}");
+    }
+    alive.extend(started(away).await);
+    until("all answer completely again", async || {
+        let (found, end) = alive[0].all().await;
+        end.complete && found == [object.key.id.clone()]
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
