@@ -19,7 +19,7 @@ use tokio::sync::{Semaphore, mpsc};
 use wire::fault::{Fault, FaultKind};
 
 use crate::cluster::core::Core;
-use crate::cluster::{catalog, gossip, join};
+use crate::cluster::{catalog, gossip, join, persist};
 use crate::compose;
 use crate::hands;
 use crate::identity::NodeId;
@@ -103,12 +103,12 @@ async fn respond(core: &Arc<Core>, from: &NodeId, request: Request) -> Result<Re
     Ok(match request {
         Request::Gossip(gossip) => {
             let news = gossip::answer(core, from, gossip);
-            gossip::remember(core).await?;
+            persist::marks(core).await?;
             Response::News(news)
         }
         Request::Tell(news) => {
             gossip::absorb(core, news);
-            gossip::remember(core).await?;
+            persist::marks(core).await?;
             Response::Done
         }
         Request::Probe(node) => Response::Alive(gossip::reaches(core, node).await),

@@ -14,14 +14,15 @@ pub(crate) mod gossip;
 pub(crate) mod join;
 mod marks;
 mod ongoing;
+pub(crate) mod persist;
 mod regions;
+mod remembered;
 mod report;
 mod seeds;
 mod start;
 mod steer;
 mod stopped;
 mod tend;
-mod told;
 mod training;
 pub(crate) mod vouch;
 

@@ -324,10 +324,9 @@ impl Table {
     }
 
     /// Returns what other members say that must be asked besides owners.
-    pub fn marked(&self) -> Vec<Beat> {
+    pub fn marked(&self) -> impl Iterator<Item = &Beat> {
         let beats = self.peers.values().map(|peer| &peer.beat);
-        let marked = beats.filter(|beat| !beat.unconfirmed.is_empty());
-        marked.cloned().collect()
+        beats.filter(|beat| !beat.unconfirmed.is_empty())
     }
 
     /// Returns the other nodes in that state.

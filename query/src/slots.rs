@@ -93,6 +93,12 @@ impl SlotSet {
         }
     }
 
+    /// Tells whether the other set holds all slots of this one.
+    pub fn is_subset(&self, other: &Self) -> bool {
+        let mut pairs = self.words.iter().zip(other.words.iter());
+        pairs.all(|(word, theirs)| word & !theirs == 0)
+    }
+
     /// Returns how many slots the set holds.
     pub fn len(&self) -> u64 {
         self.words.iter().map(|w| u64::from(w.count_ones())).sum()
@@ -182,6 +188,7 @@ mod tests {
         let (mut both, mut either) = (even.clone(), even.clone());
         both.intersect(&third);
         either.union(&third);
+        assert!(both.is_subset(&even) && even.is_subset(&either) && !even.is_subset(&both));
         for slot in Slot::all() {
             let (a, b) = (even.contains(slot), third.contains(slot));
             assert_eq!(both.contains(slot), a && b);

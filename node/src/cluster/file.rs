@@ -15,10 +15,11 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use super::told::ToldMarks;
+use super::remembered::Remembered;
 use super::vouch::Voucher;
 use crate::identity::{NodeId, check_private, write_private};
 use crate::layout::{ChangeSet, Stamp};
@@ -28,6 +29,8 @@ use crate::token::{ClusterId, ClusterSecret};
 
 /// Name of the file in a node's data folder.
 pub(super) const CLUSTER_FILE: &str = "cluster.json";
+/// What helps where the file is beyond reading.
+const ANEW: &str = "put it back as it was, or join with a fresh data folder";
 /// Version of the file.
 const FORMAT: u32 = 1;
 
@@ -80,6 +83,8 @@ pub enum ClusterFileError {
         path: PathBuf,
         /// What is wrong.
         reason: String,
+        /// What to do about it.
+        step: &'static str,
     },
 }
 
@@ -92,9 +97,18 @@ pub(crate) struct ClusterFile {
     pub secret: ClusterSecret,
     incarnation: u64,
     /// What others said that they hold besides owners.
-    pub told: ToldMarks,
+    pub remembered: Remembered,
     /// What was written last, so that nothing is written twice.
-    written: std::sync::Mutex<Option<(Stamp, Standpoint, Vec<PeerRecord>)>>,
+    written: Mutex<Option<(Stamp, Standpoint, Vec<PeerRecord>)>>,
+}
+
+/// What of a cluster changes while a node runs.
+#[derive(Debug)]
+pub(crate) struct ClusterFacts {
+    pub changes: ChangeSet,
+    pub standing: Standpoint,
+    pub peers: Vec<PeerRecord>,
+    pub vouchers: Vec<Voucher>,
 }
 
 impl ClusterRecord {
@@ -131,13 +145,15 @@ pub(crate) fn read(data: &Path) -> Result<Option<ClusterRecord>, ClusterFileErro
         Ok(record) => Err(ClusterFileError::Damaged {
             path,
             reason: format!(
-                "format {} is not {FORMAT}, which this glebe reads; run the one that wrote it",
+                "format {} is not {FORMAT}, which is read here",
                 record.format
             ),
+            step: "run the glebe that wrote it",
         }),
         Err(error) => Err(ClusterFileError::Damaged {
             path,
             reason: error.to_string(),
+            step: ANEW,
         }),
     }
 }
@@ -147,7 +163,7 @@ impl ClusterFile {
     pub(crate) fn start(
         data: &Path,
         record: &mut ClusterRecord,
-        told: &[Beat],
+        remembered: &[Beat],
     ) -> Result<Self, ClusterFileError> {
         record.incarnation += 1;
         let file = Self {
@@ -155,41 +171,34 @@ impl ClusterFile {
             cluster: record.cluster,
             secret: record.secret.clone(),
             incarnation: record.incarnation,
-            told: ToldMarks::new(data, told),
-            written: std::sync::Mutex::new(None),
+            remembered: Remembered::new(data, remembered),
+            written: Mutex::new(None),
         };
         file.write(record)?;
         Ok(file)
     }
 
-    /// Writes what has changed, if anything has.
+    /// Writes what has changed, if anything has; it is looked up once nobody else writes.
     pub(crate) fn update(
         &self,
-        changes: &ChangeSet,
-        standing: &Standpoint,
-        (peers, vouchers): (Vec<PeerRecord>, Vec<Voucher>),
+        facts: impl FnOnce() -> ClusterFacts,
     ) -> Result<(), ClusterFileError> {
-        let now = Some((changes.stamp(), standing.clone(), peers.clone()));
-        let mut written = self
-            .written
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        if *written == now {
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let facts = facts();
+        let now = (facts.changes.stamp(), facts.standing, facts.peers);
+        if written.as_ref() == Some(&now) {
             return Ok(());
         }
+        let (_, standing, peers) = now.clone();
+        let secret = self.secret.clone();
         let record = ClusterRecord {
             incarnation: self.incarnation,
             peers,
-            vouchers,
-            ..ClusterRecord::new(
-                self.cluster,
-                self.secret.clone(),
-                changes.clone(),
-                standing.clone(),
-            )
+            vouchers: facts.vouchers,
+            ..ClusterRecord::new(self.cluster, secret, facts.changes, standing)
         };
         self.write(&record)?;
-        *written = now;
+        *written = Some(now);
         Ok(())
     }
 
@@ -197,6 +206,7 @@ impl ClusterFile {
         let damaged = |e: serde_json::Error| ClusterFileError::Damaged {
             path: self.path.clone(),
             reason: e.to_string(),
+            step: ANEW,
         };
         let mut text = serde_json::to_vec_pretty(record).map_err(damaged)?;
         text.push(b'\n');

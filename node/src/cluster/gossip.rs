@@ -23,13 +23,10 @@ use futures::future::join_all;
 use futures::stream::FuturesUnordered;
 use tokio::time::timeout;
 use wire::cluster::NodeState;
-use wire::fault::{Fault, FaultKind};
 
 use super::core::{AskError, Core, View};
-use super::file::PeerRecord;
-use super::{seeds, vouch};
+use super::{persist, seeds, vouch};
 use crate::access::{Fixed, GrantNews};
-use crate::hands;
 use crate::identity::NodeId;
 use crate::layout::{ChangeSet, Stamp, What};
 use crate::membership::{Age, Beat};
@@ -114,7 +111,7 @@ fn waited(view: &View) -> Waited {
 }
 
 /// Moves the ring on, lets new members in and writes the file.
-pub(crate) async fn settle(core: &Core) {
+pub(crate) async fn settle(core: &Arc<Core>) {
     let moved = core.quietly(|view| {
         let moved = view.advance();
         let me = view.table.me();
@@ -129,48 +126,9 @@ pub(crate) async fn settle(core: &Core) {
     if let Some(link) = &core.link {
         link.admit(core.look(View::others)).await;
     }
-    if let Err(error) = persist(core).await {
+    if let Err(error) = persist::cluster(core).await {
         tracing::error!(%error, "the cluster's file could not be written");
     }
-}
-
-/// Writes `cluster.json` if something in it has changed.
-pub(crate) async fn persist(core: &Core) -> Result<(), super::file::ClusterFileError> {
-    let Some(file) = core.file.clone() else {
-        return Ok(());
-    };
-    let (changes, standing, peers, marked) = core.look(|view| {
-        let peer = |beat: &Beat| PeerRecord {
-            node: beat.node.clone(),
-            p2p: beat.p2p.clone(),
-        };
-        let others = view.table.beats().skip(1).map(peer).collect();
-        let changes = view.ring.changes().clone();
-        (changes, view.ring.standpoint(), others, view.table.marked())
-    });
-    let others = (peers, vouch::vouchers(core, &changes));
-    let written = hands::work(move || {
-        file.told.tidy(&marked)?;
-        file.update(&changes, &standing, others)
-    });
-    written.await.unwrap_or(Ok(()))
-}
-
-/// Writes down who is marked: whoever told so counts this node as one that knows from then on.
-pub(crate) async fn remember(core: &Core) -> Result<(), Fault> {
-    let Some(file) = core.file.clone() else {
-        return Ok(());
-    };
-    let marked = core.look(|view| view.table.marked());
-    if file.told.covers(&marked) {
-        return Ok(());
-    }
-    let unkept = |reason: String| {
-        Fault::new(FaultKind::Internal, "what was told cannot be written down").because(reason)
-    };
-    let kept = hands::work(move || file.told.keep(&marked)).await;
-    let kept = kept.map_err(|lost| unkept(lost.to_string()))?;
-    kept.map_err(|error| unkept(error.to_string()))
 }
 
 /// Tells all others that may listen what this node says of itself; returns when all have heard or

@@ -16,7 +16,7 @@ use std::time::Duration;
 use wire::fault::{Fault, FaultKind};
 
 use super::core::Core;
-use super::{gossip, seeds, vouch};
+use super::{gossip, persist, seeds, vouch};
 use crate::access::Fixed;
 use crate::identity::NodeId;
 use crate::layout::{Place, What};
@@ -135,7 +135,7 @@ async fn admit(core: &Arc<Core>, from: &NodeId, request: JoinRequest) -> Result<
     }
     add(core, from, &request)?;
     gossip::settle(core).await;
-    if let Err(error) = gossip::persist(core).await {
+    if let Err(error) = persist::cluster(core).await {
         return Err(Fault::new(FaultKind::Internal, error.to_string()));
     }
     tracing::info!(node = %from, "let a node in");

@@ -14,10 +14,10 @@ use tokio_util::sync::CancellationToken;
 use wire::fault::{Fault, FaultKind};
 
 use super::core::{Core, View};
-use super::file::{self, ClusterFile, ClusterRecord, PeerRecord};
+use super::file::{self, ClusterFile, ClusterFileError, ClusterRecord, PeerRecord};
 use super::join::{Newcomer, join};
 use super::vouch::Voucher;
-use super::{Cluster, catalog, gossip, seeds, tend};
+use super::{Cluster, catalog, gossip, remembered, seeds, tend};
 use crate::access::{Fixed, GrantNews, Keyring, KeyringError};
 use crate::answer::{self, jobs};
 use crate::clock::Clock;
@@ -303,10 +303,10 @@ fn prepare(
     p2p: &str,
     mut record: ClusterRecord,
 ) -> Result<(View, ClusterFile), Fault> {
-    let told_before = super::told::read(&config.data).map_err(|e| internal(&e))?;
-    let file = ClusterFile::start(&config.data, &mut record, &told_before);
+    let beats = remembered::read(&config.data).map_err(|e| internal(&e))?;
+    let file = ClusterFile::start(&config.data, &mut record, &beats);
     let file = file.map_err(|e| internal(&e))?;
-    let changes = told(&record.changes, link.me(), &config.standing)?;
+    let changes = stand(&record.changes, link.me(), &config.standing)?;
     let mut standing = record.standing;
     let new = changes.beyond(&record.changes);
     if !new.is_empty() {
@@ -333,7 +333,7 @@ fn prepare(
     }
     let mut table = Table::new(me);
     // What one said counts more than where it was.
-    for beat in told_before {
+    for beat in beats {
         if beat.node != *link.me() && ring.is_member(&beat.node) {
             table.recall(beat, Duration::ZERO);
         }
@@ -346,7 +346,7 @@ fn prepare(
 }
 
 /// Adds a change if the node was told to stand elsewhere than the layout knows.
-fn told(changes: &ChangeSet, me: &NodeId, told: &Standing) -> Result<ChangeSet, Fault> {
+fn stand(changes: &ChangeSet, me: &NodeId, told: &Standing) -> Result<ChangeSet, Fault> {
     if *told == Standing::default() {
         return Ok(changes.clone());
     }
@@ -412,8 +412,12 @@ fn no_listener(error: &ListenError) -> Fault {
     }
 }
 
-fn internal(error: &super::ClusterFileError) -> Fault {
+fn internal(error: &ClusterFileError) -> Fault {
     let because = std::error::Error::source(error).map(ToString::to_string);
     let fault = Fault::new(FaultKind::Internal, error.to_string());
-    because.into_iter().fold(fault, Fault::because)
+    let fault = because.into_iter().fold(fault, Fault::because);
+    match error {
+        ClusterFileError::Damaged { step, .. } => fault.try_(*step),
+        ClusterFileError::Io { .. } => fault,
+    }
 }

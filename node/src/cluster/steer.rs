@@ -18,7 +18,7 @@ use wire::cluster::{Evenness, Expected, LayoutChange, LayoutPlan, SlotMove};
 use wire::fault::{Fault, FaultKind};
 
 use super::core::{Core, View};
-use super::gossip;
+use super::{gossip, persist};
 use crate::answer;
 use crate::identity::NodeId;
 use crate::layout::{
@@ -79,7 +79,7 @@ pub(super) async fn change(core: &Arc<Core>, change: LayoutChange) -> Result<Lay
     });
     made.map_err(|e| refused(&e))?;
     gossip::settle(core).await;
-    if let Err(error) = gossip::persist(core).await {
+    if let Err(error) = persist::cluster(core).await {
         return Err(Fault::new(FaultKind::Internal, error.to_string()));
     }
     Ok(plan)
