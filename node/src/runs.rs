@@ -153,7 +153,7 @@ impl Runs {
         };
         if let Some(before) = inner.runs.get(&run.name) {
             known.slots.union(&before.slots);
-            known.wished = before.wished.announced();
+            known.wished = before.wished;
             if known.wished.wish == Wish::Pause {
                 inner.book.steer(&run.name, Wish::Pause, &BTreeSet::new());
             }

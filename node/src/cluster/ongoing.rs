@@ -60,6 +60,21 @@ pub(super) async fn steer(core: &Arc<Core>, name: &str, wish: Wish) -> Result<Ru
     Ok(RunSteered { jobs })
 }
 
+/// Has a cancelled run go on that is announced again: the later word counts. Who does not answer
+/// now hears it when it is back.
+pub(super) async fn revive(core: &Arc<Core>, name: &str) -> Result<(), Fault> {
+    if latest(core, name).await.wish != Wish::Cancel {
+        return Ok(());
+    }
+    match steer(core, name, Wish::Go).await {
+        Err(fault) if fault.kind == FaultKind::Partial => {
+            tracing::warn!(run = name, %fault, "a cancelled run is announced again");
+            Ok(())
+        }
+        steered => steered.map(drop),
+    }
+}
+
 /// Returns the latest wish for a run that any node that answers has heard.
 async fn latest(core: &Arc<Core>, name: &str) -> Wished {
     let request = Request::Fates(FatesRequest {

@@ -24,8 +24,8 @@ use wire::run::{JobCounts, JobState, JobView, Plan, Run, RunSummary, RunView, Ru
 use wire::transfer::{Inheritance, TransferMode};
 
 use super::core::{AskError, Core};
-use super::regions;
 use super::report::acting_primaries;
+use super::{ongoing, regions};
 use crate::answer::working;
 use crate::identity::NodeId;
 use crate::peer::{PlanRequest, Request, Response};
@@ -61,6 +61,7 @@ pub(super) async fn start(core: &Arc<Core>, run: Run, dry_run: bool) -> Result<P
             is_there(core, module).await?;
         }
         keep(core, &run.name, &text).await?;
+        ongoing::revive(core, &run.name).await?;
     }
     let catalog = core.catalog().await;
     let slots = reach(&run, &catalog.collections)?;

@@ -32,20 +32,6 @@ pub struct Wished {
     pub wish: Wish,
 }
 
-impl Wished {
-    /// Returns what is wanted once the run is announced again: what was wanted before, but that a
-    /// cancelled run goes on, which is a later wish than the cancellation.
-    pub(super) fn announced(self) -> Self {
-        match self.wish {
-            Wish::Go | Wish::Pause => self,
-            Wish::Cancel => Self {
-                number: self.number + 1,
-                wish: Wish::Go,
-            },
-        }
-    }
-}
-
 /// A shared definition is written down as itself.
 mod told_whole {
     use std::sync::Arc;
@@ -64,22 +50,5 @@ mod told_whole {
         from: D,
     ) -> Result<Arc<Run>, D::Error> {
         Run::deserialize(from).map(Arc::new)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Wish, Wished};
-
-    #[test]
-    fn a_run_announced_again_goes_on_whoever_still_knows_of_its_cancellation() {
-        let wished = |number, wish| Wished { number, wish };
-        let cancelled = wished(3, Wish::Cancel);
-        let again = cancelled.announced();
-        assert_eq!(again.wish, Wish::Go);
-        assert!(again > cancelled);
-        for kept in [wished(2, Wish::Go), wished(4, Wish::Pause)] {
-            assert_eq!(kept.announced(), kept);
-        }
     }
 }

@@ -52,3 +52,31 @@ async fn a_cell_whose_model_is_in_the_ring_is_not_tried_again_whoever_trained_it
     assert_eq!(steer(Wish::Cancel).await, CELLS as u64);
     assert_eq!(steer(Wish::Go).await, CELLS as u64 - 1);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancelled_run_that_is_announced_again_goes_on_everywhere() {
+    let nodes = planned().await;
+    let lent = nodes.iter().find_map(lease).unwrap();
+    put_model(&nodes[1], &lent).await;
+    let cancelled = nodes[1].cluster.steer_run("r", Wish::Cancel).await.unwrap();
+    assert_eq!(cancelled.jobs, CELLS as u64);
+    let again = async |dry| {
+        nodes[2]
+            .cluster
+            .start_run(run(TransferMode::None), dry)
+            .await
+    };
+    let waiting = async || {
+        let view = nodes[0].cluster.run_view("r").await.unwrap().unwrap();
+        let waiting = view.jobs.iter().filter(|j| j.state == JobState::Waiting);
+        waiting.count()
+    };
+    again(true).await.unwrap();
+    assert_eq!(waiting().await, 0, "a dry run wants nothing");
+    again(false).await.unwrap();
+    assert_eq!(
+        waiting().await,
+        CELLS - 1,
+        "all but the cell with its model"
+    );
+}
