@@ -110,7 +110,7 @@ impl Module {
             return wrong(reason, next);
         }
         if self.bytes == 0 || self.bytes > BYTES_MAX {
-            let reason = format!("its file has 1 to {BYTES_MAX} bytes");
+            let reason = format!("its file has 1 byte to {} MiB", BYTES_MAX >> 20);
             return wrong(reason, "a smaller module");
         }
         let counts = 2..=CLASSES_MAX;

@@ -66,9 +66,8 @@ impl Codec for Bytes {
     }
 }
 
-/// Says bytes to a node in the name of the key in a folder, by the first of some protocols that it
-/// knows, too; returns what it answers, nothing if it
-/// refuses.
+/// Says bytes to a node under the key in a folder, by the first of these protocols that the node
+/// knows; returns its answer, which is empty if it refuses.
 pub(crate) async fn say(
     key: &Path,
     to: SocketAddr,
