@@ -1,4 +1,4 @@
-//! `glebe ingest`: starts the decoding worker and shows what it does.
+//! `glebe ingest`: starts the supervisor of the decoding workers and shows what they do.
 //!
 //! *Invariants*: foreign bytes are decoded in `glebe-ingest` alone; a failed scene is named at the
 //! end and the exit code is 6.
@@ -20,11 +20,14 @@ use crate::synth::code;
 use crate::{Done, worker};
 use report::Report;
 
+/// Starts `glebe-ingest` for every scene.
+const SUPERVISOR: &str = "glebe-supervise";
+
 pub(crate) async fn run(session: &Session, args: Ingest) -> Done {
     check(&args)?;
     let mut command = command(&args)?;
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
-    let failed = |e| worker::start_fault("glebe-ingest", &e);
+    let failed = |e| worker::start_fault(SUPERVISOR, &e);
     let lent = session.lend(&mut command)?;
     let mut child = command.spawn().map_err(failed)?;
     drop(lent);
@@ -46,13 +49,14 @@ pub(crate) async fn run(session: &Session, args: Ingest) -> Done {
     let status = child.wait().await.map_err(failed)?;
     report.finish(args.dry_run);
     if status.code().is_none() {
-        return Err(
-            Fault::new(FaultKind::Data, "glebe-ingest was killed in the middle")
-                .because(format!(
-                    "{status}; the scene it was decoding is not stored whole"
-                ))
-                .try_("the same command again: it goes on where it stopped"),
-        );
+        return Err(Fault::new(
+            FaultKind::Data,
+            format!("{SUPERVISOR} was killed in the middle"),
+        )
+        .because(format!(
+            "{status}; the scene it was decoding is not stored whole"
+        ))
+        .try_("the same command again: it goes on where it stopped"));
     }
     // What ended all of it, a refused token or a node that is gone, counts more than its scenes.
     let data = FaultKind::Data.exit_code();
@@ -94,8 +98,7 @@ fn check(args: &Ingest) -> Result<(), Fault> {
 }
 
 fn command(args: &Ingest) -> Result<Command, Fault> {
-    let mut command = worker::command("glebe-ingest")?;
-    command.arg("run");
+    let mut command = worker::command(SUPERVISOR)?;
     let texts = [
         ("--collection", args.collection.clone()),
         ("--dataset", args.dataset.clone()),

@@ -12,7 +12,7 @@ use wire::client::{TOKEN_FILE_VARIABLE, TOKEN_VARIABLE};
 use wire::fault::{Fault, FaultKind};
 use wire::module::{MODULES_ANY, MODULES_VARIABLE};
 
-/// Returns a command for `glebe-ingest` or `glebe-trainer`; it dies with this process's interest.
+/// Returns a command for a worker such as `glebe-trainer`; it dies with this process's interest.
 pub(crate) fn command(name: &str) -> Result<Command, Fault> {
     let mut command = Command::new(find(name)?);
     // A worker gets a token by `Session::lend`, if it is to have one.

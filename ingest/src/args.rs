@@ -1,9 +1,9 @@
-//! The worker's command line. Users meet `glebe ingest`, `glebe synth` and `glebe predict`, which
-//! start this process; the words are the same.
+//! The workers' command lines. Users meet `glebe ingest`, `glebe synth` and `glebe predict`, which
+//! start these processes; the words are the same.
 //!
 //! *Invariants*: what is parsed is well-formed: datasets are known, times are times.
 //!
-//! *Not here*: what the commands do (`run`, `cut_scene`, `synth`, `probe`).
+//! *Not here*: what the commands do (`supervise`, `obey`, `cut_scene`, `synth`, `probe`).
 
 use std::path::PathBuf;
 
@@ -18,6 +18,15 @@ use crate::source::Given;
 use crate::source::bounds::Bounds;
 use crate::synth::world::{Baseline, Level};
 
+/// Ingests scenes into a node, each in a process of its own; prints one JSON event a line.
+#[derive(Debug, Parser)]
+#[command(name = "glebe-supervise", version)]
+pub struct Supervise {
+    /// What to ingest, and how.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
 /// Decodes scenes, cuts them along cells and puts the splits.
 #[derive(Debug, Parser)]
 #[command(name = "glebe-ingest", version)]
@@ -30,8 +39,9 @@ pub struct Cli {
 /// What the worker can do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Ingest scenes into a node; prints one JSON event a line.
-    Run(RunArgs),
+    /// Do with one scene what `glebe-supervise` orders on standard input.
+    #[command(hide = true)]
+    Scene(RunArgs),
     /// Cut one scene into split folders, without a node.
     Cut(CutArgs),
     /// Write a world of synthetic scenes.
@@ -72,7 +82,7 @@ impl From<&GivenArgs> for Given {
     }
 }
 
-/// `run`.
+/// `glebe-supervise`, and what it starts.
 #[derive(Debug, Args)]
 pub struct RunArgs {
     /// Node to put to: `http://HOST:PORT` or `unix:PATH`; if absent, a line on standard input
@@ -100,9 +110,6 @@ pub struct RunArgs {
     /// Say what would be done, and do nothing.
     #[arg(long)]
     pub dry_run: bool,
-    /// Ingest this one scene in this very process; the supervisor says so to those it starts.
-    #[arg(long, hide = true, value_name = "SCENE")]
-    pub alone: Option<PathBuf>,
     /// Scenes, or folders that hold some.
     #[arg(required = true)]
     pub paths: Vec<PathBuf>,

@@ -8,17 +8,30 @@ use std::path::Path;
 
 use earth::split::collection::is_name;
 use earth::split::meta::PixelCounts;
+use serde::{Deserialize, Serialize};
 use wire::fault::{Fault, FaultKind};
 use wire::ledger::{Ledger, Outcome, UNTOLD};
 
 use crate::args::RunArgs;
 use crate::put::Owners;
 use crate::run::file_name;
-use crate::source;
+use crate::source::{self, Named};
 
 /// Returns where the reason is kept if a scene cannot even be opened.
 pub fn spot(args: &RunArgs, path: &Path) -> Spot {
-    let named = source::named(path);
+    of_named(args, path, source::named(path))
+}
+
+/// Returns where the reason is kept of a scene that cannot be asked its name: by that of its file.
+pub fn spot_of_file(args: &RunArgs, path: &Path) -> Spot {
+    let named = Named {
+        scene: source::stem_name(path),
+        dataset: None,
+    };
+    of_named(args, path, named)
+}
+
+fn of_named(args: &RunArgs, path: &Path, named: Named) -> Spot {
     let given = args.collection.clone().or(args.given.dataset.clone());
     let collection = given.or(named.dataset.map(str::to_owned));
     Spot {
@@ -48,7 +61,7 @@ pub async fn keep(owners: &Owners, spot: &Spot, fault: &Fault) -> Result<(), Fau
 }
 
 /// Where the reason is kept if a scene fails: what is known of it so far.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spot {
     /// The collection it goes into.
     pub collection: String,

@@ -3,31 +3,26 @@
 //! *Invariants*: limits are set before the first foreign byte; data on standard output, errors on
 //! standard error, exit codes as DESIGN §9 has them.
 //!
-//! *Not here*: what the commands do (the library).
+//! *Not here*: what the commands do (the library); scenes one after another (`glebe-supervise`).
 
-use std::io::{Write, stderr, stdout};
+use std::io::{Write, stdout};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
 use ingest::args::{Cli, Command, CutArgs, RunArgs, SynthArgs};
-use ingest::events::Events;
-use ingest::run::Stop;
-use ingest::{cut_scene, limits, probe, run, supervise, synth};
-use wire::fault::Fault;
+use ingest::obey::obey;
+use ingest::process::complain;
+use ingest::{cut_scene, limits, probe, synth};
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::Run(args) => foreign(args.jobs).and_then(|()| ingest_scenes(&args)),
+        Command::Scene(args) => ingest_scene(&args),
         Command::Cut(args) => foreign(None).and_then(|()| cut(&args)),
         Command::Synth(args) => make_world(&args),
         Command::Probe => limits::set_gdal().and_then(|()| print(&probe::probe())),
     };
-    done.unwrap_or_else(|error| {
-        complain(&error);
-        let fault = error.downcast_ref::<Fault>();
-        fault.map_or(ExitCode::FAILURE, |f| ExitCode::from(f.kind.exit_code()))
-    })
+    done.unwrap_or_else(|error| complain(&error))
 }
 
 /// Prepares the process for foreign bytes.
@@ -37,27 +32,12 @@ fn foreign(jobs: Option<usize>) -> anyhow::Result<()> {
     threads.build_global().context("no threads")
 }
 
-/// `run`; a reader that went away is no error of ours.
-fn ingest_scenes(args: &RunArgs) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let mut events = Events::new(Box::new(stdout()));
-    if args.alone.is_some() {
-        // Nobody would hear of this scene once the supervisor is gone.
-        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
-    }
-    let ingest = async {
-        match &args.alone {
-            Some(scene) => run::run(args, scene, &mut events).await,
-            None => supervise::run(args, &mut events).await,
-        }
-    };
-    match runtime.block_on(ingest) {
-        Ok(code) => Ok(ExitCode::from(code)),
-        Err(Stop::Fault(fault)) => Err(fault.into()),
-        Err(Stop::Unread(_)) => Ok(ExitCode::FAILURE),
-    }
+/// `scene`.
+fn ingest_scene(args: &RunArgs) -> anyhow::Result<ExitCode> {
+    // Nobody would hear of this scene once the supervisor is gone.
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+    foreign(args.jobs)?;
+    obey(args)
 }
 
 fn cut(args: &CutArgs) -> anyhow::Result<ExitCode> {
@@ -87,19 +67,4 @@ fn make_world(args: &SynthArgs) -> anyhow::Result<ExitCode> {
         failed = failed.take().or(print(made).err());
     })?;
     failed.map_or(Ok(ExitCode::SUCCESS), Err)
-}
-
-/// Prints an error as users meet it: what, because, try.
-fn complain(error: &anyhow::Error) {
-    let fault = error.downcast_ref::<Fault>();
-    let because = fault.map_or_else(
-        || error.chain().skip(1).map(ToString::to_string).collect(),
-        |fault| fault.because.clone(),
-    );
-    let mut lines = vec![format!("error: {error}")];
-    lines.extend(because.iter().map(|reason| format!("  because {reason}")));
-    let step = fault.and_then(|f| f.try_.as_ref());
-    lines.extend(step.map(|step| format!("  try: {step}")));
-    // Standard error may be closed; there is nobody left to tell.
-    writeln!(stderr(), "{}", lines.join("\n")).unwrap_or(());
 }

@@ -52,9 +52,13 @@ pub enum Stop {
     Unread(#[from] Unread),
 }
 
-/// Ingests one scene; returns the exit code.
-pub async fn run(args: &RunArgs, path: &Path, events: &mut Events) -> Result<u8, Stop> {
-    let client = Client::new(&node(args)?, ClientOptions::from_env()?)?;
+/// Ingests one scene into the node at an address; returns the exit code.
+pub async fn run(
+    args: &RunArgs,
+    (node, path): (&str, &Path),
+    events: &mut Events,
+) -> Result<u8, Stop> {
+    let client = Client::new(node, ClientOptions::from_env()?)?;
     let owners = Owners::new(client).await?;
     let mut ingest = Ingest {
         args,
@@ -75,24 +79,6 @@ pub async fn run(args: &RunArgs, path: &Path, events: &mut Events) -> Result<u8,
     let source = file_name(path);
     events.tell(&Event::SceneFailed { source, fault })?;
     Ok(code)
-}
-
-/// Returns the address of the node to put to, waiting for it if it is told on standard input: who
-/// starts this process need not know it yet.
-pub fn node(args: &RunArgs) -> Result<String, Fault> {
-    if let Some(node) = &args.node {
-        return Ok(node.clone());
-    }
-    let mut line = String::new();
-    // What cannot be read names no node.
-    let _bytes = std::io::stdin().read_line(&mut line).unwrap_or(0);
-    let node = line.trim();
-    if node.is_empty() {
-        return Err(Fault::new(FaultKind::Usage, "no node to put to is named")
-            .because("--node is absent, and standard input has no line")
-            .try_("--node http://HOST:PORT"));
-    }
-    Ok(node.to_owned())
 }
 
 /// Returns what the user says of all scenes.

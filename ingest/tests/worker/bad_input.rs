@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use ingest::synth::world::Baseline;
 
-use crate::place::{add, copy, pack, products, real, t29unu, worker, world};
+use crate::place::{add, copy, pack, products, real, supervise, t29unu, worker, world};
 
 /// Cuts a scene and checks that it fails as data errors do.
 pub(crate) fn check(scene: &Path, flags: &[&str], says: &str) {
@@ -318,7 +318,7 @@ fn wrong_flags_are_usage_errors() {
     let args = ["cut", "x.tif", "-O", "o", "--datetime", "2015-02-30"];
     assert_eq!(worker(&args).status.code(), Some(2));
     // No flag names the node, and nobody does on standard input.
-    assert_eq!(worker(&["run", "x.tif"]).status.code(), Some(2));
+    assert_eq!(supervise(&["x.tif"]).status.code(), Some(2));
 }
 
 /// A crop of 0.6 m in one geohash-4 cell: 3 GB of pixels broke the process, which said nothing of

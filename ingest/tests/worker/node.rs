@@ -13,14 +13,14 @@ use wire::bundle::Kind;
 use wire::event::Event;
 use wire::ledger::{Ledger, Outcome};
 
-use crate::place::{products, worker, world};
+use crate::place::{products, supervise, world};
 use crate::shelf::Shelf;
 
 fn run(shelf: &Shelf, paths: &[&Path], flags: &[&str]) -> Output {
-    let mut args = vec!["run", "--node", &shelf.http];
+    let mut args = vec!["--node", &shelf.http];
     args.extend(flags);
     args.extend(paths.iter().map(|p| p.to_str().unwrap()));
-    worker(&args)
+    supervise(&args)
 }
 
 fn events(output: &Output) -> Vec<Event> {
@@ -129,8 +129,8 @@ fn an_ingest_killed_in_the_middle_and_run_again_equals_a_clean_one() {
     run(&clean, &[folder.path()], &small_cells);
     let clean_puts = clean.held.lock().unwrap().puts;
     for splits in [1, clean_puts / 3, clean_puts / 2] {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_glebe-ingest"))
-            .args(["run", "--node", &broken.http])
+        let mut child = Command::new(env!("CARGO_BIN_EXE_glebe-supervise"))
+            .args(["--node", &broken.http])
             .args(small_cells)
             .arg(folder.path())
             .stdout(Stdio::null())
@@ -182,7 +182,7 @@ fn a_corrupt_scene_stops_no_other_and_stores_nothing() {
 }
 
 /// Returns how the ledger of a scene ended, if there is one.
-fn outcome(shelf: &Shelf, id: &str) -> Option<Outcome> {
+pub(crate) fn outcome(shelf: &Shelf, id: &str) -> Option<Outcome> {
     let held = shelf.held.lock().unwrap();
     let found = held.objects.get(&(Kind::Ledger, id.to_owned()))?;
     let ledger: Ledger = serde_json::from_slice(&found.files[0]).unwrap();
@@ -311,8 +311,7 @@ fn a_flag_against_an_existing_collection_is_a_usage_error() {
 #[test]
 fn a_node_that_does_not_answer_is_said_so() {
     let folder = two_scenes();
-    let output = worker(&[
-        "run",
+    let output = supervise(&[
         "--node",
         "http://127.0.0.1:9",
         folder.path().to_str().unwrap(),

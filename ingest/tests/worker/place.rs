@@ -78,6 +78,14 @@ pub(crate) fn worker<S: AsRef<std::ffi::OsStr>>(args: &[S]) -> Output {
         .unwrap()
 }
 
+/// Runs the supervisor to its end.
+pub(crate) fn supervise<S: AsRef<std::ffi::OsStr>>(args: &[S]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_glebe-supervise"))
+        .args(args)
+        .output()
+        .unwrap()
+}
+
 /// Copies a folder with everything in it.
 pub(crate) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
