@@ -23,7 +23,7 @@ use crate::cluster::{catalog, gossip, join, persist};
 use crate::compose;
 use crate::hands;
 use crate::identity::NodeId;
-use crate::peer::{Piece, Request, Response, Share, Version, decode, encode};
+use crate::peer::{Piece, Request, Response, Share, Version, decode_request, encode};
 use crate::refusals::Refused;
 use crate::slots::SlotSet;
 use crate::store::{ObjectKey, Store, StoreError};
@@ -69,7 +69,7 @@ async fn answer_one(core: Arc<Core>, work: Arc<Semaphore>, question: Inbound) {
         // Dropping the question unanswered tells a former member nothing.
         return;
     }
-    let Ok(request) = decode::<Request>(&frame) else {
+    let Ok(request) = decode_request(&frame) else {
         let why = "a message that cannot be read";
         core.refusals.note(Refused::Message, &from, &why);
         return;

@@ -34,6 +34,7 @@ pub mod peer;
 pub mod refusals;
 pub mod replicate;
 pub mod ring;
+pub mod rope;
 pub mod runs;
 pub mod scatter;
 pub mod simulate;

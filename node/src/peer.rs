@@ -10,10 +10,10 @@ mod compare;
 mod fates;
 mod join;
 mod load;
+mod part;
 mod runs;
 mod speaks;
 
-use earth::split::placement::PlacementKey;
 use query::page::Position;
 use query::pairs::Tally;
 use serde::{Deserialize, Serialize};
@@ -40,6 +40,8 @@ pub use crate::store::Version;
 pub use compare::{Comparison, Difference};
 pub use fates::{Fates, FatesRequest};
 pub use load::SlotLoad;
+pub use part::{Head, Part};
+pub(crate) use part::{decode_request, encode_request};
 pub use runs::{LogPart, LogsRequest, PlanRequest, Planned, Steer};
 pub use speaks::{Speaks, Versions};
 
@@ -190,37 +192,6 @@ pub struct News {
     pub suspects: Vec<(NodeId, Age)>,
     /// The other's digest is another one: it is to ask again, with all ages.
     pub differs: bool,
-}
-
-/// Part of an object to keep; parts come in order, one at a time.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Part {
-    /// Tells transfers of one sender apart.
-    pub transfer: u64,
-    /// What is kept, in the first part.
-    pub head: Option<Head>,
-    /// Bytes of the files, one after the other.
-    #[serde(with = "serde_bytes")]
-    pub bytes: Vec<u8>,
-    /// Why it is sent.
-    pub purpose: Purpose,
-}
-
-/// What a transferred object is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Head {
-    /// Its name.
-    pub key: ObjectKey,
-    /// What is hashed to place it.
-    pub placement_key: PlacementKey,
-    /// Name and length of its files, in order.
-    pub files: Vec<(String, u64)>,
-    /// The revision that it is, or a first put where what was there first stays.
-    pub revision: Option<u32>,
-    /// Whether the receiver stands in for an owner and must be asked for the slot from now on.
-    pub standin: bool,
-    /// The newest layout that the sender knew when the put began; none if it is a repair.
-    pub layout: Option<Stamp>,
 }
 
 /// What keeping did.

@@ -30,7 +30,7 @@ use crate::meters::Purpose;
 use crate::peer::{Request, Response, Stored, Version};
 use crate::scatter;
 use crate::slots::SlotSet;
-use crate::store::{ContentHash, Object, ObjectKey, PutMode};
+use crate::store::{ContentHash, Hashed, Object, ObjectKey, PutMode};
 
 /// Longest that an owner may take to say what it holds.
 const VERSIONS_LIMIT: Duration = Duration::from_secs(5);
@@ -40,7 +40,7 @@ const MARK_LIMIT: Duration = Duration::from_secs(5);
 /// A put under way.
 struct Putting<'a> {
     core: &'a Arc<Core>,
-    object: Arc<Object>,
+    hashed: Arc<Hashed>,
     hash: ContentHash,
     layouts: Vec<Arc<Layout>>,
     purpose: Purpose,
@@ -88,16 +88,21 @@ impl<'a> Putting<'a> {
             Kind::Model => Purpose::Model,
             _ => Purpose::Put,
         };
+        let hashed = Hashed::from(object);
         Self {
             core,
-            hash: ContentHash::of(&object.entries()),
-            object: Arc::new(object),
+            hash: hashed.hash(),
+            hashed: Arc::new(hashed),
             layouts,
             purpose,
             holders: BTreeSet::new(),
             standins: BTreeSet::new(),
             failed: BTreeMap::new(),
         }
+    }
+
+    fn object(&self) -> &Object {
+        self.hashed.object()
     }
 
     async fn run(&mut self, mode: PutMode) -> Result<PutOutcome, Fault> {
@@ -111,7 +116,7 @@ impl<'a> Putting<'a> {
             Some(there) if mode == PutMode::Overwrite || there.is_tombstone() => Some(next(there)),
             Some(_) => return Ok(self.keep(&held)),
             // A tombstone of what nobody holds any more: the first of all revisions.
-            None => self.object.is_tombstone().then_some(1),
+            None => self.object().is_tombstone().then_some(1),
         };
         let lacks = |node: &&NodeId| match held.get(*node) {
             Some(Some(version)) => version.hash != self.hash || Some(version.revision) != revision,
@@ -138,7 +143,7 @@ impl<'a> Putting<'a> {
     }
 
     fn check_quorum(&self) -> Result<(), Fault> {
-        let slot = self.object.slot();
+        let slot = self.object().slot();
         quorum::check(&self.layouts, slot, &self.holders, &self.standins)
             .map_err(|lack| self.refusal(&lack))
     }
@@ -147,7 +152,7 @@ impl<'a> Putting<'a> {
     fn owners(&self) -> Vec<NodeId> {
         let mut owners = Vec::new();
         for layout in &self.layouts {
-            for owner in layout.owners(self.object.slot()) {
+            for owner in layout.owners(self.object().slot()) {
                 if !owners.contains(owner) {
                     owners.push(owner.clone());
                 }
@@ -165,7 +170,7 @@ impl<'a> Putting<'a> {
         for node in down {
             self.failed.insert(node.clone(), "it is down".to_owned());
         }
-        let key = &self.object.key;
+        let key = &self.object().key;
         let purpose = self.purpose;
         let ask = |node: NodeId| async move {
             let request = Request::Versions(purpose, vec![key.clone()]);
@@ -186,13 +191,13 @@ impl<'a> Putting<'a> {
 
     /// Asks those that hold what owners may lack; who does not answer is asked by queries, too.
     async fn elsewhere(&self, owners: &[NodeId]) -> Vec<Option<Version>> {
-        let slot = self.object.slot();
+        let slot = self.object().slot();
         let marked = self.core.look(View::unconfirmed);
         let others = marked.into_iter().filter(|(node, slots)| {
             slots.contains(slot) && !owners.contains(node) && *node != self.core.me
         });
         let ask = |(node, _): (NodeId, SlotSet)| async move {
-            let request = Request::Versions(self.purpose, vec![self.object.key.clone()]);
+            let request = Request::Versions(self.purpose, vec![self.object().key.clone()]);
             match self.core.ask(&node, request, VERSIONS_LIMIT).await {
                 Ok(Response::Versions(versions)) => versions.into_iter().next().flatten(),
                 _ => None,
@@ -242,7 +247,7 @@ impl<'a> Putting<'a> {
         standin: bool,
     ) -> Vec<(NodeId, Stored)> {
         let shipment = send::Shipment {
-            object: Arc::clone(&self.object),
+            object: Arc::clone(&self.hashed),
             revision,
             standin,
             layout: self.layouts.last().map(|l| l.stamp()),
@@ -261,7 +266,7 @@ impl<'a> Putting<'a> {
 
     /// Finds a stand-in for every owner that does not hold the object.
     async fn stand_in(&mut self, revision: Option<u32>) {
-        let slot = self.object.slot();
+        let slot = self.object().slot();
         let newest = self.layouts.last().map(Arc::clone);
         let order = newest.iter().flat_map(|layout| layout.standins(slot));
         let up = |node: &&NodeId| {
@@ -297,7 +302,7 @@ impl<'a> Putting<'a> {
     /// until they compare their replicas.
     fn even_out_later(&self) {
         let (core, holders) = (Arc::clone(self.core), self.holders.clone());
-        let slots: SlotSet = std::iter::once(self.object.slot()).collect();
+        let slots: SlotSet = std::iter::once(self.object().slot()).collect();
         let stop = core.stop.clone();
         let told = async move {
             for node in holders {
@@ -316,7 +321,7 @@ impl<'a> Putting<'a> {
     /// Makes the first node that can be told be asked for the slot, and hand over what it holds;
     /// returns those that could not be told.
     async fn mark(&self, nodes: &[NodeId]) -> Vec<NodeId> {
-        let slots: SlotSet = std::iter::once(self.object.slot()).collect();
+        let slots: SlotSet = std::iter::once(self.object().slot()).collect();
         let mut untold = Vec::new();
         for node in nodes {
             let request = Request::Mark(slots.clone());
@@ -337,14 +342,16 @@ impl<'a> Putting<'a> {
 
     fn note(&mut self, error: &AskError) {
         let node = error.node().clone();
-        tracing::warn!(%error, object = %self.object.key, "a node could not keep an object");
+        tracing::warn!(%error, object = %self.object().key, "a node could not keep an object");
         self.failed.insert(node, error.to_string());
     }
 
     fn refusal(&self, lack: &quorum::Lack) -> Fault {
         let what = format!(
             "{} is stored on {} of the {} nodes that an acknowledgement takes",
-            self.object.key, lack.held, lack.needed
+            self.object().key,
+            lack.held,
+            lack.needed
         );
         let mut fault = Fault::new(FaultKind::Refused, what);
         for (node, reason) in &self.failed {
@@ -355,10 +362,10 @@ impl<'a> Putting<'a> {
 
     fn acknowledge(self, outcome: PutOutcome) -> PutAck {
         PutAck {
-            kind: self.object.key.kind,
-            id: self.object.key.id.clone(),
+            kind: self.object().key.kind,
+            id: self.object().key.id.clone(),
             outcome,
-            bytes: self.object.bytes(),
+            bytes: self.object().bytes(),
             acked_by: self.holders.iter().map(ToString::to_string).collect(),
             standins: self.standins.iter().map(ToString::to_string).collect(),
         }

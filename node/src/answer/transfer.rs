@@ -21,8 +21,9 @@ use crate::identity::NodeId;
 use crate::layout::Stamp;
 use crate::peer::{Head, Part, Response, Stored, Version};
 use crate::refusals::Refused;
+use crate::rope::Rope;
 use crate::slots::SlotSet;
-use crate::store::{Object, ObjectFile, PutMode};
+use crate::store::{Hashed, Object, ObjectFile, PutMode};
 use crate::sync::Life;
 
 /// Transfers under way from all nodes together.
@@ -42,41 +43,37 @@ pub(crate) struct Transfers {
 #[derive(Debug)]
 struct Transfer {
     head: Head,
-    bytes: Vec<u8>,
+    bytes: Rope,
     touched: Instant,
 }
 
 impl Transfers {
     /// Takes in a part; returns the head and all bytes after the last one.
-    fn take(&self, from: &NodeId, part: Part) -> Result<Option<(Head, Vec<u8>)>, Fault> {
+    fn take(&self, from: &NodeId, part: Part) -> Result<Option<(Head, Bytes)>, Fault> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|_, t| t.touched.elapsed() < STILL_MAX);
         let name = (from.clone(), part.transfer);
         let mut transfer = match (part.head, open.remove(&name)) {
             (Some(head), _) => Transfer {
                 head,
-                bytes: Vec::new(),
+                bytes: Rope::default(),
                 touched: Instant::now(),
             },
             (None, Some(known)) => known,
             (None, None) => return Err(refused("a part of an unknown transfer")),
         };
         let total = length(&transfer.head)?;
-        let held: usize = open.values().map(|t| t.bytes.len()).sum();
+        let held: usize = open.values().map(|t| t.bytes.length()).sum();
         if open.len() >= TRANSFERS_MAX || held.saturating_add(total) > BYTES_MAX {
             return Err(refused("too much is being transferred already"));
         }
-        if transfer.bytes.is_empty() {
-            // Most objects come in one part: it is not copied.
-            transfer.bytes = part.bytes;
-        } else {
-            transfer.bytes.extend_from_slice(&part.bytes);
-        }
-        if transfer.bytes.len() > total {
+        transfer.bytes.append(part.bytes);
+        if transfer.bytes.length() > total {
             return Err(refused("a transfer is longer than announced"));
         }
-        if transfer.bytes.len() == total {
-            return Ok(Some((transfer.head, transfer.bytes)));
+        if transfer.bytes.length() == total {
+            // Most objects come in one part: it is not copied.
+            return Ok(Some((transfer.head, transfer.bytes.joined())));
         }
         transfer.touched = Instant::now();
         open.insert(name, transfer);
@@ -90,13 +87,13 @@ pub(super) async fn keep(core: &Arc<Core>, from: &NodeId, part: Part) -> Result<
         return Ok(Response::Done);
     };
     let (why, revision) = ((head.standin, head.layout), head.revision);
-    let object = Arc::new(object(head, bytes.into()));
+    let object = object(head, bytes);
     if why.1.is_some() {
         // A put, not a repair: should its node die, the other owners may lack it.
         let life = core.look(|view| Life::of(view, from));
         core.arrivals.note(from, object.slot(), life, core.now());
     }
-    let stored = store(core, object, revision, why).await;
+    let stored = store(core, Arc::new(object.into()), revision, why).await;
     if let Err(fault) = &stored
         && fault.kind == FaultKind::Data
     {
@@ -108,13 +105,15 @@ pub(super) async fn keep(core: &Arc<Core>, from: &NodeId, part: Part) -> Result<
 /// Keeps an object; says so to others if they must know.
 pub(crate) async fn store(
     core: &Arc<Core>,
-    object: Arc<Object>,
+    hashed: Arc<Hashed>,
     revision: Option<u32>,
     (standin, layout): (bool, Option<Stamp>),
 ) -> Result<Stored, Fault> {
     let mode = revision.map_or(PutMode::Keep, PutMode::Replica);
-    let (kept, slot) = (Arc::clone(&object), object.slot());
-    let put = core.blocking(move |store| store.put(&kept, mode)).await?;
+    let (kept, slot) = (Arc::clone(&hashed), hashed.object().slot());
+    let put = core
+        .blocking(move |store| store.put_hashed(&kept, mode))
+        .await?;
     // Who sends it for a layout that is no more knows nothing of the owners that it has now.
     let outdated = |layout: Stamp| {
         let newest = core.look(|view| view.ring.newest().stamp());
@@ -127,7 +126,7 @@ pub(crate) async fn store(
         core.arrivals.note_stray();
         core.wake();
     }
-    if object.key.kind == Kind::Collection {
+    if hashed.object().key.kind == Kind::Collection {
         catalog::changed(core).await?;
     }
     Ok(Stored {
@@ -193,7 +192,7 @@ mod tests {
         Part {
             transfer: 1,
             head,
-            bytes: bytes.to_vec(),
+            bytes: bytes.to_vec().into(),
             purpose: Purpose::Put,
         }
     }
@@ -204,7 +203,7 @@ mod tests {
         let first = transfers.take(&from, part(Some(head(4)), b"abc")).unwrap();
         assert_eq!(first, None);
         let (head, bytes) = transfers.take(&from, part(None, b"de")).unwrap().unwrap();
-        let object = object(head, bytes.into());
+        let object = object(head, bytes);
         let files: Vec<&[u8]> = object.files.iter().map(|f| f.bytes.as_ref()).collect();
         assert_eq!(files, [b"abcd".as_ref(), b"e"]);
         assert!(transfers.open.lock().unwrap().is_empty());

@@ -31,7 +31,7 @@ use crate::identity::{Identity, NodeId};
 use crate::layout::Layout;
 use crate::membership::{Beat, Table};
 use crate::meters::Meters;
-use crate::peer::{Request, Response, decode, encode};
+use crate::peer::{Request, Response, decode, encode_request};
 use crate::refusals::Refusals;
 use crate::replicate::budget::Sending;
 use crate::ring::{Report, Ring};
@@ -431,8 +431,8 @@ impl Core {
         let p2p = self.look(|v| v.table.of(node).map(|beat| beat.p2p.clone()));
         let address = seeds::resolve(&p2p.unwrap_or_default()).await;
         let address = address.ok_or(failed(LinkError::Unreachable))?;
-        let frame = encode(request);
-        self.meters.sent(request.purpose(), frame.len());
+        let frame = encode_request(request);
+        self.meters.sent(request.purpose(), frame.length());
         let began = self.now();
         let asked = link.ask((node, address), frame, request.lane(), limit);
         let answer = match request.lane() {

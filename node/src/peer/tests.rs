@@ -1,6 +1,7 @@
 //! Bytes of messages, frozen, and bytes that are none.
 
 use earth::split::meta::SplitId;
+use earth::split::placement::PlacementKey;
 use proptest::prelude::*;
 use wire::run::{JobState, Wish};
 
@@ -145,7 +146,7 @@ fn requests() -> Vec<(&'static str, Request)> {
     let part = Part {
         transfer: 5,
         head: Some(head),
-        bytes: b"xyz".to_vec(),
+        bytes: b"xyz".to_vec().into(),
         purpose: Purpose::Put,
     };
     let piece = Piece {

@@ -1,8 +1,8 @@
 //! Sends one object to one node, in chunks.
 //!
-//! *Invariants*: one chunk is under way at a time, and is copied only when the budget of its
-//! receiver has room for it (`budget`); each has a deadline; the node's own copy goes to
-//! its store without a message.
+//! *Invariants*: one chunk is under way at a time, once the budget of its receiver has room for it
+//! (`budget`), and shares the object's memory; each has a deadline; the node's own copy goes to its
+//! store without a message.
 //!
 //! *Not here*: putting the parts together (`answer::transfer`).
 
@@ -16,7 +16,8 @@ use crate::identity::NodeId;
 use crate::layout::Stamp;
 use crate::meters::Purpose;
 use crate::peer::{Head, Part, Request, Response, Stored};
-use crate::store::Object;
+use crate::rope::Rope;
+use crate::store::{Hashed, Object};
 use crate::swarm::CHUNK_BYTES_MAX;
 
 /// Longest that a chunk may take to be kept: 4 MiB at 1 Mbit/s take 34 s, an fsync far less.
@@ -25,7 +26,7 @@ const CHUNK_LIMIT: Duration = Duration::from_mins(1);
 /// What is sent.
 #[derive(Debug, Clone)]
 pub(crate) struct Shipment {
-    pub object: Arc<Object>,
+    pub object: Arc<Hashed>,
     /// As in `Head`.
     pub revision: Option<u32>,
     pub standin: bool,
@@ -46,9 +47,9 @@ pub(crate) async fn send(
     let budget = core.sending.of(node);
     let transfer = core.next_transfer();
     let mut head = Some(head(shipment));
-    for range in chunks(&shipment.object) {
+    for range in chunks(shipment.object.object()) {
         let _share = budget.take(range.len()).await;
-        let bytes = slice(&shipment.object, range);
+        let bytes = slice(shipment.object.object(), range);
         let part = Part {
             transfer,
             head: head.take(),
@@ -75,7 +76,7 @@ async fn keep_here(core: &Arc<Core>, shipment: &Shipment) -> Result<Stored, AskE
 }
 
 fn head(shipment: &Shipment) -> Head {
-    let object = &shipment.object;
+    let object = shipment.object.object();
     let files = object.files.iter();
     Head {
         key: object.key.clone(),
@@ -96,15 +97,16 @@ fn chunks(object: &Object) -> impl Iterator<Item = Range<usize>> {
     starts.map(move |start| start..(start + CHUNK_BYTES_MAX).min(total))
 }
 
-fn slice(object: &Object, Range { start, end }: Range<usize>) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(end - start);
+/// Returns the pieces of the files in a range, shared with the object.
+fn slice(object: &Object, Range { start, end }: Range<usize>) -> Rope {
+    let mut pieces = Vec::with_capacity(object.files.len());
     let mut at = 0;
     for file in &object.files {
         let (first, last) = (start.max(at), end.min(at + file.bytes.len()));
         if first < last {
-            bytes.extend_from_slice(&file.bytes[first - at..last - at]);
+            pieces.push(file.bytes.slice(first - at..last - at));
         }
         at += file.bytes.len();
     }
-    bytes
+    pieces.into_iter().collect()
 }

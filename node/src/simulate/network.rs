@@ -18,12 +18,14 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use libp2p::PeerId;
 use tokio::sync::{mpsc, oneshot};
 
 use super::dice::Dice;
 use super::log::Log;
 use crate::identity::NodeId;
+use crate::rope::Rope;
 use crate::store::ModelDisk;
 use crate::swarm::{
     Answered, Command, Inbound, Link, LinkError, Listening, QUEUE_MAX, Reached, Reply,
@@ -140,7 +142,7 @@ struct Question {
     peer: Option<PeerId>,
     to: NodeId,
     address: Option<SocketAddr>,
-    frame: Vec<u8>,
+    frame: Bytes,
     member: bool,
 }
 
@@ -258,7 +260,7 @@ impl Network {
         self: &Arc<Self>,
         ((from, peer), to): ((&NodeId, Option<PeerId>), PeerId),
         address: Option<SocketAddr>,
-        (frame, member): (Vec<u8>, bool),
+        (frame, member): (Rope, bool),
         reply: oneshot::Sender<Answered>,
     ) {
         let name = self.lock().names.get(&to).cloned();
@@ -267,7 +269,7 @@ impl Network {
             peer,
             to: name.unwrap_or_else(|| to.into()),
             address,
-            frame,
+            frame: frame.joined(),
             member,
         };
         tokio::spawn(Arc::clone(self).carry(question, reply));

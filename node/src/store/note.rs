@@ -116,8 +116,8 @@ mod tests {
 
     fn records() -> [Record; 2] {
         let tombstone = Object::tombstone(run().key, run().placement_key);
-        let of = |object| Record::describe(object, 2).unwrap();
-        [of(&run()), of(&tombstone)]
+        let of = |object: Object| Record::describe(&object.into(), 2).unwrap();
+        [of(run()), of(tombstone)]
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! *Not here*: where the files lie on disk (`files`), what is indexed of them (`records`).
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use bytes::Bytes;
 use earth::split::collection::is_name;
@@ -46,6 +47,13 @@ pub struct Object {
     pub placement_key: PlacementKey,
     /// Its files.
     pub files: Vec<ObjectFile>,
+}
+
+/// An object that is hashed once, by whoever first asks what its files hash to.
+#[derive(Debug)]
+pub struct Hashed {
+    object: Object,
+    entries: OnceLock<Vec<FileEntry>>,
 }
 
 /// BLAKE3 over the lines `HASH  NAME\n` of an object's files, sorted by name.
@@ -175,6 +183,32 @@ impl Object {
                 name: (*name).to_owned(),
             }),
             None => Ok(()),
+        }
+    }
+}
+
+impl Hashed {
+    /// Returns the object.
+    pub fn object(&self) -> &Object {
+        &self.object
+    }
+
+    /// Returns name, length and hash of each file, sorted by name.
+    pub fn entries(&self) -> &[FileEntry] {
+        self.entries.get_or_init(|| self.object.entries())
+    }
+
+    /// Returns the hash of all files.
+    pub fn hash(&self) -> ContentHash {
+        ContentHash::of(self.entries())
+    }
+}
+
+impl From<Object> for Hashed {
+    fn from(object: Object) -> Self {
+        Self {
+            object,
+            entries: OnceLock::new(),
         }
     }
 }

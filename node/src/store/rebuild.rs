@@ -68,7 +68,7 @@ fn read(disk: &dyn Disk, key: &ObjectKey, (slot, folder): (Slot, &Path)) -> Resu
         placement_key,
         files,
     };
-    let record = Record::describe(&object, revision).map_err(|e| e.to_string())?;
+    let record = Record::describe(&object.into(), revision).map_err(|e| e.to_string())?;
     if note.is_some_and(|n| n.files != record.files || n.key != record.key) {
         return Err("its files are not those that were put".to_owned());
     }

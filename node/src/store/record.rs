@@ -11,7 +11,7 @@ use wire::bundle::Kind;
 use wire::hit::FileEntry;
 use wire::module::{ABOUT_FILE, About, BYTES_MAX, MODULE_FILE};
 
-use super::object::{ContentHash, Object, ObjectError, ObjectKey};
+use super::object::{ContentHash, Hashed, Object, ObjectError, ObjectKey};
 
 /// What is known of a stored object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,18 +93,18 @@ impl Record {
     }
 
     /// Describes an object by its own files; a tombstone has none.
-    pub fn describe(object: &Object, revision: u32) -> Result<Self, ObjectError> {
+    pub fn describe(hashed: &Hashed, revision: u32) -> Result<Self, ObjectError> {
+        let object = hashed.object();
         if object.is_tombstone() {
             object.key.check()?;
             return Ok(Self::tombstone(object, revision));
         }
         object.check()?;
-        let files = object.entries();
         Ok(Self {
             key: object.key.clone(),
             placement_key: object.placement_key.clone(),
-            hash: ContentHash::of(&files),
-            files,
+            hash: hashed.hash(),
+            files: hashed.entries().to_vec(),
             revision,
             document: document(object)?,
         })

@@ -16,6 +16,7 @@ use libp2p::StreamProtocol;
 use libp2p::request_response::Codec;
 
 use crate::refusals::{Refusals, Refused};
+use crate::rope::Rope;
 
 /// Greatest chunk of an object in one message.
 pub const CHUNK_BYTES_MAX: usize = 4 << 20;
@@ -57,10 +58,10 @@ impl Frames {
 
 impl Codec for Frames {
     type Protocol = StreamProtocol;
-    type Request = Vec<u8>;
+    type Request = Rope;
     type Response = Vec<u8>;
 
-    async fn read_request<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Vec<u8>>
+    async fn read_request<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Rope>
     where
         T: AsyncRead + Unpin + Send,
     {
@@ -70,7 +71,7 @@ impl Codec for Frames {
         {
             self.refusals.note(Refused::Message, &"a peer", error);
         }
-        read
+        read.map(Rope::from)
     }
 
     async fn read_response<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Vec<u8>>
@@ -84,12 +85,12 @@ impl Codec for Frames {
         &mut self,
         _: &StreamProtocol,
         io: &mut T,
-        frame: Vec<u8>,
+        frame: Rope,
     ) -> io::Result<()>
     where
         T: AsyncWrite + Unpin + Send,
     {
-        write_frame(io, &frame, self.request_max).await
+        write_frame(io, frame, self.request_max).await
     }
 
     async fn write_response<T>(
@@ -101,7 +102,7 @@ impl Codec for Frames {
     where
         T: AsyncWrite + Unpin + Send,
     {
-        write_frame(io, &frame, self.response_max).await
+        write_frame(io, frame.into(), self.response_max).await
     }
 }
 
@@ -119,12 +120,14 @@ async fn read_frame<T: AsyncRead + Unpin + Send>(io: &mut T, max: usize) -> io::
 
 async fn write_frame<T: AsyncWrite + Unpin + Send>(
     io: &mut T,
-    frame: &[u8],
+    frame: Rope,
     max: usize,
 ) -> io::Result<()> {
-    let length = u32::try_from(checked(frame.len(), max)?).map_err(io::Error::other)?;
+    let length = u32::try_from(checked(frame.length(), max)?).map_err(io::Error::other)?;
     io.write_all(&length.to_be_bytes()).await?;
-    io.write_all(frame).await?;
+    for piece in frame.pieces() {
+        io.write_all(piece).await?;
+    }
     io.close().await
 }
 
@@ -155,7 +158,9 @@ mod tests {
     #[tokio::test]
     async fn a_frame_reads_back() {
         let mut io = Cursor::new(Vec::new());
-        write_frame(&mut io, b"glebe", 5).await.unwrap();
+        write_frame(&mut io, b"glebe".to_vec().into(), 5)
+            .await
+            .unwrap();
         assert_eq!(io.get_ref(), b"\0\0\0\x05glebe");
         assert_eq!(read(io.get_ref(), 5).await.unwrap(), b"glebe");
     }
@@ -171,7 +176,11 @@ mod tests {
         let short = kind(read(b"\0\0\0\x05gleb", 5).await);
         assert_eq!(short, io::ErrorKind::UnexpectedEof);
         let mut io = Cursor::new(Vec::new());
-        assert!(write_frame(&mut io, b"glebes", 5).await.is_err());
+        assert!(
+            write_frame(&mut io, b"glebes".to_vec().into(), 5)
+                .await
+                .is_err()
+        );
         assert!(io.get_ref().is_empty());
     }
 }

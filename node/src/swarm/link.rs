@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use libp2p::PeerId;
 use libp2p::request_response::ResponseChannel;
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -17,6 +18,7 @@ use tokio::time::timeout;
 use super::task::Command;
 use super::{BEATS_IN_FLIGHT_MAX, IN_FLIGHT_MAX};
 use crate::identity::NodeId;
+use crate::rope::Rope;
 
 /// Why a question has no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,7 +48,7 @@ pub struct Inbound {
     /// True on the members' protocol, false for a join request.
     pub member: bool,
     /// The question.
-    pub frame: Vec<u8>,
+    pub frame: Bytes,
     /// Where the answer goes; dropped, there is none.
     pub reply: Reply,
 }
@@ -149,7 +151,7 @@ impl Link {
     pub async fn ask(
         &self,
         (node, address): (&NodeId, SocketAddr),
-        frame: Vec<u8>,
+        frame: impl Into<Rope>,
         lane: Lane,
         limit: Duration,
     ) -> Result<Vec<u8>, LinkError> {
@@ -161,7 +163,7 @@ impl Link {
                 .command(|reply| Command::Ask {
                     peer,
                     address,
-                    frame,
+                    frame: frame.into(),
                     reply,
                 })
                 .await?;
@@ -188,7 +190,11 @@ impl Link {
         limit: Duration,
     ) -> Result<Vec<u8>, LinkError> {
         let peer = reached.peer;
-        let asked = self.command(|reply| Command::Join { peer, frame, reply });
+        let asked = self.command(|reply| Command::Join {
+            peer,
+            frame: frame.into(),
+            reply,
+        });
         let answer = timeout(limit, asked).await;
         answer.map_err(|_| LinkError::Timeout)??
     }

@@ -22,6 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::link::{Inbound, LinkError, Reached, Reply, Way};
 use super::{Speech, SpeechEvent, multiaddr};
 use crate::refusals::{Refusals, Refused};
+use crate::rope::Rope;
 
 /// Why no answer came, or the answer.
 pub(crate) type Answered = Result<Vec<u8>, LinkError>;
@@ -33,7 +34,7 @@ pub(crate) enum Command {
     Ask {
         peer: PeerId,
         address: SocketAddr,
-        frame: Vec<u8>,
+        frame: Rope,
         reply: oneshot::Sender<Answered>,
     },
     /// Connect to whoever is there.
@@ -44,7 +45,7 @@ pub(crate) enum Command {
     /// Ask to be let in.
     Join {
         peer: PeerId,
-        frame: Vec<u8>,
+        frame: Rope,
         reply: oneshot::Sender<Answered>,
     },
     /// Answer a question.
@@ -266,7 +267,7 @@ impl Task {
         }
     }
 
-    fn spoken(&mut self, event: Event<Vec<u8>, Vec<u8>>, member: bool) {
+    fn spoken(&mut self, event: Event<Rope, Vec<u8>>, member: bool) {
         match event {
             Event::Message {
                 peer,
@@ -313,14 +314,14 @@ impl Task {
         &mut self,
         peer: PeerId,
         member: bool,
-        frame: Vec<u8>,
+        frame: Rope,
         channel: ResponseChannel<Vec<u8>>,
     ) {
         let commands = self.answers.clone();
         let inbound = Inbound {
             from: peer.into(),
             member,
-            frame,
+            frame: frame.joined(),
             reply: Reply {
                 way: Way::Swarm {
                     channel,

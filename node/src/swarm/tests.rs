@@ -17,7 +17,7 @@ async fn node() -> (Listening, Identity) {
 fn echo(mut inbound: mpsc::Receiver<Inbound>) {
     tokio::spawn(async move {
         while let Some(question) = inbound.recv().await {
-            let mut frame = question.frame;
+            let mut frame = question.frame.to_vec();
             frame.push(u8::from(question.member));
             question.reply.send(frame).await;
         }

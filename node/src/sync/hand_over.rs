@@ -183,7 +183,7 @@ async fn even_out(
             let key = item.key.clone();
             let (record, object) = core.blocking(move |store| store.object(&key)).await?;
             let shipment = Shipment {
-                object: Arc::new(object),
+                object: Arc::new(object.into()),
                 revision: Some(record.revision),
                 standin: false,
                 layout: None,

@@ -107,6 +107,12 @@ pub(crate) async fn pull_one(
         placement_key: record.placement_key,
         files,
     };
-    transfer::store(core, Arc::new(object), Some(record.revision), (false, None)).await?;
+    transfer::store(
+        core,
+        Arc::new(object.into()),
+        Some(record.revision),
+        (false, None),
+    )
+    .await?;
     Ok(())
 }

@@ -141,7 +141,7 @@ async fn settled(
         return Ok(false);
     };
     let shipment = Shipment {
-        object: Arc::new(object),
+        object: Arc::new(object.into()),
         revision: Some(record.revision),
         standin: false,
         layout: None,

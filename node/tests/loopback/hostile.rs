@@ -277,7 +277,7 @@ async fn a_payload_that_is_not_what_it_says_is_kept_nowhere() {
             let part = Part {
                 transfer: number,
                 head: Some(head),
-                bytes: bytes.clone(),
+                bytes: bytes.clone().into(),
                 purpose: Purpose::Put,
             };
             let answer = traitor.ask(&nodes[0], &Request::Put(part)).await;
