@@ -312,19 +312,21 @@ async fn bytes_go_on_from_another_replica_when_their_sender_dies_midway() {
     let reading =
         tokio::spawn(async move { cluster.fetch(&key, "model.safetensors").await.unwrap() });
     let sent = |node: &Node| node.cluster.meters().model;
-    let before: Vec<u64> = nodes.iter().map(sent).collect();
+    let mut before: Vec<u64> = nodes.iter().map(sent).collect();
     let mut sender = None;
     let deadline = tokio::time::Instant::now() + crate::bench::SOON;
     while sender.is_none() && tokio::time::Instant::now() < deadline {
         sender = (0..nodes.len()).find(|i| sent(&nodes[*i]) > before[*i] + (8 << 20));
         tokio::task::yield_now().await;
     }
-    let sender = nodes.swap_remove(sender.expect("somebody sends"));
-    let by_dead = sent(&sender);
+    let sender = sender.expect("somebody sends");
+    let (sender, put) = (nodes.swap_remove(sender), before.swap_remove(sender));
+    let by_dead = sent(&sender) - put;
     sender.kill().await;
     let bytes = reading.await.unwrap();
     assert!(bytes == object.files[1].bytes);
-    let by_others: u64 = nodes.iter().map(sent).sum();
+    let sent_since = |(node, put): (&Node, u64)| sent(node) - put;
+    let by_others: u64 = nodes.iter().zip(before).map(sent_since).sum();
     eprintln!("{by_dead} bytes came from the one that died, {by_others} from others");
     assert!(by_others < u64::from(length), "it began anew: {by_others}");
 }
