@@ -1,11 +1,17 @@
-//! Training: samples a second of each recipe, as its models report; many small models at once.
+//! Training: a recipe's samples a second and its reading of chips beside PyTorch and rasterio; many
+//! small models at once.
 //!
-//! *Invariants*: samples are chips × epochs over seconds of fitting, chips read included; packed
-//! and sequential runs are whole commands, interleaved, on the same cells.
+//! *Invariants*: samples are chips × walks over them over seconds of the whole job, chips read
+//! included, on either side; both learn from as many chips of the same files, in as many epochs;
+//! packed and sequential runs are whole commands, interleaved, on the same cells.
 //!
-//! *Not here*: PyTorch beside it (a later benchmark).
+//! *Not here*: the peer (`peers/train.py`).
 
-use anyhow::{Context as _, Result};
+mod beside;
+
+use std::process::Command;
+
+use anyhow::Result;
 
 use crate::process::{Bench, output, runs, seconds};
 use crate::row::Row;
@@ -13,15 +19,8 @@ use crate::row::Row;
 /// How often each mode is run.
 const PACKED_RUNS: usize = 3;
 
-/// Recipes, with epochs enough that reading the chips does not count for much.
-const RECIPES: [(&str, &str); 2] = [("ndvi-cnn", "20"), ("ndmi-unet", "4")];
-
 pub(crate) fn run(bench: &Bench) -> Result<Vec<Row>> {
-    let world = bench.world(2, 3, 1100)?;
-    seconds(&mut bench.glebe(&["ingest", &world, "--data", "train"]))?;
-    let recipes = RECIPES.iter();
-    let rows = recipes.map(|(recipe, epochs)| measured(bench, recipe, epochs));
-    let mut rows: Vec<Row> = rows.collect::<Result<_>>()?;
+    let mut rows = beside::rows(bench)?;
     rows.push(packed(bench)?);
     Ok(rows)
 }
@@ -31,19 +30,17 @@ fn packed(bench: &Bench) -> Result<Row> {
     let world = bench.world(1, 2, 600)?;
     let ingest = ["ingest", &world, "--data", "small", "--precision", "6"];
     seconds(&mut bench.glebe(&ingest))?;
+    // The first run decodes; its chips stay pinned for those that are measured.
+    seconds(&mut small_models(bench, "first", "packed"))?;
     let mut times = [Vec::new(), Vec::new()];
     for run in 0..runs(PACKED_RUNS) {
         for (mode, times) in ["packed", "sequential"].iter().zip(&mut times) {
             let name = format!("{mode}-{run}");
-            let args = [
-                "train", "ndvi-cnn", "--data", "small", "--chip", "8", "--epochs", "12", "--name",
-                &name, "--mode", mode,
-            ];
-            times.push(seconds(&mut bench.glebe(&args))?);
+            times.push(seconds(&mut small_models(bench, &name, mode))?);
         }
     }
     let list = [
-        "model", "list", "--run", "packed-0", "-o", "json", "--data", "small",
+        "model", "list", "--run", "first", "-o", "json", "--data", "small",
     ];
     let list: serde_json::Value = serde_json::from_str(&output(&mut bench.glebe(&list))?)?;
     let models = list["models"].as_array().map_or(0, Vec::len);
@@ -52,23 +49,9 @@ fn packed(bench: &Bench) -> Result<Row> {
     Ok(Row::new(&what, "s", packed).quicker_than("sequential", sequential))
 }
 
-fn measured(bench: &Bench, recipe: &str, epochs: &str) -> Result<Row> {
-    let args = [
-        "train", recipe, "--name", recipe, "--epochs", epochs, "--data", "train",
-    ];
-    seconds(&mut bench.glebe(&args))?;
-    let list = [
-        "model", "list", "--run", recipe, "-o", "json", "--data", "train",
-    ];
-    let list = output(&mut bench.glebe(&list))?;
-    let list: serde_json::Value = serde_json::from_str(&list)?;
-    let models = list["models"].as_array().context("no models")?;
-    let rate = |m: &serde_json::Value| {
-        let metrics = &m["metrics"];
-        let chips = metrics["chips_train"].as_f64()?;
-        Some(chips * metrics["epochs"].as_f64()? / m["seconds"].as_f64()?)
-    };
-    let rates: Vec<_> = models.iter().filter_map(rate).collect();
-    let what = format!("{recipe}, one thread a job");
-    Ok(Row::new(&what, "samples/s", rates))
+fn small_models(bench: &Bench, name: &str, mode: &str) -> Command {
+    bench.glebe(&[
+        "train", "ndvi-cnn", "--data", "small", "--chip", "8", "--epochs", "12", "--name", name,
+        "--mode", mode,
+    ])
 }

@@ -1,0 +1,290 @@
+//! Recipes beside the same networks in PyTorch, on the cell with the most pixels: the whole job,
+//! and reading the chips alone.
+//!
+//! *Invariants*: one job at a time, of one computing thread, on either side; the peer's better of a
+//! `DataLoader` with and without a worker counts; chips are decoded in every run.
+//!
+//! *Not here*: many small models (`super`).
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+use earth::split::codec;
+use earth::split::meta::{BandMeta, SplitMeta};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::process::{Bench, output, runs, seconds};
+use crate::row::Row;
+
+/// Names an interpreter with PyTorch and rasterio; setup's own has no PyTorch.
+const PYTHON: &str = "GLEBE_BENCH_PYTHON";
+/// Runs of each, in turn.
+const RUNS: usize = 3;
+/// Side of a chip in pixels.
+const CHIP_PX: u32 = 32;
+/// Least chips of an epoch: fewer are walked over several times.
+const EPOCH_CHIPS_MIN: u64 = 256;
+/// Chips of a batch and rate of learning, as by default.
+const BATCH: u32 = 32;
+const LEARNING_RATE: f64 = 1e-3;
+
+/// A recipe, its bands by common name (inputs first), and epochs enough that learning counts.
+struct Trained {
+    recipe: &'static str,
+    bands: [&'static [&'static str]; 2],
+    epochs: u32,
+}
+
+const RECIPES: [Trained; 2] = [
+    Trained {
+        recipe: "ndvi-cnn",
+        bands: [&["red", "green", "blue", "nir"], &[]],
+        epochs: 20,
+    },
+    Trained {
+        recipe: "ndmi-unet",
+        bands: [&["red", "green", "blue"], &["nir08", "swir16"]],
+        epochs: 4,
+    },
+];
+
+/// Bands of one file, as the peer reads them.
+#[derive(Debug, Clone, Serialize)]
+struct File {
+    path: PathBuf,
+    bands: Vec<u32>,
+    scales: Vec<f64>,
+    offsets: Vec<f64>,
+    fill: Option<f64>,
+    width: u32,
+    height: u32,
+}
+
+/// What the peer is to do.
+#[derive(Debug, Serialize)]
+struct Job<'a> {
+    recipe: &'a str,
+    chip: u32,
+    batch: u32,
+    learning_rate: f64,
+    walks: u64,
+    epochs: u64,
+    train: u64,
+    held_out: u64,
+    workers: u32,
+    splits: Vec<Vec<File>>,
+}
+
+/// What the peer says.
+#[derive(Debug, Deserialize)]
+struct Answer {
+    torch: String,
+    chips: u64,
+    read: f64,
+    read_each: f64,
+    seconds: f64,
+}
+
+/// What a model and the log of its job say.
+struct Ours {
+    train: u64,
+    held_out: u64,
+    epochs: u64,
+    seconds: f64,
+    read: f64,
+}
+
+/// A split of the cell, with the folder of its files.
+type Split = (PathBuf, SplitMeta);
+
+pub(super) fn rows(bench: &Bench) -> Result<Vec<Row>> {
+    let world = bench.world(2, 3, 1100)?;
+    let ingest = |data: &str| seconds(&mut bench.glebe(&["ingest", &world, "--data", data]));
+    ingest("beside-0")?;
+    let (cell, splits) = largest(bench)?;
+    let mut rows = Vec::new();
+    for trained in &RECIPES {
+        rows.extend(measured(bench, (trained, &cell), &splits)?);
+    }
+    Ok(rows)
+}
+
+/// Downloads all splits; returns the cell with the most pixels, and its splits.
+fn largest(bench: &Bench) -> Result<(String, Vec<Split>)> {
+    let everywhere = "--bbox=-180,-90,180,90";
+    let get = ["get", everywhere, "-O", "beside", "--data", "beside-0"];
+    seconds(&mut bench.glebe(&get))?;
+    let mut cells = std::collections::BTreeMap::<String, Vec<Split>>::new();
+    for folder in std::fs::read_dir(bench.scratch.path().join("beside"))? {
+        let folder = folder?.path();
+        let first = std::fs::read_dir(&folder)?
+            .next()
+            .context("an empty split")?;
+        let meta = codec::read_meta(&std::fs::read(first?.path())?)?;
+        let cell = cells.entry(meta.geocode.to_string()).or_default();
+        cell.push((folder, meta));
+    }
+    let valid = |splits: &Vec<Split>| splits.iter().map(|(_, m)| m.counts.valid).sum::<u64>();
+    let largest = cells.into_iter().max_by_key(|(_, splits)| valid(splits));
+    let (cell, mut splits) = largest.context("no splits")?;
+    splits.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok((cell, splits))
+}
+
+/// Runs both sides in turn.
+fn measured(
+    bench: &Bench,
+    (trained, cell): (&Trained, &str),
+    splits: &[Split],
+) -> Result<[Row; 3]> {
+    let files = splits.iter().map(|split| files(split, &trained.bands));
+    let files: Vec<Vec<File>> = files.collect::<Result<_>>()?;
+    let (mut rates, mut reads) = (Vec::new(), Vec::new());
+    let (mut theirs, mut whole, mut each) = (Vec::new(), Vec::new(), Vec::new());
+    let mut torch = String::new();
+    for run in 0..runs(RUNS) {
+        let ours = own(bench, (trained, cell), &format!("{}-{run}", trained.recipe))?;
+        let walks = (EPOCH_CHIPS_MIN / ours.train.max(1)).max(1);
+        let job = |workers| Job {
+            recipe: trained.recipe,
+            chip: CHIP_PX,
+            batch: BATCH,
+            learning_rate: LEARNING_RATE,
+            walks,
+            epochs: ours.epochs,
+            train: ours.train,
+            held_out: ours.held_out,
+            workers,
+            splits: files.clone(),
+        };
+        let answers = [peer(bench, &job(0))?, peer(bench, &job(1))?];
+        let samples = (ours.train * walks * ours.epochs) as f64;
+        rates.push(samples / ours.seconds);
+        reads.push(ours.read);
+        let best = |of: fn(&Answer) -> f64| of(&answers[0]).min(of(&answers[1]));
+        theirs.push(samples / best(|a| a.seconds));
+        whole.push(best(|a| a.read));
+        each.push(best(|a| a.read_each));
+        torch.clone_from(&answers[0].torch);
+    }
+    let what = |what: &str| format!("{}, {what}", trained.recipe);
+    let torch = format!("PyTorch {torch}");
+    Ok([
+        Row::new(&what("one job, reading included"), "samples/s", rates).beside(&torch, theirs),
+        Row::new(&what("reading its chips"), "s", reads.clone())
+            .quicker_than("rasterio, chip by chip", each),
+        Row::new(&what("reading its chips"), "s", reads)
+            .quicker_than("rasterio, splits whole", whole),
+    ])
+}
+
+/// Returns the files of a split that hold those bands, one for each group of them.
+fn files((folder, meta): &Split, groups: &[&[&str]]) -> Result<Vec<File>> {
+    let groups = groups.iter().filter(|group| !group.is_empty());
+    let file = |group: &&[&str]| {
+        let band = |common: &&str| {
+            let mut bands = meta.bands.iter();
+            let found = bands.find(|b| b.common.as_deref() == Some(common));
+            found.with_context(|| format!("no band {common}"))
+        };
+        let bands: Vec<&BandMeta> = group.iter().map(band).collect::<Result<_>>()?;
+        let asset = bands.first().map_or("", |b| b.asset.as_str());
+        ensure!(bands.iter().all(|b| b.asset == asset), "bands of two files");
+        let shape = meta.assets.iter().find(|a| a.name == asset);
+        let shape = shape.context("a band of no file")?;
+        Ok(File {
+            path: folder.join(asset),
+            bands: bands.iter().map(|b| b.index).collect(),
+            scales: bands.iter().map(|b| b.scale).collect(),
+            offsets: bands.iter().map(|b| b.offset).collect(),
+            fill: bands.first().and_then(|b| b.fill),
+            width: shape.width,
+            height: shape.height,
+        })
+    };
+    groups.map(file).collect()
+}
+
+/// Trains the cell's model from scratch, in a store of its own so that no chips are pinned.
+fn own(bench: &Bench, (trained, cell): (&Trained, &str), name: &str) -> Result<Ours> {
+    let world = bench.world(2, 3, 1100)?;
+    let at = |args: &[&str]| {
+        let mut command = bench.glebe(args);
+        command.args(["--data", name]);
+        command
+    };
+    seconds(&mut at(&["ingest", &world]))?;
+    let (epochs, chip) = (trained.epochs.to_string(), CHIP_PX.to_string());
+    let train = [
+        "train",
+        trained.recipe,
+        "--name",
+        "r",
+        "--geocode",
+        cell,
+        "--epochs",
+        &epochs,
+        "--chip",
+        &chip,
+        "--mode",
+        "sequential",
+    ];
+    seconds(&mut at(&train))?;
+    let list: Value = serde_json::from_str(&output(&mut at(&["model", "list", "-o", "json"]))?)?;
+    let model = &list["models"][0];
+    let (metrics, logs) = (
+        &model["metrics"],
+        output(&mut at(&["job", "logs", "r", "-o", "json"]))?,
+    );
+    std::fs::remove_dir_all(bench.scratch.path().join(name))?;
+    let number = |name: &str| metrics[name].as_u64().with_context(|| format!("no {name}"));
+    Ok(Ours {
+        train: number("chips_train")?,
+        held_out: number("chips_val")?,
+        epochs: number("epochs")?,
+        seconds: model["seconds"].as_f64().context("no seconds")?,
+        read: read_seconds(&logs)?,
+    })
+}
+
+/// Returns the seconds between lending the job and having its chips ready.
+fn read_seconds(logs: &str) -> Result<f64> {
+    let lines: Vec<Value> = logs
+        .lines()
+        .map(serde_json::from_str)
+        .collect::<Result<_, _>>()?;
+    let at = |words: &str| -> Result<jiff::Timestamp> {
+        let said = |line: &&Value| line["said"].as_str().is_some_and(|s| s.contains(words));
+        let line = lines
+            .iter()
+            .find(said)
+            .with_context(|| format!("no '{words}'"))?;
+        Ok(line["at"].as_str().context("no time")?.parse()?)
+    };
+    Ok((at("to learn from")? - at("lent to")?).total(jiff::Unit::Second)?)
+}
+
+fn peer(bench: &Bench, job: &Job<'_>) -> Result<Answer> {
+    let file = bench.scratch.path().join("train.json");
+    std::fs::write(&file, serde_json::to_vec(job)?)?;
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/train.py");
+    let asked = std::env::var_os(PYTHON);
+    let mut python = asked.map_or_else(|| bench.python(), Command::new);
+    let said = output(
+        python
+            .current_dir(bench.scratch.path())
+            .arg(script)
+            .arg(&file),
+    );
+    let why = || format!("the peer fails: pip install torch==2.11.0 rasterio, then {PYTHON}=PATH");
+    let answer: Answer = serde_json::from_str(&said.with_context(why)?).with_context(why)?;
+    let wanted = job.train + job.held_out;
+    ensure!(
+        answer.chips >= wanted,
+        "{} chips, {wanted} wanted",
+        answer.chips
+    );
+    Ok(answer)
+}
