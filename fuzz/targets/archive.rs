@@ -21,6 +21,6 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         let mut bytes = 0_u64;
         let read = archive.read(&name, &mut |piece| bytes += piece.len() as u64);
         assert!(!name.starts_with('/') && !name.split('/').any(|part| part == ".."));
-        assert!(read.is_err() || bytes <= ingest::source::archive::UNPACKED_BYTES_MAX);
+        assert!(read.is_err() || bytes <= ingest::source::guard::UNPACKED_BYTES_MAX);
     }
 });

@@ -4,7 +4,7 @@
 
 use std::io::Cursor;
 
-use ingest::source::archive::UNPACKED_BYTES_MAX;
+use ingest::source::guard::UNPACKED_BYTES_MAX;
 use ingest::source::tarball::{list_of, unpack_stream};
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {

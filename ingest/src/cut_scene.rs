@@ -14,6 +14,7 @@ use wire::fault::{Fault, FaultKind};
 
 use crate::args::CutArgs;
 use crate::cutting;
+use crate::name::show;
 use crate::plan;
 use crate::source::{self, Given, Scene};
 
@@ -78,7 +79,7 @@ fn write(folder: &Path, files: &[(String, bytes::Bytes)]) -> Result<(), Fault> {
     let failed = |e: std::io::Error| {
         Fault::new(
             FaultKind::Internal,
-            format!("{} cannot be written", source::show(folder)),
+            format!("{} cannot be written", show(folder)),
         )
         .because(e.to_string())
     };

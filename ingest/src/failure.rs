@@ -13,8 +13,8 @@ use wire::fault::{Fault, FaultKind};
 use wire::ledger::{Ledger, Outcome, UNTOLD};
 
 use crate::args::RunArgs;
+use crate::name::{file_name, stem_name};
 use crate::put::Owners;
-use crate::run::file_name;
 use crate::source::{self, Named};
 
 /// Returns where the reason is kept if a scene cannot even be opened.
@@ -25,7 +25,7 @@ pub fn spot(args: &RunArgs, path: &Path) -> Spot {
 /// Returns where the reason is kept of a scene that cannot be asked its name: by that of its file.
 pub fn spot_of_file(args: &RunArgs, path: &Path) -> Spot {
     let named = Named {
-        scene: source::stem_name(path),
+        scene: stem_name(path),
         dataset: None,
     };
     of_named(args, path, named)

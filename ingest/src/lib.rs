@@ -14,6 +14,7 @@ pub mod failure;
 pub mod ledger;
 pub mod limits;
 pub mod line;
+pub mod name;
 pub mod obey;
 pub mod orders;
 pub mod pieces;

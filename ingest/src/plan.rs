@@ -17,8 +17,9 @@ use earth::split::meta::SampleType;
 use rayon::prelude::*;
 use wire::fault::{Fault, FaultKind};
 
+use crate::name::show;
 use crate::pieces::{Key, Pieces};
-use crate::source::{Layer, Mask, Scene, footprint, show};
+use crate::source::{Layer, Mask, Scene, footprint};
 
 /// Greatest number of bytes of all bands under the cells of one strip. A row of geohash-5 cells
 /// across a full Sentinel-2 tile has about 70 MiB.

@@ -31,6 +31,7 @@ use crate::cutting::{self, CutSums, Known, Sink, Step, Told};
 use crate::events::{Events, Unread};
 use crate::failure::{self, Spot};
 use crate::ledger::{self, Sums};
+use crate::name::file_name;
 use crate::pieces::PIECES_BYTES_MAX;
 use crate::plan::{self, Plan};
 use crate::put::{self, Owners};
@@ -100,14 +101,6 @@ fn ends_all(kind: FaultKind) -> bool {
         | FaultKind::Busy => true,
         FaultKind::Nothing | FaultKind::Data => false,
     }
-}
-
-/// Returns the last part of a path, for people.
-pub fn file_name(path: &Path) -> String {
-    path.file_name()
-        .unwrap_or(path.as_os_str())
-        .to_string_lossy()
-        .into_owned()
 }
 
 /// What the ingest of a scene needs.

@@ -7,9 +7,11 @@
 
 pub mod archive;
 pub mod bounds;
+mod degrees;
 pub mod find;
 pub mod footprint;
 pub mod geotiff;
+pub mod guard;
 pub mod image;
 pub mod landsat;
 pub mod listed;
@@ -17,6 +19,7 @@ pub mod modis;
 pub mod netcdf;
 pub mod nlcd;
 pub mod package;
+pub mod raster_file;
 pub mod sentinel2;
 pub mod sentinel3;
 pub mod sidecar;
@@ -40,6 +43,7 @@ use wire::fault::{Fault, FaultKind};
 use self::bounds::Bounds;
 use self::image::Image;
 use self::package::Delivered;
+use crate::name::{show, stem_name};
 
 /// The readers, in the order they are asked.
 pub const SOURCES: &[&dyn Source] = &[
@@ -274,42 +278,6 @@ pub fn unknown(path: &Path) -> Fault {
     .try_("convert it with gdal_translate to GeoTIFF, and give --dataset and --datetime")
 }
 
-/// Returns a path as it is shown to people: its last part, quoted.
-pub fn show(path: &Path) -> String {
-    let name = path.file_name().unwrap_or(path.as_os_str());
-    format!("'{}'", name.to_string_lossy().escape_debug())
-}
-
-/// Returns the scene name that a path's last part makes, without its extension.
-pub fn stem_name(path: &Path) -> String {
-    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let stem = if path.is_dir() && path.extension().is_none_or(|e| e != "SAFE") {
-        path.file_name()
-    } else {
-        path.file_stem()
-    };
-    scene_name(&stem.map(|s| s.to_string_lossy()).unwrap_or_default())
-}
-
-/// Returns a text as a scene name: other characters than names may have become `-`.
-pub fn scene_name(text: &str) -> String {
-    let plain = |c: char| {
-        let fits = c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        if fits { c } else { '-' }
-    };
-    let name: String = text.chars().map(plain).collect();
-    let name = name.trim_start_matches(['.', '-']);
-    let name: String = name
-        .chars()
-        .take(earth::split::collection::NAME_LENGTH_MAX)
-        .collect();
-    if name.is_empty() {
-        "scene".to_owned()
-    } else {
-        name
-    }
-}
-
 /// Fails if a user says something else than the product itself.
 fn agree<T: PartialEq>(
     path: &Path,
@@ -324,20 +292,5 @@ fn agree<T: PartialEq>(
                 .try_(format!("leave out {flag}")))
         }
         _ => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn scene_names_are_always_names() {
-        let long = "x".repeat(500);
-        for text in ["a b/c", "..", "", "-x", "é", "m_4709963", long.as_str()] {
-            let name = scene_name(text);
-            assert!(earth::split::collection::is_name(&name), "{text} → {name}");
-        }
-        assert_eq!(scene_name("S2A_X.N"), "S2A_X.N");
     }
 }

@@ -29,9 +29,10 @@ use crate::events::Events;
 use crate::failure::{self, Spot};
 use crate::limits::{ADDRESS_BYTES_MAX, CPU_SECONDS_MAX};
 use crate::line;
+use crate::name::file_name;
 use crate::orders::{Listed, Order};
 use crate::put::Owners;
-use crate::run::{Stop, file_name};
+use crate::run::Stop;
 use child::{Ended, Heard, SceneProcess};
 
 /// Longest silence of a scene's process: a strip of a full tile takes under a minute of one busy

@@ -3,8 +3,8 @@
 //! *Invariants*: a listed name is relative, without `..`, and names one file; declared sizes,
 //! ratios and counts are within limits, and reading checks that they were true.
 //!
-//! *Not here*: tar archives (`tarball`), which product lies inside (`package`), writing files of it
-//! to disk (`unpacked`).
+//! *Not here*: what may be in an archive at all (`guard`), tar archives (`tarball`), which product
+//! lies inside (`package`), writing files of it to disk (`unpacked`).
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -15,19 +15,11 @@ use ::zip::ZipArchive;
 use ::zip::read::ZipFile;
 use wire::fault::{Fault, FaultKind};
 
+use super::guard::{
+    ENTRIES_MAX, RATIO_FREE_BYTES, RATIO_MAX, Tally, plain_name, unreadable, unsafe_archive,
+};
 use super::tarball;
-use super::unpacked::ends_with;
-
-/// Greatest number of entries: a SAFE product has about 150.
-pub const ENTRIES_MAX: usize = 10_000;
-/// Greatest sum of unpacked sizes: the largest Sentinel-2 product is 1.3 GB.
-pub const UNPACKED_BYTES_MAX: u64 = 4 << 30;
-/// Greatest unpacked / packed size of an entry: XML shrinks some 20 times, a bomb 1,000 times.
-pub const RATIO_MAX: u64 = 200;
-/// Entries up to this size may have any ratio: a small file of zeros hurts nobody.
-pub const RATIO_FREE_BYTES: u64 = 1 << 20;
-/// Longest name of an entry: paths inside products stay below 200 bytes.
-pub const NAME_BYTES_MAX: usize = 1024;
+use crate::name::ends_with;
 
 const ST_MODE_MASK: u32 = 0o170_000;
 const ST_MODE_FILE: u32 = 0o100_000;
@@ -68,28 +60,6 @@ pub fn names(path: &Path) -> Result<Vec<String>, Fault> {
 /// Tells whether an archive that can be read holds a file of such a name.
 pub fn holds(path: &Path, is_it: impl Fn(&str) -> bool) -> bool {
     names(path).is_ok_and(|names| names.iter().any(|name| is_it(name)))
-}
-
-/// How much the files of a list hold so far.
-#[derive(Debug, Default)]
-pub(super) struct Tally {
-    files: usize,
-    bytes: u64,
-}
-
-impl Tally {
-    /// Counts a file; the error says which limit it passes.
-    pub(super) fn add(&mut self, bytes: u64) -> Result<(), String> {
-        self.files += 1;
-        self.bytes = self.bytes.saturating_add(bytes);
-        if self.files > ENTRIES_MAX {
-            return Err(format!("it has over {ENTRIES_MAX} entries"));
-        }
-        if self.bytes > UNPACKED_BYTES_MAX {
-            return Err(format!("it unpacks to over {UNPACKED_BYTES_MAX} bytes"));
-        }
-        Ok(())
-    }
 }
 
 /// A zip archive whose list has been checked.
@@ -203,72 +173,4 @@ fn check_kind<R: Read + ?Sized>(name: &str, entry: &ZipFile<'_, R>) -> Result<()
         return Err(format!("'{name}' is a link or device, not a file"));
     }
     Ok(())
-}
-
-/// Returns an entry's name if it can only name something inside the archive.
-pub(super) fn plain_name(raw: &[u8]) -> Result<String, String> {
-    let shown = String::from_utf8_lossy(raw).escape_debug().to_string();
-    let refuse = |why: &str| Err(format!("the name '{shown}' {why}"));
-    let Ok(name) = std::str::from_utf8(raw) else {
-        return refuse("is not UTF-8");
-    };
-    if name.is_empty() || name.len() > NAME_BYTES_MAX {
-        return refuse("is empty or too long");
-    }
-    if name.contains('\\') || name.chars().any(char::is_control) {
-        return refuse("holds a backslash or control character");
-    }
-    if name.starts_with('/') || name.as_bytes().get(1) == Some(&b':') {
-        return refuse("is absolute");
-    }
-    let inner = name.strip_suffix('/').unwrap_or(name);
-    if inner.split('/').any(|part| matches!(part, "" | "." | "..")) {
-        return refuse("leads out of the archive");
-    }
-    Ok(name.to_owned())
-}
-
-pub(super) fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> Fault {
-    Fault::new(
-        FaultKind::Data,
-        format!("{} is no readable archive", super::show(path)),
-    )
-    .because(error.to_string())
-    .try_("download the archive again")
-}
-
-pub(super) fn unsafe_archive(path: &Path, reason: impl Into<String>) -> Fault {
-    Fault::new(FaultKind::Data, format!("{} is refused", super::show(path)))
-        .because(reason)
-        .try_("unpack it where you trust it, and ingest what comes out")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_that_lead_out_of_an_archive_are_refused() {
-        let bad: &[&[u8]] = &[
-            b"../x",
-            b"a/../../x",
-            b"/etc/passwd",
-            b"C:/x",
-            b"a\\b",
-            b"a\0b",
-            b"",
-            b"a//b",
-            b"./a",
-            b"a/..",
-            b"..",
-            b"\xff\xfe",
-            b"a\nb",
-        ];
-        for name in bad {
-            assert!(plain_name(name).is_err(), "{name:?}");
-        }
-        for name in [&b"a/b.jp2"[..], b"X.SAFE/", b"a..b/c"] {
-            assert!(plain_name(name).is_ok(), "{name:?}");
-        }
-    }
 }

@@ -8,12 +8,11 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use crate::name::show;
 use earth::crs::Crs;
 use earth::raster::georef::{Affine, Georef};
 use serde::Deserialize;
 use wire::fault::{Fault, FaultKind};
-
-use super::show;
 
 /// Longest world file: six numbers.
 const WORLD_FILE_BYTES_MAX: u64 = 1024;

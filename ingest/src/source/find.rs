@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 
 use wire::fault::{Fault, FaultKind};
 
-use super::{Given, SOURCES, known, readable, show, unknown};
+use super::{Given, SOURCES, known, readable, unknown};
+use crate::name::show;
 
 /// Deepest folder searched: archives by sensor, year, month and day have four levels.
 const DEPTH_MAX: usize = 16;

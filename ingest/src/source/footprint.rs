@@ -12,15 +12,12 @@ use earth::raster::georef::Georef;
 use earth::raster::swath::Place;
 
 use super::Layer;
-use super::image::{centre, lon_lat};
+use super::degrees::{centre, to_degrees};
 
 /// Points along one edge: an edge of 110 km bends by 40 m between points 3.4 km apart, at most.
 const STEPS: u32 = 32;
 /// Halvings of one of 32 steps: a border is found to a billionth of a raster's width.
 const HALVINGS: u32 = 25;
-/// Mean radius of the Earth in metres; two digits of a pixel size need no ellipsoid.
-const EARTH_RADIUS_M: f64 = 6_371_008.8;
-
 /// Returns the area of all rasters of a scene's layers; the error says what is wrong.
 pub fn outline<'a>(layers: impl Iterator<Item = &'a Layer>) -> Result<Polygon, String> {
     let mut seen: Vec<&Place> = Vec::new();
@@ -187,41 +184,6 @@ fn border(on: &dyn Fn(f64) -> bool, (mut inside, mut outside): (f64, f64)) -> f6
     inside
 }
 
-/// Returns the ground size of the central pixel in metres: the root of its area.
-pub fn pixel_metres(georef: &Georef) -> Result<f64, String> {
-    let (x, y) = centre(georef);
-    let offsets = [(-0.5, 0.0), (0.5, 0.0), (0.0, -0.5), (0.0, 0.5)];
-    let mut points = offsets.map(|(dx, dy)| georef.affine.to_ground(x + dx, y + dy));
-    to_degrees(georef, &mut points)?;
-    let [west, east, north, south] = points;
-    let (across, down) = (way(west, east), way(north, south));
-    let metres = (across.0 * down.1 - across.1 * down.0).abs().sqrt();
-    if metres.is_finite() && metres > 0.0 {
-        Ok(metres)
-    } else {
-        Err("its pixels have no size".to_owned())
-    }
-}
-
-/// Transforms ground positions to degrees in place.
-fn to_degrees(georef: &Georef, points: &mut [(f64, f64)]) -> Result<(), String> {
-    let transformer = Transformer::new(&georef.crs, &Crs::wgs84()).map_err(|e| e.to_string())?;
-    transformer.transform(points).map_err(|e| e.to_string())?;
-    match points.iter().find(|p| lon_lat(**p).is_none()) {
-        Some((lon, lat)) => Err(format!("({lon}, {lat}) is no longitude and latitude")),
-        None => Ok(()),
-    }
-}
-
-/// Returns the way from one point to another near it: metres to the east and to the north.
-fn way(a: (f64, f64), b: (f64, f64)) -> (f64, f64) {
-    let turns = ((b.0 - a.0) / 360.0).round();
-    let east =
-        (b.0 - a.0 - 360.0 * turns).to_radians() * f64::midpoint(a.1, b.1).to_radians().cos();
-    let north = (b.1 - a.1).to_radians();
-    (east * EARTH_RADIUS_M, north * EARTH_RADIUS_M)
-}
-
 #[cfg(test)]
 mod tests {
     use earth::raster::georef::Affine;
@@ -246,15 +208,6 @@ mod tests {
         let values = ring.iter().map(|p| p[axis]);
         let low = values.clone().fold(f64::INFINITY, f64::min);
         (low, values.fold(f64::NEG_INFINITY, f64::max))
-    }
-
-    #[test]
-    fn a_sheared_pixel_has_the_size_of_its_area() {
-        // Far from the central meridian a sinusoidal pixel leans by 60° and keeps its area.
-        for (h, v) in [(18.0, 4.0), (22.0, 2.0), (12.0, 2.0), (2.0, 9.0)] {
-            let metres = pixel_metres(&tile(h, v)).unwrap();
-            assert!((metres - 463.3).abs() < 1.0, "h{h} v{v}: {metres}");
-        }
     }
 
     #[test]

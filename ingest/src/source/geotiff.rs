@@ -13,21 +13,16 @@ pub mod naip;
 pub mod picture;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use earth::dataset::{Dataset, dataset};
-use earth::raster::cloud::meaning::NON_ZERO;
 use wire::fault::{Fault, FaultKind};
-
-pub(super) use self::delivery::format;
 
 use self::delivery::Delivery;
 use self::naip::Flown;
-use super::image::{Format, Image};
+use super::raster_file;
 use super::sidecar::{self, Sidecar};
-use super::{
-    Given, Layer, Mask, Named, Scene, Source, listed, readable, scene_name, show, stem_name,
-};
+use super::{Given, Layer, Named, Scene, Source, listed};
+use crate::name::{scene_name, show, stem_name};
 
 /// The reader of rasters in files of their own.
 #[derive(Debug)]
@@ -76,7 +71,7 @@ impl Source for GeoTiff {
     }
 
     fn claims(&self, path: &Path) -> bool {
-        path.is_file() && format(path).is_some()
+        path.is_file() && raster_file::format(path).is_some()
     }
 
     /// Folders hold rasters of all kinds: one is meant only if its dataset can be known.
@@ -140,40 +135,12 @@ fn scene(
         delivered,
         missing: missing(dataset, &layers),
         layers,
-        mask: mask_file.as_deref().map(user_mask).transpose()?,
+        mask: mask_file
+            .as_deref()
+            .map(raster_file::user_mask)
+            .transpose()?,
         notes: flown.note.into_iter().collect(),
     })
-}
-
-/// Opens a user's cloud mask.
-pub fn user_mask(path: &Path) -> Result<Mask, Fault> {
-    let image = Arc::new(open_raster(path)?);
-    let layer = Layer {
-        name: "CLOUD".to_owned(),
-        common: None,
-        centre_nm: None,
-        resolution_m: image.resolution_m(),
-        sample: image.sample_type(1)?,
-        fill: image.fill(1).filter(|f| *f != 0.0),
-        scale: 1.0,
-        offset: 0.0,
-        categorical: true,
-        class_names: &[],
-        image,
-        band: 1,
-    };
-    Ok(Mask {
-        meaning: &NON_ZERO,
-        layer,
-    })
-}
-
-/// Opens a raster file.
-pub(super) fn open_raster(path: &Path) -> Result<Image, Fault> {
-    readable(path)?;
-    let name = path.file_name().map(|n| n.to_string_lossy().into_owned());
-    let format = format(path).unwrap_or(Format::Tiff);
-    Image::open(path, &name.unwrap_or_default(), format)
 }
 
 fn which_dataset(

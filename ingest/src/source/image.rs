@@ -7,16 +7,17 @@
 //!
 //! *Not here*: which files belong to a scene (the sources).
 
+mod band;
 mod format;
 mod handles;
 mod product;
 mod seen;
+mod words;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use earth::crs::Crs;
-use earth::extent::LonLat;
 use earth::raster::georef::{Affine, Georef, PixelWindow};
 use earth::raster::pixel::Pixel;
 use earth::raster::swath::{Place, Swath};
@@ -25,20 +26,20 @@ use earth::raster::{Raster, Samples};
 use earth::split::meta::SampleType;
 use gdal::Dataset;
 use gdal::errors::GdalError;
-use gdal::raster::{ColorInterpretation, GdalDataType, GdalType, RasterBand};
+use gdal::raster::{GdalDataType, GdalType, RasterBand};
 use gdal::spatial_ref::SpatialRef;
 use wire::fault::{Fault, FaultKind};
 
+use self::band::BandFacts;
+pub use self::band::Shows;
 pub use self::format::Format;
 pub(super) use self::format::alone;
 use self::handles::Handles;
 use self::seen::Seen;
+use self::words::gdal_reason;
+pub(super) use self::words::{damaged, gdal_words};
 use super::unpacked::Unpacked;
 
-/// Greatest side of a raster in pixels: a continent at 30 m; more is a hostile header.
-pub const SIDE_MAX: usize = 200_000;
-/// Greatest number of bands: hyperspectral sensors have about 250.
-pub const BANDS_MAX: usize = 512;
 /// Greatest window read at once, in pixels: a strip of a 10,980-pixel tile has some 16 million.
 pub const WINDOW_PIXELS_MAX: u64 = 1 << 28;
 /// Declared resolutions within this ratio of the real pixel are meant by it.
@@ -53,23 +54,6 @@ pub struct Image {
     unpacked: Option<Arc<Unpacked>>,
 }
 
-/// What a file says of one band.
-#[derive(Debug, Clone)]
-struct BandFacts {
-    kind: GdalDataType,
-    /// Bytes are signed: GDAL before 3.7 has no type for them.
-    signed: bool,
-    shows: Shows,
-    /// A mask or an alpha band says which pixels hold something.
-    masked: bool,
-    fill: Option<f64>,
-    scale: Option<f64>,
-    offset: Option<f64>,
-    description: String,
-    /// Least and greatest value that is not "nothing", where the product declares them.
-    valid: Option<(f64, f64)>,
-}
-
 impl std::fmt::Debug for Image {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Image")
@@ -77,17 +61,6 @@ impl std::fmt::Debug for Image {
             .field("place", &self.seen.place.whole())
             .finish_non_exhaustive()
     }
-}
-
-/// What a band shows, as far as its colours tell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shows {
-    /// Measured values.
-    Values,
-    /// Numbers of a palette's colours.
-    Classes,
-    /// How opaque the other bands are.
-    Alpha,
 }
 
 impl Image {
@@ -367,28 +340,6 @@ fn signed(bytes: &[u8]) -> Vec<i16> {
     bytes.iter().map(|b| i16::from(b.cast_signed())).collect()
 }
 
-fn facts(dataset: &Dataset, band: usize) -> Result<BandFacts, GdalError> {
-    use gdal::Metadata;
-    let band = dataset.rasterband(band)?;
-    let flags = band.mask_flags()?;
-    let form = band.metadata_item("PIXELTYPE", "IMAGE_STRUCTURE");
-    Ok(BandFacts {
-        kind: band.band_type(),
-        signed: form.is_some_and(|f| f == "SIGNEDBYTE"),
-        shows: match band.color_interpretation() {
-            ColorInterpretation::AlphaBand => Shows::Alpha,
-            ColorInterpretation::PaletteIndex => Shows::Classes,
-            _ => Shows::Values,
-        },
-        masked: flags.is_per_dataset() || flags.is_alpha(),
-        fill: band.no_data_value(),
-        scale: band.scale(),
-        offset: band.offset(),
-        description: band.description().unwrap_or_default(),
-        valid: None,
-    })
-}
-
 fn georef(dataset: &Dataset, label: &str) -> Result<Georef, Fault> {
     let lost = |reason: &str| {
         Fault::new(
@@ -431,47 +382,12 @@ fn crs(srs: &SpatialRef) -> Result<Crs, String> {
     Crs::from_proj_string(&text).map_err(|e| e.to_string())
 }
 
-/// Says that GDAL could not read a file.
-pub(super) fn damaged(label: &str, error: &GdalError) -> Fault {
-    Fault::new(FaultKind::Data, format!("'{label}' cannot be decoded"))
-        .because(gdal_reason(error))
-        .try_("download it again; gdalinfo -checksum shows whether it is whole")
-}
-
-/// Returns GDAL's own words, without the wrapping and without paths.
-fn gdal_reason(error: &GdalError) -> String {
-    gdal_words(error).unwrap_or_else(|| "GDAL cannot read it".to_owned())
-}
-
-/// Returns GDAL's own words, if it has any.
-pub(super) fn gdal_words(error: &GdalError) -> Option<String> {
-    let text = match error {
-        GdalError::CplError { msg, .. } | GdalError::NullPointer { msg, .. } => msg.as_str(),
-        _ => "",
-    };
-    let words = text.split_whitespace().filter(|w| !w.contains('/'));
-    Some(words.collect::<Vec<_>>().join(" ")).filter(|text| !text.is_empty())
-}
-
 /// Rounds to two significant digits.
 fn two_digits(value: f64) -> f64 {
     let step = 10_f64.powf(value.abs().log10().floor() - 1.0);
     let rounded = (value / step).round() * step;
     // 0.6 and not 0.6000000000000001: such numbers name files.
     format!("{rounded:.6}").parse().unwrap_or(rounded)
-}
-
-/// Returns the centre of a raster in pixels.
-pub(super) fn centre(georef: &Georef) -> (f64, f64) {
-    (
-        f64::from(georef.width) / 2.0,
-        f64::from(georef.height) / 2.0,
-    )
-}
-
-/// Returns a ground position as longitude and latitude if it is one.
-pub(super) fn lon_lat((lon, lat): (f64, f64)) -> Option<LonLat> {
-    (lon.is_finite() && (-90.0..=90.0).contains(&lat)).then_some(LonLat { lon, lat })
 }
 
 #[cfg(test)]

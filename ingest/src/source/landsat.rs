@@ -30,7 +30,9 @@ use self::product::{Collection, Product, parse};
 use super::archive::{self, Kind};
 use super::image::{Format, Image};
 use super::package::Package;
-use super::{Given, Layer, Mask, Named, Scene, Source, agree, readable, scene_name, show, tarball};
+use super::raster_file;
+use super::{Given, Layer, Mask, Named, Scene, Source, agree, readable, tarball};
+use crate::name::{scene_name, show, stem_name};
 
 /// Resolutions that pixels of a product mean: panchromatic, and all others as delivered.
 const RESOLUTIONS_M: [f64; 2] = [15.0, 30.0];
@@ -90,7 +92,7 @@ impl Source for Landsat {
         let quality = members.quality()?;
         layers.extend(quality.iter().map(|m| m.layer.clone()));
         let mask = match &given.cloud_mask {
-            Some(mask) => Some(super::geotiff::user_mask(mask)?),
+            Some(mask) => Some(raster_file::user_mask(mask)?),
             None => quality,
         };
         Ok(Scene {
@@ -159,7 +161,7 @@ fn named_by(path: &Path) -> Named {
     let dataset = |p: &Product| Some(name_of(p.collection?, p.level));
     Named {
         dataset: product.as_ref().and_then(dataset),
-        scene: product.map_or_else(|| super::stem_name(path), |p| scene_name(&p.name)),
+        scene: product.map_or_else(|| stem_name(path), |p| scene_name(&p.name)),
     }
 }
 

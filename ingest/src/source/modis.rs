@@ -36,8 +36,10 @@ use self::product::{PRODUCTS, Product, product_of};
 use self::tile::Tile;
 use super::archive;
 use super::package::delivered_files;
-use super::unpacked::{Unpacked, ends_with};
-use super::{Given, Layer, Mask, Named, Scene, Source, agree, scene_name, show};
+use super::raster_file;
+use super::unpacked::Unpacked;
+use super::{Given, Layer, Mask, Named, Scene, Source, agree};
+use crate::name::{ends_with, scene_name, show};
 
 /// The reader of MODIS granules.
 #[derive(Debug)]
@@ -83,7 +85,7 @@ impl Source for Modis {
             return Err(no_fields(path, product, &granule));
         }
         let mask = match &given.cloud_mask {
-            Some(mask) => Some(super::geotiff::user_mask(mask)?),
+            Some(mask) => Some(raster_file::user_mask(mask)?),
             None => mask(product, &layers),
         };
         Ok(Scene {

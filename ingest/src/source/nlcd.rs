@@ -21,11 +21,10 @@ use wire::fault::{Fault, FaultKind};
 use super::archive::{self, Kind};
 use super::image::{Format, Image};
 use super::package::delivered_files;
-use super::unpacked::{Unpacked, ends_with};
-use super::{
-    Given, Layer, Named, Scene, Source, agree, listed, readable, scene_name, show, sidecar,
-    stem_name,
-};
+use super::raster_file;
+use super::unpacked::Unpacked;
+use super::{Given, Layer, Named, Scene, Source, agree, listed, readable, sidecar};
+use crate::name::{ends_with, file_name, scene_name, show, stem_name};
 
 /// Least and greatest class.
 const CLASSES: (f64, f64) = (11.0, 95.0);
@@ -155,7 +154,7 @@ impl Source for Nlcd {
             mask: given
                 .cloud_mask
                 .as_deref()
-                .map(super::geotiff::user_mask)
+                .map(raster_file::user_mask)
                 .transpose()?,
             missing: Vec::new(),
             notes: Vec::new(),
@@ -204,11 +203,6 @@ fn raster_of(path: &Path) -> Result<PathBuf, Fault> {
 /// Returns where the pixels of an `.img` lie that has over 2 GB of them.
 fn spilled(raster: &Path) -> PathBuf {
     raster.with_extension("ige")
-}
-
-fn file_name(path: &Path) -> String {
-    let name = path.file_name().map(|n| n.to_string_lossy().into_owned());
-    name.unwrap_or_default()
 }
 
 fn format(path: &Path) -> Option<Format> {

@@ -13,10 +13,11 @@ use std::sync::Arc;
 
 use wire::fault::{Fault, FaultKind};
 
-use super::archive::{self, Archive, ENTRIES_MAX, Kind};
-use super::show;
+use super::archive::{self, Archive, Kind};
+use super::guard::ENTRIES_MAX;
 use super::tarball::{self, Stretch};
 use super::unpacked::Unpacked;
+use crate::name::show;
 
 /// Deepest folder below the root: SAFE has five levels.
 const DEPTH_MAX: usize = 12;

@@ -22,7 +22,9 @@ use self::xml::{Level, Product};
 use super::archive;
 use super::image::{Format, Image};
 use super::package::{Delivered, Package};
-use super::{Given, Layer, Mask, Named, Scene, Source, agree, scene_name, show};
+use super::raster_file;
+use super::{Given, Layer, Mask, Named, Scene, Source, agree};
+use crate::name::{scene_name, show, stem_name};
 
 /// Bands by the index that `band_id` means.
 const BAND_IDS: [&str; 13] = [
@@ -72,7 +74,7 @@ impl Source for Sentinel2 {
         if let Some(named) = packed_name(path) {
             return named;
         }
-        let scene = super::stem_name(path);
+        let scene = stem_name(path);
         let scene = scene.strip_suffix(".SAFE").unwrap_or(&scene).to_owned();
         let level = |l: &&Level| {
             let in_name = l.metadata_name().trim_start_matches("MTD_");
@@ -101,7 +103,7 @@ impl Source for Sentinel2 {
         };
         let mut layers = reader.layers(&files)?;
         let mask = match &given.cloud_mask {
-            Some(mask) => Some(super::geotiff::user_mask(mask)?),
+            Some(mask) => Some(raster_file::user_mask(mask)?),
             None => reader.mask(&files)?,
         };
         layers.extend(

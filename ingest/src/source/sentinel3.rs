@@ -27,6 +27,7 @@ use super::netcdf::NetCdf;
 use super::package::Package;
 use super::unpacked::Unpacked;
 use super::{Given, Layer, Named, Scene, Source};
+use crate::name::stem_name;
 
 /// The reader of Sentinel-3 products.
 #[derive(Debug)]
@@ -64,7 +65,7 @@ impl Source for Sentinel3 {
     fn named(&self, path: &Path) -> Named {
         if path.is_file() && !is_zip(path) {
             return Named {
-                scene: super::stem_name(path),
+                scene: stem_name(path),
                 dataset: None,
             };
         }

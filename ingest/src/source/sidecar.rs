@@ -15,7 +15,7 @@ use serde::Deserialize;
 use wire::fault::{Fault, FaultKind};
 
 use super::bounds::Bounds;
-use super::show;
+use crate::name::show;
 
 /// Greatest side-car: 512 bands of a few words.
 const BYTES_MAX: u64 = 1 << 20;

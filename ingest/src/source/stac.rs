@@ -22,8 +22,10 @@ use wire::fault::{Fault, FaultKind};
 use self::item::{Asset, Item};
 use super::geotiff::{self, layers};
 use super::package::delivered_with_text;
+use super::raster_file;
 use super::sidecar::{Sidecar, SidecarBand};
-use super::{Given, Layer, Mask, Named, Scene, Source, listed, scene_name, show, stem_name};
+use super::{Given, Layer, Mask, Named, Scene, Source, listed};
+use crate::name::{scene_name, show, stem_name};
 
 /// Greatest file of items: 100,000 items of 2 kB.
 const BYTES_MAX: u64 = 256 << 20;
@@ -98,7 +100,7 @@ impl Source for StacItem {
             found.add(dataset, (key, &item.assets[key]), file)?;
         }
         let mask = match &given.cloud_mask {
-            Some(mask) => Some(geotiff::user_mask(mask)?),
+            Some(mask) => Some(raster_file::user_mask(mask)?),
             None => found.mask,
         };
         let order = |l: &Layer| dataset.bands.iter().position(|b| b.name == l.name);
@@ -215,7 +217,7 @@ fn rasters(path: &Path, item: &Item) -> Result<(Vec<Raster>, Vec<String>), Fault
     let (mut files, mut remote, mut gone) = (Vec::new(), Vec::new(), Vec::new());
     for (key, asset) in &item.assets {
         let other = OTHER_ROLES.iter().any(|r| asset.has_role(r)) && !asset.has_role("data");
-        if other || geotiff::format(Path::new(&asset.href)).is_none() {
+        if other || raster_file::format(Path::new(&asset.href)).is_none() {
             continue;
         }
         match local(path, &asset.href) {
@@ -296,11 +298,11 @@ impl Found {
         file: &Path,
     ) -> Result<(), Fault> {
         if CLOUD_ROLES.iter().any(|r| asset.has_role(r)) && !asset.has_role("data") {
-            let mask = geotiff::user_mask(file)?;
+            let mask = raster_file::user_mask(file)?;
             self.mask.get_or_insert(mask);
             return Ok(());
         }
-        let image = geotiff::open_raster(file)?;
+        let image = raster_file::open(file)?;
         let mut bands = asset.described(image.bands());
         let mut stem = None;
         if let [only] = bands.as_mut_slice() {

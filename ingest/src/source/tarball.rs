@@ -1,6 +1,6 @@
 //! Tar archives, as USGS delivers Landsat: where each file lies, or all of them unpacked.
 //!
-//! *Invariants*: as for zip archives (`archive`): a listed name can only name something inside;
+//! *Invariants*: as for zip archives (`guard`): a listed name can only name something inside;
 //! only plain files are listed; sizes and counts are within limits; a file that is cut short is an
 //! error.
 //!
@@ -15,7 +15,7 @@ use flate2::read::MultiGzDecoder;
 use tar::{Entries, Entry, EntryType};
 use wire::fault::Fault;
 
-use super::archive::{
+use super::guard::{
     RATIO_FREE_BYTES, RATIO_MAX, Tally, UNPACKED_BYTES_MAX, plain_name, unreadable, unsafe_archive,
 };
 

@@ -10,7 +10,8 @@ use std::path::Path;
 use wire::fault::{Fault, FaultKind};
 
 use super::archive::{self, Kind};
-use super::{Given, Scene, Source, readable, show, tarball};
+use super::{Given, Scene, Source, readable, tarball};
+use crate::name::show;
 
 /// What makes an archive a scene.
 const LOOKED_FOR: &str = "looked for MTD_MSIL1C.xml or MTD_MSIL2A.xml (Sentinel-2), \

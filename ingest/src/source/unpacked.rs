@@ -14,7 +14,8 @@ use tempfile::TempDir;
 use wire::fault::{Fault, FaultKind};
 
 use super::archive::{self, Archive, Kind};
-use super::{show, tarball};
+use super::tarball;
+use crate::name::{ends_with, show};
 
 /// A file that was unpacked, or a folder of them.
 #[derive(Debug)]
@@ -96,13 +97,4 @@ fn failed(archive: &Path, error: &std::io::Error) -> Fault {
     Fault::new(FaultKind::Internal, what)
         .because(error.to_string())
         .try_("TMPDIR names a folder with room")
-}
-
-/// Tells whether a name ends so, whatever the case of its letters.
-pub fn ends_with(name: &str, end: &str) -> bool {
-    let tail = name
-        .len()
-        .checked_sub(end.len())
-        .and_then(|at| name.get(at..));
-    tail.is_some_and(|tail| tail.eq_ignore_ascii_case(end))
 }

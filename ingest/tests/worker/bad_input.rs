@@ -211,7 +211,7 @@ fn links_and_bombs_in_archives_are_refused() {
 
     let path = folder.path().join("many.zip");
     let mut zip = zip::ZipWriter::new(fs::File::create(&path).unwrap());
-    for i in 0..=ingest::source::archive::ENTRIES_MAX {
+    for i in 0..=ingest::source::guard::ENTRIES_MAX {
         add(&mut zip, &format!("{i}"), b"");
     }
     zip.finish().unwrap();

@@ -74,7 +74,7 @@ fn clear_ground_obeys_the_law_of_its_region() {
 
 #[test]
 fn truth_masks_are_what_scene_classes_call_cloud() {
-    use ingest::source::geotiff::user_mask;
+    use ingest::source::raster_file::user_mask;
     let out = tempfile::tempdir().unwrap();
     world(out.path(), (1, 3), Baseline::N0400);
     for product in products(out.path()) {

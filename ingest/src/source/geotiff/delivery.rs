@@ -13,8 +13,10 @@ use super::super::archive::{self, Kind};
 use super::super::image::{Format, Image};
 use super::super::package::{Delivered, Package, delivered_files};
 use super::super::sidecar::{self, Sidecar};
-use super::super::{listed, readable, show};
+use super::super::{listed, readable};
 use super::naip;
+use crate::name::show;
+use crate::source::raster_file;
 
 /// Greatest metadata file: real ones have 15–45 kB.
 const METADATA_BYTES_MAX: u64 = 4 << 20;
@@ -40,16 +42,6 @@ enum Place {
     Archive(Box<Package>, Vec<PathBuf>),
 }
 
-/// Returns the format that a file's extension names, if its rasters are read.
-pub(in super::super) fn format(path: &Path) -> Option<Format> {
-    let extension = path.extension()?.to_str()?.to_ascii_lowercase();
-    match extension.as_str() {
-        "tif" | "tiff" => Some(Format::Tiff),
-        "jp2" => Some(Format::Jp2),
-        _ => None,
-    }
-}
-
 /// Tells whether a path is an archive that directly holds rasters, or one of them.
 pub(super) fn is_packed(path: &Path) -> bool {
     let (file, _) = listed::split(path);
@@ -61,7 +53,8 @@ pub(super) fn is_packed(path: &Path) -> bool {
 /// folders of their own.
 pub(super) fn rasters_in(file: &Path) -> Result<Vec<String>, Fault> {
     let names = archive::names(file)?.into_iter();
-    let direct = |name: &str| name.split('/').count() <= 2 && format(Path::new(name)).is_some();
+    let direct =
+        |name: &str| name.split('/').count() <= 2 && raster_file::format(Path::new(name)).is_some();
     Ok(names.filter(|name| direct(name)).collect())
 }
 
@@ -112,7 +105,7 @@ fn plain(path: &Path, beside: Vec<PathBuf>) -> Result<Delivery, Fault> {
 
 fn packed(path: &Path, beside: Vec<PathBuf>) -> Result<Delivery, Fault> {
     let (file, inside) = raster_of(path)?;
-    let whole = |name: &str| format(Path::new(name)).is_some();
+    let whole = |name: &str| raster_file::format(Path::new(name)).is_some();
     let own = inside.rsplit('/').next().unwrap_or(&inside);
     let (package, _) = Package::archive(&file, |name| name == own)?;
     let raster = PathBuf::from(own);
@@ -143,7 +136,7 @@ fn packed(path: &Path, beside: Vec<PathBuf>) -> Result<Delivery, Fault> {
 /// Opens the raster at a place of GDAL's; `name` has its extension and names it in messages.
 fn open_image(place: &Path, name: &Path) -> Result<Image, Fault> {
     let label = name.file_name().map(|n| n.to_string_lossy().into_owned());
-    let format = format(name).unwrap_or(Format::Tiff);
+    let format = raster_file::format(name).unwrap_or(Format::Tiff);
     Image::open(place, &label.unwrap_or_default(), format)
 }
 

@@ -15,10 +15,11 @@ use earth::split::collection::is_name;
 use earth::split::meta::SampleType;
 use wire::fault::{Fault, FaultKind};
 
+use super::super::Layer;
 use super::super::image::{Image, Shows};
 use super::super::nlcd::Nlcd;
 use super::super::sidecar::{Sidecar, SidecarBand};
-use super::super::{Layer, show};
+use crate::name::show;
 
 /// Digital number per unit of reflectance of Sentinel-2 pixels in integer GeoTIFFs.
 const SENTINEL2_QUANTIFICATION: f64 = 10_000.0;

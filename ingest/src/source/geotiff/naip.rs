@@ -14,8 +14,8 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use wire::fault::{Fault, FaultKind};
 
-use super::super::show;
 use super::super::xml::{self, Leaf};
+use crate::name::show;
 
 /// The first year of the programme. ISO metadata of 2020 was delivered with the date of its
 /// template, 1990-11-03.

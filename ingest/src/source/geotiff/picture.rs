@@ -15,9 +15,10 @@ use wire::fault::{Fault, FaultKind};
 use super::super::bounds::{read_world_file, world_file};
 use super::super::image::{Format, Image};
 use super::super::sidecar::{self, Sidecar};
-use super::super::{Given, Named, Scene, Source, readable, show};
+use super::super::{Given, Named, Scene, Source, readable};
 use super::delivery::Delivery;
 use super::{is_known, named, scene};
+use crate::name::show;
 
 /// The reader of pictures.
 #[derive(Debug)]

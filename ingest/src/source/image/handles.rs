@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use gdal::errors::GdalError;
 use gdal::{Dataset, DatasetOptions, GdalOpenFlags};
 
-use super::Format;
+use super::format::Format;
 
 /// A file that is open.
 pub(super) struct Handles {

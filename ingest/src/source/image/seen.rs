@@ -9,8 +9,14 @@ use gdal::Dataset;
 use gdal::errors::GdalError;
 use wire::fault::{Fault, FaultKind};
 
-use super::{BANDS_MAX, BandFacts, SIDE_MAX, damaged, facts};
-use crate::source::footprint;
+use super::band::BandFacts;
+use super::words::damaged;
+use crate::source::degrees;
+
+/// Greatest side of a raster in pixels: a continent at 30 m; more is a hostile header.
+const SIDE_MAX: usize = 200_000;
+/// Greatest number of bands: hyperspectral sensors have about 250.
+const BANDS_MAX: usize = 512;
 
 /// What a file says of itself.
 pub(super) struct Seen {
@@ -37,12 +43,12 @@ impl Seen {
                 .because(limit));
         }
         let bands = (1..=count)
-            .map(|b| facts(dataset, b))
+            .map(|b| BandFacts::of(dataset, b))
             .collect::<Result<Vec<_>, _>>();
         let bands = bands.map_err(|e| damaged(label, &e))?;
         let place = place(dataset)?;
         let metres = match &place {
-            Place::Mapped(georef) => footprint::pixel_metres(georef),
+            Place::Mapped(georef) => degrees::pixel_metres(georef),
             Place::Swath(swath) => Ok(swath.pixel_metres()),
         };
         let resolution_m = metres.map_err(|reason| {

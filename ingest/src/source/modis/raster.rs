@@ -19,12 +19,12 @@ use super::attributes::Attributes;
 use super::field::{Field, Holds, Numbers};
 use super::naming::{Named, parse};
 use super::{agree_with_flags, known, mask, midnight};
+use crate::name::{scene_name, show, stem_name};
 use crate::source::archive::{self, Kind};
 use crate::source::image::{Format, Image};
 use crate::source::package::Package;
-use crate::source::{
-    self, Given, Layer, Scene, Source, geotiff, listed, readable, scene_name, show, sidecar,
-};
+use crate::source::raster_file;
+use crate::source::{self, Given, Layer, Scene, Source, geotiff, listed, readable, sidecar};
 
 /// The reader of single-band rasters of MODIS products.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ impl Source for ModisRasters {
         agree_with_flags(path, given, (known, acquired))?;
         let layers = members.layers()?;
         let mask = match &given.cloud_mask {
-            Some(mask) => Some(geotiff::user_mask(mask)?),
+            Some(mask) => Some(raster_file::user_mask(mask)?),
             None => mask(product, &layers),
         };
         let has = |name: &str| layers.iter().any(|l| l.name == name);
@@ -101,7 +101,7 @@ impl Source for ModisRasters {
                 dataset: Some(members.first.product.dataset),
             },
             Err(_) => source::Named {
-                scene: source::stem_name(path),
+                scene: stem_name(path),
                 dataset: None,
             },
         }
@@ -134,7 +134,7 @@ fn of_name(name: &str) -> Option<Named> {
 }
 
 fn format(name: &str) -> Option<Format> {
-    geotiff::format(Path::new(name))
+    raster_file::format(Path::new(name))
 }
 
 fn is_packed(path: &Path) -> bool {

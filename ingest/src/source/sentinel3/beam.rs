@@ -19,10 +19,12 @@ use wire::fault::{Fault, FaultKind};
 
 use super::flags::same_bits;
 use super::{categorical, place};
+use crate::name::{scene_name, show};
 use crate::source::image::{Format, Image};
 use crate::source::netcdf::NetCdf;
 use crate::source::package::delivered_files;
-use crate::source::{Given, Mask, Scene, agree, geotiff, scene_name, show};
+use crate::source::raster_file;
+use crate::source::{Given, Mask, Scene, agree};
 
 /// Names that programs give the bands, `{}` being the number, with the dataset of what they hold.
 const NAMES: [(&str, usize, &str); 3] = [
@@ -66,7 +68,7 @@ pub(super) fn open(path: &Path, given: &Given) -> Result<Scene, Fault> {
     let flags = flags(&file, &swath)?;
     layers.extend(flags.iter().map(|m| m.layer.clone()));
     let mask = match &given.cloud_mask {
-        Some(mask) => Some(geotiff::user_mask(mask)?),
+        Some(mask) => Some(raster_file::user_mask(mask)?),
         None => flags.filter(|_| same_bits(&file, FLAGS, IDEPIX_BITS).unwrap_or(false)),
     };
     let mut files = vec![path];

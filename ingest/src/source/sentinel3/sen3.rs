@@ -18,10 +18,12 @@ use wire::fault::{Fault, FaultKind};
 use super::flags::same_bits;
 use super::manifest::{self, MANIFEST, Manifest};
 use super::{categorical, measured, place};
+use crate::name::{scene_name, show, stem_name};
 use crate::source::image::{Format, Image};
 use crate::source::netcdf::NetCdf;
 use crate::source::package::Package;
-use crate::source::{Given, Layer, Mask, Named, Scene, agree, geotiff, scene_name, show};
+use crate::source::raster_file;
+use crate::source::{Given, Layer, Mask, Named, Scene, agree};
 
 /// A type of product: where its bands and flags are.
 #[derive(Debug)]
@@ -243,7 +245,7 @@ pub(super) fn open(
     };
     layers.extend(flags.iter().map(|m| m.layer.clone()));
     let mask = match &given.cloud_mask {
-        Some(mask) => Some(geotiff::user_mask(mask)?),
+        Some(mask) => Some(raster_file::user_mask(mask)?),
         None => flags,
     };
     let has = |name: &str| layers.iter().any(|l| l.name == name);
@@ -329,7 +331,7 @@ pub(super) fn named(path: &Path, folder: &str) -> Named {
         dataset: dataset_in(kind),
         scene: scene
             .or_else(|| said.as_ref().map(said_name))
-            .unwrap_or_else(|| super::super::stem_name(path)),
+            .unwrap_or_else(|| stem_name(path)),
     }
 }
 
