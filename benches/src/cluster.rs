@@ -27,14 +27,17 @@ const PUTS: u64 = 96;
 const AT_ONCE: usize = 16;
 /// Rounds of each measurement.
 const ROUNDS: u64 = 5;
-/// Objects of the node that is lost: 256 MiB.
-const LOST: u64 = 512;
+/// Objects of the node that is lost, and the nodes that hold them all.
+const LOST: (u64, u8) = (512, 3);
+/// The same of a whole measurement: 10 GiB, on two nodes for want of disk.
+const LOST_WHOLE: (u64, u8) = (20_480, 2);
 /// Longest that anything here may take.
-const LIMIT: Duration = Duration::from_mins(5);
+const LIMIT: Duration = Duration::from_mins(15);
 
 pub(crate) fn run() -> Result<Vec<Row>> {
     let runtime = Runtime::new()?;
     let mut rows = runtime.block_on(puts())?;
+    rows.push(runtime.block_on(kills())?);
     rows.extend(runtime.block_on(losses())?);
     Ok(rows)
 }
@@ -48,7 +51,7 @@ async fn puts() -> Result<Vec<Row>> {
         let objects: Vec<Object> = (0..PUTS).map(|n| object(round * PUTS + n)).collect();
         let before = nodes.sent().model;
         let began = now();
-        put_all(&nodes, objects).await?;
+        put_all(&nodes, objects.into_iter()).await?;
         let took = began.elapsed().as_secs_f64();
         sent.push(mebibytes(nodes.sent().model - before) / took);
         acked.push(PUTS as f64 / took);
@@ -63,8 +66,8 @@ async fn puts() -> Result<Vec<Row>> {
     ])
 }
 
-async fn put_all(nodes: &Nodes, objects: Vec<Object>) -> Result<()> {
-    let puts = objects.into_iter().map(|object| {
+async fn put_all(nodes: &Nodes, objects: impl Iterator<Item = Object>) -> Result<()> {
+    let puts = objects.map(|object| {
         let cluster = nodes.first().clone();
         async move { cluster.put(object, node::store::PutMode::Keep).await }
     });
@@ -76,12 +79,12 @@ async fn put_all(nodes: &Nodes, objects: Vec<Object>) -> Result<()> {
     Ok(())
 }
 
-/// Seconds until queries are complete again, and until a lost folder is filled again.
-async fn losses() -> Result<Vec<Row>> {
+/// Seconds until queries are complete again after a node was killed.
+async fn kills() -> Result<Row> {
     let mut complete = Vec::new();
     for _ in 0..ROUNDS {
         let mut nodes = Nodes::start(3, 2).await?;
-        put_all(&nodes, (0..8).map(object).collect()).await?;
+        put_all(&nodes, (0..8).map(object)).await?;
         nodes.stop_last().await;
         let began = now();
         while !nodes.is_complete().await? {
@@ -89,32 +92,38 @@ async fn losses() -> Result<Vec<Row>> {
         }
         complete.push(began.elapsed().as_secs_f64());
     }
-    let mut nodes = Nodes::start(3, 3).await?;
-    put_all(&nodes, (0..LOST).map(object).collect()).await?;
+    let what = "node killed: until queries are complete again";
+    Ok(Row::new(what, "s", complete))
+}
+
+/// Rate at which a lost folder is filled again, beside the bare transport and the bare disk, and
+/// what queries take meanwhile.
+async fn losses() -> Result<Vec<Row>> {
+    let whole = std::env::var_os("GLEBE_BENCH_FULL").is_some();
+    let (lost, replicas) = if whole { LOST_WHOLE } else { LOST };
+    let mut nodes = Nodes::start(replicas.into(), replicas).await?;
+    put_all(&nodes, (0..lost).map(object)).await?;
     let idle = nodes.query_millis(100).await?;
     let dir = nodes.stop_last().await;
     std::fs::remove_dir_all(dir.path().join("objects"))?;
     std::fs::remove_file(dir.path().join("index.redb"))?;
+    let bare = peers::Transport::start().await?;
+    let transport = bare.mebibytes_a_second(PUTS, 1).await?;
+    let disk = peers::disk(PUTS, 1).await?;
     let began = now();
     nodes.open(Arc::clone(&dir)).await?;
     let mut busy = Vec::new();
-    while nodes.last_holds() < LOST {
+    while nodes.last_holds() < lost {
         ensure!(began.elapsed() < LIMIT, "the lost folder is not filled");
-        busy.extend(nodes.query_millis(5).await?);
+        busy.extend(nodes.query_millis(20).await?);
     }
     let took = began.elapsed().as_secs_f64();
-    let filled = mebibytes(LOST * OBJECT_BYTES as u64) / took;
+    let size = mebibytes(lost * OBJECT_BYTES as u64);
+    let what = format!("folder of {size} MiB lost: filled again at");
+    let filled = || Row::new(&what, "MiB/s", vec![size / took]);
     Ok(vec![
-        Row::new(
-            "node killed: until queries are complete again",
-            "s",
-            complete,
-        ),
-        Row::new(
-            "folder of 256 MiB lost: filled again at",
-            "MiB/s",
-            vec![filled],
-        ),
+        filled().beside("bare request-response, one at a time", vec![transport]),
+        filled().beside("fsynced writes of the disk, one at a time", vec![disk]),
         Row::new("query meanwhile, p99", "ms", vec![p99(busy)])
             .beside("idle, p99", vec![p99(idle)]),
     ])

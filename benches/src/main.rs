@@ -19,6 +19,8 @@ mod startup;
 mod texture;
 mod train;
 mod transfer;
+mod usage;
+mod watch;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -56,6 +58,8 @@ enum Name {
     Train,
     /// Epochs that heirs take to what a cold start reaches, by the likeness of their donor
     Transfer,
+    /// Cores and memory over time while many small models come to be
+    Usage,
 }
 
 /// Runs one benchmark, or all.
@@ -109,6 +113,7 @@ fn run(args: Args) -> Result<()> {
             Name::Texture => texture::run(&bench)?,
             Name::Train => train::run(&bench)?,
             Name::Transfer => transfer::run(&bench)?,
+            Name::Usage => usage::run(&bench)?,
         };
         report.rows.extend(rows);
     }

@@ -25,6 +25,9 @@ pub(crate) struct Row {
     /// The peer's name and median in the same run, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) peer: Option<Peer>,
+    /// What was measured in order: seconds since the start, value.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) series: Vec<[f64; 2]>,
 }
 
 /// The peer's figure.
@@ -59,7 +62,14 @@ impl Row {
             range: [at(0), at(end)],
             runs: values.len(),
             peer: None,
+            series: Vec::new(),
         }
+    }
+
+    /// Keeps what was measured in order.
+    pub(crate) fn over(mut self, series: Vec<[f64; 2]>) -> Self {
+        self.series = series;
+        self
     }
 
     /// Sets the peer beside which it was measured.
