@@ -40,7 +40,8 @@ pub(crate) async fn run(session: &Session, mut args: Train) -> Done {
         } else {
             Form::Table
         };
-        let told = recipe::described((&args.recipe, module.as_ref()), args.chip, form).await?;
+        let sizes = (args.chip, args.batch);
+        let told = recipe::described((&args.recipe, module.as_ref()), sizes, form).await?;
         line(told.trim_end());
         return Ok(ExitCode::SUCCESS);
     }

@@ -122,6 +122,9 @@ struct DescribeArgs {
     /// Side of the chips in pixels.
     #[arg(long, default_value_t = DESCRIBED_CHIP_PX)]
     chip_px: u32,
+    /// Chips of a batch, for the memory that a step takes [default: the recipe's own].
+    #[arg(long)]
+    batch: Option<u32>,
     /// What is learned with a user's module, as JSON; with `--file`.
     #[arg(long, requires = "file")]
     module: Option<String>,
@@ -256,7 +259,7 @@ fn describe(args: &DescribeArgs) -> Result<(), Fault> {
         let told = module_told(args, wish, file)?;
         return match args.output {
             Format::Json => json(&told),
-            Format::Table => print(&table(&told)),
+            Format::Table => print(&table(&told, args.batch)),
         };
     }
     let known = match args.recipe.strip_prefix(program::PREFIX) {
@@ -276,7 +279,7 @@ fn describe(args: &DescribeArgs) -> Result<(), Fault> {
     }
     match args.output {
         Format::Json => json(&told),
-        Format::Table => print(&table(&told)),
+        Format::Table => print(&table(&told, args.batch)),
     }
 }
 
@@ -299,9 +302,10 @@ fn module_told(args: &DescribeArgs, wish: &str, file: &Path) -> Result<Descripti
 }
 
 /// Writes a description for people.
-fn table(told: &Description) -> String {
+fn table(told: &Description, batch: Option<u32>) -> String {
     let hyper = &told.hyper;
-    let head = [
+    let batch = batch.unwrap_or(hyper.batch);
+    let mut head = vec![
         format!("{}: {}", told.recipe, told.task),
         format!("source      {}", told.source),
         format!("inputs      {}", bands(&told.inputs)),
@@ -314,9 +318,20 @@ fn table(told: &Description) -> String {
             hyper.epochs, hyper.batch, hyper.learning_rate, hyper.patience, hyper.chip_px,
         ),
         format!("parameters  {}", told.parameters),
-        String::new(),
-        format!("{:<8} {:<14} {:>10}  does", "layer", "out", "parameters"),
     ];
+    head.extend(told.needs.map(|needs| {
+        let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+        format!(
+            "memory      about {} MiB a step of {batch} chips of {} pixels, beside libtorch itself",
+            mib(needs.of_step(batch)),
+            needs.chip_px,
+        )
+    }));
+    head.push(String::new());
+    head.push(format!(
+        "{:<8} {:<14} {:>10}  does",
+        "layer", "out", "parameters"
+    ));
     let layer = |layer: &Layer| {
         let out = format!("{:?}", layer.out);
         let count = parameters(std::slice::from_ref(layer));

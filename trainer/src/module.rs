@@ -253,6 +253,7 @@ impl Recipe for Module {
             out.truncate(1);
         }
         let mut layer = Layer::bare("module", "what the user's module does", &out);
+        layer.held = None;
         let file = known(self.name, &self.wish).file.lock();
         let file = file.unwrap_or_else(PoisonError::into_inner).clone();
         let opened = file.and_then(|file| open(&file, tch::Device::Cpu).ok());
@@ -292,6 +293,7 @@ impl Recipe for Module {
             parameters: crate::recipe::describe::parameters(std::slice::from_ref(&layer)),
             layers: vec![layer],
             rival: Vec::new(),
+            needs: None,
         }
     }
 }

@@ -243,8 +243,12 @@ impl Program {
             chip_px_step: self.chip_px_step,
             hyper: wire::run::Hyper::default(),
             parameters: 0,
-            layers: vec![Layer::bare("program", "what the program does", &out)],
+            layers: vec![Layer {
+                held: None,
+                ..Layer::bare("program", "what the program does", &out)
+            }],
             rival: Vec::new(),
+            needs: None,
         }
     }
 }

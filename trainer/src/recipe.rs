@@ -10,6 +10,7 @@
 pub mod describe;
 pub mod ndmi_unet;
 pub mod ndvi_cnn;
+pub mod needs;
 pub mod spagan;
 
 use std::fmt::Debug;

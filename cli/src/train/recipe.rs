@@ -37,10 +37,11 @@ pub(crate) enum Form {
     Json,
 }
 
-/// Returns the description of a recipe for chips of a side (the recipe's own, if none is named).
+/// Returns the description of a recipe for chips of a side and batches (the recipe's own, if none
+/// are named).
 pub(crate) async fn described(
     (name, module): (&str, Option<&Local>),
-    chip_px: Option<u32>,
+    (chip_px, batch): (Option<u32>, Option<u32>),
     form: Form,
 ) -> Result<String, Fault> {
     let mut command = worker::command(TRAINER)?;
@@ -53,6 +54,9 @@ pub(crate) async fn described(
     }
     if let Some(side) = chip_px {
         command.args(["--chip-px", &side.to_string()]);
+    }
+    if let Some(batch) = batch {
+        command.args(["--batch", &batch.to_string()]);
     }
     command.args(match form {
         Form::Table => ["-o", "table"],
@@ -75,7 +79,7 @@ pub(crate) async fn checked(
     if is_cluster && (worker::find(TRAINER).is_err() || is_program(name)) {
         return Ok(Recipe::default());
     }
-    let text = described((name, module), chip_px, Form::Json).await?;
+    let text = described((name, module), (chip_px, None), Form::Json).await?;
     serde_json::from_str(&text).map_err(|e| {
         let what = format!("{TRAINER} gave no description of {name}");
         let fault = Fault::new(wire::fault::FaultKind::Internal, what).because(e.to_string());

@@ -366,7 +366,9 @@ fn a_recipe_is_described_layer_by_layer_without_a_store() {
     let folder = scratch();
     let folder = folder.path();
     let told = stdout(&expect(
-        glebe(folder).args(["train", "ndmi-unet", "--describe"]),
+        glebe(folder)
+            .args(["train", "ndmi-unet", "--describe"])
+            .args(["--chip", "256", "--batch", "8"]),
         0,
     ));
     for word in [
@@ -374,6 +376,7 @@ fn a_recipe_is_described_layer_by_layer_without_a_store() {
         "normalised ",
         "mean squared error",
         "parameters  311185",
+        "a step of 8 chips of 256 pixels",
         "up0 ",
         "transposed convolution",
     ] {
@@ -391,6 +394,7 @@ fn a_recipe_is_described_layer_by_layer_without_a_store() {
     let told = expect(glebe(folder).args(json), 0);
     let told: Value = serde_json::from_slice(&told.stdout).unwrap();
     assert_eq!(told["parameters"], 25_697);
+    assert_eq!(told["needs"]["chip_px"], 64);
     assert_eq!(told["layers"][0]["out"], Value::from(vec![16, 32, 32]));
     assert!(!folder.join(".glebe").exists(), "a store was made");
 }

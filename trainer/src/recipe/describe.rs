@@ -10,6 +10,7 @@ use wire::run::Hyper;
 
 use crate::net::Width;
 use crate::net::conv::KERNEL_PX;
+use crate::recipe::needs::Needs;
 
 /// What a recipe is.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -43,6 +44,9 @@ pub struct Description {
     /// Layers of the network that this one learns to fool, where there is one: it answers nothing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rival: Vec<Layer>,
+    /// Memory that a step takes, where that can be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub needs: Option<Needs>,
 }
 
 /// A band that a recipe asks for.
@@ -67,6 +71,10 @@ pub struct Layer {
     pub kept: Vec<(String, Vec<i64>)>,
     /// Shape that leaves it, without the batch.
     pub out: Vec<i64>,
+    /// Numbers of a chip that are kept of it for the way back of a step; unknown of a layer that
+    /// is not ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held: Option<i64>,
 }
 
 /// How every recipe so far makes bands and label ready.
@@ -82,7 +90,15 @@ impl Layer {
             tensors: Vec::new(),
             kept: Vec::new(),
             out: out.to_vec(),
+            held: Some(out.iter().product()),
         }
+    }
+
+    /// Says that as many maps like the one that leaves it are kept for the way back of a step.
+    #[must_use]
+    pub fn holding(self, maps: i64) -> Self {
+        let held = Some(maps * self.out.iter().product::<i64>());
+        Self { held, ..self }
     }
 
     /// Describes a layer with `weight` of that shape and its `bias`.
@@ -112,6 +128,8 @@ impl Layer {
             kept: vec![each("running_mean"), each("running_var")],
             ..Self::bare(name, does, out)
         }
+        // What was convolved, what was normalised, and what leaves it.
+        .holding(3)
     }
 }
 

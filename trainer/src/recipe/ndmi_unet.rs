@@ -22,6 +22,7 @@ use crate::net::conv::{Conv, KERNEL_PX};
 use crate::net::conv_block::ConvBlock;
 use crate::net::up_block::{self, UpBlock};
 use crate::recipe::describe::{Description, Layer, STANDARDISED, bands, parameters};
+use crate::recipe::needs::Needs;
 use crate::recipe::{
     ANSWER, Answer, BandWish, Net, Phase, RGB, Recipe, Task, normalised_difference,
 };
@@ -104,6 +105,7 @@ impl Recipe for NdmiUnet {
 
     fn describe(&self, chip_px: i64) -> Description {
         let layers = layers(chip_px);
+        let needs = Needs::of([&layers, &[]], self.inputs().len(), chip_px);
         Description {
             recipe: self.name(),
             task: "map of NDMI from red, green and blue",
@@ -122,6 +124,7 @@ impl Recipe for NdmiUnet {
             parameters: parameters(&layers),
             layers,
             rival: Vec::new(),
+            needs,
         }
     }
 }
@@ -222,7 +225,8 @@ fn layers(chip_px: i64) -> Vec<Layer> {
             up_block::KERNEL_PX,
         ];
         let out = [width.to, side(level), side(level)];
-        Layer::normalised(&format!("up{level}"), &does, &weight, &out)
+        // What was convolved, what was normalised, and twice as many maps once joined.
+        Layer::normalised(&format!("up{level}"), &does, &weight, &out).holding(4)
     });
     let answer = Layer::conv("answer", "3x3 convolution", LAST, &[1, chip_px, chip_px]);
     down.chain(up).chain([answer]).collect()

@@ -15,6 +15,7 @@ use crate::net::Width;
 use crate::net::conv_cell::ConvCell;
 use crate::net::dense::Dense;
 use crate::recipe::describe::{Description, Layer, STANDARDISED, bands, parameters};
+use crate::recipe::needs::Needs;
 use crate::recipe::{Answer, BandWish, Net, Phase, RGB, Recipe, Task, normalised_difference};
 use crate::seed::Dice;
 use crate::units::{Ends, Shift};
@@ -83,6 +84,7 @@ impl Recipe for NdviCnn {
 
     fn describe(&self, chip_px: i64) -> Description {
         let layers = layers(chip_px);
+        let needs = Needs::of([&layers, &[]], self.inputs().len(), chip_px);
         Description {
             recipe: self.name(),
             task: "mean NDVI of a chip from its red, green and blue",
@@ -98,6 +100,7 @@ impl Recipe for NdviCnn {
             parameters: parameters(&layers),
             layers,
             rival: Vec::new(),
+            needs,
         }
     }
 }

@@ -29,6 +29,7 @@ use crate::net::conv::Conv;
 use crate::net::irnn::DIRECTIONS;
 use crate::net::residual::Residual;
 use crate::recipe::describe::{Description, Layer, STANDARDISED, bands, parameters};
+use crate::recipe::needs::Needs;
 use crate::recipe::spagan::discriminator::Discriminator;
 use crate::recipe::{Answer, BandWish, Net, Phase, RGB, Recipe, Rival, Task};
 use crate::seed::Dice;
@@ -121,6 +122,8 @@ impl Recipe for SpaGan {
 
     fn describe(&self, chip_px: i64) -> Description {
         let layers = layers(chip_px);
+        let rival = discriminator::layers(chip_px);
+        let needs = Needs::of([&layers, &rival], self.inputs().len(), chip_px);
         Description {
             recipe: self.name(),
             task: "clear red, green and blue from a cloudy image",
@@ -145,7 +148,8 @@ impl Recipe for SpaGan {
             },
             parameters: parameters(&layers),
             layers,
-            rival: discriminator::layers(chip_px),
+            rival,
+            needs,
         }
     }
 }
@@ -238,13 +242,15 @@ fn layers(side: i64) -> Vec<Layer> {
         let name = |part: &str| format!("{block}.{part}");
         let round = |n: i32| {
             let weight = (name(&format!("sweep{n}.weight")), vec![DIRECTIONS, SWEPT]);
+            let sweep = Layer::bare(
+                &name(&format!("sweep{n}")),
+                "IRNN from north, south, west, east; each times its gate",
+                &[DIRECTIONS * SWEPT, side, side],
+            );
+            // What each step left, all of it turned back, and all of it times the gates.
             let sweep = Layer {
                 tensors: vec![weight],
-                ..Layer::bare(
-                    &name(&format!("sweep{n}")),
-                    "IRNN from north, south, west, east; each times its gate",
-                    &[DIRECTIONS * SWEPT, side, side],
-                )
+                ..sweep.holding(3)
             };
             let join = name(&format!("join{n}"));
             let does = "3x3 convolution of the four directions";
@@ -257,7 +263,8 @@ fn layers(side: i64) -> Vec<Layer> {
         layers.push(conv(&name("enter"), "3x3 convolution", CHANNELS, SWEPT));
         layers.extend([1, 2].map(round).into_iter().flatten());
         layers.push(conv(&name("mask"), mask, SWEPT, 1));
-        layers.extend([conv1, conv2]);
+        // What conv2 answered, and what leaves the block.
+        layers.extend([conv1, conv2.holding(2)]);
         layers
     };
     let mut layers = vec![conv("widen", "3x3 convolution, ReLU", COLOURS, CHANNELS)];

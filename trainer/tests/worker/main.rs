@@ -8,6 +8,7 @@ mod leases;
 mod limits;
 mod maps;
 mod modules;
+mod needs;
 mod node;
 mod packed;
 mod pairs;

@@ -84,7 +84,8 @@ pub fn layers(chip_px: i64) -> Vec<Layer> {
         to: FIRST,
     };
     let does = "cloudy image beside clear one: 3x3 convolution (step 2), leaky ReLU";
-    let mut layers = vec![Layer::conv("block1", does, first, &[FIRST, side, side])];
+    let entry = Layer::conv("block1", does, first, &[FIRST, side, side]);
+    let mut layers = vec![entry.holding(2)];
     for (number, width, step_px) in middles() {
         side /= step_px;
         let does = match step_px {
