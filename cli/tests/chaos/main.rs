@@ -14,12 +14,14 @@
     reason = "tests: a failure is a panic, figures are printed; the harness is the other tests' too"
 )]
 
+mod disks;
 #[path = "../e2e/harness.rs"]
 mod harness;
 mod kills;
 mod lab;
 mod lines;
 mod partitions;
+mod power;
 mod proxy;
 mod suspicion;
 mod users;

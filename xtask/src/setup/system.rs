@@ -14,7 +14,7 @@ use crate::trouble::Result;
 use crate::workspace::Workspace;
 
 /// Each package, and what it is for.
-const PACKAGES: [(&str, &str); 7] = [
+const PACKAGES: [(&str, &str); 8] = [
     ("libgdal-dev", "headers and library that glebe-ingest links"),
     (
         "gdal-bin",
@@ -29,6 +29,10 @@ const PACKAGES: [(&str, &str); 7] = [
     (
         "python3-torch",
         "PyTorch of a build that is not ours, oracle of networks and of model.pt",
+    ),
+    (
+        "xfsprogs",
+        "makes the file system on which tests cut the power of disks",
     ),
     (
         "python3-venv",
