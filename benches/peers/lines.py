@@ -8,7 +8,7 @@ import json
 import math
 import sys
 
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 330, 58, 150, 40, 46
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 330, 58, 170, 40, 46
 COLOURS = ["#1b6ca8", "#c8553d", "#588b4c", "#8a6bbe", "#b08900", "#5f6b73"]
 INK, GRID = "#222222", "#e4e4e4"
 
