@@ -1,4 +1,5 @@
-//! Memory that a step takes, told from a recipe's layers before anything is learned (S001, Fig. 12).
+//! Memory that a step takes, told from a recipe's layers before anything is learned (S001,
+//! Fig. 12).
 //!
 //! Counted is what autograd keeps of each layer until the way back, the gradients at the widest
 //! layer beside it, and what the optimiser keeps of each weight. Beside that a process holds

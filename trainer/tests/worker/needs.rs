@@ -52,10 +52,9 @@ fn compare(recipe: &dyn Recipe, sizes: &[(u32, u32)]) {
         let told = recipe.describe(i64::from(*chip_px)).needs.expect("ours");
         let told = told.of_step(*batch) as f64 / MIB;
         let seen = step(recipe, (*chip_px, *batch)).saturating_sub(before) as f64 / MIB;
-        eprintln!(
-            r#"{{"recipe":"{}","chip_px":{chip_px},"batch":{batch},"told_mib":{told:.0},"seen_mib":{seen:.0}}}"#,
-            recipe.name()
-        );
+        let size = format!(r#""chip_px":{chip_px},"batch":{batch}"#);
+        let mib = format!(r#""told_mib":{told:.0},"seen_mib":{seen:.0}"#);
+        eprintln!(r#"{{"recipe":"{}",{size},{mib}}}"#, recipe.name());
         if told >= TOLD_FROM_MIB {
             let ratio: f64 = seen / told;
             if !(0.75..1.35).contains(&ratio) {
