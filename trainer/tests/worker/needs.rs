@@ -43,6 +43,7 @@ fn step(recipe: &dyn Recipe, (chip_px, batch): (u32, u32)) -> u64 {
 }
 
 /// Compares estimate and measurement, from small to large so that nothing freed is counted anew.
+#[expect(clippy::print_stderr, reason = "figures are printed")]
 fn compare(recipe: &dyn Recipe, sizes: &[(u32, u32)]) {
     tch::set_num_threads(1);
     step(recipe, (recipe.chip_px_step(), 1));
