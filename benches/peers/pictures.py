@@ -15,7 +15,7 @@ import rasterio
 from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 
-GAP_PX, STEP, OFFSET, SCALE = 12, 2, -1000.0, 1e-4
+GAP_PX, STEP, OFFSET, SCALE = 12, 3, -1000.0, 1e-4
 # From dry to moist, as maps of moisture indices are coloured.
 RAMP = np.array([[140, 81, 10], [216, 179, 101], [246, 232, 195], [199, 234, 229], [90, 180, 172], [1, 102, 94]])
 
