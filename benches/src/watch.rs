@@ -15,7 +15,7 @@ use anyhow::{Context as _, Result, ensure};
 const EVERY: Duration = Duration::from_millis(250);
 /// Clock ticks a second in `/proc`: the same on every Linux.
 const TICKS_A_SECOND: f64 = 100.0;
-/// Bytes of a page of memory.
+/// Bytes of a page of memory on the machines that benchmarks run on (x86-64).
 const PAGE_BYTES: f64 = 4096.0;
 
 /// What one program took, by sample.

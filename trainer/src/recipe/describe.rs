@@ -72,7 +72,7 @@ pub struct Layer {
     /// Shape that leaves it, without the batch.
     pub out: Vec<i64>,
     /// Numbers of a chip that are kept of it for the way back of a step; unknown of a layer that
-    /// is not ours.
+    /// is not ours, or of a chip whose numbers nobody could count.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held: Option<i64>,
 }
@@ -90,14 +90,14 @@ impl Layer {
             tensors: Vec::new(),
             kept: Vec::new(),
             out: out.to_vec(),
-            held: Some(out.iter().product()),
+            held: numbers(out),
         }
     }
 
     /// Says that as many maps like the one that leaves it are kept for the way back of a step.
     #[must_use]
     pub fn holding(self, maps: i64) -> Self {
-        let held = Some(maps * self.out.iter().product::<i64>());
+        let held = numbers(&self.out).and_then(|map| map.checked_mul(maps));
         Self { held, ..self }
     }
 
@@ -131,6 +131,11 @@ impl Layer {
         // What was convolved, what was normalised, and what leaves it.
         .holding(3)
     }
+}
+
+/// Counts the numbers of a shape, if 64 bits can.
+pub fn numbers(shape: &[i64]) -> Option<i64> {
+    shape.iter().try_fold(1, |sum: i64, n| sum.checked_mul(*n))
 }
 
 /// Counts the trained numbers of layers.

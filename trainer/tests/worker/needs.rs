@@ -14,6 +14,8 @@ use trainer::seed::Dice;
 const MIB: f64 = 1_048_576.0;
 /// Maps of less than 32 MiB lie in pieces that allocators keep.
 const TOLD_FROM_MIB: f64 = 1024.0;
+/// What was seen, over what was told: 0.91 to 1.2 when it was last looked at.
+const AGREE: std::ops::Range<f64> = 0.75..1.35;
 
 /// Steps on a batch of zeros; returns the greatest number of bytes held meanwhile.
 fn step(recipe: &dyn Recipe, (chip_px, batch): (u32, u32)) -> u64 {
@@ -58,7 +60,7 @@ fn compare(recipe: &dyn Recipe, sizes: &[(u32, u32)]) {
         eprintln!(r#"{{"recipe":"{}",{size},{mib}}}"#, recipe.name());
         if told >= TOLD_FROM_MIB {
             let ratio: f64 = seen / told;
-            if !(0.75..1.35).contains(&ratio) {
+            if !AGREE.contains(&ratio) {
                 wrong.push((*chip_px, *batch, ratio));
             }
         }
@@ -66,7 +68,8 @@ fn compare(recipe: &dyn Recipe, sizes: &[(u32, u32)]) {
     assert!(wrong.is_empty(), "seen / told: {wrong:?}");
 }
 
-/// The greatest sizes take 2 GiB and are left to the nightly tier.
+/// The greatest sizes take 3.5 GiB, and small ones are told for the figure alone: both are left to
+/// the nightly tier.
 fn sizes<'a>(daily: &'a [(u32, u32)], nightly: &'a [(u32, u32)]) -> &'a [(u32, u32)] {
     match std::env::var_os("GLEBE_NIGHTLY") {
         Some(_) => nightly,
