@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod compose;
 mod heirs;
+pub(crate) mod lesson;
 mod model;
 mod module;
 mod moving;

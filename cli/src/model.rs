@@ -96,6 +96,7 @@ fn list(session: &Session, models: &Models) -> ExitCode {
             ("VAL MSE", Align::Right),
             ("MEAN", Align::Right),
             ("LINEAR", Align::Right),
+            ("TEST MSE", Align::Right),
             ("R2", Align::Right),
             ("SPLITS", Align::Right),
             ("SIZE", Align::Right),
@@ -109,6 +110,9 @@ fn list(session: &Session, models: &Models) -> ExitCode {
                 format!("{:.6}", m.metrics.val_mse),
                 format!("{:.6}", m.metrics.mean_mse),
                 format!("{:.6}", m.metrics.linear_mse),
+                m.metrics
+                    .test
+                    .map_or_else(|| "-".to_owned(), |test| format!("{:.6}", test.mse)),
                 m.metrics
                     .val_r2
                     .map_or_else(|| "-".to_owned(), |r2| format!("{r2:.3}")),

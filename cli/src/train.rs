@@ -19,7 +19,7 @@ use wire::model::{InputMetrics, MapMetrics};
 use wire::run::{Hyper, JobState, Mode, Packing, Plan, Run, RunView};
 
 use crate::Done;
-use crate::args::{ModeArg, Train};
+use crate::args::{ModeArg, Train, lesson};
 use crate::print::{Progress, Screen, bytes, line};
 use crate::session::Session;
 use crate::status::short;
@@ -104,11 +104,11 @@ fn described(args: &Train, recipe: &Recipe) -> Result<Run, Fault> {
     let hyper = Hyper {
         epochs: args.epochs.unwrap_or(default.epochs),
         batch: args.batch.unwrap_or(default.batch),
-        learning_rate: args.learning_rate.unwrap_or(default.learning_rate),
         patience: args.patience.unwrap_or(default.patience),
         chip_px: args.chip.unwrap_or(default.chip_px),
         ..default
     };
+    let hyper = lesson::changed(hyper, &args.rate, &args.held)?;
     if hyper.epochs == 0
         || hyper.batch == 0
         || hyper.learning_rate.is_nan()
@@ -242,7 +242,12 @@ pub(crate) fn scores(view: &RunView) -> String {
     let net = median(metrics.iter().map(|m| m.val_mse));
     let mean = median(metrics.iter().map(|m| m.mean_mse));
     let linear = median(metrics.iter().map(|m| m.linear_mse));
-    format!("median val MSE {net:.5} (mean {mean:.5}, linear {linear:.5})")
+    let test: Vec<_> = metrics.iter().filter_map(|m| m.test).collect();
+    let test = match test.len() {
+        0 => String::new(),
+        _ => format!(", test MSE {:.5}", median(test.iter().map(|test| test.mse))),
+    };
+    format!("median val MSE {net:.5} (mean {mean:.5}, linear {linear:.5}){test}")
 }
 
 /// Returns the median scores of mended images beside those of the images as they were.

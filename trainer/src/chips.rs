@@ -195,4 +195,17 @@ impl ChipSet {
             left_out: LeftOut::default(),
         }
     }
+
+    /// Says after how many chips each source ends.
+    pub(crate) fn of_sources(mut self, ends: &[usize]) -> Self {
+        self.stock.about.ends = ends.to_vec();
+        self
+    }
+
+    /// Leaves the first chips.
+    pub(crate) fn first(mut self, chips: usize) -> Self {
+        self.kept.truncate(chips);
+        self.labels.truncate(chips * self.labels_a_chip);
+        self
+    }
 }

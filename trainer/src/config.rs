@@ -150,13 +150,32 @@ pub struct PairsConfig {
     pub rule: Paired,
 }
 
-/// How chips were held out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// How chips were held out: by blocks, or by days where `hyper.hold_out` says so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlocksConfig {
     /// Side of a block in chips.
     pub side_chips: u32,
-    /// Blocks learned from.
+    /// Blocks or days learned from.
     pub train: u64,
-    /// Blocks held out.
+    /// Blocks or days held out to choose the best epoch by.
     pub validation: u64,
+    /// Blocks or days held out to score what was chosen.
+    #[serde(default)]
+    pub test: u64,
+    /// Chips that were neither learned from nor held out, for they lie beside some that were.
+    #[serde(default)]
+    pub buffered: u64,
+    /// From which days on chips were held out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub days: Option<DaysConfig>,
+}
+
+/// The first days held out, of any cell: `2015-09-26`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DaysConfig {
+    /// To choose the best epoch by.
+    pub validation: String,
+    /// To score what was chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<String>,
 }

@@ -11,6 +11,7 @@
 pub mod adam;
 pub mod ahead;
 pub mod early_stop;
+pub mod schedule;
 pub mod state;
 pub mod tutor;
 
@@ -20,6 +21,7 @@ use wire::run::Hyper;
 
 use crate::fit::ahead::{Ask, Loader};
 use crate::fit::early_stop::{EarlyStop, Verdict};
+use crate::fit::schedule::rate;
 use crate::fit::state::{Place, StateError};
 use crate::fit::tutor::{Losses, Rivalry, Tutor};
 use crate::heed::Heed;
@@ -156,7 +158,7 @@ impl<'a> Learning<'a> {
     ) -> Self {
         let chips = lesson.train.chips.size()[0];
         Self {
-            tutor: Tutor::new(network, hyper.learning_rate),
+            tutor: Tutor::new(network, rate(hyper, 1)),
             loader: Loader::new(lesson.train, network.vars().device()),
             chips,
             part: batch_size(hyper),
@@ -180,6 +182,8 @@ impl<'a> Learning<'a> {
         if self.ended {
             return Ok(());
         }
+        let learning_rate = rate(self.hyper, number);
+        self.tutor.set_rate(learning_rate);
         heed.begins();
         let walks = (EPOCH_CHIPS_MIN / self.order.len().max(1)).max(1) as u64;
         while self.place.walk < walks {
@@ -198,7 +202,7 @@ impl<'a> Learning<'a> {
         }
         self.ended = verdict == Verdict::Stop;
         let epoch = Epoch {
-            learning_rate: self.hyper.learning_rate,
+            learning_rate,
             best: verdict == Verdict::Better,
             ..epoch
         };

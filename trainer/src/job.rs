@@ -12,6 +12,7 @@ pub mod lesson;
 pub mod ordeal;
 pub mod outside;
 pub mod pairs;
+pub mod parts;
 pub mod rules;
 pub mod scores;
 pub mod stocked;
@@ -184,20 +185,28 @@ fn learned(lease: &Lease, gift: Option<&Gift>, setting: &Setting) -> Result<Lear
         reason = "a driver: the seconds of a job are told to users and decide nothing"
     )]
     let start = Instant::now();
-    if let Some(name) = lease.run.recipe.strip_prefix(program::PREFIX) {
-        let mut learned = outside::learn(lease, name, setting)?;
-        learned.config.seconds = start.elapsed().as_secs_f64();
-        learned.config.trained = Some(jiff::Timestamp::now());
-        return Ok(learned);
-    }
+    let program = lease.run.recipe.strip_prefix(program::PREFIX);
+    let mut learned = program.map_or_else(
+        || by_network(lease, gift, setting),
+        |name| outside::learn(lease, name, setting),
+    )?;
+    learned.config.seconds = start.elapsed().as_secs_f64();
+    learned.config.trained = Some(jiff::Timestamp::now());
+    Ok(learned)
+}
+
+/// Has a network learn.
+fn by_network(lease: &Lease, gift: Option<&Gift>, setting: &Setting) -> Result<Learned, JobError> {
     let recipe = recipe_of(lease, setting)?;
     rules::check(&lease.run.hyper, recipe)?;
     tch::set_num_threads(i32::try_from(lease.run.hyper.threads).unwrap_or(1));
     let survey = survey::survey(lease, recipe)?;
     let cuts = stocked::cuts(&survey, recipe, &lease.run.hyper, setting)?;
-    let material = lesson::prepare(&cuts, lease)?;
+    let material = lesson::prepare(&cuts, &lease.run.hyper)?;
     drop(cuts);
-    setting.diary.say(&told(&material, survey.splits.len()));
+    setting
+        .diary
+        .say(&told(&material, survey.splits.len(), lease.run.hyper.test));
     let work = Work {
         lease,
         recipe,
@@ -231,16 +240,15 @@ fn learned(lease: &Lease, gift: Option<&Gift>, setting: &Setting) -> Result<Lear
     let mut config = job.config(weights::hash(&weights));
     config.descent = descent;
     config.part_chips = course.part;
-    let scored = Scored {
-        task: recipe,
-        chip_px: usize::try_from(lease.run.hyper.chip_px).unwrap_or(1),
-        material: &material,
-        course: &course,
-    };
-    let answers = network.answer(&material.validation.chips);
-    config.metrics = scores::scores(&answers, scored);
-    config.seconds = start.elapsed().as_secs_f64();
-    config.trained = Some(jiff::Timestamp::now());
+    config.metrics = scored(
+        &network,
+        Scored {
+            task: recipe,
+            chip_px: usize::try_from(lease.run.hyper.chip_px).unwrap_or(1),
+            material: &material,
+            course: &course,
+        },
+    );
     drop(ordeal);
     Ok(Learned {
         config,
@@ -262,15 +270,38 @@ fn recipe_of(lease: &Lease, setting: &Setting) -> Result<&'static dyn Recipe, Jo
     Ok(ready?)
 }
 
+/// Scores a network on all chips that were held out.
+fn scored(network: &Network, scored: Scored<'_>) -> Metrics {
+    let material = scored.material;
+    let answers = network.answer(&material.validation.sample.chips);
+    let test = material.test.as_ref().map(|exam| {
+        let answers = network.answer(&exam.sample.chips);
+        scores::test_scores(&answers, exam, scored)
+    });
+    Metrics {
+        test,
+        ..scores::scores(&answers, scored)
+    }
+}
+
 /// Tells what there is to learn from.
-fn told(material: &Material, splits: usize) -> String {
+fn told(material: &Material, splits: usize, test: f64) -> String {
     let chips = |sample: &Sample| sample.chips.size()[0];
-    let left = &material.left_out;
+    let (left, exams) = (&material.left_out, material.test.as_ref());
+    let test = match exams {
+        Some(exam) => format!(", {} for a test", chips(&exam.sample)),
+        None if test > 0.0 => ", none for a test: there are too few".to_owned(),
+        None => String::new(),
+    };
+    let buffered = match material.blocks.buffered {
+        0 => String::new(),
+        chips => format!(", {chips} beside held-out ones"),
+    };
     format!(
-        "{} chips of {splits} splits to learn from, {} held out; left out: {} for fill, {} for \
-         cloud, {} in the dark",
+        "{} chips of {splits} splits to learn from, {} held out{test}; left out: {} for fill, \
+         {} for cloud, {} in the dark{buffered}",
         chips(&material.train),
-        chips(&material.validation),
+        chips(&material.validation.sample),
         left.fill,
         left.cloud,
         left.no_label,
@@ -421,7 +452,7 @@ impl Job<'_> {
             left_out: self.survey.left_out,
             chips_left_out: self.material.left_out,
             chips_decoded: Some(self.material.decoded),
-            blocks: self.material.blocks,
+            blocks: self.material.blocks.clone(),
             pairs: self.pairs(),
         }
     }

@@ -61,6 +61,36 @@ pub struct Metrics {
     /// What the input itself scores, unchanged, of a model that mends images: what to beat.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<InputMetrics>,
+    /// Scores on chips that chose nothing, not even the best epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<TestMetrics>,
+}
+
+/// What a model scored on test chips, beside its baselines; a score is none where it cannot be had.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct TestMetrics {
+    /// Chips.
+    pub chips: u64,
+    /// Mean squared error.
+    pub mse: f64,
+    /// Mean absolute error.
+    pub mae: f64,
+    /// Mean squared error of always answering the training mean.
+    pub mean_mse: f64,
+    /// Mean squared error of linear regression on band means.
+    pub linear_mse: f64,
+    /// Coefficient of determination.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub r2: Option<f64>,
+    /// Peak signal-to-noise ratio over all pixels of maps, in decibels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub psnr: Option<f64>,
+    /// Structural similarity of maps, the mean over chips and bands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssim: Option<f64>,
+    /// What the input itself scores, of a model that mends images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<InputMetrics>,
 }
 
 /// What an input scores as an answer; a score is none where it cannot be had.

@@ -40,6 +40,30 @@ pub enum Packing {
     Packed,
 }
 
+/// Which chips are held out from learning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HoldOut {
+    /// Whole blocks of neighbouring chips, the same on every date.
+    #[default]
+    Blocks,
+    /// The last days, wherever their chips lie.
+    Dates,
+}
+
+/// How the learning rate goes on once it is warm.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Schedule {
+    /// As it is.
+    #[default]
+    Constant,
+    /// A tenth of what it was after each of these epochs.
+    Step(Vec<u32>),
+    /// Along half a cosine, which is at zero behind the last epoch.
+    Cosine,
+}
+
 /// Hyper-parameters; defaults are the recipe's.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -50,14 +74,40 @@ pub struct Hyper {
     pub batch: u32,
     /// Learning rate.
     pub learning_rate: f64,
+    /// Epochs in which the rate grows, in equal steps, to the learning rate.
+    #[serde(skip_serializing_if = "is_usual")]
+    pub warm_up: u32,
+    /// How the rate goes on.
+    #[serde(skip_serializing_if = "is_usual")]
+    pub schedule: Schedule,
     /// Epochs without improvement before stopping.
     pub patience: u32,
     /// Chip side in pixels.
     pub chip_px: u32,
-    /// Share of blocks held out for validation, 0..1.
+    /// Which chips are held out.
+    #[serde(skip_serializing_if = "is_usual")]
+    pub hold_out: HoldOut,
+    /// Share of blocks or days held out to choose the best epoch by, 0..1.
     pub validation: f64,
+    /// Share of blocks or days held out to score what was chosen, 0..1; none where it is not said,
+    /// as by older runs.
+    #[serde(default = "untested", skip_serializing_if = "is_usual")]
+    pub test: f64,
+    /// Chips around each one held out that are not learned from, either way.
+    #[serde(skip_serializing_if = "is_usual")]
+    pub buffer: u32,
     /// Threads a job computes with; part of what makes weights reproducible.
     pub threads: u32,
+}
+
+/// What older runs held out for a test.
+fn untested() -> f64 {
+    0.0
+}
+
+/// Tells whether something is as it was before anyone could say it.
+fn is_usual<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Packing {
@@ -73,9 +123,14 @@ impl Default for Hyper {
             epochs: 60,
             batch: 32,
             learning_rate: 1e-3,
+            warm_up: 0,
+            schedule: Schedule::Constant,
             patience: 8,
             chip_px: 32,
-            validation: 0.25,
+            hold_out: HoldOut::Blocks,
+            validation: 0.2,
+            test: 0.2,
+            buffer: 0,
             threads: 1,
         }
     }

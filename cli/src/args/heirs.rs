@@ -12,6 +12,7 @@ use super::region::MetricArg;
 
 /// Where models start from.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Start")]
 pub(crate) struct Heirs {
     /// Where models start from
     #[arg(long, value_enum, default_value_t = TransferArg::None)]

@@ -9,6 +9,7 @@ use wire::module::{Answer, Loss};
 
 /// What is learned with `torchscript:FILE`.
 #[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Your own module")]
 pub(crate) struct ModuleArgs {
     /// Bands that enter torchscript:FILE in the order of its channels: common names (red) or a
     /// product's own (B04)

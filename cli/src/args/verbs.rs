@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::heirs::Heirs;
+use super::lesson::{HeldArgs, RateArgs};
 use super::module::ModuleArgs;
 use super::moving::{Moving, Reading, Rebalance};
 use super::selectors::Selectors;
@@ -199,8 +200,6 @@ pub(crate) struct Train {
     /// Say what the recipe learns, layer by layer; train nothing
     #[arg(long)]
     pub(crate) describe: bool,
-    #[command(flatten)]
-    pub(crate) selectors: Selectors,
     /// Name of the run [default: recipe and time]
     #[arg(long, value_name = "RUN")]
     pub(crate) name: Option<String>,
@@ -213,30 +212,34 @@ pub(crate) struct Train {
     /// Samples a step
     #[arg(long, value_name = "N")]
     pub(crate) batch: Option<u32>,
-    /// Learning rate
-    #[arg(long, value_name = "X")]
-    pub(crate) learning_rate: Option<f64>,
     /// Epochs without improvement before stopping
     #[arg(long, value_name = "N")]
     pub(crate) patience: Option<u32>,
     /// Chip side in pixels
     #[arg(long, value_name = "PX")]
     pub(crate) chip: Option<u32>,
-    #[command(flatten)]
-    pub(crate) module: ModuleArgs,
-    #[command(flatten)]
-    pub(crate) pairs: PairBounds,
     /// How many models of a node come to be at once
     #[arg(long, value_enum, default_value_t = ModeArg::Sequential)]
     pub(crate) mode: ModeArg,
-    #[command(flatten)]
-    pub(crate) heirs: Heirs,
     /// Wait until every model is published
     #[arg(long)]
     pub(crate) wait: bool,
     /// Say what would be trained where, train nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+    // Headings reach until the next one: flags without any come first.
+    #[command(flatten)]
+    pub(crate) rate: RateArgs,
+    #[command(flatten)]
+    pub(crate) held: HeldArgs,
+    #[command(flatten)]
+    pub(crate) heirs: Heirs,
+    #[command(flatten)]
+    pub(crate) pairs: PairBounds,
+    #[command(flatten)]
+    pub(crate) module: ModuleArgs,
+    #[command(flatten)]
+    pub(crate) selectors: Selectors,
 }
 
 /// Training modes of DESIGN §8 that this version offers: one model per geocode, at its owner.

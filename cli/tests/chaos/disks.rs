@@ -70,7 +70,8 @@ impl Bay {
         let (image, at) = (disk.image.display(), disk.at.display());
         run(&format!("mkdir {at}")).unwrap();
         run(&format!("truncate -s {DISK} {image}")).unwrap();
-        run(&format!("mkfs.ext4 -q -F {image}")).unwrap();
+        // No block is root's alone: what is full is full for all.
+        run(&format!("mkfs.ext4 -q -F -m 0 {image}")).unwrap();
         disk.mount();
         disk
     }
@@ -80,6 +81,26 @@ impl Disk {
     fn mount(&self) {
         let (image, at) = (self.image.display(), self.at.display());
         run(&format!("mount -o loop {image} {at}")).unwrap();
+    }
+
+    /// Fills it to the last byte.
+    pub(crate) fn fill(&self) {
+        let at = self.at.display();
+        let free = run(&format!("df --block-size=1M --output=avail {at}")).unwrap();
+        let free = String::from_utf8(free.stdout).unwrap();
+        let free: u64 = free.lines().last().unwrap().trim().parse().unwrap();
+        // All but what its own tables may need, at once; the rest as it comes.
+        let most = free.saturating_sub(16);
+        run(&format!("fallocate -l {most}M {at}/filler")).unwrap();
+        let rest = run(&format!("dd if=/dev/zero of={at}/rest bs=4k"));
+        assert!(rest.is_err_and(|why| why.contains("No space left")));
+    }
+
+    /// Takes away what filled it.
+    pub(crate) fn ease(&self) {
+        for name in ["filler", "rest"] {
+            std::fs::remove_file(self.at.join(name)).unwrap();
+        }
     }
 
     /// Copies what a disk would hold if power were cut now.

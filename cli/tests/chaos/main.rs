@@ -15,6 +15,7 @@
 )]
 
 mod disks;
+mod full;
 #[path = "../e2e/harness.rs"]
 mod harness;
 mod kills;

@@ -74,7 +74,7 @@ fn cut_again_and_again(which: &[usize]) {
 }
 
 /// Mounts a disk for a node, which keeps its folder on it.
-fn disk(bay: &Bay, folder: &Path, number: usize) -> Disk {
+pub(crate) fn disk(bay: &Bay, folder: &Path, number: usize) -> Disk {
     let at = folder.join(format!("disk{number}"));
     let disk = bay.disk(&format!("node{number}"), at.clone());
     std::fs::create_dir(at.join("data")).unwrap();

@@ -60,6 +60,11 @@ impl Adam {
         }
     }
 
+    /// Steps at another rate from now on.
+    pub fn set_rate(&mut self, rate: f64) {
+        self.rate = rate;
+    }
+
     /// Returns the gradient of a loss, all variables one after the other.
     pub fn gradient(&self, loss: &Tensor) -> Tensor {
         let gradients = Tensor::run_backward(&[loss], &self.variables, false, false);

@@ -68,6 +68,14 @@ impl Tutor {
         }
     }
 
+    /// Steps at another rate from now on.
+    pub fn set_rate(&mut self, learning_rate: f64) {
+        self.network.set_rate(learning_rate);
+        if let Some(rival) = &mut self.rival {
+            rival.set_rate(learning_rate);
+        }
+    }
+
     /// Copies out what the next step depends on beside weights.
     pub fn moments(&self) -> (Moments, Option<Moments>) {
         let rival = self.rival.as_ref();

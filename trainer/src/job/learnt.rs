@@ -27,14 +27,14 @@ impl Learnt<'_> {
     /// places; NaN where no label is known.
     pub fn errors(&self, material: &Material) -> Vec<f64> {
         let chips = told(
-            &material.validation.chips,
+            &material.validation.sample.chips,
             (&material.normalisation.bands, &self.normalisation.bands),
         );
         let answers = self.network.answer(&chips);
         let label = self.normalisation.label;
         let labels_a_chip = (answers.len() / material.places.len().max(1)).max(1);
         let mut places: BTreeMap<usize, (f64, u64)> = BTreeMap::new();
-        for (at, (answer, truth)) in answers.iter().zip(&material.truth).enumerate() {
+        for (at, (answer, truth)) in answers.iter().zip(&material.validation.truth).enumerate() {
             let place = material.places[at / labels_a_chip];
             let (sum, count) = places.entry(place).or_default();
             if !truth.is_nan() {

@@ -1,23 +1,22 @@
-//! Chips of all splits, parted into those learned from and those held out, ready for a network.
+//! Chips of all splits, those learned from and those held out, ready for a network.
 //!
-//! *Invariants*: a block's chips are all on one side, whatever their date; a cell holds out the
-//! same blocks whether it is learned from alone or among others; normalisation is measured on
-//! training chips alone.
+//! *Invariants*: normalisation is measured on training chips alone.
 //!
-//! *Not here*: which splits (`survey`), cutting their chips (`stocked`), scores (`scores`).
+//! *Not here*: which splits (`survey`), cutting their chips (`stocked`), which are held out
+//! (`parts`), scores (`scores`).
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use tch::Tensor;
-use wire::run::Lease;
+use wire::run::{HoldOut, Hyper};
 
-use crate::chips::blocks::{Block, block_of, held_out};
 use crate::chips::envelope::Envelope;
 use crate::chips::normal::{DEVIATION_MIN, Normalisation, Spread};
 use crate::chips::{ChipSet, LeftOut};
 use crate::config::BlocksConfig;
 use crate::fit::{Lesson, Sample};
+use crate::job::parts::{Parts, parts};
 use crate::job::stocked::Cuts;
 
 /// Least chips to learn from: fewer say nothing about a region.
@@ -30,8 +29,10 @@ pub const VALIDATION_CHIPS_MIN: usize = 2;
 pub struct Material {
     /// Chips learned from, normalised.
     pub train: Sample,
-    /// Chips held out, normalised.
-    pub validation: Sample,
+    /// Chips held out to choose the best epoch by.
+    pub validation: Exam,
+    /// Chips held out to score what was chosen.
+    pub test: Option<Exam>,
     /// How they were normalised.
     pub normalisation: Normalisation,
     /// What the chips learned from look like.
@@ -42,10 +43,17 @@ pub struct Material {
     pub decoded: u64,
     /// How chips were held out.
     pub blocks: BlocksConfig,
-    /// Labels of the held-out chips, as they are; NaN is masked.
-    pub truth: Vec<f32>,
-    /// Number of each held-out chip's place, the same on every date.
+    /// Number of each validation chip's place, the same on every date.
     pub places: Vec<usize>,
+}
+
+/// Chips held out.
+#[derive(Debug)]
+pub struct Exam {
+    /// Them, normalised.
+    pub sample: Sample,
+    /// Their labels, as they are; NaN is masked.
+    pub truth: Vec<f32>,
 }
 
 /// Why there is nothing to learn from.
@@ -55,8 +63,9 @@ pub enum LessonError {
     #[error(
         "too few chips of {chip_px} pixels without fill or cloud: {train} to learn from (at least \
          {TRAIN_CHIPS_MIN}) and {validation} held out (at least {VALIDATION_CHIPS_MIN}) in \
-         {blocks} blocks of {splits} splits; left out: {} for fill, {} for cloud, {} in the dark; \
-         a smaller --chip, more dates or less strict selectors help",
+         {blocks} blocks or days of {splits} splits; left out: {} for fill, {} for cloud, {} in the dark, \
+         {buffered} beside held-out ones; a smaller --chip or --buffer, more dates or less strict \
+         selectors help",
         left_out.fill, left_out.cloud, left_out.no_label
     )]
     TooFew {
@@ -66,13 +75,21 @@ pub enum LessonError {
         train: usize,
         /// Chips held out.
         validation: usize,
-        /// Blocks that hold chips.
-        blocks: usize,
+        /// Blocks that hold chips, or days.
+        blocks: u64,
         /// Splits.
         splits: usize,
         /// Chips left out.
         left_out: LeftOut,
+        /// Chips left out for they lie beside held-out ones.
+        buffered: u64,
     },
+    /// Days are to be held out, and there is one.
+    #[error(
+        "all chips are of one day, so that no later one can be held out; more dates, or \
+         --hold-out blocks"
+    )]
+    OneDay,
     /// A label is no chance and of no class.
     #[error(
         "the label band holds values that can be no label: binary cross-entropy takes 0 to 1, \
@@ -97,30 +114,25 @@ impl Material {
     pub fn lesson(&self) -> Lesson<'_> {
         Lesson {
             train: &self.train,
-            validation: &self.validation,
+            validation: &self.validation.sample,
             label_variance: self.normalisation.label.std.powi(2),
         }
     }
 }
 
 /// Parts chips into those learned from and those held out, and normalises them.
-pub fn prepare(cuts: &Cuts, lease: &Lease) -> Result<Material, LessonError> {
+pub fn prepare(cuts: &Cuts, hyper: &Hyper) -> Result<Material, LessonError> {
     let set = &cuts.set;
-    let blocks: Vec<CellBlock<'_>> = (0..set.len()).map(|chip| block(cuts, chip)).collect();
-    let all: BTreeSet<CellBlock<'_>> = blocks.iter().copied().collect();
-    let held = held(&all, lease.run.hyper.validation);
-    let (validation, train): (Vec<usize>, Vec<usize>) =
-        (0..set.len()).partition(|i| held.contains(&blocks[*i]));
-    if train.len() < TRAIN_CHIPS_MIN || validation.len() < VALIDATION_CHIPS_MIN {
-        return Err(LessonError::TooFew {
-            chip_px: set.chip_px(),
-            train: train.len(),
-            validation: validation.len(),
-            blocks: all.len(),
-            splits: cuts.splits,
-            left_out: set.left_out,
-        });
+    let parted = parts(cuts, hyper);
+    if !parted.is_enough() {
+        return Err(too_few(cuts, &parted, hyper.hold_out));
     }
+    let Parts {
+        train,
+        validation,
+        test,
+        told,
+    } = parted;
     let is_chance = |l: &f32| l.is_nan() || (0.0..=1.0).contains(l);
     if cuts.of_chances && !set.labels.iter().all(is_chance) {
         return Err(LessonError::NoChance);
@@ -146,46 +158,32 @@ pub fn prepare(cuts: &Cuts, lease: &Lease) -> Result<Material, LessonError> {
     };
     Ok(Material {
         train: pick.sample(&train),
-        validation: pick.sample(&validation),
-        truth: validation
-            .iter()
-            .flat_map(|i| set.label(*i))
-            .copied()
-            .collect(),
+        validation: pick.exam(&validation),
+        test: (!test.is_empty()).then(|| pick.exam(&test)),
         places: places(cuts, &validation),
         envelope: Envelope::measure(set, &normalisation, (&train, &validation)),
         left_out: set.left_out,
         decoded: cuts.decoded,
-        blocks: BlocksConfig {
-            side_chips: cuts.cells.first().map_or(1, |cell| cell.side_chips),
-            train: (all.len() - held.len()) as u64,
-            validation: held.len() as u64,
-        },
+        blocks: told,
         normalisation,
     })
 }
 
-/// A block of one of several cells.
-type CellBlock<'a> = (&'a str, Block);
-
-/// Returns the block of a chip.
-fn block(cuts: &Cuts, chip: usize) -> CellBlock<'_> {
-    let cell = cuts.cell(chip);
-    let block = block_of(cuts.set.position(chip), cell.side_chips);
-    (&cell.geocode, block)
-}
-
-/// Returns what all cells hold out, each what it would by itself.
-fn held<'a>(all: &BTreeSet<CellBlock<'a>>, share: f64) -> BTreeSet<CellBlock<'a>> {
-    let mut cells: BTreeMap<&str, BTreeSet<Block>> = BTreeMap::new();
-    for (cell, block) in all {
-        cells.entry(cell).or_default().insert(*block);
+/// Tells why chips so parted are not enough.
+fn too_few(cuts: &Cuts, parted: &Parts, hold_out: HoldOut) -> LessonError {
+    let told = &parted.told;
+    if hold_out == HoldOut::Dates && parted.validation.is_empty() && !parted.train.is_empty() {
+        return LessonError::OneDay;
     }
-    let each = cells.into_iter().flat_map(|(cell, blocks)| {
-        let held = held_out(cell, &blocks, share);
-        held.into_iter().map(move |block| (cell, block))
-    });
-    each.collect()
+    LessonError::TooFew {
+        chip_px: cuts.set.chip_px(),
+        train: parted.train.len(),
+        validation: parted.validation.len(),
+        blocks: told.train + told.validation + told.test,
+        splits: cuts.splits,
+        left_out: cuts.set.left_out,
+        buffered: told.buffered,
+    }
 }
 
 /// Numbers the places of some chips.
@@ -206,6 +204,15 @@ struct Pick<'a> {
 }
 
 impl Pick<'_> {
+    /// Returns held-out chips with their labels.
+    fn exam(&self, indexes: &[usize]) -> Exam {
+        let truth = indexes.iter().flat_map(|i| self.set.label(*i));
+        Exam {
+            truth: truth.copied().collect(),
+            sample: self.sample(indexes),
+        }
+    }
+
     /// Returns the chips of those indexes as tensors.
     fn sample(&self, indexes: &[usize]) -> Sample {
         let mut pixels = Vec::with_capacity(indexes.len() * self.set.chip_len());
@@ -238,80 +245,24 @@ pub fn tensor(pixels: &[f32], channels: usize, side: usize) -> Tensor {
 mod tests {
     use std::collections::BTreeSet;
 
-    use earth::geocode::{Geocode, Scheme};
-    use earth::split::placement::PlacementRule;
-    use wire::run::{Lease, Run};
+    use wire::run::Hyper;
 
-    use super::{Cuts, LessonError, prepare};
-    use crate::chips::blocks::block_of;
-    use crate::chips::{ChipSet, Position};
-    use crate::job::stocked::Cell;
+    use super::{LessonError, prepare};
+    use crate::job::parts::tests::cuts;
     use crate::network::floats;
-
-    const SIDE_CHIPS: u32 = 4;
-
-    fn lease() -> Lease {
-        let geocode = Geocode::parse(Scheme::Geohash, "9xj5k").expect("a cell");
-        Lease {
-            token: 1,
-            expires_millis: 1,
-            run: Run {
-                name: "r".to_owned(),
-                recipe: "ndvi-cnn".to_owned(),
-                query: query::Query::default(),
-                mode: wire::run::Mode::Partitioned,
-                packing: wire::run::Packing::Sequential,
-                hyper: wire::run::Hyper::default(),
-                seed: 1,
-                transfer: wire::transfer::Transfer::default(),
-                inheritance: None,
-                collections: Vec::new(),
-                module: None,
-            },
-            geocode: geocode.to_string(),
-            placement_key: PlacementRule::Whole.key(&geocode),
-            splits: Vec::new(),
-            heritage: None,
-            checkpoint: None,
-        }
-    }
-
-    /// Three dates of 12 × 12 chips of one pixel whose label is the number of their block.
-    fn cuts() -> Cuts {
-        let (mut numbers, mut positions) = (Vec::new(), Vec::new());
-        for _date in 0..3 {
-            for (row, column) in (0..12).flat_map(|r| (0..12).map(move |c| (r, c))) {
-                let position = Position { row, column };
-                let block = block_of(position, SIDE_CHIPS);
-                let number = u16::try_from(block.row * 3 + block.column).expect("a small number");
-                numbers.push(f32::from(number));
-                positions.push(position);
-            }
-        }
-        Cuts {
-            set: ChipSet::held((1, 1), (&numbers, numbers.clone()), &positions),
-            splits: 3,
-            cells: vec![Cell {
-                geocode: lease().geocode,
-                side_chips: SIDE_CHIPS,
-            }],
-            decoded: numbers.len() as u64,
-            of_chances: false,
-        }
-    }
 
     #[test]
     fn no_place_is_learned_from_on_one_date_and_judged_on_another() {
-        let material = prepare(&cuts(), &lease()).expect("enough chips");
+        let material = prepare(&cuts(), &Hyper::default()).expect("enough chips");
         let undo = |l: &f32| material.normalisation.label.undo(*l).round().to_bits();
         let seen =
             |labels: &tch::Tensor| -> BTreeSet<u32> { floats(labels).iter().map(undo).collect() };
         let learned = seen(&material.train.labels);
-        let judged = seen(&material.validation.labels);
-        assert_eq!((learned.len(), judged.len()), (7, 2));
+        let judged = seen(&material.validation.sample.labels);
+        assert_eq!((learned.len(), judged.len()), (5, 2));
         assert!(learned.is_disjoint(&judged), "{learned:?} {judged:?}");
         assert_eq!(
-            material.validation.labels.numel(),
+            material.validation.sample.labels.numel(),
             2 * 16 * 3,
             "every date of a held-out block"
         );
@@ -321,15 +272,15 @@ mod tests {
     fn one_label_everywhere_is_refused_with_the_label() {
         let mut cuts = cuts();
         cuts.set.labels.fill(0.25);
-        let refused = prepare(&cuts, &lease()).map(|_| ());
-        let chips = 7 * 16 * 3;
+        let refused = prepare(&cuts, &Hyper::default()).map(|_| ());
+        let chips = 5 * 16 * 3;
         let label = 0.25;
         assert_eq!(refused, Err(LessonError::OneLabel { label, chips }));
     }
 
     #[test]
     fn normalisation_is_measured_on_training_chips_alone() {
-        let material = prepare(&cuts(), &lease()).expect("enough chips");
+        let material = prepare(&cuts(), &Hyper::default()).expect("enough chips");
         let labels = floats(&material.train.labels);
         let mean: f32 = labels.iter().sum::<f32>() / labels.len() as f32;
         assert!(mean.abs() < 1e-5, "{mean}");

@@ -1,11 +1,11 @@
 //! A job that a program of the owner's does, instead of a network of ours.
 //!
-//! *Invariants*: the same splits, chips, parting, normalisation, baselines and scores as for a
-//! network; what the program left is published as it is.
+//! *Invariants*: the same splits, chips, normalisation, baselines and scores as for a network, but
+//! no test; what the program left is published as it is.
 //!
 //! *Not here*: running it (`program`).
 
-use wire::run::Lease;
+use wire::run::{Hyper, Lease};
 
 use crate::fit::Course;
 use crate::job::scores::{Scored, scores};
@@ -20,7 +20,12 @@ pub(super) fn learn(lease: &Lease, name: &str, setting: &Setting) -> Result<Lear
     rules::check(hyper, program)?;
     let survey = survey::survey(lease, program)?;
     let cuts = stocked::cuts(&survey, program, hyper, setting)?;
-    let material = lesson::prepare(&cuts, lease)?;
+    // A program answers what it chose by; it is handed nothing else.
+    let untested = Hyper {
+        test: 0.0,
+        ..hyper.clone()
+    };
+    let material = lesson::prepare(&cuts, &untested)?;
     drop(cuts);
     let made = handed::made(program, lease, &material, &setting.stop)?;
     let job = Job {

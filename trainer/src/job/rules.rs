@@ -4,7 +4,7 @@
 //!
 //! *Not here*: their defaults (`wire::run::Hyper`).
 
-use wire::run::Hyper;
+use wire::run::{HoldOut, Hyper, Schedule};
 
 use crate::recipe::Task;
 
@@ -44,9 +44,39 @@ pub fn check(hyper: &Hyper, task: &dyn Task) -> Result<(), RulesError> {
         let wanted = "not a positive number".to_owned();
         return Err(wrong("learning_rate", hyper.learning_rate, wanted));
     }
+    rate(hyper)?;
+    held_out(hyper)
+}
+
+/// Checks how the rate goes on.
+fn rate(hyper: &Hyper) -> Result<(), RulesError> {
+    if hyper.warm_up >= hyper.epochs {
+        let wanted = format!("not below the {} epochs", hyper.epochs);
+        return Err(wrong("warm_up", hyper.warm_up, wanted));
+    }
+    if let Schedule::Step(ends) = &hyper.schedule
+        && (ends.is_empty() || ends[0] == 0 || !ends.is_sorted_by(|a, b| a < b))
+    {
+        let wanted = "not epochs from 1 on, each later than the one before".to_owned();
+        return Err(wrong("schedule.step", format!("{ends:?}"), wanted));
+    }
+    Ok(())
+}
+
+/// Checks what is held out.
+fn held_out(hyper: &Hyper) -> Result<(), RulesError> {
     if !(hyper.validation > 0.0 && hyper.validation < 1.0) {
         let wanted = "not between 0 and 1".to_owned();
         return Err(wrong("validation", hyper.validation, wanted));
+    }
+    if !(hyper.test >= 0.0 && hyper.test + hyper.validation < 1.0) {
+        let left = 1.0 - hyper.validation;
+        let wanted = format!("not between 0 and the {left} that validation leaves");
+        return Err(wrong("test", hyper.test, wanted));
+    }
+    if hyper.hold_out == HoldOut::Dates && hyper.buffer > 0 {
+        let wanted = "which is for blocks: days have no neighbours".to_owned();
+        return Err(wrong("buffer", hyper.buffer, wanted));
     }
     Ok(())
 }
@@ -70,7 +100,7 @@ fn wrong(name: &'static str, value: impl std::fmt::Display, wanted: String) -> R
 
 #[cfg(test)]
 mod tests {
-    use wire::run::Hyper;
+    use wire::run::{HoldOut, Hyper, Schedule};
 
     use super::check;
     use crate::recipe::ndvi_cnn::NdviCnn;
@@ -99,6 +129,27 @@ mod tests {
         assert_eq!(
             refused(|h| h.validation = 1.0),
             "validation is 1, not between 0 and 1"
+        );
+        assert_eq!(
+            refused(|h| (h.validation, h.test) = (0.25, 0.75)),
+            "test is 0.75, not between 0 and the 0.75 that validation leaves"
+        );
+        assert_eq!(refused(|h| h.test = 0.0), "accepted");
+        assert_eq!(
+            refused(|h| (h.hold_out, h.buffer) = (HoldOut::Dates, 1)),
+            "buffer is 1, which is for blocks: days have no neighbours"
+        );
+        assert_eq!(
+            refused(|h| h.warm_up = 60),
+            "warm_up is 60, not below the 60 epochs"
+        );
+        for ends in [vec![], vec![0], vec![5, 5], vec![9, 5]] {
+            let said = refused(|h| h.schedule = Schedule::Step(ends.clone()));
+            assert!(said.starts_with("schedule.step is ["), "{said}");
+        }
+        assert_eq!(
+            refused(|h| h.schedule = Schedule::Step(vec![5, 9])),
+            "accepted"
         );
     }
 }

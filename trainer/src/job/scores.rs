@@ -5,11 +5,11 @@
 //!
 //! *Not here*: the scores' formulas (`metric`).
 
-use wire::model::{InputMetrics, MapMetrics, Metrics};
+use wire::model::{InputMetrics, MapMetrics, Metrics, TestMetrics};
 
 use crate::baseline::{Equations, Linear};
 use crate::fit::{Course, Sample};
-use crate::job::lesson::Material;
+use crate::job::lesson::{Exam, Material};
 use crate::metric::mae::mae;
 use crate::metric::ms_ssim::{ms_ssim, scales};
 use crate::metric::mse::mse;
@@ -32,47 +32,86 @@ pub struct Scored<'a> {
     pub course: &'a Course,
 }
 
-/// Scores standardised answers for the held-out chips, and the baselines.
+/// Scores standardised answers for the validation chips, and the baselines.
 pub fn scores(answers: &[f32], scored: Scored<'_>) -> Metrics {
     let (material, course) = (scored.material, scored.course);
+    let exam = &material.validation;
     let answers = undo(material, answers);
-    let count = |sample: &Sample| u64::try_from(sample.chips.size()[0]).unwrap_or(0);
-    let mean_mse = if scored.task.is_of_chances() {
-        frequencies_mse(material)
-    } else {
-        mean_mse(material)
-    };
-    let map = map_scores(&answers, scored);
-    let input = scored.task.pairs().map(|_| input_scores(scored));
+    let baselines = Baselines::of(exam, scored);
     Metrics {
-        val_mse: mse(&answers, &material.truth),
-        val_mae: mae(&answers, &material.truth),
-        mean_mse,
-        linear_mse: linear_mse(material).unwrap_or(mean_mse),
+        val_mse: mse(&answers, &exam.truth),
+        val_mae: mae(&answers, &exam.truth),
+        mean_mse: baselines.mean_mse,
+        linear_mse: baselines.linear_mse,
         chips_train: count(&material.train),
-        chips_val: count(&material.validation),
+        chips_val: count(&exam.sample),
         epochs_best: course.best_epoch,
         epochs: u32::try_from(course.epochs.len()).unwrap_or(u32::MAX),
-        val_r2: number(r2(&answers, &material.truth)),
-        map,
-        input,
+        val_r2: number(r2(&answers, &exam.truth)),
+        map: map_scores(&answers, exam, scored),
+        input: baselines.input,
+        test: None,
     }
 }
 
+/// Scores standardised answers for the test chips, and the baselines.
+pub fn test_scores(answers: &[f32], exam: &Exam, scored: Scored<'_>) -> TestMetrics {
+    let answers = undo(scored.material, answers);
+    let baselines = Baselines::of(exam, scored);
+    let map = map_scores(&answers, exam, scored);
+    TestMetrics {
+        chips: count(&exam.sample),
+        mse: mse(&answers, &exam.truth),
+        mae: mae(&answers, &exam.truth),
+        mean_mse: baselines.mean_mse,
+        linear_mse: baselines.linear_mse,
+        r2: number(r2(&answers, &exam.truth)),
+        psnr: map.and_then(|map| map.val_psnr),
+        ssim: map.and_then(|map| map.val_ssim),
+        input: baselines.input,
+    }
+}
+
+/// What a network is to beat.
+struct Baselines {
+    mean_mse: f64,
+    linear_mse: f64,
+    input: Option<InputMetrics>,
+}
+
+impl Baselines {
+    fn of(exam: &Exam, scored: Scored<'_>) -> Self {
+        let material = scored.material;
+        let mean_mse = if scored.task.is_of_chances() {
+            frequencies_mse(material, exam)
+        } else {
+            mean_mse(material, exam)
+        };
+        Self {
+            mean_mse,
+            linear_mse: linear_mse(material, exam).unwrap_or(mean_mse),
+            input: scored.task.pairs().map(|_| input_scores(exam, scored)),
+        }
+    }
+}
+
+fn count(sample: &Sample) -> u64 {
+    u64::try_from(sample.chips.size()[0]).unwrap_or(0)
+}
+
 /// Scores the inputs as if they were the answers.
-fn input_scores(scored: Scored<'_>) -> InputMetrics {
-    let material = scored.material;
-    let mut inputs = floats(&material.validation.chips);
-    let bands = &material.normalisation.bands;
+fn input_scores(exam: &Exam, scored: Scored<'_>) -> InputMetrics {
+    let mut inputs = floats(&exam.sample.chips);
+    let bands = &scored.material.normalisation.bands;
     let planes = inputs.chunks_exact_mut(scored.chip_px * scored.chip_px);
     for (plane, spread) in planes.zip(bands.iter().cycle()) {
         for value in plane {
             *value = spread.undo(*value);
         }
     }
-    let map = map_scores(&inputs, scored).unwrap_or_default();
+    let map = map_scores(&inputs, exam, scored).unwrap_or_default();
     InputMetrics {
-        mse: mse(&inputs, &material.truth),
+        mse: mse(&inputs, &exam.truth),
         psnr: map.val_psnr,
         ssim: map.val_ssim,
     }
@@ -80,7 +119,7 @@ fn input_scores(scored: Scored<'_>) -> InputMetrics {
 
 /// Scores maps as images, as far as their bounds tell numbers apart: the mean over chips and bands
 /// of what each scores.
-fn map_scores(answers: &[f32], scored: Scored<'_>) -> Option<MapMetrics> {
+fn map_scores(answers: &[f32], exam: &Exam, scored: Scored<'_>) -> Option<MapMetrics> {
     let Answer::Map { bounds, .. } = scored.task.answer() else {
         return None;
     };
@@ -89,7 +128,7 @@ fn map_scores(answers: &[f32], scored: Scored<'_>) -> Option<MapMetrics> {
         // A NaN stays one.
         image.iter().map(|v| v.clamp(least, most)).collect()
     };
-    let (answers, truth) = (shown(answers), shown(&scored.material.truth));
+    let (answers, truth) = (shown(answers), shown(&exam.truth));
     let (width, range) = (scored.chip_px, f64::from(most - least));
     let mean_of = |score: &dyn Fn(Pair<'_>) -> f64| {
         let chips = answers.chunks_exact(width * width);
@@ -124,13 +163,13 @@ fn undo(material: &Material, answers: &[f32]) -> Vec<f32> {
 }
 
 /// Returns the error of always answering the training mean, which standardised labels have at 0.
-fn mean_mse(material: &Material) -> f64 {
-    let answers = vec![0.0; material.truth.len()];
-    mse(&undo(material, &answers), &material.truth)
+fn mean_mse(material: &Material, exam: &Exam) -> f64 {
+    let answers = vec![0.0; exam.truth.len()];
+    mse(&undo(material, &answers), &exam.truth)
 }
 
 /// Returns the error of always answering how often each band's label was true of training chips.
-fn frequencies_mse(material: &Material) -> f64 {
+fn frequencies_mse(material: &Material, exam: &Exam) -> f64 {
     let bands = usize::try_from(material.train.labels.size()[1]).unwrap_or(1);
     let mut sums = vec![(0.0, 0_u64); bands];
     rows(&material.train, |band, _, label| {
@@ -139,17 +178,17 @@ fn frequencies_mse(material: &Material) -> f64 {
             sums[band].1 += 1;
         }
     });
-    let mut answers = Vec::with_capacity(material.truth.len());
-    rows(&material.validation, |band, _, _| {
+    let mut answers = Vec::with_capacity(exam.truth.len());
+    rows(&exam.sample, |band, _, _| {
         let (sum, count) = sums[band];
         answers.push(single(sum / count.max(1) as f64));
     });
-    mse(&answers, &material.truth)
+    mse(&answers, &exam.truth)
 }
 
 /// Returns the error of linear regression on bands, one line a band of the answer; `None` where one
 /// has no solution.
-fn linear_mse(material: &Material) -> Option<f64> {
+fn linear_mse(material: &Material, exam: &Exam) -> Option<f64> {
     let bands = usize::try_from(material.train.labels.size()[1]).unwrap_or(1);
     let mut equations = vec![Equations::default(); bands];
     rows(&material.train, |band, row, label| {
@@ -157,11 +196,11 @@ fn linear_mse(material: &Material) -> Option<f64> {
     });
     let lines: Option<Vec<Linear>> = equations.into_iter().map(Equations::solve).collect();
     let lines = lines?;
-    let mut answers = Vec::with_capacity(material.truth.len());
-    rows(&material.validation, |band, row, _| {
+    let mut answers = Vec::with_capacity(exam.truth.len());
+    rows(&exam.sample, |band, row, _| {
         answers.push(single(lines[band].answer(row)));
     });
-    Some(mse(&undo(material, &answers), &material.truth))
+    Some(mse(&undo(material, &answers), &exam.truth))
 }
 
 /// Calls `each` with every label's band, what a line may know of it, and the label: of a chip with

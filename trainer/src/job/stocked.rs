@@ -9,6 +9,7 @@
 
 use std::io;
 
+use jiff::Timestamp;
 use wire::run::Hyper;
 
 use crate::chips::ChipSet;
@@ -39,11 +40,13 @@ pub struct Cuts {
     pub of_chances: bool,
 }
 
-/// A cell that chips came from.
+/// A cell that chips came from, on some date.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cell {
     /// Geocode text.
     pub geocode: String,
+    /// When it was sensed; of a pair, the split that is learned from.
+    pub acquired: Timestamp,
     /// Side of its blocks in chips.
     pub side_chips: u32,
 }
@@ -52,6 +55,11 @@ impl Cuts {
     /// Returns the cell that a chip lies in.
     pub fn cell(&self, chip: usize) -> &Cell {
         &self.cells[self.set.source(chip)]
+    }
+
+    /// Returns when a chip was sensed.
+    pub fn acquired(&self, chip: usize) -> Timestamp {
+        self.cell(chip).acquired
     }
 }
 
@@ -100,8 +108,10 @@ impl Wish<'_> {
 
     /// Returns the cell of a source.
     fn cell(&self, source: Source) -> Cell {
+        let meta = &self.survey.splits[source.input].meta;
         Cell {
-            geocode: self.survey.splits[source.input].meta.geocode.to_string(),
+            geocode: meta.geocode.to_string(),
+            acquired: meta.acquired,
             side_chips: side_chips(self.grid(source)),
         }
     }

@@ -118,7 +118,12 @@ pub fn made(
         ..Limits::default()
     };
     let said = confined(&program.path, &[], &folder.0, (&limits, stop)).map_err(failed)?;
-    take(program, &material.validation.labels, &folder.0, &said)
+    take(
+        program,
+        &material.validation.sample.labels,
+        &folder.0,
+        &said,
+    )
 }
 
 /// Writes chips, labels and job.
@@ -142,7 +147,7 @@ fn hand(
 fn parts(material: &Material) -> [(&'static str, &Sample); 2] {
     [
         ("train", &material.train),
-        ("validation", &material.validation),
+        ("validation", &material.validation.sample),
     ]
 }
 

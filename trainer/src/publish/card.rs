@@ -5,7 +5,8 @@
 //!
 //! *Not here*: a licence: whoever publishes a model outside decides that.
 
-use wire::model::{InputMetrics, MapMetrics};
+use wire::model::{InputMetrics, MapMetrics, TestMetrics};
+use wire::run::HoldOut;
 use wire::transfer::Beside;
 
 use crate::chips::choose::UsedBand;
@@ -156,13 +157,13 @@ fn scores(config: &ModelConfig) -> String {
         "**The network does not beat the better baseline: use that one here.**"
     };
     format!(
-        "## Scores\n\nOn {} held-out chips in {} blocks that no date was learned from:\n\n\
+        "## Scores\n\nOn {} held-out chips in {}:\n\n\
          | | MSE |\n|---|---|\n| network | {:.3e} |\n| mean of the training chips | {:.3e} |\n\
          | linear regression on {} | {:.3e} |\n\nOf the network: mean absolute error {:.4}, {}. \
          Best epoch {} of {}. The best epoch was chosen on these same chips, so that the \
-         network's scores are a little optimistic. {verdict}\n",
+         network's scores are a little optimistic. {verdict}\n{}",
         m.chips_val,
-        config.data.blocks.validation,
+        held_out(config, config.data.blocks.validation),
         m.val_mse,
         m.mean_mse,
         if m.map.is_some() {
@@ -179,6 +180,43 @@ fn scores(config: &ModelConfig) -> String {
             .join(", "),
         m.epochs_best,
         m.epochs,
+        m.test.map_or_else(String::new, |test| tested(config, test)),
+    )
+}
+
+/// Tells in what so many chips were held out.
+fn held_out(config: &ModelConfig, count: u64) -> String {
+    match config.hyper.hold_out {
+        HoldOut::Blocks => format!("{count} blocks that no date was learned from"),
+        HoldOut::Dates => format!("{count} days that nothing was learned from"),
+    }
+}
+
+/// Tells how the network did on chips that chose nothing.
+fn tested(config: &ModelConfig, test: TestMetrics) -> String {
+    let lines: [(&str, f64); 3] = [
+        ("network", test.mse),
+        ("mean of the training chips", test.mean_mse),
+        ("linear regression", test.linear_mse),
+    ];
+    let line = |(what, mse): (&str, f64)| format!("| {what} | {mse:.3e} |\n");
+    let mut lines: String = lines.map(line).concat();
+    if let Some(input) = test.input {
+        lines += &line(("the cloudy input, unchanged", input.mse));
+    }
+    let image = [
+        score("PSNR", test.psnr, " dB"),
+        score("SSIM", test.ssim, ""),
+    ];
+    let image = test.psnr.map(|_| format!(", {}", image.join(", ")));
+    format!(
+        "\nOn {} further chips in {}, which chose nothing, not even the epoch:\n\n| | MSE |\n\
+         |---|---|\n{lines}\nOf the network: mean absolute error {:.4}, {}{}.\n",
+        test.chips,
+        held_out(config, config.data.blocks.test),
+        test.mae,
+        score("R²", test.r2, ""),
+        image.unwrap_or_default(),
     )
 }
 
@@ -198,20 +236,21 @@ fn mended(config: &ModelConfig, input: InputMetrics) -> String {
         format!("{mse:.3e} | {} | {} |", told(psnr), told(ssim))
     };
     format!(
-        "## Scores\n\nOn {} held-out chips in {} blocks that no date was learned from:\n\n\
+        "## Scores\n\nOn {} held-out chips in {}:\n\n\
          | | MSE | PSNR, dB | SSIM |\n|---|---|---|---|\n| network | {}\n\
          | the cloudy input, unchanged | {}\n\nOf the network: mean absolute error {:.4}, {}. \
          Best epoch {} of {}. The best epoch was chosen on these same chips, so that the \
          network's scores are a little optimistic. Pixels under what cloud the clear date has \
-         are not scored. {verdict}\n",
+         are not scored. {verdict}\n{}",
         m.chips_val,
-        config.data.blocks.validation,
+        held_out(config, config.data.blocks.validation),
         row(m.val_mse, ours),
         row(input.mse, theirs),
         m.val_mae,
         image_scores(map),
         m.epochs_best,
         m.epochs,
+        m.test.map_or_else(String::new, |test| tested(config, test)),
     )
 }
 
@@ -257,8 +296,7 @@ fn training(config: &ModelConfig, recipe: &Description) -> String {
     let data = &config.data;
     format!(
         "## Training data\n\n{} chips of {} x {} pixels at {} m from {} splits of {}, acquired {} \
-         to {}; blocks of {} x {} chips, {} learned from, {} held out.\n\nLabel: {}.\n\nBands, and \
-         how each came onto the chips' grid:\n\n",
+         to {}; {}.\n\nLabel: {}.\n\nBands, and how each came onto the chips' grid:\n\n",
         config.metrics.chips_train,
         config.network.chip_px,
         config.network.chip_px,
@@ -267,11 +305,34 @@ fn training(config: &ModelConfig, recipe: &Description) -> String {
         data.datasets.join(", "),
         data.acquired[0],
         data.acquired[1],
-        data.blocks.side_chips,
-        data.blocks.side_chips,
-        data.blocks.train,
-        data.blocks.validation,
+        parting(config),
         recipe.label,
+    )
+}
+
+/// Tells how chips were parted.
+fn parting(config: &ModelConfig) -> String {
+    let blocks = &config.data.blocks;
+    let (side, held) = (
+        blocks.side_chips,
+        [blocks.train, blocks.validation, blocks.test],
+    );
+    let [train, validation, test] = held;
+    let what = match &blocks.days {
+        Some(days) => {
+            let test = { days.test.as_ref() }.map(|day| format!(", for the test from {day} on"));
+            let test = test.unwrap_or_default();
+            format!("days, held out from {} on{test}", days.validation)
+        }
+        None => format!("blocks of {side} x {side} chips"),
+    };
+    let buffer = match blocks.buffered {
+        0 => String::new(),
+        chips => format!("; {chips} chips beside held-out ones on no side"),
+    };
+    format!(
+        "{what}: {train} learned from, {validation} held out to choose the epoch, {test} for the \
+         test{buffer}"
     )
 }
 

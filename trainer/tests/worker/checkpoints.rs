@@ -9,7 +9,7 @@ use trainer::diary::Diary;
 use trainer::job::{Setting, learn, learn_from};
 use trainer::stop::Stop;
 use wire::diary::{Entry, Event};
-use wire::run::{Hyper, Lease};
+use wire::run::{Hyper, Lease, Schedule};
 
 use crate::node::{Node, Temper};
 use crate::world::{Scene, folder, lease_of, quick};
@@ -21,7 +21,13 @@ fn job(recipe: &str, path: &Path, epochs: u32) -> Lease {
         _ => vec![Scene::new("a", 1)],
     };
     let splits = scenes.iter().map(|scene| scene.write(path)).collect();
-    let hyper = Hyper { epochs, ..quick() };
+    // The rate of each batch is part of the path.
+    let hyper = Hyper {
+        epochs,
+        warm_up: u32::from(epochs > 1),
+        schedule: Schedule::Cosine,
+        ..quick()
+    };
     Lease {
         expires_millis: 150,
         checkpoint: Some(path.join("spring+gcpvj.checkpoint")),

@@ -4,8 +4,10 @@ use std::time::Instant;
 
 use tch::Device;
 use trainer::job::{JobError, Learned, learn};
+use trainer::publish::card::card;
+use trainer::recipe;
 use trainer::stop::Stop;
-use wire::run::{Hyper, Lease};
+use wire::run::{HoldOut, Hyper, Lease, Schedule};
 
 use crate::world::{Scene, folder, lease, quick};
 
@@ -37,6 +39,100 @@ fn a_network_beats_the_mean_and_a_line_where_the_law_is_neither() {
         m.linear_mse > 0.5 * m.mean_mse,
         "a line should not learn this world: {m:?}"
     );
+}
+
+#[test]
+fn a_test_scores_the_model_on_blocks_that_chose_nothing() {
+    let (_keep, mut lease) = two_dates();
+    let with = learned(&lease).expect("a model");
+    let (m, blocks) = (with.config.metrics, &with.config.data.blocks);
+    let test = m.test.expect("a test");
+    let each = blocks.train + blocks.validation + blocks.test;
+    assert_eq!(
+        (blocks.validation, blocks.test),
+        (each.div_ceil(5), each / 5)
+    );
+    let shares = [m.chips_val, test.chips].map(|n| n as f64 / m.chips_train as f64);
+    assert!(
+        shares.iter().all(|share| (0.2..0.5).contains(share)),
+        "{m:?}"
+    );
+    assert!(test.mse < 0.3 * test.mean_mse.min(test.linear_mse), "{m:?}");
+    assert!(
+        (test.mse - m.val_mse).abs() > 0.0,
+        "other chips, other errors"
+    );
+    let recipe = recipe::parse("ndvi-cnn").expect("known");
+    let card = card(&with.config, &recipe.describe(16));
+    let said = format!("On {} further chips in {} blocks", test.chips, blocks.test);
+    assert!(card.contains(&said), "no '{said}':\n{card}");
+
+    // What nobody scores is learned from, and nothing else changes sides.
+    lease.run.hyper.test = 0.0;
+    let without = learned(&lease).expect("a model").config.metrics;
+    assert_eq!(without.test, None);
+    assert_eq!(without.chips_train, m.chips_train + test.chips);
+    assert_eq!(without.chips_val, m.chips_val);
+}
+
+#[test]
+fn the_last_days_are_held_out_and_one_day_is_refused() {
+    let (_keep, path) = folder();
+    let days = ["2026-05-01", "2026-06-02", "2026-07-03"];
+    let times = [
+        "2026-05-01T10:00:00Z",
+        "2026-06-02T10:00:00Z",
+        "2026-07-03T10:00:00Z",
+    ];
+    let scene = |(at, acquired): (usize, &'static str)| {
+        let scene = Scene {
+            acquired,
+            ..Scene::new(&format!("s{at}"), 1 + at as u64)
+        };
+        scene.write(&path)
+    };
+    let splits: Vec<_> = times.into_iter().enumerate().map(scene).collect();
+    let hyper = Hyper {
+        hold_out: HoldOut::Dates,
+        epochs: 2,
+        ..quick()
+    };
+    let model = learned(&lease(splits.clone(), hyper.clone())).expect("a model");
+    let told = model.config.data.blocks.days.expect("days");
+    assert_eq!(
+        (told.validation.as_str(), told.test.as_deref()),
+        (days[1], Some(days[2]))
+    );
+    let m = model.config.metrics;
+    let chips = [m.chips_train, m.chips_val, m.test.expect("a test").chips];
+    assert_eq!(chips, [chips[0]; 3], "the whole of each day");
+
+    let refused = learned(&lease(splits[..1].to_vec(), hyper)).expect_err("one day");
+    assert!(refused.hopeless());
+    assert!(
+        refused.to_string().contains("all chips are of one day"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn a_rate_warms_up_and_goes_on_as_asked() {
+    let (_keep, mut lease) = two_dates();
+    let hyper = &mut lease.run.hyper;
+    (hyper.epochs, hyper.warm_up, hyper.schedule) = (4, 1, Schedule::Step(vec![2]));
+    let rates: Vec<f64> = learned(&lease)
+        .expect("a model")
+        .epochs
+        .iter()
+        .map(|epoch| epoch.learning_rate / 3e-3)
+        .collect();
+    for (rate, told) in rates.iter().zip([0.5, 1.0, 0.1, 0.1]) {
+        assert!((rate - told).abs() < 1e-12, "{rates:?}");
+    }
+    let stepped = learned(&lease).expect("a model").config.weights_blake3;
+    lease.run.hyper.schedule = Schedule::Constant;
+    let constant = learned(&lease).expect("a model").config.weights_blake3;
+    assert_ne!(stepped, constant, "a rate that is told and not stepped by");
 }
 
 #[test]

@@ -53,7 +53,7 @@ fn job(path: &Path, name: &str, change: impl Fn(&mut Module)) -> (Lease, Arc<Vec
     change(&mut module);
     let splits = vec![Scene::new("a", 1).write(path)];
     let hyper = Hyper {
-        epochs: 8,
+        epochs: 12,
         ..quick()
     };
     let mut lease = lease_of(&format!("torchscript:{name}"), splits, hyper);

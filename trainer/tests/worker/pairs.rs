@@ -39,7 +39,7 @@ fn refused(scenes: &[Scene]) -> String {
 #[test]
 fn it_learns_steadily_for_500_steps_and_beats_the_cloudy_input() {
     let (_keep, path) = folder();
-    let (learned, place) = published(&lease(&Scene::pair(), &path, 5), &path);
+    let (learned, place) = published(&lease(&Scene::pair(), &path, 7), &path);
     let m = learned.config.metrics;
     let steps = u64::from(m.epochs) * m.chips_train.div_ceil(u64::from(BATCH));
     assert!(steps >= 500, "{steps} steps: {m:?}");

@@ -70,7 +70,7 @@ impl World {
         let survey = survey(&lease, recipe).expect("splits");
         let setting = setting(self.pins.clone());
         let cuts = cuts(&survey, recipe, &lease.run.hyper, &setting).expect("chips");
-        prepare(&cuts, &lease).expect("enough chips")
+        prepare(&cuts, &lease.run.hyper).expect("enough chips")
     }
 
     /// Returns the mean squared error of a model at the held-out places of a cell.

@@ -120,7 +120,7 @@ fn pinned_chips_give_the_weights_of_decoded_ones_for_every_recipe() {
         assert_eq!(hash(&pinned), hash(&plain), "{recipe}");
         let told = |l: &Learned| {
             let data = &l.config.data;
-            (l.config.metrics, data.chips_left_out, data.blocks)
+            (l.config.metrics, data.chips_left_out, data.blocks.clone())
         };
         assert_eq!(told(&pinned), told(&plain), "{recipe}");
     }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use earth::geocode::Scheme;
 use query::groups::Metric;
-use wire::model::{ModelView, Models, Tag, TagsDeleted};
+use wire::model::{Metrics, ModelView, Models, Tag, TagsDeleted, TestMetrics};
 use wire::run::{
-    Failure, JobCounts, JobState, JobView, Lease, LeaseAnswer, LeaseRequest, LeaseSplit, Mode,
-    Plan, Run, RunSteered, RunSummary, RunView, Runs,
+    Failure, HoldOut, Hyper, JobCounts, JobState, JobView, Lease, LeaseAnswer, LeaseRequest,
+    LeaseSplit, Mode, Plan, Run, RunSteered, RunSummary, RunView, Runs, Schedule,
 };
 use wire::transfer::{
     Beside, Descent, Donor, Heritage, Inheritance, Legacy, Transfer, TransferMode, Trial,
@@ -237,5 +237,39 @@ fn models_keep_their_form() {
 #[test]
 fn a_run_of_few_words_has_defaults_for_the_rest() {
     let few = r#"{"name":"r1","recipe":"ndvi-cnn","query":{},"seed":7,"hyper":{"epochs":60}}"#;
-    assert_eq!(serde_json::from_str::<Run>(few).unwrap(), run());
+    let mut run = run();
+    run.hyper = Hyper {
+        test: 0.0,
+        ..Hyper::default()
+    };
+    assert_eq!(serde_json::from_str::<Run>(few).unwrap(), run);
+}
+
+#[test]
+fn what_is_held_out_and_how_the_rate_changes_keep_their_form() {
+    let mut run = run();
+    run.hyper = Hyper {
+        warm_up: 5,
+        schedule: Schedule::Step(vec![30, 60, 80]),
+        hold_out: HoldOut::Dates,
+        buffer: 1,
+        ..Hyper::default()
+    };
+    check("run-held-out", &run);
+    let test = TestMetrics {
+        chips: 96,
+        mse: 0.0011,
+        mae: 0.021,
+        mean_mse: 0.05,
+        linear_mse: 0.0041,
+        r2: Some(0.97),
+        psnr: None,
+        ssim: None,
+        input: None,
+    };
+    let metrics = Metrics {
+        test: Some(test),
+        ..metrics()
+    };
+    check("metrics-test", &metrics);
 }

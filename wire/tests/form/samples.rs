@@ -178,6 +178,16 @@ pub(crate) fn metrics() -> Metrics {
         val_r2: Some(0.98),
         map: None,
         input: None,
+        test: None,
+    }
+}
+
+/// What runs said before they could hold out a test.
+pub(crate) fn older() -> Hyper {
+    Hyper {
+        validation: 0.25,
+        test: 0.0,
+        ..Hyper::default()
     }
 }
 
@@ -188,7 +198,7 @@ pub(crate) fn run() -> Run {
         query: Query::default(),
         mode: Mode::Partitioned,
         packing: Packing::Sequential,
-        hyper: Hyper::default(),
+        hyper: older(),
         seed: 7,
         transfer: wire::transfer::Transfer::default(),
         inheritance: None,
