@@ -1,8 +1,8 @@
 """The peer of `bench train`: the same networks in PyTorch, from the same split files.
 
 Takes a JSON file: recipe, side of a chip, batch, learning rate, walks (over the chips learned from)
-and epochs, how many chips are learned from and held out, the splits with the files of their bands, and
-workers of the DataLoader. Splits are read whole by rasterio (as a user who knows that would), cut into
+and epochs, how many chips are learned from and held out, the splits with the files of their bands (of
+`spagan` pairs: the cloudy one's file and the clear one's), and workers of the DataLoader. Splits are read whole by rasterio (as a user who knows that would), cut into
 chips, standardised and learned from by Adam in shuffled batches turned by one of the square's
 symmetries; held-out chips are looked at after every epoch. Prints the chips that were found, the
 seconds of reading all splits (`read`), of reading them chip by chip as TorchGeo's samplers do
@@ -70,6 +70,91 @@ class NdmiUnet(nn.Module):
         return self.answer(maps)
 
 
+def conv(a, b, step=1):
+    return nn.Conv2d(a, b, 3, stride=step, padding=1)
+
+
+class Residual(nn.Module):
+    """What two convolutions find is added, as far as is attended to each place."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = conv(32, 32), conv(32, 32)
+
+    def forward(self, maps, attention=1.0):
+        return torch.relu(maps + self.second(torch.relu(self.first(maps))) * attention)
+
+
+class Sweep(nn.Module):
+    """A recurrence over rows and columns from four sides, all of them at once."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((4, 8), 0.5))
+
+    def forward(self, maps):
+        across = maps.mT
+        turned = torch.cat([maps, maps.flip(2), across, across.flip(2)], 1)
+        weight, states = self.weight.reshape(1, -1, 1), []
+        for row in turned.unbind(2):
+            states.append(torch.relu(states[-1] * weight + row if states else row))
+        north, south, west, east = torch.stack(states, 2).chunk(4, 1)
+        return [north, south.flip(2), west.mT, east.flip(2).mT]
+
+
+class Attentive(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.gates, self.enter = conv(32, 4), conv(32, 8)
+        self.sweeps = nn.ModuleList([Sweep(), Sweep()])
+        self.joins = nn.ModuleList([conv(32, 8), conv(32, 8)])
+        self.mask, self.body = conv(8, 1), Residual()
+
+    def forward(self, maps):
+        gates = torch.sigmoid(self.gates(maps)).split(1, 1)
+        inner = self.enter(maps)
+        for sweep, join in zip(self.sweeps, self.joins):
+            inner = join(torch.cat([side * gate for side, gate in zip(sweep(inner), gates)], 1))
+        attention = torch.sigmoid(self.mask(torch.relu(inner)))
+        return self.body(maps, attention), attention
+
+
+class SpaGan(nn.Module):
+    """Three residual blocks, three attentive ones, two residual ones, a convolution."""
+
+    def __init__(self):
+        super().__init__()
+        self.widen, self.answer = conv(3, 32), conv(32, 3)
+        self.before = nn.Sequential(*(Residual() for _ in range(3)))
+        self.attentive = nn.ModuleList(Attentive() for _ in range(3))
+        self.after = nn.Sequential(*(Residual() for _ in range(2)))
+
+    def attend(self, maps):
+        maps = self.before(torch.relu(self.widen(maps)))
+        for block in self.attentive:
+            maps, attention = block(maps)
+        return self.answer(self.after(maps)), attention
+
+    def forward(self, maps):
+        return self.attend(maps)[0]
+
+
+class Discriminator(nn.Module):
+    """Six blocks, three of which halve the maps."""
+
+    def __init__(self):
+        super().__init__()
+        middle = [(16, 32, 2), (32, 64, 2), (64, 64, 1), (64, 64, 1)]
+        blocks = (block(nn.Conv2d(a, b, 3, s, 1, bias=False), b) for a, b, s in middle)
+        self.blocks = nn.Sequential(conv(6, 16, 2), nn.LeakyReLU(0.01), *blocks, conv(64, 1))
+
+    def forward(self, cloudy, image):
+        return self.blocks(torch.cat([cloudy, image], 1))
+
+
+NETWORKS = {"ndvi-cnn": NdviCnn, "ndmi-unet": NdmiUnet, "spagan": SpaGan}
+
+
 def difference(one, other):
     one, other = np.maximum(one, 0), np.maximum(other, 0)
     with np.errstate(invalid="ignore"):
@@ -128,6 +213,8 @@ def labels(job, found):
     if job["recipe"] == "ndvi-cnn":
         map_ = difference(found[:, 3], found[:, 0])
         return np.nanmean(map_, axis=(1, 2))[:, None, None, None]
+    if job["recipe"] == "spagan":
+        return found[:, 3:]
     return difference(found[:, 3], found[:, 4])[:, None]
 
 
@@ -149,14 +236,56 @@ def error(answers, truth):
     return ((answers - torch.where(known, truth, answers)) ** 2).sum() / known.sum()
 
 
+class Alone:
+    """Steps a network on squared errors."""
+
+    def __init__(self, net, rate):
+        self.net, self.adam = net, torch.optim.Adam(net.parameters(), lr=rate)
+
+    def step(self, x, y, veil):
+        loss = error(self.net(x), y)
+        self.adam.zero_grad()
+        loss.backward()
+        self.adam.step()
+
+
+class Against:
+    """Steps a network and its rival in turn."""
+
+    def __init__(self, net, rate):
+        self.net, self.rival = net, Discriminator()
+        adam = lambda of: torch.optim.Adam(of.parameters(), lr=rate, betas=(0.5, 0.999))
+        self.ours, self.theirs = adam(net), adam(self.rival)
+
+    def step(self, x, y, veil):
+        softplus = nn.functional.softplus
+        answers, attention = self.net.attend(x)
+        fooled = softplus(-self.rival(x, y)).mean()
+        fooled = fooled + softplus(self.rival(x, answers.detach())).mean()
+        self.theirs.zero_grad()
+        fooled.backward()
+        self.theirs.step()
+        unmasked = softplus(-self.rival(x, answers)).mean()
+        truth = (answers - y).abs().mean()
+        loss = unmasked + 100 * truth + 10 * ((attention - veil) ** 2).mean()
+        self.ours.zero_grad()
+        loss.backward()
+        self.ours.step()
+
+
 def learn(job, found):
     train, held = job["train"], job["held_out"]
     inputs = standardised(found[:, :3], (0, 2, 3))
     truth = standardised(labels(job, found), (0, 1, 2, 3))
+    veils = torch.zeros(len(found), 1, 1, 1)
+    if job["recipe"] == "spagan":
+        # Where the two dates differ, the ground is hidden.
+        differ = np.abs(found[:, :3] - found[:, 3:]).max(axis=1, keepdims=True) > 0.1
+        veils = torch.from_numpy(differ.astype("float32"))
     torch.manual_seed(1)
-    net = NdviCnn() if job["recipe"] == "ndvi-cnn" else NdmiUnet()
-    adam = torch.optim.Adam(net.parameters(), lr=job["learning_rate"])
-    data = TensorDataset(inputs[:train], truth[:train])
+    net = NETWORKS[job["recipe"]]()
+    tutor = (Against if job["recipe"] == "spagan" else Alone)(net, job["learning_rate"])
+    data = TensorDataset(inputs[:train], truth[:train], veils[:train])
     workers = job["workers"]
     batches = DataLoader(
         data,
@@ -170,12 +299,9 @@ def learn(job, found):
     for _ in range(job["epochs"]):
         net.train()
         for _ in range(job["walks"]):
-            for x, y in batches:
+            for batch in batches:
                 symmetry = int(torch.randint(8, ()))
-                loss = error(net(turned(x, symmetry)), turned(y, symmetry))
-                adam.zero_grad()
-                loss.backward()
-                adam.step()
+                tutor.step(*(turned(maps, symmetry) for maps in batch))
         net.eval()
         with torch.no_grad():
             now = float(error(net(inputs[train : train + held]), truth[train : train + held]))

@@ -1,11 +1,12 @@
-//! Recipes beside the same networks in PyTorch, on the cell with the most pixels: the whole job,
-//! and reading the chips alone.
+//! Recipes beside the same networks in PyTorch, on the cell with the most pixels (of `spagan`, the
+//! most pairs): the whole job, and reading the chips alone.
 //!
 //! *Invariants*: one job at a time, of one computing thread, on either side; the peer's better of a
 //! `DataLoader` with and without a worker counts; chips are decoded in every run.
 //!
 //! *Not here*: many small models (`super`).
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -26,27 +27,42 @@ const RUNS: usize = 3;
 const CHIP_PX: u32 = 32;
 /// Least chips of an epoch: fewer are walked over several times.
 const EPOCH_CHIPS_MIN: u64 = 256;
-/// Chips of a batch and rate of learning, as by default.
-const BATCH: u32 = 32;
-const LEARNING_RATE: f64 = 1e-3;
-
-/// A recipe, its bands by common name (inputs first), and epochs enough that learning counts.
+/// A recipe, its bands by common name (inputs first), epochs enough that learning counts, and chips
+/// of a batch and rate of learning as by default.
 struct Trained {
     recipe: &'static str,
     bands: [&'static [&'static str]; 2],
     epochs: u32,
+    batch: u32,
+    learning_rate: f64,
+    /// Learns from pairs of a cloudy and a clear split, the same bands of both.
+    paired: bool,
 }
 
-const RECIPES: [Trained; 2] = [
+const RECIPES: [Trained; 3] = [
     Trained {
         recipe: "ndvi-cnn",
         bands: [&["red", "green", "blue", "nir"], &[]],
         epochs: 20,
+        batch: 32,
+        learning_rate: 1e-3,
+        paired: false,
     },
     Trained {
         recipe: "ndmi-unet",
         bands: [&["red", "green", "blue"], &["nir08", "swir16"]],
         epochs: 4,
+        batch: 32,
+        learning_rate: 1e-3,
+        paired: false,
+    },
+    Trained {
+        recipe: "spagan",
+        bands: [&["red", "green", "blue"], &[]],
+        epochs: 2,
+        batch: 8,
+        learning_rate: 4e-4,
+        paired: true,
     },
 ];
 
@@ -100,23 +116,63 @@ struct Ours {
 type Split = (PathBuf, SplitMeta);
 
 pub(super) fn rows(bench: &Bench) -> Result<Vec<Row>> {
-    let world = bench.world(2, 3, 1100)?;
+    let world = world(bench)?;
     let ingest = |data: &str| seconds(&mut bench.glebe(&["ingest", &world, "--data", data]));
     ingest("beside-0")?;
-    let (cell, splits) = largest(bench)?;
+    let cells = cells(bench)?;
+    let valid = |splits: &Vec<Split>| splits.iter().map(|(_, m)| m.counts.valid).sum::<u64>();
+    let largest = cells.iter().max_by_key(|(_, splits)| valid(splits));
+    let (largest, _) = largest.context("no splits")?;
+    let pairs = pairs(bench)?;
+    let most = pairs.iter().max_by_key(|(_, pairs)| pairs.len());
+    let (most, pairs) = most.context("no pairs: another world is needed")?;
     let mut rows = Vec::new();
     for trained in &RECIPES {
-        rows.extend(measured(bench, (trained, &cell), &splits)?);
+        let file = |split: &Split| files(split, &trained.bands);
+        let (cell, sources) = if trained.paired {
+            let of = |id: &String| {
+                let found = cells[most].iter().find(|(_, meta)| meta.id.as_str() == id);
+                file(found.context("a pair without its split")?)
+            };
+            let both = |[cloudy, clear]: &[String; 2]| Ok([of(cloudy)?, of(clear)?].concat());
+            (most, pairs.iter().map(both).collect::<Result<_>>()?)
+        } else {
+            (
+                largest,
+                cells[largest].iter().map(file).collect::<Result<_>>()?,
+            )
+        };
+        rows.extend(measured(bench, (trained, cell), &sources)?);
     }
     Ok(rows)
 }
 
-/// Downloads all splits; returns the cell with the most pixels, and its splits.
-fn largest(bench: &Bench) -> Result<(String, Vec<Split>)> {
+/// Dates enough that some are cloudy and some clear.
+fn world(bench: &Bench) -> Result<String> {
+    bench.world(2, 5, 1100)
+}
+
+/// Returns the ids of the cloudy and the clear splits that make pairs, by cell.
+fn pairs(bench: &Bench) -> Result<BTreeMap<String, Vec<[String; 2]>>> {
+    let search = ["search", "--pairs", "-o", "json", "--data", "beside-0"];
+    let found: Value = serde_json::from_str(&output(&mut bench.glebe(&search))?)?;
+    let mut cells = BTreeMap::<String, Vec<[String; 2]>>::new();
+    for pair in found["pairs"].as_array().context("no list of pairs")? {
+        let text = |of: &str, what: &str| pair[of][what].as_str().map(str::to_owned);
+        let ids = [text("cloudy", "id"), text("clear", "id")];
+        let ids = ids.map(Option::unwrap_or_default);
+        let cell = text("cloudy", "geocode").context("a pair of no cell")?;
+        cells.entry(cell).or_default().push(ids);
+    }
+    Ok(cells)
+}
+
+/// Downloads all splits; returns those of each cell.
+fn cells(bench: &Bench) -> Result<BTreeMap<String, Vec<Split>>> {
     let everywhere = "--bbox=-180,-90,180,90";
     let get = ["get", everywhere, "-O", "beside", "--data", "beside-0"];
     seconds(&mut bench.glebe(&get))?;
-    let mut cells = std::collections::BTreeMap::<String, Vec<Split>>::new();
+    let mut cells = BTreeMap::<String, Vec<Split>>::new();
     for folder in std::fs::read_dir(bench.scratch.path().join("beside"))? {
         let folder = folder?.path();
         let first = std::fs::read_dir(&folder)?
@@ -126,21 +182,18 @@ fn largest(bench: &Bench) -> Result<(String, Vec<Split>)> {
         let cell = cells.entry(meta.geocode.to_string()).or_default();
         cell.push((folder, meta));
     }
-    let valid = |splits: &Vec<Split>| splits.iter().map(|(_, m)| m.counts.valid).sum::<u64>();
-    let largest = cells.into_iter().max_by_key(|(_, splits)| valid(splits));
-    let (cell, mut splits) = largest.context("no splits")?;
-    splits.sort_by(|a, b| a.0.cmp(&b.0));
-    Ok((cell, splits))
+    for splits in cells.values_mut() {
+        splits.sort_by(|a, b| a.0.cmp(&b.0));
+    }
+    Ok(cells)
 }
 
 /// Runs both sides in turn.
 fn measured(
     bench: &Bench,
     (trained, cell): (&Trained, &str),
-    splits: &[Split],
+    files: &[Vec<File>],
 ) -> Result<[Row; 3]> {
-    let files = splits.iter().map(|split| files(split, &trained.bands));
-    let files: Vec<Vec<File>> = files.collect::<Result<_>>()?;
     let (mut rates, mut reads) = (Vec::new(), Vec::new());
     let (mut theirs, mut whole, mut each) = (Vec::new(), Vec::new(), Vec::new());
     let mut torch = String::new();
@@ -150,14 +203,14 @@ fn measured(
         let job = |workers| Job {
             recipe: trained.recipe,
             chip: CHIP_PX,
-            batch: BATCH,
-            learning_rate: LEARNING_RATE,
+            batch: trained.batch,
+            learning_rate: trained.learning_rate,
             walks,
             epochs: ours.epochs,
             train: ours.train,
             held_out: ours.held_out,
             workers,
-            splits: files.clone(),
+            splits: files.to_vec(),
         };
         let answers = [peer(bench, &job(0))?, peer(bench, &job(1))?];
         let samples = (ours.train * walks * ours.epochs) as f64;
@@ -209,7 +262,7 @@ fn files((folder, meta): &Split, groups: &[&[&str]]) -> Result<Vec<File>> {
 
 /// Trains the cell's model from scratch, in a store of its own so that no chips are pinned.
 fn own(bench: &Bench, (trained, cell): (&Trained, &str), name: &str) -> Result<Ours> {
-    let world = bench.world(2, 3, 1100)?;
+    let world = world(bench)?;
     let at = |args: &[&str]| {
         let mut command = bench.glebe(args);
         command.args(["--data", name]);

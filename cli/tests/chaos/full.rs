@@ -68,22 +68,19 @@ fn what_is_learned_while_the_disk_is_full_is_published_once_there_is_room() {
         done(&jobs(&node, folder, "full")) > 0
     });
     disk.fill();
-    let before = done(&jobs(&node, folder, "full"));
-    until("a model waits for room", || {
-        let logs = node
-            .ask(folder)
-            .args(["job", "logs", "full"])
-            .output()
-            .unwrap();
-        stdout(&logs).contains("published later")
+    until("a model is refused", || {
+        let log = std::fs::read_to_string(folder.join("node0.log")).unwrap();
+        let refused = |line: &str| line.contains("no space left") && line.contains("model full/");
+        log.lines().any(refused)
     });
+    let before = done(&jobs(&node, folder, "full"));
     // The node goes on answering, and says why it takes nothing.
     expect(node.ask(folder).args(["search", "-o", "id"]), 0);
     let more = ["ingest", "--precision", "6", "--collection", "more"];
     let refused = node.ask(folder).args(more).arg(&scenes).output().unwrap();
     assert!(!refused.status.success());
     let why = stderr(&refused);
-    assert!(why.contains("full"), "{why}");
+    assert!(why.contains("no space left"), "{why}");
     let now = jobs(&node, folder, "full");
     assert_eq!(done(&now), before, "{now:?}");
     disk.ease();
@@ -93,4 +90,8 @@ fn what_is_learned_while_the_disk_is_full_is_published_once_there_is_room() {
         scores(&node, folder, "whole")
     );
     assert!(node.lives() && verified(folder, &node));
+    // What was said while nothing could be written was not lost either.
+    let logs = ["job", "logs", "full"];
+    let logs = stdout(&expect(node.ask(folder).args(logs), 0));
+    assert!(logs.contains("it is kept and published later"), "{logs}");
 }

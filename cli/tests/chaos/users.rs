@@ -24,6 +24,13 @@ pub(crate) fn told(at: &mut Command) -> Option<(BTreeSet<String>, bool)> {
     }
 }
 
+/// Tells whether a node answers a small question that is asked of every slot, and completely.
+pub(crate) fn answers(at: &mut Command) -> bool {
+    let few = ["search", "--sort", "-time", "--limit", "10", "-o", "id"];
+    let output = at.args(few).output().unwrap();
+    matches!(output.status.code(), Some(0 | 1))
+}
+
 /// Puts scenes into a collection; tells of each split that is acknowledged, and returns the exit
 /// code.
 pub(crate) fn put_noting(

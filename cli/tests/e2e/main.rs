@@ -33,6 +33,7 @@ mod pausing;
 mod predict;
 mod raster;
 mod real_imagery;
+mod real_training;
 mod regions;
 mod registry;
 mod resplit;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::harness::{Node, cluster, expect, glebe, real_data, scratch, stderr, stdout, world};
+use crate::harness::{Node, cluster, expect, glebe, scratch, stderr, stdout, world};
 
 fn json(node: &Node, folder: &Path, args: &[&str]) -> Value {
     let output = expect(node.ask(folder).args(args).args(["-o", "json"]), 0);
@@ -410,62 +410,4 @@ fn a_recipe_or_chip_that_cannot_be_is_refused_before_anything_starts() {
     let said = stderr(&expect(glebe(folder).args(odd), 2));
     assert!(said.contains("takes multiples of 16"), "{said}");
     assert!(said.contains("try: a side of 48 pixels"), "{said}");
-}
-
-/// A STAC Item of the real Sentinel-2 scene of 10 m and 20 m bands, over links to its files.
-fn mekong(folder: &Path, real: &Path) -> std::path::PathBuf {
-    let delivered = real.join("s2_majortom/T48QUE_20200223");
-    let mut assets = serde_json::Map::new();
-    for band in ["B02", "B03", "B04", "B08", "B8A", "B11"] {
-        let file = format!("{band}.tif");
-        std::os::unix::fs::symlink(delivered.join(&file), folder.join(&file)).unwrap();
-        let described = serde_json::json!({
-            "href": file, "roles": ["data"],
-            "eo:bands": [{"name": band}],
-            "raster:bands": [{"nodata": 0, "scale": 0.0001, "offset": 0}],
-        });
-        assets.insert(band.to_owned(), described);
-    }
-    let item = serde_json::json!({
-        "type": "Feature", "stac_version": "1.0.0", "id": "T48QUE_20200223",
-        "collection": "sentinel-2-l2a",
-        "properties": {"datetime": "2020-02-23T03:27:39Z"}, "assets": assets,
-    });
-    let path = folder.join("item.json");
-    std::fs::write(&path, item.to_string()).unwrap();
-    path
-}
-
-#[test]
-fn a_map_is_learned_from_a_real_sentinel_2_scene_and_beats_the_training_mean() {
-    let Some(real) = real_data() else { return };
-    let folder = scratch();
-    let folder = folder.path();
-    let item = mekong(folder, &real);
-    expect(glebe(folder).args(["ingest"]).arg(&item), 0);
-    let output = glebe(folder)
-        .args(["train", "ndmi-unet", "--name", "mekong", "--epochs", "4"])
-        .args(["--min-coverage", "60", "-o", "json"])
-        .output()
-        .unwrap();
-    let said = stderr(&output);
-    assert!(matches!(output.status.code(), Some(0 | 1)), "{said}");
-    let run: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let done = run["jobs"].as_array().unwrap().iter();
-    let done: Vec<&Value> = done.filter(|j| j["state"] == "done").collect();
-    assert!(!done.is_empty(), "{said}{run}");
-    eprintln!("{}", serde_json::to_string_pretty(&done).unwrap());
-    for job in &done {
-        let score = |name: &str| job["metrics"][name].as_f64().unwrap();
-        assert!(score("val_mse") < score("mean_mse"), "{job}");
-    }
-    let predict = ["predict", "mekong", "-O", "ndmi.tif", "-o", "json"];
-    let told = expect(glebe(folder).args(predict).arg(&item), 0);
-    let told: Value = serde_json::from_slice(&told.stdout).unwrap();
-    assert_eq!(
-        told["cells"].as_array().unwrap().len(),
-        done.len(),
-        "{told}"
-    );
-    assert!(told["pixels"].as_u64().unwrap() > 50_000, "{told}");
 }

@@ -6,8 +6,8 @@
 //!         hex digits
 //! ```
 //! *Invariants*: positions only grow; a line that does not check (a torn write) is left out, never
-//! believed; what is kept is bounded for each run and in all; what cannot be written is lost, and
-//! stops no job.
+//! believed; what is kept is bounded for each run and in all; what cannot be written, as on a full
+//! disk, stops no job: it is written with the next lines that can be, once and in order.
 //!
 //! *Not here*: gathering the lines of all nodes (`cluster::ongoing`).
 
@@ -26,6 +26,8 @@ const FILE_BYTES: u64 = 4 << 20;
 const FILES_A_RUN: usize = 4;
 /// Runs of which lines are kept; those that were silent for longest go first.
 const RUNS_MAX: usize = 64;
+/// Lines held until they can be written; later ones are lost.
+const HELD_MAX: usize = 4_096;
 /// Bytes read for one answer, which travels between nodes in one message.
 const READ_BYTES_MAX: u64 = 1 << 20;
 
@@ -33,8 +35,8 @@ const READ_BYTES_MAX: u64 = 1 << 20;
 #[derive(Debug)]
 pub struct Diaries {
     dir: PathBuf,
-    /// Held while lines are written: readers wait for nobody.
-    writing: Mutex<()>,
+    /// Lines of runs that are still to be written. Locked while some are: readers wait for nobody.
+    held: Mutex<Vec<(String, Line)>>,
 }
 
 /// A part of a run's lines.
@@ -61,21 +63,42 @@ impl Diaries {
     pub fn new(data: &Path) -> Self {
         Self {
             dir: data.join("joblogs"),
-            writing: Mutex::new(()),
+            held: Mutex::default(),
         }
     }
 
     /// Writes lines down behind those of the run.
     pub fn write(&self, run: &str, lines: &[Line]) {
-        let _one = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = self.append(run, lines) {
-            tracing::warn!(run, %error, "what is said of jobs is lost");
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let was_late = self.flush(&mut held).is_err();
+        let room = HELD_MAX.saturating_sub(held.len());
+        let taken = lines.iter().take(room);
+        held.extend(taken.map(|line| (run.to_owned(), line.clone())));
+        if let Err(error) = self.flush(&mut held)
+            && !was_late
+        {
+            tracing::warn!(run, %error, "what is said of jobs waits to be written down");
+        }
+        let lost = lines.len().saturating_sub(room);
+        if lost > 0 {
+            tracing::warn!(run, lost, "lines that were said of jobs are lost");
         }
     }
 
-    fn append(&self, run: &str, lines: &[Line]) -> io::Result<()> {
+    /// Writes what is held as far as it can be written.
+    fn flush(&self, held: &mut Vec<(String, Line)>) -> io::Result<()> {
+        while let Some((run, _)) = held.first() {
+            let run = run.clone();
+            let of_run = held.iter().take_while(|(of, _)| *of == run).count();
+            self.append(&run, &held[..of_run])?;
+            held.drain(..of_run);
+        }
+        Ok(())
+    }
+
+    fn append(&self, run: &str, lines: &[(String, Line)]) -> io::Result<()> {
         let mut text = Vec::new();
-        for line in lines {
+        for (_, line) in lines {
             let json = serde_json::to_vec(line).map_err(io::Error::other)?;
             text.extend(format!("{:08x} ", crc32fast::hash(&json)).into_bytes());
             text.extend(json);
@@ -100,7 +123,12 @@ impl Diaries {
             }
         };
         let mut file = File::options().create(true).append(true).open(&path)?;
-        file.write_all(&text)?;
+        let before = file.metadata()?.len();
+        if let Err(error) = file.write_all(&text) {
+            // Whole or not at all, so that no line is there twice when all are written again.
+            file.set_len(before)?;
+            return Err(error);
+        }
         let kept = FILES_A_RUN - usize::from(volumes.iter().all(|v| v.path != path));
         for old in volumes.drain(..volumes.len().saturating_sub(kept)) {
             fs::remove_file(old.path)?;
@@ -265,6 +293,30 @@ mod tests {
         let of_a = diaries.read("r", Some("a"), 0).unwrap();
         assert_eq!(texts(&of_a), ["one", "three"]);
         assert_eq!(of_a.next, second.next);
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_once_it_can_be_in_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let diaries = Diaries::new(dir.path());
+        let in_the_way = dir.path().join("joblogs");
+        fs::write(&in_the_way, b"no folder").unwrap();
+        diaries.write("r", &[line("a", "one")]);
+        diaries.write("r2", &[line("a", "other")]);
+        let many = vec![line("a", "many"); HELD_MAX];
+        diaries.write("r", &many);
+        fs::remove_file(in_the_way).unwrap();
+        diaries.write("r", &[line("a", "last")]);
+        let (read, _) = paged(&diaries);
+        let last = read.len() - 1;
+        assert_eq!([&read[0], &read[1], &read[last]], ["one", "many", "last"]);
+        let held = HELD_MAX - 1;
+        assert_eq!(
+            read.len(),
+            held + 1,
+            "no more are held, none is there twice"
+        );
+        assert_eq!(texts(&diaries.read("r2", None, 0).unwrap()), ["other"]);
     }
 
     #[test]
