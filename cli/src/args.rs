@@ -172,13 +172,13 @@ pub(crate) enum Verb {
 /// `glebe search`.
 #[derive(Debug, Args)]
 pub(crate) struct SearchArgs {
-    #[command(flatten)]
-    pub(crate) selectors: Selectors,
-    #[command(flatten)]
-    pub(crate) pairs: Pairs,
     /// Say which nodes were asked, by which index, and what they read
     #[arg(long)]
     pub(crate) explain: bool,
+    #[command(flatten)]
+    pub(crate) pairs: Pairs,
+    #[command(flatten)]
+    pub(crate) selectors: Selectors,
 }
 
 /// Parses `30s`, `5m`, `1h` or a number of seconds.

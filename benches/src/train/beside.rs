@@ -129,7 +129,7 @@ pub(super) fn rows(bench: &Bench) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for trained in &RECIPES {
         let file = |split: &Split| files(split, &trained.bands);
-        let (cell, sources) = if trained.paired {
+        let (cell, sources): (&String, Vec<Vec<File>>) = if trained.paired {
             let of = |id: &String| {
                 let found = cells[most].iter().find(|(_, meta)| meta.id.as_str() == id);
                 file(found.context("a pair without its split")?)

@@ -18,8 +18,6 @@ use crate::export::Format;
 #[derive(Debug, Args)]
 #[command(after_long_help = AFTER)]
 pub(crate) struct Compose {
-    #[command(flatten)]
-    pub(crate) selectors: Selectors,
     /// Which of equally clear pixels: least-cloud, newest, median, medoid or max-ndvi
     #[arg(long, value_name = "RULE", default_value = "least-cloud", value_parser = rule)]
     pub(crate) rule: Rule,
@@ -53,6 +51,8 @@ pub(crate) struct Compose {
     /// Say which splits would be used, compose nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) selectors: Selectors,
 }
 
 const AFTER: &str = "\

@@ -19,8 +19,6 @@ pub(crate) enum RegionVerb {
 /// `glebe region groups`.
 #[derive(Debug, Args)]
 pub(crate) struct RegionGroups {
-    #[command(flatten)]
-    pub(crate) selectors: Selectors,
     /// Number of groups [default: 2 to 24, whichever are told apart best]
     #[arg(short, value_name = "N")]
     pub(crate) k: Option<usize>,
@@ -30,6 +28,8 @@ pub(crate) struct RegionGroups {
     /// Seed of the groups' first centres
     #[arg(long, default_value_t = 7)]
     pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) selectors: Selectors,
 }
 
 /// How two textures are compared.

@@ -134,8 +134,6 @@ pub(crate) struct Get {
     /// Split ids; - reads them from stdin; none takes the selectors
     #[arg(value_name = "ID")]
     pub(crate) ids: Vec<String>,
-    #[command(flatten)]
-    pub(crate) selectors: Selectors,
     /// Folder to write into
     #[arg(short = 'O', long, value_name = "DIR")]
     pub(crate) out: PathBuf,
@@ -145,16 +143,18 @@ pub(crate) struct Get {
     /// Only these bands, by their own or common names: B04,B03 or red,green
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) bands: Vec<String>,
-    #[command(flatten)]
-    pub(crate) wrangle: Wrangle,
-    #[command(flatten)]
-    pub(crate) pairs: Pairs,
     /// Physical values (32-bit floats, NaN for fill) instead of stored numbers
     #[arg(long)]
     pub(crate) physical: bool,
     /// Write over files that hold something else
     #[arg(long)]
     pub(crate) overwrite: bool,
+    #[command(flatten)]
+    pub(crate) wrangle: Wrangle,
+    #[command(flatten)]
+    pub(crate) pairs: Pairs,
+    #[command(flatten)]
+    pub(crate) selectors: Selectors,
 }
 
 /// What `get` writes.
@@ -261,8 +261,6 @@ pub(crate) struct Predict {
     /// Scene to apply it to, --dataset and --datetime where the file does not say them; without it,
     /// the newest of the stored splits of each cell that match, where they lie
     pub(crate) scene: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) selectors: Selectors,
     /// Pixels on either side of a border over which neighbours' models are blended; 0 for a hard
     /// border (default: the side of a chip)
     #[arg(long, value_name = "PIXELS")]
@@ -273,6 +271,8 @@ pub(crate) struct Predict {
     /// Write over an existing file
     #[arg(long)]
     pub(crate) overwrite: bool,
+    #[command(flatten)]
+    pub(crate) selectors: Selectors,
 }
 
 const PREDICT_AFTER: &str = "\

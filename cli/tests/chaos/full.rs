@@ -19,9 +19,9 @@ const TRAIN: [&str; 10] = [
     "--min-coverage",
     "95",
     "--epochs",
-    "24",
+    "12",
     "--patience",
-    "24",
+    "12",
 ];
 
 /// Jobs of a run, as the node tells them.
