@@ -16,7 +16,7 @@ use query::{Paired, Query};
 use wire::client::Client;
 use wire::fault::{Fault, FaultKind};
 use wire::model::{InputMetrics, MapMetrics};
-use wire::run::{Hyper, JobState, Mode, Packing, Plan, Run, RunView};
+use wire::run::{Hyper, JobState, Mode, PROGRAM, Packing, Plan, Run, RunView};
 
 use crate::Done;
 use crate::args::{ModeArg, Train, lesson};
@@ -100,7 +100,11 @@ fn described(args: &Train, recipe: &Recipe) -> Result<Run, Fault> {
     }
     let paired = paired(args, recipe)?;
     let query = Query { paired, ..query };
-    let default = recipe.hyper.clone();
+    let mut default = recipe.hyper.clone();
+    if args.recipe.starts_with(PROGRAM) {
+        // It answers the chips that it may choose by, and no others.
+        default.test = 0.0;
+    }
     let hyper = Hyper {
         epochs: args.epochs.unwrap_or(default.epochs),
         batch: args.batch.unwrap_or(default.batch),
@@ -108,19 +112,7 @@ fn described(args: &Train, recipe: &Recipe) -> Result<Run, Fault> {
         chip_px: args.chip.unwrap_or(default.chip_px),
         ..default
     };
-    let hyper = lesson::changed(hyper, &args.rate, &args.held)?;
-    if hyper.epochs == 0
-        || hyper.batch == 0
-        || hyper.learning_rate.is_nan()
-        || hyper.learning_rate <= 0.0
-        || hyper.chip_px < 8
-    {
-        return Err(
-            Fault::new(FaultKind::Usage, "a hyper-parameter is out of range").because(
-                "epochs, batch and learning rate are above 0, chips have 8 pixels or more",
-            ),
-        );
-    }
+    let hyper = lesson::changed(hyper, &args.rate, &args.held);
     let name = args.name.clone().unwrap_or_else(|| {
         let now = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S");
         let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
@@ -236,13 +228,18 @@ pub(crate) fn scores(view: &RunView) -> String {
     }
     let mended = metrics.iter().filter_map(|m| m.map.zip(m.input));
     let mended: Vec<_> = mended.collect();
+    let test: Vec<_> = metrics.iter().filter_map(|m| m.test).collect();
     if !mended.is_empty() {
-        return beside_input(&mended);
+        let psnr = median(test.iter().filter_map(|test| test.psnr));
+        let test = match test.len() {
+            0 => String::new(),
+            _ => format!(", test PSNR {psnr:.2} dB"),
+        };
+        return beside_input(&mended) + &test;
     }
     let net = median(metrics.iter().map(|m| m.val_mse));
     let mean = median(metrics.iter().map(|m| m.mean_mse));
     let linear = median(metrics.iter().map(|m| m.linear_mse));
-    let test: Vec<_> = metrics.iter().filter_map(|m| m.test).collect();
     let test = match test.len() {
         0 => String::new(),
         _ => format!(", test MSE {:.5}", median(test.iter().map(|test| test.mse))),

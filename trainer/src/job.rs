@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use tch::Device;
 use wire::model::Metrics;
-use wire::run::Lease;
+use wire::run::{Lease, OutOfRange};
 use wire::transfer::Descent;
 
 use crate::checkpoint;
@@ -38,8 +38,7 @@ use crate::job::heir::Gift;
 use crate::job::kept::Kept;
 use crate::job::lesson::{LessonError, Material};
 use crate::job::ordeal::Ordeal;
-use crate::job::rules::RulesError;
-use crate::job::scores::Scored;
+use crate::job::scores::{Baselines, Scored};
 use crate::job::survey::{Survey, SurveyError};
 use crate::memory::{Short, tried};
 use crate::module;
@@ -77,7 +76,7 @@ pub enum JobError {
     Recipe(#[from] UnknownRecipe),
     /// A hyper-parameter is out of range.
     #[error(transparent)]
-    Rules(#[from] RulesError),
+    Rules(#[from] OutOfRange),
     /// No split can be used.
     #[error(transparent)]
     Survey(#[from] SurveyError),
@@ -247,6 +246,7 @@ fn by_network(lease: &Lease, gift: Option<&Gift>, setting: &Setting) -> Result<L
             chip_px: usize::try_from(lease.run.hyper.chip_px).unwrap_or(1),
             material: &material,
             course: &course,
+            baselines: &Baselines::fitted(recipe, &material),
         },
     );
     drop(ordeal);

@@ -206,10 +206,7 @@ fn check(config: &ModelConfig, recipe: &dyn Task) -> Result<(), ModelError> {
         "a mean or deviation is no number"
     } else if { config.envelope.as_ref() }.is_some_and(|e| !e.fits(recipe.inputs().len())) {
         "what it has seen"
-    } else if chip_px == 0
-        || chip_px > crate::job::rules::CHIP_PX_MAX
-        || !chip_px.is_multiple_of(step)
-    {
+    } else if chip_px == 0 || chip_px > wire::hyper::CHIP_PX_MAX || !chip_px.is_multiple_of(step) {
         "the side of its chips"
     } else {
         return Ok(());

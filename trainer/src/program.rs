@@ -197,7 +197,7 @@ fn check(told: &Told) -> Result<(), String> {
             "file must be '{FILE_HEAD}' and letters or digits, as model.npz"
         ));
     }
-    if told.chip_px_step == 0 || told.chip_px_step > crate::job::rules::CHIP_PX_MAX {
+    if told.chip_px_step == 0 || told.chip_px_step > wire::hyper::CHIP_PX_MAX {
         return Err("chip_px_step is no side of a chip".to_owned());
     }
     Ok(())

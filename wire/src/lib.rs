@@ -14,6 +14,7 @@ pub mod diary;
 pub mod event;
 pub mod fault;
 pub mod hit;
+pub mod hyper;
 pub mod ledger;
 pub mod model;
 pub mod module;

@@ -11,9 +11,10 @@ use query::Query;
 use serde::{Deserialize, Serialize};
 
 use crate::fault::{Fault, FaultKind};
+pub use crate::hyper::{HoldOut, Hyper, OutOfRange, Schedule};
 use crate::model::Metrics;
 use crate::module::Module;
-use crate::transfer::{Descent, Heritage, Inheritance, Transfer};
+use crate::transfer::{Descent, Heritage, Inheritance, Transfer, TransferMode};
 
 /// How a run names a program of a node's owner in place of a recipe.
 pub const PROGRAM: &str = "exec:";
@@ -40,99 +41,10 @@ pub enum Packing {
     Packed,
 }
 
-/// Which chips are held out from learning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum HoldOut {
-    /// Whole blocks of neighbouring chips, the same on every date.
-    #[default]
-    Blocks,
-    /// The last days, wherever their chips lie.
-    Dates,
-}
-
-/// How the learning rate goes on once it is warm.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Schedule {
-    /// As it is.
-    #[default]
-    Constant,
-    /// A tenth of what it was after each of these epochs.
-    Step(Vec<u32>),
-    /// Along half a cosine, which is at zero behind the last epoch.
-    Cosine,
-}
-
-/// Hyper-parameters; defaults are the recipe's.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Hyper {
-    /// Greatest number of epochs.
-    pub epochs: u32,
-    /// Samples a step.
-    pub batch: u32,
-    /// Learning rate.
-    pub learning_rate: f64,
-    /// Epochs in which the rate grows, in equal steps, to the learning rate.
-    #[serde(skip_serializing_if = "is_usual")]
-    pub warm_up: u32,
-    /// How the rate goes on.
-    #[serde(skip_serializing_if = "is_usual")]
-    pub schedule: Schedule,
-    /// Epochs without improvement before stopping.
-    pub patience: u32,
-    /// Chip side in pixels.
-    pub chip_px: u32,
-    /// Which chips are held out.
-    #[serde(skip_serializing_if = "is_usual")]
-    pub hold_out: HoldOut,
-    /// Share of blocks or days held out to choose the best epoch by, 0..1.
-    pub validation: f64,
-    /// Share of blocks or days held out to score what was chosen, 0..1; none where it is not said,
-    /// as by older runs.
-    #[serde(default = "untested", skip_serializing_if = "is_usual")]
-    pub test: f64,
-    /// Chips around each one held out that are not learned from, either way.
-    #[serde(skip_serializing_if = "is_usual")]
-    pub buffer: u32,
-    /// Threads a job computes with; part of what makes weights reproducible.
-    pub threads: u32,
-}
-
-/// What older runs held out for a test.
-fn untested() -> f64 {
-    0.0
-}
-
-/// Tells whether something is as it was before anyone could say it.
-fn is_usual<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
-}
-
 impl Packing {
     /// Tells whether jobs are done one after the other.
     pub fn is_sequential(&self) -> bool {
         *self == Self::Sequential
-    }
-}
-
-impl Default for Hyper {
-    fn default() -> Self {
-        Self {
-            epochs: 60,
-            batch: 32,
-            learning_rate: 1e-3,
-            warm_up: 0,
-            schedule: Schedule::Constant,
-            patience: 8,
-            chip_px: 32,
-            hold_out: HoldOut::Blocks,
-            validation: 0.2,
-            test: 0.2,
-            buffer: 0,
-            threads: 1,
-        }
     }
 }
 
@@ -198,8 +110,26 @@ impl Run {
     /// Refuses what contradicts itself, whoever asks for it.
     ///
     /// # Errors
-    /// Transfer between a program's models, whose weights nobody else can read.
+    /// A hyper-parameter out of range; transfer between a program's models, whose weights nobody
+    /// else can read; a test of a program; days held out of a tree, whose parents may know others.
     pub fn check(&self) -> Result<(), Fault> {
+        self.hyper.check().map_err(|error| {
+            Fault::new(FaultKind::Usage, format!("--{}", error.flag()))
+                .because(error.to_string())
+                .try_("glebe train --help")
+        })?;
+        if self.is_programs() && self.hyper.test > 0.0 {
+            let what = "--test is for recipes of glebe's own networks";
+            return Err(Fault::new(FaultKind::Usage, what)
+                .because("a program answers the chips that it may choose by, and no others")
+                .try_("the same command without --test"));
+        }
+        if self.transfer.mode == TransferMode::Tree && self.hyper.hold_out == HoldOut::Dates {
+            let what = "--transfer tree does not go with --hold-out dates";
+            return Err(Fault::new(FaultKind::Usage, what)
+                .because("a parent may learn from days that its children are judged by")
+                .try_("--hold-out blocks"));
+        }
         if self.is_programs() && !self.transfer.is_none() {
             let what = "--transfer is for recipes of glebe's own networks";
             return Err(Fault::new(FaultKind::Usage, what)

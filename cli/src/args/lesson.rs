@@ -2,10 +2,9 @@
 //!
 //! *Invariants*: what a command does not say is the recipe's.
 //!
-//! *Not here*: which values a job accepts (trainer).
+//! *Not here*: which values a job accepts (`wire::hyper`).
 
 use clap::{Args, ValueEnum};
-use wire::fault::{Fault, FaultKind};
 use wire::run::{HoldOut, Hyper, Schedule};
 
 /// How the learning rate changes.
@@ -18,7 +17,7 @@ pub(crate) struct RateArgs {
     /// Epochs in which the rate grows to it in equal steps [default: 0]
     #[arg(long, value_name = "N")]
     pub(crate) warm_up: Option<u32>,
-    /// How it goes on: constant, cosine (to zero behind the last epoch), or step:30,60,80 (a tenth
+    /// How it goes on: constant, cosine (to zero behind the last epoch), or step:20,40 (a tenth
     /// after each of these epochs) [default: constant]
     #[arg(long, value_name = "SCHEDULE", value_parser = schedule)]
     pub(crate) schedule: Option<Schedule>,
@@ -34,10 +33,11 @@ pub(crate) struct HeldArgs {
     /// Share of blocks or days by which the best epoch is chosen [default: 20]
     #[arg(long, value_name = "PERCENT")]
     pub(crate) validation: Option<f64>,
-    /// Share of blocks or days that chooses nothing and scores the model; 0 for none [default: 20]
+    /// Share of blocks or days that chooses nothing and scores the model; 0 for none [default: 20,
+    /// of exec:PROGRAM 0]
     #[arg(long, value_name = "PERCENT")]
     pub(crate) test: Option<f64>,
-    /// Leave out chips so near to held-out ones, in chips [default: 0]
+    /// Learn from no chip so near to a held-out one of its cell, in chips [default: 0]
     #[arg(long, value_name = "CHIPS")]
     pub(crate) buffer: Option<u32>,
 }
@@ -67,10 +67,10 @@ fn schedule(text: &str) -> Result<Schedule, String> {
     }
 }
 
-/// Returns hyper-parameters with what the flags change; refuses what no job would accept.
-pub(crate) fn changed(hyper: Hyper, rate: &RateArgs, held: &HeldArgs) -> Result<Hyper, Fault> {
+/// Returns hyper-parameters with what the flags change.
+pub(crate) fn changed(hyper: Hyper, rate: &RateArgs, held: &HeldArgs) -> Hyper {
     let share = |percent: Option<f64>, usual: f64| percent.map_or(usual, |p| p / 100.0);
-    let hyper = Hyper {
+    Hyper {
         learning_rate: rate.learning_rate.unwrap_or(hyper.learning_rate),
         warm_up: rate.warm_up.unwrap_or(hyper.warm_up),
         schedule: rate.schedule.clone().unwrap_or(hyper.schedule),
@@ -79,50 +79,7 @@ pub(crate) fn changed(hyper: Hyper, rate: &RateArgs, held: &HeldArgs) -> Result<
         test: share(held.test, hyper.test),
         buffer: held.buffer.unwrap_or(hyper.buffer),
         ..hyper
-    };
-    refused(&hyper).map_or(Ok(hyper), Err)
-}
-
-/// Says why no job would accept some hyper-parameters, if none would.
-fn refused(hyper: &Hyper) -> Option<Fault> {
-    let fault = |what: &str, because: &str, next: &str| {
-        Some(
-            Fault::new(FaultKind::Usage, what)
-                .because(because)
-                .try_(next),
-        )
-    };
-    if !(hyper.validation > 0.0 && hyper.test >= 0.0 && hyper.validation + hyper.test < 1.0) {
-        return fault(
-            "--validation and --test leave nothing to learn from, or nothing to choose by",
-            "they are shares of what there is: together below 100 %, validation above 0",
-            "--validation 20 --test 20",
-        );
     }
-    if hyper.warm_up >= hyper.epochs {
-        return fault(
-            "--warm-up does not end before the last epoch",
-            "there are no more --epochs than it has",
-            "a shorter --warm-up, or more --epochs",
-        );
-    }
-    if let Schedule::Step(ends) = &hyper.schedule
-        && (ends.first() == Some(&0) || !ends.is_sorted_by(|a, b| a < b))
-    {
-        return fault(
-            "--schedule step: epochs are not in order",
-            "they count from 1, each later than the one before",
-            "--schedule step:30,60,80",
-        );
-    }
-    if hyper.hold_out == HoldOut::Dates && hyper.buffer > 0 {
-        return fault(
-            "--buffer does not go with --hold-out dates",
-            "days have no neighbours",
-            "--hold-out blocks",
-        );
-    }
-    None
 }
 
 impl From<HoldOutArg> for HoldOut {

@@ -1,6 +1,6 @@
 //! A disk that is full to the last byte while models are learned.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde_json::Value;
@@ -94,4 +94,6 @@ fn what_is_learned_while_the_disk_is_full_is_published_once_there_is_room() {
     let logs = ["job", "logs", "full"];
     let logs = stdout(&expect(node.ask(folder).args(logs), 0));
     assert!(logs.contains("it is kept and published later"), "{logs}");
+    let once: BTreeSet<&str> = logs.lines().collect();
+    assert_eq!(once.len(), logs.lines().count(), "said twice:\n{logs}");
 }

@@ -83,25 +83,31 @@ fn vegetation_learned_from_two_naip_dates_is_scored_on_a_third_and_predicted() {
     let done = run["jobs"].as_array().unwrap().iter();
     let done: Vec<&Value> = done.filter(|j| j["state"] == "done").collect();
     assert!(!done.is_empty(), "{said}{run}");
+    let mut of_use = 0;
     for job in &done {
         let (code, test) = (job["geocode"].as_str().unwrap(), &job["metrics"]["test"]);
         eprintln!("{code}: {}", job["metrics"]);
         let score = |name: &str| test[name].as_f64().unwrap();
-        assert!(
-            score("mse").is_finite() && score("linear_mse") > 0.0,
-            "{test}"
-        );
+        let best = score("mean_mse").min(score("linear_mse"));
+        of_use += usize::from(score("mse") < best);
+        let verdict = if score("mse") < best {
+            "The network beats both baselines."
+        } else {
+            "**The network does not beat the better baseline: use that one here.**"
+        };
         let model = format!("naip/{code}");
         expect(glebe(folder).args(["model", "pull", &model, "-O", code]), 0);
         let card = std::fs::read_to_string(folder.join(code).join("README.md")).unwrap();
         for told in [
             "held out from 2012-07-31 on, for the test from 2015-09-26 on",
-            "further chips in 1 days that nothing was learned from, which chose nothing",
-            "beat", // both baselines, or the better of them not
+            "further chips in 1 day that nothing was learned from, which chose nothing",
+            verdict,
         ] {
             assert!(card.contains(told), "no '{told}':\n{card}");
         }
     }
+    // Colours of one flight say little of the next, but they do say something.
+    assert!(of_use > 0, "no model is of use on another day");
     let predict = ["predict", "naip", "-O", "ndvi.tif", "-o", "json"];
     let told = expect(glebe(folder).args(predict).arg(scene(days[2])), 0);
     let told: Value = serde_json::from_slice(&told.stdout).unwrap();

@@ -7,7 +7,8 @@
 //! ```
 //! *Invariants*: positions only grow; a line that does not check (a torn write) is left out, never
 //! believed; what is kept is bounded for each run and in all; what cannot be written, as on a full
-//! disk, stops no job: it is written with the next lines that can be, once and in order.
+//! disk, stops no job: it is written as soon as somebody writes or reads after that, once and in
+//! order.
 //!
 //! *Not here*: gathering the lines of all nodes (`cluster::ongoing`).
 
@@ -28,6 +29,8 @@ const FILES_A_RUN: usize = 4;
 const RUNS_MAX: usize = 64;
 /// Lines held until they can be written; later ones are lost.
 const HELD_MAX: usize = 4_096;
+/// Lines written at a time: as many as there is room for need not be all.
+const LINES_AT_ONCE: usize = 64;
 /// Bytes read for one answer, which travels between nodes in one message.
 const READ_BYTES_MAX: u64 = 1 << 20;
 
@@ -35,8 +38,8 @@ const READ_BYTES_MAX: u64 = 1 << 20;
 #[derive(Debug)]
 pub struct Diaries {
     dir: PathBuf,
-    /// Lines of runs that are still to be written. Locked while some are: readers wait for nobody.
-    held: Mutex<Vec<(String, Line)>>,
+    /// Lines by run that are still to be written. Locked while some are: readers wait for nobody.
+    held: Mutex<BTreeMap<String, Vec<Line>>>,
 }
 
 /// A part of a run's lines.
@@ -70,35 +73,39 @@ impl Diaries {
     /// Writes lines down behind those of the run.
     pub fn write(&self, run: &str, lines: &[Line]) {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let was_late = self.flush(&mut held).is_err();
-        let room = HELD_MAX.saturating_sub(held.len());
-        let taken = lines.iter().take(room);
-        held.extend(taken.map(|line| (run.to_owned(), line.clone())));
-        if let Err(error) = self.flush(&mut held)
-            && !was_late
-        {
+        let others: usize = held.values().map(Vec::len).sum();
+        let mut waiting = held.remove(run).unwrap_or_default();
+        let (others, was_late) = (others - waiting.len(), !waiting.is_empty());
+        waiting.extend_from_slice(lines);
+        let Err(error) = self.flush(run, &mut waiting) else {
+            held.retain(|run, waiting| self.flush(run, waiting).is_err());
+            return;
+        };
+        if !was_late {
             tracing::warn!(run, %error, "what is said of jobs waits to be written down");
         }
-        let lost = lines.len().saturating_sub(room);
-        if lost > 0 {
+        let room = HELD_MAX.saturating_sub(others);
+        if waiting.len() > room {
+            let lost = waiting.len() - room;
             tracing::warn!(run, lost, "lines that were said of jobs are lost");
+            waiting.truncate(room);
         }
+        held.insert(run.to_owned(), waiting);
     }
 
-    /// Writes what is held as far as it can be written.
-    fn flush(&self, held: &mut Vec<(String, Line)>) -> io::Result<()> {
-        while let Some((run, _)) = held.first() {
-            let run = run.clone();
-            let of_run = held.iter().take_while(|(of, _)| *of == run).count();
-            self.append(&run, &held[..of_run])?;
-            held.drain(..of_run);
+    /// Writes what waits of a run as far as it can be written.
+    fn flush(&self, run: &str, waiting: &mut Vec<Line>) -> io::Result<()> {
+        while !waiting.is_empty() {
+            let few = waiting.len().min(LINES_AT_ONCE);
+            self.append(run, &waiting[..few])?;
+            waiting.drain(..few);
         }
         Ok(())
     }
 
-    fn append(&self, run: &str, lines: &[(String, Line)]) -> io::Result<()> {
+    fn append(&self, run: &str, lines: &[Line]) -> io::Result<()> {
         let mut text = Vec::new();
-        for (_, line) in lines {
+        for line in lines {
             let json = serde_json::to_vec(line).map_err(io::Error::other)?;
             text.extend(format!("{:08x} ", crc32fast::hash(&json)).into_bytes());
             text.extend(json);
@@ -131,13 +138,16 @@ impl Diaries {
         }
         let kept = FILES_A_RUN - usize::from(volumes.iter().all(|v| v.path != path));
         for old in volumes.drain(..volumes.len().saturating_sub(kept)) {
-            fs::remove_file(old.path)?;
+            if let Err(error) = fs::remove_file(old.path) {
+                tracing::warn!(run, %error, "old lines cannot be removed");
+            }
         }
         Ok(())
     }
 
     /// Returns lines of a run, or of one of its jobs, from a position on.
     pub fn read(&self, run: &str, geocode: Option<&str>, after: u64) -> io::Result<Pages> {
+        self.try_held();
         let mut pages = Pages {
             next: after,
             ..Pages::default()
@@ -175,6 +185,13 @@ impl Diaries {
             pages.next = end;
         }
         Ok(pages)
+    }
+
+    /// Writes what waits if it can be written by now and nobody else does.
+    fn try_held(&self) {
+        if let Ok(mut held) = self.held.try_lock() {
+            held.retain(|run, waiting| self.flush(run, waiting).is_err());
+        }
     }
 
     /// Returns the files of a run, oldest first.
@@ -219,6 +236,12 @@ impl Diaries {
     fn entries(&self) -> impl Iterator<Item = fs::DirEntry> {
         let entries = fs::read_dir(&self.dir).into_iter().flatten();
         entries.filter_map(Result::ok)
+    }
+}
+
+impl Drop for Diaries {
+    fn drop(&mut self) {
+        self.try_held();
     }
 }
 
@@ -303,20 +326,40 @@ mod tests {
         fs::write(&in_the_way, b"no folder").unwrap();
         diaries.write("r", &[line("a", "one")]);
         diaries.write("r2", &[line("a", "other")]);
-        let many = vec![line("a", "many"); HELD_MAX];
-        diaries.write("r", &many);
+        diaries.write("r", &vec![line("a", "many"); HELD_MAX]);
         fs::remove_file(in_the_way).unwrap();
         diaries.write("r", &[line("a", "last")]);
         let (read, _) = paged(&diaries);
         let last = read.len() - 1;
         assert_eq!([&read[0], &read[1], &read[last]], ["one", "many", "last"]);
-        let held = HELD_MAX - 1;
+        // The other one took a place.
         assert_eq!(
             read.len(),
-            held + 1,
+            HELD_MAX,
             "no more are held, none is there twice"
         );
         assert_eq!(texts(&diaries.read("r2", None, 0).unwrap()), ["other"]);
+    }
+
+    #[test]
+    fn a_run_that_cannot_be_written_keeps_no_other_waiting_and_whoever_asks_has_it_tried() {
+        let dir = tempfile::tempdir().unwrap();
+        let diaries = Diaries::new(dir.path());
+        // No file can be begun where a folder is.
+        let in_the_way = dir.path().join("joblogs/a+0000000000000000");
+        fs::create_dir_all(&in_the_way).unwrap();
+        diaries.write("a", &[line("x", "waits")]);
+        diaries.write("r", &[line("x", "one")]);
+        assert_eq!(texts(&diaries.read("r", None, 0).unwrap()), ["one"]);
+        fs::remove_dir(&in_the_way).unwrap();
+        assert_eq!(texts(&diaries.read("a", None, 0).unwrap()), ["waits"]);
+
+        fs::create_dir(dir.path().join("joblogs/b+0000000000000000")).unwrap();
+        diaries.write("b", &[line("x", "till the end")]);
+        fs::remove_dir(dir.path().join("joblogs/b+0000000000000000")).unwrap();
+        drop(diaries);
+        let again = Diaries::new(dir.path());
+        assert_eq!(texts(&again.read("b", None, 0).unwrap()), ["till the end"]);
     }
 
     #[test]

@@ -10,6 +10,7 @@
 //!
 //! *Not here*: fetching the donor's file (`work`), which cell is whose donor (node).
 
+use wire::run::Hyper;
 use wire::transfer::{Descent, Heritage, Trial};
 
 use crate::diary::Diary;
@@ -23,9 +24,9 @@ use crate::publish::{NORMALISATION_FACT, RECIPE_FACT};
 use crate::units;
 use crate::weights::{self, WeightsFileError};
 
-/// Epochs that both starts are given. One is eight steps of the default batch or more: a donor that
-/// misleads is behind by then, and more would cost what a good one saves.
-pub const TRIAL_EPOCHS: u32 = 1;
+/// Epochs at the full rate that both starts are given. One is eight steps of the default batch or
+/// more: a donor that misleads is behind by then, and more would cost what a good one saves.
+const TRIAL_EPOCHS: u32 = 1;
 
 /// What the worker brought for an heir: the donor's file, or why there is none.
 pub type Gift = Result<Vec<u8>, String>;
@@ -143,7 +144,7 @@ fn race(
     kept.bound(&mut warm);
     let (warm_ended, warm_said) = trial(&mut warm, work)?;
     let tried = Trial {
-        epochs: TRIAL_EPOCHS.min(hyper.epochs),
+        epochs: trial_epochs(hyper),
         warm_mse: warm_ended.as_ref().ok().copied(),
         cold_mse: cold_ended.as_ref().ok().copied(),
     };
@@ -186,6 +187,11 @@ fn judge(descent: &mut Descent, trial: Trial) {
     descent.reason = (!descent.warm).then(|| told(trial));
 }
 
+/// Returns how many epochs both starts are given: those in which the rate grows come before.
+fn trial_epochs(hyper: &Hyper) -> u32 {
+    hyper.warm_up.saturating_add(TRIAL_EPOCHS).min(hyper.epochs)
+}
+
 /// A start's error after its first epochs, or that there is none that is finite; and what was said.
 type Tried = (Result<f64, FitError>, Diary);
 
@@ -193,7 +199,7 @@ type Tried = (Result<f64, FitError>, Diary);
 fn trial(start: &mut Learning<'_>, work: &Work<'_>) -> Result<Tried, FitError> {
     let mut heed = Heed::only(&work.setting.stop);
     heed.diary = work.setting.diary.beside();
-    for _ in 0..TRIAL_EPOCHS {
+    for _ in 0..trial_epochs(&work.lease.run.hyper) {
         match start.epoch(&work.lesson, &mut heed) {
             Ok(()) => {}
             Err(error @ FitError::NotFinite { .. }) => return Ok((Err(error), heed.diary)),

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use tch::Tensor;
 
 use crate::chips::normal::{Normalisation, Spread};
-use crate::job::lesson::Material;
+use crate::job::lesson::Exam;
 use crate::network::Network;
 
 /// A network with the numbers that it learned by.
@@ -24,18 +24,15 @@ pub struct Learnt<'a> {
 
 impl Learnt<'_> {
     /// Returns its mean squared error at each held-out place of a cell, in label units, in order of
-    /// places; NaN where no label is known.
-    pub fn errors(&self, material: &Material) -> Vec<f64> {
-        let chips = told(
-            &material.validation.sample.chips,
-            (&material.normalisation.bands, &self.normalisation.bands),
-        );
+    /// places; NaN where no label is known. `by` is what the chips were normalised by.
+    pub fn errors(&self, exam: &Exam, by: &Normalisation) -> Vec<f64> {
+        let chips = told(&exam.sample.chips, (&by.bands, &self.normalisation.bands));
         let answers = self.network.answer(&chips);
         let label = self.normalisation.label;
-        let labels_a_chip = (answers.len() / material.places.len().max(1)).max(1);
+        let labels_a_chip = (answers.len() / exam.places.len().max(1)).max(1);
         let mut places: BTreeMap<usize, (f64, u64)> = BTreeMap::new();
-        for (at, (answer, truth)) in answers.iter().zip(&material.validation.truth).enumerate() {
-            let place = material.places[at / labels_a_chip];
+        for (at, (answer, truth)) in answers.iter().zip(&exam.truth).enumerate() {
+            let place = exam.places[at / labels_a_chip];
             let (sum, count) = places.entry(place).or_default();
             if !truth.is_nan() {
                 *sum += (f64::from(label.undo(*answer)) - f64::from(*truth)).powi(2);

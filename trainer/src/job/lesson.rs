@@ -43,8 +43,6 @@ pub struct Material {
     pub decoded: u64,
     /// How chips were held out.
     pub blocks: BlocksConfig,
-    /// Number of each validation chip's place, the same on every date.
-    pub places: Vec<usize>,
 }
 
 /// Chips held out.
@@ -54,6 +52,8 @@ pub struct Exam {
     pub sample: Sample,
     /// Their labels, as they are; NaN is masked.
     pub truth: Vec<f32>,
+    /// Number of each one's place, the same on every date.
+    pub places: Vec<usize>,
 }
 
 /// Why there is nothing to learn from.
@@ -86,10 +86,13 @@ pub enum LessonError {
     },
     /// Days are to be held out, and there is one.
     #[error(
-        "all chips are of one day, so that no later one can be held out; more dates, or \
-         --hold-out blocks"
+        "no cell has chips of two days in the {splits} splits that are learned from, so that no \
+         later day can be held out; more dates, or --hold-out blocks"
     )]
-    OneDay,
+    OneDay {
+        /// Splits.
+        splits: usize,
+    },
     /// A label is no chance and of no class.
     #[error(
         "the label band holds values that can be no label: binary cross-entropy takes 0 to 1, \
@@ -158,9 +161,8 @@ pub fn prepare(cuts: &Cuts, hyper: &Hyper) -> Result<Material, LessonError> {
     };
     Ok(Material {
         train: pick.sample(&train),
-        validation: pick.exam(&validation),
-        test: (!test.is_empty()).then(|| pick.exam(&test)),
-        places: places(cuts, &validation),
+        validation: pick.exam(cuts, &validation),
+        test: (!test.is_empty()).then(|| pick.exam(cuts, &test)),
         envelope: Envelope::measure(set, &normalisation, (&train, &validation)),
         left_out: set.left_out,
         decoded: cuts.decoded,
@@ -173,7 +175,8 @@ pub fn prepare(cuts: &Cuts, hyper: &Hyper) -> Result<Material, LessonError> {
 fn too_few(cuts: &Cuts, parted: &Parts, hold_out: HoldOut) -> LessonError {
     let told = &parted.told;
     if hold_out == HoldOut::Dates && parted.validation.is_empty() && !parted.train.is_empty() {
-        return LessonError::OneDay;
+        let splits = cuts.splits;
+        return LessonError::OneDay { splits };
     }
     LessonError::TooFew {
         chip_px: cuts.set.chip_px(),
@@ -205,10 +208,11 @@ struct Pick<'a> {
 
 impl Pick<'_> {
     /// Returns held-out chips with their labels.
-    fn exam(&self, indexes: &[usize]) -> Exam {
+    fn exam(&self, cuts: &Cuts, indexes: &[usize]) -> Exam {
         let truth = indexes.iter().flat_map(|i| self.set.label(*i));
         Exam {
             truth: truth.copied().collect(),
+            places: places(cuts, indexes),
             sample: self.sample(indexes),
         }
     }

@@ -1,14 +1,14 @@
 //! A job that a program of the owner's does, instead of a network of ours.
 //!
 //! *Invariants*: the same splits, chips, normalisation, baselines and scores as for a network, but
-//! no test; what the program left is published as it is.
+//! no test (`wire::run::Run::check`); what the program left is published as it is.
 //!
 //! *Not here*: running it (`program`).
 
-use wire::run::{Hyper, Lease};
+use wire::run::Lease;
 
 use crate::fit::Course;
-use crate::job::scores::{Scored, scores};
+use crate::job::scores::{Baselines, Scored, scores};
 use crate::job::{Job, JobError, Learned, Setting, Told, lesson, rules, stocked, survey};
 use crate::network::Weights;
 use crate::program::{self, handed};
@@ -20,12 +20,7 @@ pub(super) fn learn(lease: &Lease, name: &str, setting: &Setting) -> Result<Lear
     rules::check(hyper, program)?;
     let survey = survey::survey(lease, program)?;
     let cuts = stocked::cuts(&survey, program, hyper, setting)?;
-    // A program answers what it chose by; it is handed nothing else.
-    let untested = Hyper {
-        test: 0.0,
-        ..hyper.clone()
-    };
-    let material = lesson::prepare(&cuts, &untested)?;
+    let material = lesson::prepare(&cuts, hyper)?;
     drop(cuts);
     let made = handed::made(program, lease, &material, &setting.stop)?;
     let job = Job {
@@ -46,6 +41,7 @@ pub(super) fn learn(lease: &Lease, name: &str, setting: &Setting) -> Result<Lear
         chip_px: usize::try_from(hyper.chip_px).unwrap_or(1),
         material: &material,
         course: &course,
+        baselines: &Baselines::fitted(program, &material),
     };
     config.metrics = scores(&made.answers, scored);
     Ok(Learned {

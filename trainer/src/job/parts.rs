@@ -1,8 +1,9 @@
 //! Which chips are learned from, which choose the best epoch, and which score what was chosen.
 //!
-//! *Invariants*: chips of one block, or of one day, are all on one side; a cell holds out the same
-//! whether it is learned from alone or among others; chips of a buffer are on no side; where chips
-//! are too few for three sides, none are held out for a test, which is told.
+//! *Invariants*: chips of one block of a cell, or of one of its days, are all on one side; a cell
+//! holds out the same blocks for validation whether it is learned from alone or among others; chips
+//! of a buffer are on no side; where chips are too few for three sides, none are held out for a
+//! test, which is told.
 //!
 //! *Not here*: how many chips are enough to learn from (`lesson`), which blocks (`chips::blocks`).
 
@@ -32,8 +33,8 @@ pub struct Parts {
     pub told: BlocksConfig,
 }
 
-/// Where a chip lies, on any date.
-type Place<'a> = (&'a str, Position);
+/// A row of chips of a cell.
+type Row<'a> = (&'a str, u32);
 
 /// Parts the chips of all splits.
 pub fn parts(cuts: &Cuts, hyper: &Hyper) -> Parts {
@@ -114,28 +115,27 @@ impl Parts {
         }
     }
 
-    /// Learns from no chip so near to one that is held out, on whatever date.
+    /// Learns from no chip so near to one of its cell that is held out, on whatever date.
     fn buffered(mut self, cuts: &Cuts, chips: u32) -> Self {
         if chips == 0 {
             return self;
         }
-        let place =
-            |chip: &usize| -> Place<'_> { (&cuts.cell(*chip).geocode, cuts.set.position(*chip)) };
-        let held: BTreeSet<Place<'_>> = { self.validation.iter() }
-            .chain(&self.test)
-            .map(place)
-            .collect();
-        let learned: BTreeSet<Place<'_>> = self.train.iter().map(place).collect();
-        let is_near = |one: &Place<'_>| {
-            held.iter().any(|other| {
-                let rows = one.1.row.abs_diff(other.1.row);
-                let columns = one.1.column.abs_diff(other.1.column);
-                one.0 == other.0 && rows.max(columns) <= chips
-            })
+        let place = |chip: &usize| {
+            let Position { row, column } = cuts.set.position(*chip);
+            ((cuts.cell(*chip).geocode.as_str(), row), column)
         };
-        let near: BTreeSet<Place<'_>> = learned.into_iter().filter(is_near).collect();
+        let mut rows: BTreeMap<Row<'_>, BTreeSet<u32>> = BTreeMap::new();
+        for (row, column) in { self.validation.iter() }.chain(&self.test).map(place) {
+            rows.entry(row).or_default().insert(column);
+        }
+        let around = |at: u32| (at.saturating_sub(chips), at.saturating_add(chips));
+        let is_near = |((cell, row), column): (Row<'_>, u32)| {
+            let ((top, bottom), (left, right)) = (around(row), around(column));
+            let mut near = rows.range((cell, top)..=(cell, bottom));
+            near.any(|(_, columns)| columns.range(left..=right).next().is_some())
+        };
         let before = self.train.len();
-        self.train.retain(|chip| !near.contains(&place(chip)));
+        self.train.retain(|chip| !is_near(place(chip)));
         self.told.buffered = (before - self.train.len()) as u64;
         self
     }
@@ -234,6 +234,47 @@ pub(crate) mod tests {
         assert_eq!(days(&parts.train), BTreeSet::from([0, 1]));
         assert_eq!(days(&parts.validation), BTreeSet::from([2]));
         assert!(parts.test.is_empty());
+    }
+
+    #[test]
+    fn each_cell_holds_out_what_it_would_by_itself() {
+        let mut both = cuts();
+        // The second cell has one day: it cannot hold out any, and another one's day is its own.
+        both.cells[1].geocode = "9xj5m".to_owned();
+        let days = Hyper {
+            hold_out: HoldOut::Dates,
+            ..Hyper::default()
+        };
+        let of = |cuts: &Cuts, hyper: &Hyper| parts(cuts, hyper);
+        let parted = of(&both, &days);
+        assert_eq!(super::tests::days(&parted.train), BTreeSet::from([0, 1]));
+        assert_eq!(super::tests::days(&parted.validation), BTreeSet::from([2]));
+        // Blocks: the first cell's are what they are alone, whatever the second one's.
+        let (alone, beside) = (
+            parts(&cuts(), &Hyper::default()),
+            of(&both, &Hyper::default()),
+        );
+        let first = |chips: &[usize]| -> Vec<usize> {
+            chips
+                .iter()
+                .copied()
+                .filter(|chip| chip / 144 != 1)
+                .collect()
+        };
+        assert_eq!(first(&beside.validation), first(&alone.validation));
+        assert_eq!(first(&beside.test), first(&alone.test));
+        assert_ne!(
+            beside.validation, alone.validation,
+            "the second holds out others"
+        );
+        // Places of one cell are not beside those of another.
+        let near = Hyper {
+            buffer: 1,
+            ..Hyper::default()
+        };
+        let buffered = of(&both, &near);
+        let second = |chips: &[usize]| chips.iter().filter(|chip| *chip / 144 == 1).count();
+        assert!(second(&buffered.train) < second(&beside.train));
     }
 
     #[test]

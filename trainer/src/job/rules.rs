@@ -2,100 +2,21 @@
 //!
 //! *Invariants*: nothing is quietly changed: what is out of range is refused by name.
 //!
-//! *Not here*: their defaults (`wire::run::Hyper`).
+//! *Not here*: those that any job accepts, and their defaults (`wire::hyper`).
 
-use wire::run::{HoldOut, Hyper, Schedule};
+use wire::run::{Hyper, OutOfRange};
 
 use crate::recipe::Task;
 
-/// Greatest number of epochs: early stopping ends useful runs long before.
-pub const EPOCHS_MAX: u32 = 10_000;
-/// Greatest batch: its maps stay below 2 GiB for chips of 64 pixels.
-pub const BATCH_MAX: u32 = 4096;
-/// Greatest side of a chip: larger ones are maps, not chips.
-pub const CHIP_PX_MAX: u32 = 512;
-/// Greatest number of threads a job computes with.
-pub const THREADS_MAX: u32 = 64;
-
-/// A hyper-parameter is out of range.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{name} is {value}, {wanted}")]
-pub struct RulesError {
-    /// Which.
-    name: &'static str,
-    /// The value, as text.
-    value: String,
-    /// What it should be.
-    wanted: String,
-}
-
 /// Checks the hyper-parameters of a job.
-pub fn check(hyper: &Hyper, task: &dyn Task) -> Result<(), RulesError> {
-    whole("epochs", hyper.epochs, EPOCHS_MAX)?;
-    whole("batch", hyper.batch, BATCH_MAX)?;
-    whole("chip_px", hyper.chip_px, CHIP_PX_MAX)?;
-    whole("threads", hyper.threads, THREADS_MAX)?;
+pub fn check(hyper: &Hyper, task: &dyn Task) -> Result<(), OutOfRange> {
+    hyper.check()?;
     let step = task.chip_px_step();
     if !hyper.chip_px.is_multiple_of(step) {
         let wanted = format!("not a multiple of {step}, as {} needs", task.name());
-        return Err(wrong("chip_px", hyper.chip_px, wanted));
-    }
-    if !(hyper.learning_rate > 0.0 && hyper.learning_rate.is_finite()) {
-        let wanted = "not a positive number".to_owned();
-        return Err(wrong("learning_rate", hyper.learning_rate, wanted));
-    }
-    rate(hyper)?;
-    held_out(hyper)
-}
-
-/// Checks how the rate goes on.
-fn rate(hyper: &Hyper) -> Result<(), RulesError> {
-    if hyper.warm_up >= hyper.epochs {
-        let wanted = format!("not below the {} epochs", hyper.epochs);
-        return Err(wrong("warm_up", hyper.warm_up, wanted));
-    }
-    if let Schedule::Step(ends) = &hyper.schedule
-        && (ends.is_empty() || ends[0] == 0 || !ends.is_sorted_by(|a, b| a < b))
-    {
-        let wanted = "not epochs from 1 on, each later than the one before".to_owned();
-        return Err(wrong("schedule.step", format!("{ends:?}"), wanted));
+        return Err(OutOfRange::new("chip_px", hyper.chip_px, wanted));
     }
     Ok(())
-}
-
-/// Checks what is held out.
-fn held_out(hyper: &Hyper) -> Result<(), RulesError> {
-    if !(hyper.validation > 0.0 && hyper.validation < 1.0) {
-        let wanted = "not between 0 and 1".to_owned();
-        return Err(wrong("validation", hyper.validation, wanted));
-    }
-    if !(hyper.test >= 0.0 && hyper.test + hyper.validation < 1.0) {
-        let left = 1.0 - hyper.validation;
-        let wanted = format!("not between 0 and the {left} that validation leaves");
-        return Err(wrong("test", hyper.test, wanted));
-    }
-    if hyper.hold_out == HoldOut::Dates && hyper.buffer > 0 {
-        let wanted = "which is for blocks: days have no neighbours".to_owned();
-        return Err(wrong("buffer", hyper.buffer, wanted));
-    }
-    Ok(())
-}
-
-/// Checks that a count lies in 1..=max.
-fn whole(name: &'static str, value: u32, max: u32) -> Result<(), RulesError> {
-    if (1..=max).contains(&value) {
-        Ok(())
-    } else {
-        Err(wrong(name, value, format!("outside 1..={max}")))
-    }
-}
-
-fn wrong(name: &'static str, value: impl std::fmt::Display, wanted: String) -> RulesError {
-    RulesError {
-        name,
-        value: format!("{value}"),
-        wanted,
-    }
 }
 
 #[cfg(test)]
@@ -143,7 +64,7 @@ mod tests {
             refused(|h| h.warm_up = 60),
             "warm_up is 60, not below the 60 epochs"
         );
-        for ends in [vec![], vec![0], vec![5, 5], vec![9, 5]] {
+        for ends in [vec![], vec![0], vec![5, 5], vec![9, 5], vec![5, 60]] {
             let said = refused(|h| h.schedule = Schedule::Step(ends.clone()));
             assert!(said.starts_with("schedule.step is ["), "{said}");
         }

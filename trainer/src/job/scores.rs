@@ -30,6 +30,24 @@ pub struct Scored<'a> {
     pub material: &'a Material,
     /// How it learned.
     pub course: &'a Course,
+    /// What it is to beat.
+    pub baselines: &'a Baselines,
+}
+
+/// What a network is to beat, fitted to the chips that it learned from.
+#[derive(Debug)]
+pub struct Baselines {
+    /// How often each band's label was true, where labels are chances.
+    frequencies: Option<Vec<f32>>,
+    /// A line a band of the answer; none where one has no solution.
+    lines: Option<Vec<Linear>>,
+}
+
+/// How baselines did.
+struct Beaten {
+    mean_mse: f64,
+    linear_mse: f64,
+    input: Option<InputMetrics>,
 }
 
 /// Scores standardised answers for the validation chips, and the baselines.
@@ -37,7 +55,7 @@ pub fn scores(answers: &[f32], scored: Scored<'_>) -> Metrics {
     let (material, course) = (scored.material, scored.course);
     let exam = &material.validation;
     let answers = undo(material, answers);
-    let baselines = Baselines::of(exam, scored);
+    let baselines = scored.baselines.on(exam, scored);
     Metrics {
         val_mse: mse(&answers, &exam.truth),
         val_mae: mae(&answers, &exam.truth),
@@ -57,7 +75,7 @@ pub fn scores(answers: &[f32], scored: Scored<'_>) -> Metrics {
 /// Scores standardised answers for the test chips, and the baselines.
 pub fn test_scores(answers: &[f32], exam: &Exam, scored: Scored<'_>) -> TestMetrics {
     let answers = undo(scored.material, answers);
-    let baselines = Baselines::of(exam, scored);
+    let baselines = scored.baselines.on(exam, scored);
     let map = map_scores(&answers, exam, scored);
     TestMetrics {
         chips: count(&exam.sample),
@@ -72,24 +90,35 @@ pub fn test_scores(answers: &[f32], exam: &Exam, scored: Scored<'_>) -> TestMetr
     }
 }
 
-/// What a network is to beat.
-struct Baselines {
-    mean_mse: f64,
-    linear_mse: f64,
-    input: Option<InputMetrics>,
-}
-
 impl Baselines {
-    fn of(exam: &Exam, scored: Scored<'_>) -> Self {
-        let material = scored.material;
-        let mean_mse = if scored.task.is_of_chances() {
-            frequencies_mse(material, exam)
-        } else {
-            mean_mse(material, exam)
-        };
+    /// Fits them.
+    pub fn fitted(task: &dyn Task, material: &Material) -> Self {
         Self {
+            frequencies: task.is_of_chances().then(|| frequencies(&material.train)),
+            lines: lines(&material.train),
+        }
+    }
+
+    /// Scores them on chips that were held out.
+    fn on(&self, exam: &Exam, scored: Scored<'_>) -> Beaten {
+        let material = scored.material;
+        let mean_mse = match &self.frequencies {
+            None => mse(&undo(material, &vec![0.0; exam.truth.len()]), &exam.truth),
+            Some(frequencies) => {
+                let mut answers = Vec::with_capacity(exam.truth.len());
+                rows(&exam.sample, |band, _, _| answers.push(frequencies[band]));
+                mse(&answers, &exam.truth)
+            }
+        };
+        let linear_mse = self.lines.as_ref().map(|lines| {
+            let mut answers = Vec::with_capacity(exam.truth.len());
+            let answer = |band: usize, row: &[f64]| single(lines[band].answer(row));
+            rows(&exam.sample, |band, row, _| answers.push(answer(band, row)));
+            mse(&undo(material, &answers), &exam.truth)
+        });
+        Beaten {
             mean_mse,
-            linear_mse: linear_mse(material, exam).unwrap_or(mean_mse),
+            linear_mse: linear_mse.unwrap_or(mean_mse),
             input: scored.task.pairs().map(|_| input_scores(exam, scored)),
         }
     }
@@ -162,45 +191,28 @@ fn undo(material: &Material, answers: &[f32]) -> Vec<f32> {
     answers.iter().map(|a| label.undo(*a)).collect()
 }
 
-/// Returns the error of always answering the training mean, which standardised labels have at 0.
-fn mean_mse(material: &Material, exam: &Exam) -> f64 {
-    let answers = vec![0.0; exam.truth.len()];
-    mse(&undo(material, &answers), &exam.truth)
-}
-
-/// Returns the error of always answering how often each band's label was true of training chips.
-fn frequencies_mse(material: &Material, exam: &Exam) -> f64 {
-    let bands = usize::try_from(material.train.labels.size()[1]).unwrap_or(1);
-    let mut sums = vec![(0.0, 0_u64); bands];
-    rows(&material.train, |band, _, label| {
+/// Returns how often each band's label was true.
+fn frequencies(train: &Sample) -> Vec<f32> {
+    let mut sums = vec![(0.0, 0_u64); label_bands(train)];
+    rows(train, |band, _, label| {
         if !label.is_nan() {
             sums[band].0 += f64::from(label);
             sums[band].1 += 1;
         }
     });
-    let mut answers = Vec::with_capacity(exam.truth.len());
-    rows(&exam.sample, |band, _, _| {
-        let (sum, count) = sums[band];
-        answers.push(single(sum / count.max(1) as f64));
-    });
-    mse(&answers, &exam.truth)
+    let mean = |(sum, count): (f64, u64)| single(sum / count.max(1) as f64);
+    sums.into_iter().map(mean).collect()
 }
 
-/// Returns the error of linear regression on bands, one line a band of the answer; `None` where one
-/// has no solution.
-fn linear_mse(material: &Material, exam: &Exam) -> Option<f64> {
-    let bands = usize::try_from(material.train.labels.size()[1]).unwrap_or(1);
-    let mut equations = vec![Equations::default(); bands];
-    rows(&material.train, |band, row, label| {
-        equations[band].add(row, label);
-    });
-    let lines: Option<Vec<Linear>> = equations.into_iter().map(Equations::solve).collect();
-    let lines = lines?;
-    let mut answers = Vec::with_capacity(exam.truth.len());
-    rows(&exam.sample, |band, row, _| {
-        answers.push(single(lines[band].answer(row)));
-    });
-    Some(mse(&undo(material, &answers), &exam.truth))
+/// Returns a line through the bands for each band of the label; `None` where one has no solution.
+fn lines(train: &Sample) -> Option<Vec<Linear>> {
+    let mut equations = vec![Equations::default(); label_bands(train)];
+    rows(train, |band, row, label| equations[band].add(row, label));
+    equations.into_iter().map(Equations::solve).collect()
+}
+
+fn label_bands(sample: &Sample) -> usize {
+    usize::try_from(sample.labels.size()[1]).unwrap_or(1)
 }
 
 /// Calls `each` with every label's band, what a line may know of it, and the label: of a chip with

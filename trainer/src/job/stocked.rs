@@ -45,7 +45,7 @@ pub struct Cuts {
 pub struct Cell {
     /// Geocode text.
     pub geocode: String,
-    /// When it was sensed; of a pair, the split that is learned from.
+    /// When it was sensed; of a pair its clear split, which several pairs may share.
     pub acquired: Timestamp,
     /// Side of its blocks in chips.
     pub side_chips: u32,
@@ -108,10 +108,10 @@ impl Wish<'_> {
 
     /// Returns the cell of a source.
     fn cell(&self, source: Source) -> Cell {
-        let meta = &self.survey.splits[source.input].meta;
+        let of = |split: usize| &self.survey.splits[split].meta;
         Cell {
-            geocode: meta.geocode.to_string(),
-            acquired: meta.acquired,
+            geocode: of(source.input).geocode.to_string(),
+            acquired: of(source.label).acquired,
             side_chips: side_chips(self.grid(source)),
         }
     }

@@ -14,7 +14,7 @@ use wire::transfer::{Beside, Descent, TransferMode};
 
 use crate::job::heir::Gift;
 use crate::job::learnt::Learnt;
-use crate::job::lesson::Material;
+use crate::job::lesson::{Exam, Material};
 use crate::job::{JobError, Work};
 use crate::log::chain;
 use crate::metric::wilcoxon::wilcoxon;
@@ -48,8 +48,10 @@ pub(super) fn judged(
         network,
         normalisation: work.normalisation,
     };
-    let beside = match parents(work, file, material) {
-        Ok(parents) => compared(parents, own.errors(material)),
+    // Those that chose nothing, where there are any.
+    let exam = material.test.as_ref().unwrap_or(&material.validation);
+    let beside = match parents(work, file, exam) {
+        Ok(parents) => compared(parents, own.errors(exam, work.normalisation)),
         Err(error) => {
             let text = format!("kept without having been judged: {}", chain(&error));
             work.setting.diary.say(&text);
@@ -68,7 +70,7 @@ pub(super) fn judged(
 }
 
 /// Has a parent's file answer; returns its error at each held-out place.
-fn parents(work: &Work<'_>, file: &[u8], material: &Material) -> Result<Vec<f64>, MuteParent> {
+fn parents(work: &Work<'_>, file: &[u8], exam: &Exam) -> Result<Vec<f64>, MuteParent> {
     let facts = weights::facts(file)?;
     let normalisation = facts.get(NORMALISATION_FACT);
     let normalisation = normalisation.and_then(|text| serde_json::from_str(text).ok());
@@ -78,7 +80,7 @@ fn parents(work: &Work<'_>, file: &[u8], material: &Material) -> Result<Vec<f64>
         network: &network,
         normalisation: &normalisation.ok_or(MuteParent::Normalisation)?,
     };
-    Ok(parent.errors(material))
+    Ok(parent.errors(exam, work.normalisation))
 }
 
 /// Compares the errors of a parent and of its child, place by place.

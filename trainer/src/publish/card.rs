@@ -150,18 +150,12 @@ fn scores(config: &ModelConfig) -> String {
     if let Some(input) = m.input {
         return mended(config, input);
     }
-    let best = m.mean_mse.min(m.linear_mse);
-    let verdict = if m.val_mse < best {
-        "The network beats both baselines."
-    } else {
-        "**The network does not beat the better baseline: use that one here.**"
-    };
     format!(
         "## Scores\n\nOn {} held-out chips in {}:\n\n\
          | | MSE |\n|---|---|\n| network | {:.3e} |\n| mean of the training chips | {:.3e} |\n\
          | linear regression on {} | {:.3e} |\n\nOf the network: mean absolute error {:.4}, {}. \
          Best epoch {} of {}. The best epoch was chosen on these same chips, so that the \
-         network's scores are a little optimistic. {verdict}\n{}",
+         network's scores are a little optimistic.\n{}\n{}\n",
         m.chips_val,
         held_out(config, config.data.blocks.validation),
         m.val_mse,
@@ -181,29 +175,58 @@ fn scores(config: &ModelConfig) -> String {
         m.epochs_best,
         m.epochs,
         m.test.map_or_else(String::new, |test| tested(config, test)),
+        verdict(config),
     )
+}
+
+/// Says whether the network is of use, by the chips that chose nothing where there are any.
+fn verdict(config: &ModelConfig) -> &'static str {
+    let (m, test) = (&config.metrics, config.metrics.test);
+    let Some(input) = m.input else {
+        let [ours, mean, line] = test.map_or([m.val_mse, m.mean_mse, m.linear_mse], |test| {
+            [test.mse, test.mean_mse, test.linear_mse]
+        });
+        return if ours < mean.min(line) {
+            "The network beats both baselines."
+        } else {
+            "**The network does not beat the better baseline: use that one here.**"
+        };
+    };
+    let map = m.map.unwrap_or_default();
+    let (ours, theirs) = match test.and_then(|test| test.input.map(|input| (test, input))) {
+        Some((test, input)) => ([test.psnr, test.ssim], [input.psnr, input.ssim]),
+        None => ([map.val_psnr, map.val_ssim], [input.psnr, input.ssim]),
+    };
+    let is_better = |(a, b): (&Option<f64>, &Option<f64>)| a.zip(*b).is_some_and(|(a, b)| a > b);
+    if ours.iter().zip(&theirs).all(is_better) {
+        "The network beats the cloudy input."
+    } else {
+        "**The network does not beat the cloudy input: do not use it.**"
+    }
 }
 
 /// Tells in what so many chips were held out.
 fn held_out(config: &ModelConfig, count: u64) -> String {
+    let many = if count == 1 { "" } else { "s" };
     match config.hyper.hold_out {
-        HoldOut::Blocks => format!("{count} blocks that no date was learned from"),
-        HoldOut::Dates => format!("{count} days that nothing was learned from"),
+        HoldOut::Blocks => format!("{count} block{many} that no date was learned from"),
+        HoldOut::Dates => format!("{count} day{many} that nothing was learned from"),
     }
 }
 
 /// Tells how the network did on chips that chose nothing.
 fn tested(config: &ModelConfig, test: TestMetrics) -> String {
-    let lines: [(&str, f64); 3] = [
+    let mut all = vec![
         ("network", test.mse),
         ("mean of the training chips", test.mean_mse),
         ("linear regression", test.linear_mse),
     ];
+    let input = test
+        .input
+        .map(|input| ("the cloudy input, unchanged", input.mse));
+    all.extend(input);
     let line = |(what, mse): (&str, f64)| format!("| {what} | {mse:.3e} |\n");
-    let mut lines: String = lines.map(line).concat();
-    if let Some(input) = test.input {
-        lines += &line(("the cloudy input, unchanged", input.mse));
-    }
+    let lines: String = all.into_iter().map(line).collect();
     let image = [
         score("PSNR", test.psnr, " dB"),
         score("SSIM", test.ssim, ""),
@@ -225,12 +248,6 @@ fn mended(config: &ModelConfig, input: InputMetrics) -> String {
     let m = &config.metrics;
     let map = m.map.unwrap_or_default();
     let [ours, theirs] = [(map.val_psnr, map.val_ssim), (input.psnr, input.ssim)];
-    let is_better = |a: Option<f64>, b: Option<f64>| a.zip(b).is_some_and(|(a, b)| a > b);
-    let verdict = if is_better(ours.0, theirs.0) && is_better(ours.1, theirs.1) {
-        "The network beats the cloudy input."
-    } else {
-        "**The network does not beat the cloudy input: do not use it.**"
-    };
     let row = |mse: f64, (psnr, ssim): (Option<f64>, Option<f64>)| {
         let told = |s: Option<f64>| s.map_or_else(|| "none".to_owned(), |s| format!("{s:.4}"));
         format!("{mse:.3e} | {} | {} |", told(psnr), told(ssim))
@@ -241,7 +258,7 @@ fn mended(config: &ModelConfig, input: InputMetrics) -> String {
          | the cloudy input, unchanged | {}\n\nOf the network: mean absolute error {:.4}, {}. \
          Best epoch {} of {}. The best epoch was chosen on these same chips, so that the \
          network's scores are a little optimistic. Pixels under what cloud the clear date has \
-         are not scored. {verdict}\n{}",
+         are not scored.\n{}\n{}\n",
         m.chips_val,
         held_out(config, config.data.blocks.validation),
         row(m.val_mse, ours),
@@ -251,6 +268,7 @@ fn mended(config: &ModelConfig, input: InputMetrics) -> String {
         m.epochs_best,
         m.epochs,
         m.test.map_or_else(String::new, |test| tested(config, test)),
+        verdict(config),
     )
 }
 

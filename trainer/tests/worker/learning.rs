@@ -110,7 +110,9 @@ fn the_last_days_are_held_out_and_one_day_is_refused() {
     let refused = learned(&lease(splits[..1].to_vec(), hyper)).expect_err("one day");
     assert!(refused.hopeless());
     assert!(
-        refused.to_string().contains("all chips are of one day"),
+        refused
+            .to_string()
+            .contains("no cell has chips of two days in the 1 splits"),
         "{refused}"
     );
 }

@@ -7,7 +7,7 @@ use trainer::files::read_meta;
 use trainer::job::{Learned, learn};
 use trainer::model::open;
 use trainer::stop::Stop;
-use wire::run::{Hyper, Lease};
+use wire::run::{HoldOut, Hyper, Lease};
 
 use crate::folder::{asked, published, python};
 use crate::world::{Scene, Sky, folder, lease_of, quick};
@@ -111,6 +111,27 @@ fn each_cloudy_split_is_paired_with_the_nearest_clear_one_and_the_rest_is_counte
         "a is ten days from b"
     );
     assert_eq!((config.splits, config.data.left_out.no_pair), (2, 2));
+}
+
+#[test]
+fn pairs_that_share_a_clear_day_are_on_one_side() {
+    let (_keep, path) = folder();
+    // Learned from would be the last cloudy days, if their own counted, and the label with them.
+    let scenes = [
+        Scene::cloudy("a", "2026-06-01T10:00:00Z"),
+        Scene::clear("b", "2026-06-03T10:00:00Z"),
+        Scene::cloudy("c", "2026-06-05T10:00:00Z"),
+        Scene::clear("d", "2026-06-22T10:00:00Z"),
+        Scene::cloudy("e", "2026-06-24T10:00:00Z"),
+    ];
+    let mut lease = lease(&scenes, &path, 1);
+    lease.run.hyper.hold_out = HoldOut::Dates;
+    let model = learn(&lease, Device::Cpu, &Stop::default()).expect("a model");
+    let blocks = model.config.data.blocks;
+    assert_eq!((blocks.train, blocks.validation, blocks.test), (1, 1, 0));
+    assert_eq!(blocks.days.expect("days").validation, "2026-06-22");
+    let m = model.config.metrics;
+    assert_eq!(m.chips_train, 2 * m.chips_val, "two pairs share the first");
 }
 
 #[test]

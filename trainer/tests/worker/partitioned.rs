@@ -73,7 +73,8 @@ impl World {
         prepare(&cuts, &lease.run.hyper).expect("enough chips")
     }
 
-    /// Returns the mean squared error of a model at the held-out places of a cell.
+    /// Returns the mean squared error of a model at the places of a cell that are held out for a
+    /// test.
     fn error(&self, model: &Learned, cell: &str) -> f64 {
         let recipe = recipe::parse("ndvi-cnn").expect("known");
         let mut network = Network::new(recipe, Device::Cpu, &mut Dice::new(0, &[]));
@@ -82,7 +83,9 @@ impl World {
             network: &network,
             normalisation: &model.config.normalisation,
         };
-        let errors = learnt.errors(&self.material(cell));
+        let material = self.material(cell);
+        let exam = material.test.as_ref().expect("a test");
+        let errors = learnt.errors(exam, &material.normalisation);
         errors.iter().sum::<f64>() / errors.len() as f64
     }
 }
@@ -119,7 +122,7 @@ fn rows(drift: f64, seeds: u64) -> Vec<Row> {
         for cell in CELLS {
             let model = world.learned(cell);
             let (own, global) = (world.error(&model, cell), world.error(&whole, cell));
-            let scored = model.config.metrics.val_mse;
+            let scored = model.config.metrics.test.expect("a test").mse;
             assert!(
                 (own - scored).abs() / scored < 1e-3,
                 "one date: places are chips"
@@ -147,7 +150,7 @@ fn a_model_a_cell_beats_a_global_one_where_cells_differ_and_not_where_they_do_no
             let of: Vec<&Row> = rows.iter().filter(|row| row.cell == cell).collect();
             let (own, global) = (mean(&of, |r| r.own), mean(&of, |r| r.global));
             eprintln!(
-                "{name}, {cell}: val MSE partitioned {own:.6}, global {global:.6}, global less \
+                "{name}, {cell}: test MSE partitioned {own:.6}, global {global:.6}, global less \
                  partitioned {:+.6}",
                 global - own
             );
@@ -161,7 +164,7 @@ fn a_model_a_cell_beats_a_global_one_where_cells_differ_and_not_where_they_do_no
         let gains: Vec<f64> = rows.iter().map(|row| row.global - row.own).collect();
         let (gain, half) = interval(&gains);
         eprintln!(
-            "{name}, all {} of cells and seeds: val MSE partitioned {:.6}, global {:.6}, global less \
+            "{name}, all {} of cells and seeds: test MSE partitioned {:.6}, global {:.6}, global less \
              partitioned {gain:+.6} ± {half:.6} (95 %)",
             rows.len(),
             mean(&all, |r| r.own),
