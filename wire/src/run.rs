@@ -118,6 +118,12 @@ impl Run {
                 .because(error.to_string())
                 .try_("glebe train --help")
         })?;
+        if self.is_programs() && !self.transfer.is_none() {
+            let what = "--transfer is for recipes of glebe's own networks";
+            return Err(Fault::new(FaultKind::Usage, what)
+                .because("the weights of a program are its own affair")
+                .try_("the same command without --transfer"));
+        }
         if self.is_programs() && self.hyper.test > 0.0 {
             let what = "--test is for recipes of glebe's own networks";
             return Err(Fault::new(FaultKind::Usage, what)
@@ -129,12 +135,6 @@ impl Run {
             return Err(Fault::new(FaultKind::Usage, what)
                 .because("a parent may learn from days that its children are judged by")
                 .try_("--hold-out blocks"));
-        }
-        if self.is_programs() && !self.transfer.is_none() {
-            let what = "--transfer is for recipes of glebe's own networks";
-            return Err(Fault::new(FaultKind::Usage, what)
-                .because("the weights of a program are its own affair")
-                .try_("the same command without --transfer"));
         }
         Ok(())
     }

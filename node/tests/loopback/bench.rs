@@ -145,8 +145,16 @@ impl Node {
 
     /// Stops the node without a word to the others; its folder stays.
     pub(crate) async fn kill(self) -> Arc<TempDir> {
+        let (store, runs) = (Arc::downgrade(&self.store), Arc::downgrade(&self.runs));
         self.cluster.stop().await;
-        self.dir
+        let dir = Arc::clone(&self.dir);
+        drop(self);
+        // What a task was about to answer may hold them a moment longer.
+        until("nobody holds its folder", || async {
+            store.strong_count() + runs.strong_count() == 0
+        })
+        .await;
+        dir
     }
 
     pub(crate) async fn put(&self, object: &Object) -> Result<wire::object::PutAck, Fault> {
