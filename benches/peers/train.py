@@ -2,9 +2,9 @@
 
 Takes a JSON file: recipe, side of a chip, batch, learning rate, walks (over the chips learned from)
 and epochs, how many chips are learned from and held out, the splits with the files of their bands (of
-`spagan` pairs: the cloudy one's file and the clear one's), and workers of the DataLoader. Splits are read whole by rasterio (as a user who knows that would), cut into
-chips, standardised and learned from by Adam in shuffled batches turned by one of the square's
-symmetries; held-out chips are looked at after every epoch. Prints the chips that were found, the
+`spagan` pairs: the cloudy one's file and the clear one's), and workers of the DataLoader. Splits are
+read whole by rasterio (as a user who knows that would), cut into chips, standardised and learned from
+by Adam (of `spagan` by two, in turn) in shuffled batches turned by one of the square's symmetries; held-out chips are looked at after every epoch. Prints the chips that were found, the
 seconds of reading all splits (`read`), of reading them chip by chip as TorchGeo's samplers do
 (`read_each`), and of reading whole and learning (`seconds`); imports are left out.
 """

@@ -27,6 +27,7 @@ const RUNS: usize = 3;
 const CHIP_PX: u32 = 32;
 /// Least chips of an epoch: fewer are walked over several times.
 const EPOCH_CHIPS_MIN: u64 = 256;
+
 /// A recipe, its bands by common name (inputs first), epochs enough that learning counts, and chips
 /// of a batch and rate of learning as by default.
 struct Trained {
