@@ -114,9 +114,12 @@ impl Run {
     /// else can read; a test of a program; days held out of a tree, whose parents may know others.
     pub fn check(&self) -> Result<(), Fault> {
         self.hyper.check().map_err(|error| {
-            Fault::new(FaultKind::Usage, format!("--{}", error.flag()))
-                .because(error.to_string())
-                .try_("glebe train --help")
+            Fault::new(
+                FaultKind::Usage,
+                format!("--{} is out of range", error.flag()),
+            )
+            .because(error.to_string())
+            .try_("glebe train --help")
         })?;
         if self.is_programs() && !self.transfer.is_none() {
             let what = "--transfer is for recipes of glebe's own networks";
