@@ -126,6 +126,13 @@ pub(crate) fn runs(usual: usize) -> usize {
     asked.filter(|runs| *runs > 0).unwrap_or(usual)
 }
 
+/// Returns the number of the first run: as asked by `GLEBE_BENCH_FIRST`, so that a long series can
+/// be measured in pieces, else the usual one.
+pub(crate) fn first(usual: usize) -> usize {
+    let asked = std::env::var("GLEBE_BENCH_FIRST").ok();
+    asked.and_then(|first| first.parse().ok()).unwrap_or(usual)
+}
+
 /// Runs a command to its end, its output thrown away; returns seconds.
 #[allow(clippy::disallowed_methods, reason = "a benchmark measures wall time")]
 pub(crate) fn seconds(command: &mut Command) -> Result<f64> {

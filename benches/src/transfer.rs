@@ -16,7 +16,7 @@ mod real;
 use anyhow::{Context as _, Result, ensure};
 use earth::dice::Dice;
 
-use crate::process::{Bench, Up, output, runs, seconds};
+use crate::process::{Bench, Up, first, output, runs, seconds};
 use crate::row::{Row, say};
 use curves::{Curve, curves};
 
@@ -147,7 +147,8 @@ impl Field<'_> {
     /// Trains all arms with every seed and sets heirs beside cold models.
     fn measure(&self) -> Result<Vec<Row>> {
         let mut all: [Vec<Beside>; 2] = [Vec::new(), Vec::new()];
-        for seed in 1..=runs(SEEDS) {
+        let first = first(1);
+        for seed in first..first + runs(SEEDS) {
             let mut arms = Vec::new();
             for arm in ARMS {
                 arms.push(self.train(arm, seed)?);
@@ -168,9 +169,9 @@ impl Field<'_> {
     fn train(&self, arm: &str, seed: usize) -> Result<Vec<Curve>> {
         let (run, seed) = (format!("{arm}-{seed}"), seed.to_string());
         let epochs = EPOCHS.to_string();
-        let mut command = self
-            .bench
-            .glebe(&["train", "ndvi-cnn", "--chip", "8", "--wait"]);
+        let mut command = self.bench.glebe(&[
+            "train", "ndvi-cnn", "--chip", "8", "--wait", "--mode", "packed",
+        ]);
         command.args(["--name", &run, "--seed", &seed]);
         command.args(["--epochs", &epochs, "--patience", &epochs]);
         command.args(["--min-coverage", "95", "--max-cloud", "10", "--exact"]);

@@ -146,7 +146,7 @@ fn show(view: &RunView) {
         table.row([
             job.geocode.clone(),
             format!("{:?}", job.state).to_lowercase(),
-            short(&job.node).to_owned(),
+            short(job.at()).to_owned(),
             job.splits.to_string(),
             job.attempts.to_string(),
             job.seconds.map(|s| format!("{s:.1}")).unwrap_or_default(),
@@ -159,4 +159,7 @@ fn show(view: &RunView) {
     }
     table.print();
     line(&train::scores(view));
+    if let Some(moved) = train::moved(view) {
+        line(&moved);
+    }
 }

@@ -260,6 +260,18 @@ fn beside_input(scores: &[(MapMetrics, InputMetrics)]) -> String {
     )
 }
 
+/// Tells of jobs that other nodes did than those that planned them.
+pub(crate) fn moved(view: &RunView) -> Option<String> {
+    let (jobs, shipped) = view.moved();
+    (jobs > 0).then(|| {
+        let many = if jobs == 1 { "" } else { "s" };
+        format!(
+            "{jobs} job{many} moved to idle nodes that hold the same imagery; {} travelled",
+            bytes(shipped)
+        )
+    })
+}
+
 /// Returns the median of some numbers, 0 for none.
 pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<_> = values.collect();
@@ -284,6 +296,9 @@ pub(crate) fn summary(screen: &Screen, view: &RunView) -> ExitCode {
             count(JobState::Done),
             scores(view)
         ));
+    }
+    if let Some(moved) = moved(view) {
+        screen.note(moved);
     }
     if lost > 0 {
         let name = &view.run.name;

@@ -6,6 +6,7 @@
 //!
 //! *Not here*: asking others (`scatter`, `replicate`), what predicates mean (query).
 
+mod guests;
 pub(crate) mod jobs;
 mod listing;
 mod textures;
@@ -114,10 +115,7 @@ async fn respond(core: &Arc<Core>, from: &NodeId, request: Request) -> Result<Re
         Request::Probe(node) => Response::Alive(gossip::reaches(core, node).await),
         Request::Versions(_, keys) => Response::Versions(versions(core, keys).await?),
         Request::Put(part) => transfer::keep(core, from, part).await?,
-        Request::Mark(slots) => {
-            mark(core, &slots).await?;
-            Response::Done
-        }
+        Request::Mark(slots) => mark(core, &slots).await.map(|()| Response::Done)?,
         Request::Describe(_, key) => {
             let record = core.blocking(move |store| store.known(&key)).await?;
             Response::Described(record.map(Box::new))
@@ -163,6 +161,9 @@ async fn respond(core: &Arc<Core>, from: &NodeId, request: Request) -> Result<Re
         Request::Counts(names) => Response::Counts(jobs::counts(core, names).await?),
         Request::Steer(steer) => Response::Steered(jobs::steer(core, steer).await?),
         Request::Logs(asked) => Response::Logs(jobs::logs(core, asked).await?),
+        Request::Spare(run) => Response::Spare(guests::spare(core, run).await?),
+        Request::Host(offer) => Response::Hosted(guests::host(core, from, offer).await?),
+        Request::Guests(word) => guests::heed(core, from, word).await?,
         Request::Compose(job) => Response::Composed(compose::answer(core, from, job).await?),
         Request::FetchComposed(piece) => Response::Bytes(compose::piece(core, from, piece)?),
         Request::Loads => Response::Loads(core.blocking(listing::loads).await?),

@@ -12,6 +12,7 @@ pub(crate) mod core;
 pub(crate) mod file;
 pub(crate) mod gossip;
 pub(crate) mod join;
+pub(crate) mod lend;
 mod marks;
 mod ongoing;
 pub(crate) mod persist;
@@ -46,13 +47,14 @@ use wire::diary::{LogPage, LogRequest};
 use wire::fault::{Fault, FaultKind};
 use wire::object::PutAck;
 use wire::region::Textures;
-use wire::run::{Plan, Run, RunSteered, RunView, Runs as RunList, Wish};
+use wire::run::{Plan, Renew, Run, RunSteered, RunView, Runs as RunList, Wish};
 use wire::search::SearchLine;
 
 use crate::access::Keyring;
 use crate::compose::{self, Outgoing};
-use crate::identity::Identity;
+use crate::identity::{Identity, NodeId};
 use crate::refusals::Refusals;
+use crate::runs::book::Published;
 use crate::slots::SlotSet;
 use crate::store::{Object, ObjectKey, PutMode, Record};
 use crate::token::ClusterSecret;
@@ -217,11 +219,21 @@ impl Cluster {
 
     /// Tells the other nodes that a donor of a run has ended; nobody waits for that.
     pub(crate) fn announce_donor(&self, run: &str) {
-        let (core, run) = (Arc::clone(&self.core), run.to_owned());
-        let stop = core.stop.clone();
-        let told = async move { tend::announce(&core, &run).await };
-        let tasks = self.core.tasks.clone();
-        tasks.spawn(stop.run_until_cancelled_owned(told));
+        lend::announce_later(&self.core, run);
+    }
+
+    /// Checks with the node that planned a job that its model may be published here.
+    pub(crate) async fn may_publish(&self, (home, lease): &(NodeId, Renew)) -> Result<(), Fault> {
+        lend::may_publish(&self.core, home, lease.clone()).await
+    }
+
+    /// Tells the node that planned a job that its model is kept.
+    pub(crate) async fn published(
+        &self,
+        (home, lease): (NodeId, Renew),
+        published: &Published,
+    ) -> Result<(), Fault> {
+        lend::published(&self.core, &home, lease, published).await
     }
 
     /// Returns the layout that is read from, and what is known of its nodes.

@@ -160,6 +160,8 @@ pub async fn start(config: Config) -> Result<Running, Fault> {
         Fault::new(FaultKind::Refused, "the node has no identity").because(e.to_string())
     })?;
     let parts = Parts::open(dir, identity.node(), holder).await?;
+    // Before the first look at what waits: jobs move where nobody works.
+    parts.runs.keeps(config.workers);
     let common = (Arc::clone(&parts.store), Arc::clone(&parts.runs));
     let cluster = Cluster::start(common, cluster_config, CancellationToken::new()).await?;
     let (demand, reached) = if demands {

@@ -8,6 +8,7 @@
 
 mod compare;
 mod fates;
+mod guests;
 mod join;
 mod load;
 mod part;
@@ -39,6 +40,7 @@ pub use join::{JoinAnswer, JoinRequest, Welcome};
 pub use crate::store::Version;
 pub use compare::{Comparison, Difference};
 pub use fates::{Fates, FatesRequest};
+pub use guests::{GuestWord, HostRequest};
 pub use load::SlotLoad;
 pub use part::{Head, Part};
 pub(crate) use part::{decode_request, encode_request};
@@ -103,6 +105,12 @@ pub enum Request {
     Heed(String),
     /// What was said of your jobs of a run? Answered with `Logs`.
     Logs(LogsRequest),
+    /// How many jobs of this run could you begin now in place of others? Answered with `Spare`.
+    Spare(String),
+    /// Do jobs in place of the asker, which has lent them to you. Answered with `Hosted`.
+    Host(HostRequest),
+    /// Of jobs that you lent to the asker. Answered with `Granted`, else with `Done`.
+    Guests(GuestWord),
 }
 
 /// An answer.
@@ -156,6 +164,12 @@ pub enum Response {
     Fates(Fates),
     /// What was said.
     Logs(LogPart),
+    /// Jobs that could be begun.
+    Spare(u32),
+    /// Of each job offered the bytes of imagery that travel for it; none if it is not taken.
+    Hosted(Vec<Option<u64>>),
+    /// Of each lease whether it still counts.
+    Granted(Vec<bool>),
 }
 
 /// What a node knows, without the content.
@@ -381,7 +395,7 @@ impl Request {
     /// Tells whether answering it waits for work that is bounded elsewhere, so that it takes no
     /// place among those that work on the store.
     pub fn waits(&self) -> bool {
-        matches!(self, Self::Compose(_) | Self::Repair(_))
+        matches!(self, Self::Compose(_) | Self::Repair(_) | Self::Host(_))
     }
 
     /// Returns what its bytes, and those of its answer, are counted as.
@@ -404,6 +418,9 @@ impl Request {
             | Self::Loads
             | Self::Textures(_)
             | Self::Fates(_)
+            | Self::Spare(_)
+            | Self::Host(_)
+            | Self::Guests(_)
             | Self::Heed(_) => Purpose::Query,
             Self::FetchComposed(_) => Purpose::Pixels,
             Self::Forget(_) | Self::Compare(_) | Self::Repair(_) => Purpose::Repair,

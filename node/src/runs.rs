@@ -7,9 +7,12 @@
 
 pub mod book;
 pub mod diaries;
+mod guests;
+mod hands;
 pub mod inherit;
 pub mod keep;
 mod known;
+mod lending;
 pub mod spool;
 mod told;
 pub mod workers;
@@ -25,15 +28,18 @@ use query::slots::SlotSet;
 use tokio::sync::Notify;
 use wire::fault::{Fault, FaultKind};
 use wire::run::{
-    Failure, JobCounts, JobState, JobView, Lease, LeaseAnswer, LeaseRequest, LeaseSplit, Renew,
-    Run, Wish,
+    Failure, JobCounts, JobState, Lease, LeaseAnswer, LeaseRequest, LeaseSplit, Renew, Run, Wish,
 };
 use wire::transfer::{Heritage, Legacy};
 
 use book::{Book, Job, JobKey, LEASE_MS, LeaseError, Published, Role};
 use diaries::Diaries;
+use guests::Guests;
+pub use guests::{GoneHome, Guest};
+use hands::Hands;
 use keep::{Keep, KeepError};
 pub use known::{KnownRun, Wished};
+pub use lending::Lent;
 use spool::Spool;
 
 /// Time after which a worker asks again while others' leases may still come back.
@@ -64,17 +70,21 @@ pub struct Runs {
     pub waiting: Notify,
     /// Told whenever it may have become known what a donor left, or somebody waits for that.
     pub tidings: Notify,
+    /// Told whenever jobs may have to move, or there is something to say of some that did.
+    pub moving: Notify,
+    /// Told whenever there is something to say to the homes of jobs that are done here.
+    pub hosting: Notify,
 }
 
 #[derive(Debug)]
 struct Inner {
     book: Book,
+    guests: Guests,
     runs: BTreeMap<String, KnownRun>,
     folders: BTreeMap<SplitId, PathBuf>,
     keep: Keep,
     spool: Spool,
-    /// Workers that this node has started, and whether they have asked for a job.
-    started: BTreeMap<String, bool>,
+    hands: Hands,
 }
 
 impl Runs {
@@ -88,11 +98,12 @@ impl Runs {
         let (book, runs) = keep.load()?;
         let inner = Inner {
             book,
+            guests: Guests::new(),
             runs,
             folders: BTreeMap::new(),
             keep,
             spool: Spool::new(data),
-            started: BTreeMap::new(),
+            hands: Hands::default(),
         };
         inner.sweep();
         let (node, inner) = (node.to_owned(), Mutex::new(inner));
@@ -104,6 +115,8 @@ impl Runs {
             start: Instant::now(),
             waiting: Notify::new(),
             tidings: Notify::new(),
+            moving: Notify::new(),
+            hosting: Notify::new(),
         })
     }
 
@@ -143,6 +156,8 @@ impl Runs {
             let run = run.name.clone();
             let key = JobKey { run, geocode };
             if inner.book.plan(key.clone(), job.clone()) {
+                // Its home is gone: who does it here goes on from its checkpoint.
+                inner.guests.leave(&key);
                 added.push((key, job));
             }
         }
@@ -165,6 +180,7 @@ impl Runs {
         inner.runs.insert(run.name.clone(), known);
         self.waiting.notify_waiters();
         self.tidings.notify_one();
+        self.moving.notify_one();
         Ok(added.len() as u64)
     }
 
@@ -198,6 +214,7 @@ impl Runs {
         inner.save_all(&heirs)?;
         drop(inner);
         self.waiting.notify_waiters();
+        self.moving.notify_one();
         Ok(heirs.len() as u64)
     }
 
@@ -208,49 +225,40 @@ impl Runs {
         Some((job.state, job.told()))
     }
 
-    /// Lends a job to a worker, or says whether to ask again.
+    /// Lends a job to a worker, or says whether to ask again: one of this node's own, or else one
+    /// of another's that is done here.
     pub fn lease(&self, request: &LeaseRequest) -> Result<LeaseAnswer, Fault> {
         let mut inner = self.lock();
-        let of_run = request.run.as_deref();
-        if let Some(asked) = inner.started.get_mut(&request.worker) {
-            *asked = true;
-        }
+        let (of_run, now_ms) = (request.run.as_deref(), self.now_ms());
+        inner.hands.asks(&request.worker, of_run, now_ms);
         self.expire(&mut inner);
-        let Some(key) = inner.book.lend(of_run, &request.worker, self.now_ms()) else {
+        let own = inner.book.lend(of_run, &request.worker, now_ms);
+        let (key, lease) = if let Some(key) = own {
+            inner.save(&key)?;
+            let known = inner.runs.get(&key.run).ok_or_else(|| unknown(&key))?;
+            let job = inner.book.job(&key).ok_or_else(|| unknown(&key))?;
+            let lease = inner.lease(&key, job, &known.run);
+            (key, lease)
+        } else if let Some(lent) = inner.lend_guest(of_run, &request.worker, now_ms) {
+            lent
+        } else {
             inner.sweep();
-            let unfinished = inner.book.counts(of_run).unfinished();
+            let unfinished = inner.book.counts(of_run).unfinished()
+                + inner.guests.book.counts(of_run).unfinished();
             let wait = LeaseAnswer::Wait {
                 millis: ASK_AGAIN_MS,
             };
             return Ok(if unfinished > 0 {
+                inner.hands.waits(&request.worker);
                 wait
             } else {
                 LeaseAnswer::Finished
             });
         };
-        inner.save(&key)?;
-        let job = inner.book.job(&key).ok_or_else(|| unknown(&key))?;
-        let lent = format!("lent to {}, attempt {}", request.worker, job.attempts);
+        let attempt = inner.book_of(&key).job(&key).map_or(0, |job| job.attempts);
+        let lent = format!("lent to {}, attempt {attempt}", request.worker);
         self.say([(&key, lent)].into_iter());
-        let known = inner.runs.get(&key.run).ok_or_else(|| unknown(&key))?;
-        let run = known.run.for_job();
-        let folder = |id: &SplitId| inner.folders.get(id).cloned();
-        let split = |id: &SplitId| {
-            folder(id).map(|f| LeaseSplit {
-                id: id.clone(),
-                folder: f,
-            })
-        };
-        Ok(LeaseAnswer::Job(Box::new(Lease {
-            token: job.token,
-            expires_millis: LEASE_MS,
-            run,
-            geocode: key.geocode.clone(),
-            placement_key: job.placement_key.clone(),
-            splits: job.splits.iter().filter_map(split).collect(),
-            heritage: job.heritage().cloned(),
-            checkpoint: inner.spool.place(&key),
-        })))
+        Ok(LeaseAnswer::Job(Box::new(lease)))
     }
 
     /// Returns all runs that this node knows, with what it has planned of each.
@@ -265,19 +273,17 @@ impl Runs {
 
     /// Lengthens a lease.
     pub fn renew(&self, lease: &Renew) -> Result<(), Fault> {
-        let now_ms = self.now_ms();
-        self.lock()
-            .book
-            .renew(&key(lease), lease.token, now_ms)
-            .map_err(|e| stale(&e))
+        let (key, now_ms) = (key(lease), self.now_ms());
+        let mut inner = self.lock();
+        let renewed = inner.book_of(&key).renew(&key, lease.token, now_ms);
+        renewed.map_err(|e| stale(&e))
     }
 
     /// Checks that a lease may still publish.
     pub fn may_publish(&self, lease: &Renew) -> Result<(), Fault> {
-        self.lock()
-            .book
-            .may_publish(&key(lease), lease.token)
-            .map_err(|e| stale(&e))
+        let key = key(lease);
+        let held = self.lock().book_of(&key).may_publish(&key, lease.token);
+        held.map_err(|e| stale(&e))
     }
 
     /// Marks a job done once its model is acknowledged; tells whether heirs may wait for it.
@@ -288,6 +294,7 @@ impl Runs {
         done.map_err(|e| stale(&e))?;
         inner.save(&key)?;
         self.say([(&key, "its model is published".to_owned())].into_iter());
+        self.moving.notify_one();
         Ok(self.has_news(&inner, &key))
     }
 
@@ -295,11 +302,18 @@ impl Runs {
     pub fn fail(&self, failure: &Failure) -> Result<bool, Fault> {
         let key = key(&failure.lease);
         let mut inner = self.lock();
-        let failed = inner.book.give_back(&key, failure);
-        failed.map_err(|e| stale(&e))?;
+        let given_back = inner.book_of(&key).give_back(&key, failure);
+        given_back.map_err(|e| stale(&e))?;
+        if inner.guests.has(&key) {
+            inner.guests.send_home(&key, failure.clone());
+            inner.spool.remove(&key);
+            self.hosting.notify_one();
+            return Ok(false);
+        }
         inner.save(&key)?;
         self.say_given_up(&inner, std::slice::from_ref(&key));
         self.waiting.notify_waiters();
+        self.moving.notify_one();
         Ok(self.has_news(&inner, &key))
     }
 
@@ -339,11 +353,17 @@ impl Runs {
         self.say(changed.iter().map(|key| (key, text.to_owned())));
         self.waiting.notify_waiters();
         self.tidings.notify_one();
+        self.moving.notify_one();
         Ok(changed.len() as u64)
     }
 
     /// Returns overdue leases to the queue.
     fn expire(&self, inner: &mut Inner) {
+        let astray = inner.guests.book.expire(self.now_ms());
+        if !astray.is_empty() {
+            inner.send_home_all(&astray);
+            self.hosting.notify_one();
+        }
         let overdue = inner.book.expire(self.now_ms());
         if overdue.is_empty() {
             return;
@@ -354,30 +374,7 @@ impl Runs {
         self.say_given_up(inner, &overdue);
         self.waiting.notify_waiters();
         self.tidings.notify_one();
-    }
-
-    /// Returns this node's jobs of a run, by geocode.
-    pub fn jobs(&self, run: &str) -> Vec<JobView> {
-        let inner = self.lock();
-        let view = |(key, job): (&JobKey, &book::Job)| JobView {
-            run: key.run.clone(),
-            geocode: key.geocode.clone(),
-            node: self.node.clone(),
-            state: job.state,
-            splits: job.splits.len() as u64,
-            attempts: job.attempts,
-            reason: job.told(),
-            metrics: job.metrics,
-            seconds: job.seconds,
-            donor: job.heritage().map(|heritage| heritage.donor.clone()),
-            descent: job.descent.clone(),
-        };
-        inner
-            .book
-            .jobs()
-            .filter(|(k, _)| k.run == run)
-            .map(view)
-            .collect()
+        self.moving.notify_one();
     }
 
     /// Counts this node's jobs of a run, or of all runs; overdue leases are counted as waiting.
@@ -391,7 +388,7 @@ impl Runs {
     pub fn has_ready(&self) -> bool {
         let mut inner = self.lock();
         self.expire(&mut inner);
-        inner.book.has_ready()
+        inner.book.has_ready() || inner.guests.book.has_ready()
     }
 
     fn now_ms(&self) -> u64 {
@@ -405,10 +402,33 @@ impl Runs {
 }
 
 impl Inner {
+    /// Returns what a worker is told of a job that it is lent.
+    fn lease(&self, key: &JobKey, job: &Job, run: &Run) -> Lease {
+        let split = |id: &SplitId| {
+            let folder = self.folders.get(id)?.clone();
+            Some(LeaseSplit {
+                id: id.clone(),
+                folder,
+            })
+        };
+        Lease {
+            token: job.token,
+            expires_millis: LEASE_MS,
+            run: run.for_job(),
+            geocode: key.geocode.clone(),
+            placement_key: job.placement_key.clone(),
+            splits: job.splits.iter().filter_map(split).collect(),
+            bytes_moved: 0,
+            heritage: job.heritage().cloned(),
+            checkpoint: self.spool.place(key),
+        }
+    }
+
     /// Removes checkpoints of jobs that have ended and of nobody.
     fn sweep(&self) {
         self.spool.sweep(|key, token| {
-            let open = self.book.job(key).filter(|job| !job.has_ended());
+            let job = { self.book.job(key) }.or_else(|| self.guests.book.job(key));
+            let open = job.filter(|job| !job.has_ended());
             open.is_some_and(|job| token.is_none_or(|token| token == job.token))
         });
     }

@@ -111,6 +111,9 @@ pub struct DataConfig {
     /// Chips that were decoded for it: none where an earlier job had left all of them pinned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chips_decoded: Option<u64>,
+    /// Bytes of imagery that travelled between nodes for it.
+    #[serde(default)]
+    pub bytes_moved: u64,
     /// Blocks of chips.
     pub blocks: BlocksConfig,
     /// Pairs that chips were cut of, where a recipe learns from pairs.

@@ -452,6 +452,7 @@ impl Job<'_> {
             left_out: self.survey.left_out,
             chips_left_out: self.material.left_out,
             chips_decoded: Some(self.material.decoded),
+            bytes_moved: self.lease.bytes_moved,
             blocks: self.material.blocks.clone(),
             pairs: self.pairs(),
         }

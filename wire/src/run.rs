@@ -152,7 +152,8 @@ pub struct Plan {
     pub jobs: u64,
     /// Node id → jobs there.
     pub jobs_by_node: std::collections::BTreeMap<String, u64>,
-    /// Imagery that would travel between nodes.
+    /// Imagery that would travel between nodes before the first job: none, for each is planned
+    /// where its imagery lies. What travels for jobs that move later is told with them.
     pub bytes_moved: u64,
     /// For every slot asked, a live replica answered.
     pub complete: bool,
@@ -201,8 +202,11 @@ pub struct JobView {
     pub run: String,
     /// Geocode text.
     pub geocode: String,
-    /// Node that runs it.
+    /// Node that planned it, and runs it unless it moved.
     pub node: String,
+    /// Where it went instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved: Option<Moved>,
     /// State.
     pub state: JobState,
     /// Splits it learns from.
@@ -226,6 +230,15 @@ pub struct JobView {
     pub descent: Option<Descent>,
 }
 
+/// Where a job went that would have waited long where it was planned: to another owner of its cell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moved {
+    /// Node that runs it.
+    pub to: String,
+    /// Bytes of imagery that travelled there for it: what that replica lacked.
+    pub bytes: u64,
+}
+
 /// `GET /v1/runs/{name}`: a run with its jobs from all nodes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunView {
@@ -235,6 +248,23 @@ pub struct RunView {
     pub jobs: Vec<JobView>,
     /// For every slot that can hold a cell of the run, a live node has planned it and answered.
     pub complete: bool,
+}
+
+impl JobView {
+    /// Returns the node that does it, or did.
+    pub fn at(&self) -> &str {
+        self.moved.as_ref().map_or(&self.node, |moved| &moved.to)
+    }
+}
+
+impl RunView {
+    /// Returns how many jobs moved, and the bytes of imagery that travelled for them.
+    pub fn moved(&self) -> (usize, u64) {
+        let moved = self.jobs.iter().filter_map(|job| job.moved.as_ref());
+        moved.fold((0, 0_u64), |(jobs, bytes), moved| {
+            (jobs + 1, bytes.saturating_add(moved.bytes))
+        })
+    }
 }
 
 /// Jobs of a run, by state.
@@ -366,6 +396,9 @@ pub struct Lease {
     pub placement_key: PlacementKey,
     /// What to learn from.
     pub splits: Vec<LeaseSplit>,
+    /// Bytes of imagery that were brought here for it from another node.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub bytes_moved: u64,
     /// What to start from; from weights of its own if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heritage: Option<Heritage>,
@@ -408,4 +441,12 @@ pub struct Failure {
     /// no failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dropped: Option<Box<Descent>>,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(bytes: &u64) -> bool {
+    *bytes == 0
 }

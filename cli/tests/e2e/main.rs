@@ -26,6 +26,7 @@ mod large;
 mod layout;
 mod manners;
 mod modules;
+mod moving;
 mod mutants;
 mod outputs;
 mod pairs;

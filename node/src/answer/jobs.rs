@@ -200,7 +200,7 @@ pub(super) async fn counts(core: &Arc<Core>, names: Vec<String>) -> Result<Vec<J
     working(move || names.iter().map(|name| runs.counts(Some(name))).collect()).await
 }
 
-/// Returns the jobs running, and the names of runs with unfinished jobs.
+/// Returns the jobs that run here, and the names of runs with unfinished jobs.
 pub(super) fn busy(runs: &Runs) -> (u64, Vec<String>) {
     let unfinished = |name: &String| {
         let jobs = runs.jobs(name);
@@ -208,8 +208,5 @@ pub(super) fn busy(runs: &Runs) -> (u64, Vec<String>) {
         jobs.iter().any(|job| open(job.state))
     };
     let names = runs.known().into_iter().map(|known| known.run.name.clone());
-    (
-        runs.counts(None).running,
-        names.filter(unfinished).collect(),
-    )
+    (runs.at_work(), names.filter(unfinished).collect())
 }

@@ -92,8 +92,17 @@ impl Conduit {
         let config = config.map_or(&[][..], |f| &f.bytes);
         let published: Published = serde_json::from_slice(config).map_err(|e| wrong(&e))?;
         let (runs, token) = (Arc::clone(&self.runs), lease.clone());
-        blocking(move || runs.may_publish(&token)).await??;
+        let home = blocking(move || runs.home(&token)).await??;
+        if let Some(home) = &home {
+            self.cluster.may_publish(home).await?;
+        }
         let ack = self.cluster.put(object, PutMode::Overwrite).await?;
+        if let Some(home) = home {
+            self.cluster.published(home, &published).await?;
+            let runs = Arc::clone(&self.runs);
+            blocking(move || runs.left(&lease)).await?;
+            return Ok(ack);
+        }
         let (runs, run) = (Arc::clone(&self.runs), lease.run.clone());
         if blocking(move || runs.published(&lease, published)).await?? {
             self.cluster.announce_donor(&run);

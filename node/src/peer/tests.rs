@@ -1,17 +1,18 @@
 //! Bytes of messages, frozen, and bytes that are none.
 
+mod runs;
+
 use earth::split::meta::SplitId;
 use earth::split::placement::PlacementKey;
 use proptest::prelude::*;
-use wire::run::{JobState, Wish};
 
 use super::*;
 use crate::access::{Fixed, Grant, Revocation};
 use crate::identity::to_hex;
 use crate::layout::{Member, Place, What};
-use crate::runs::Wished;
 use crate::store::{ContentHash, Span};
 use crate::token::Claim;
+use runs::{fates, fates_request, log_part, logs, plan, planned, steer};
 
 /// One line a message: its name and its bytes in hexadecimal digits.
 const GOLDEN: &str = include_str!("../../tests/golden/peer.txt");
@@ -164,7 +165,7 @@ fn requests() -> Vec<(&'static str, Request)> {
         }),
         rows_max: 256,
     };
-    vec![
+    let mut all = vec![
         ("gossip", Request::Gossip(gossip)),
         ("tell", Request::Tell(news)),
         ("probe", Request::Probe(Some(node("b")))),
@@ -192,66 +193,9 @@ fn requests() -> Vec<(&'static str, Request)> {
         ("fates", fates_request()),
         ("heed", Request::Heed("r".to_owned())),
         ("logs", logs()),
-    ]
-}
-
-fn fates_request() -> Request {
-    Request::Fates(FatesRequest {
-        run: "r".to_owned(),
-        cells: vec!["9xj5k".to_owned()],
-    })
-}
-
-fn plan() -> Request {
-    Request::Plan(PlanRequest {
-        run: "{}".to_owned(),
-        slots: SlotSet::none(),
-        dry_run: true,
-    })
-}
-
-fn wished(wish: Wish) -> Wished {
-    Wished { number: 300, wish }
-}
-
-fn steer() -> Request {
-    Request::Steer(Steer {
-        run: "r".to_owned(),
-        wished: wished(Wish::Go),
-        done: vec!["9xj5k".to_owned()],
-    })
-}
-
-fn logs() -> Request {
-    Request::Logs(LogsRequest {
-        run: "r".to_owned(),
-        geocode: Some("9xj5k".to_owned()),
-        after: 300,
-    })
-}
-
-fn planned() -> Planned {
-    Planned {
-        splits: 300,
-        jobs: 3,
-    }
-}
-
-fn log_part() -> LogPart {
-    LogPart {
-        lines: "[]".to_owned(),
-        next: 300,
-        more: true,
-    }
-}
-
-fn fates() -> Fates {
-    let lost = Some((JobState::Quarantined, Some("w".to_owned())));
-    Fates {
-        slots: SlotSet::none(),
-        wished: wished(Wish::Cancel),
-        cells: vec![None, lost],
-    }
+    ];
+    all.extend(runs::requests());
+    all
 }
 
 fn compose() -> Request {
@@ -354,6 +298,9 @@ fn responses() -> Vec<(&'static str, Response)> {
         ),
         ("fates", Response::Fates(fates())),
         ("logs", Response::Logs(log_part())),
+        ("spare", Response::Spare(300)),
+        ("hosted", Response::Hosted(vec![None, Some(300)])),
+        ("granted", Response::Granted(vec![true, false])),
     ]
 }
 

@@ -9,6 +9,7 @@
 //! (`cluster::tend`).
 
 mod heirs;
+mod surplus;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,10 +17,11 @@ use earth::split::meta::SplitId;
 use earth::split::placement::PlacementKey;
 use serde::{Deserialize, Serialize};
 use wire::model::Metrics;
-use wire::run::{Failure, JobCounts, JobState, Wish};
+use wire::run::{Failure, JobCounts, JobState, Moved, Wish};
 use wire::transfer::Descent;
 
 pub use heirs::Role;
+pub use surplus::{Surplus, WORTH_MS, millis};
 
 /// Time a lease lives unless renewed: several heartbeats of a busy worker.
 pub const LEASE_MS: u64 = 30_000;
@@ -69,6 +71,12 @@ pub struct Job {
     /// How its model started, where it was to start from a donor's, be it published or dropped.
     #[serde(default)]
     pub descent: Option<Descent>,
+    /// The node that does it in place of this one.
+    #[serde(default)]
+    pub moved: Option<Moved>,
+    /// Until when it is not offered again, for no other node took it.
+    #[serde(skip)]
+    pub stays_ms: u64,
 }
 
 /// What a published model says of itself.
@@ -79,6 +87,9 @@ pub struct Published {
     /// How it started, where it was to start from a donor's.
     #[serde(default)]
     pub descent: Option<Descent>,
+    /// Seconds from reading the first split to the last score.
+    #[serde(default)]
+    pub seconds: Option<f64>,
 }
 
 /// Why a worker's word on a job is not taken.
@@ -113,6 +124,14 @@ pub struct Book {
 }
 
 impl Book {
+    /// Begins a book whose tokens are greater than one given.
+    pub fn counting_from(token: u64) -> Self {
+        Self {
+            token,
+            ..Self::default()
+        }
+    }
+
     /// Adds a job unless it is there already; returns whether it was added.
     pub fn plan(&mut self, key: JobKey, job: Job) -> bool {
         let vacant = !self.jobs.contains_key(&key);
@@ -120,9 +139,19 @@ impl Book {
         vacant
     }
 
-    /// Puts back a job as it was kept; a lease that lived then has run out now.
-    pub fn restore(&mut self, key: JobKey, job: Job) {
+    /// Takes a job out.
+    pub fn forget(&mut self, key: &JobKey) {
+        self.jobs.remove(key);
+    }
+
+    /// Puts back a job as it was kept; a lease that lived then has run out now, unless another node
+    /// holds it.
+    pub fn restore(&mut self, key: JobKey, mut job: Job) {
         self.token = self.token.max(job.token);
+        if job.moved.is_some() {
+            // Its host did not restart, and renews it.
+            job.expires_ms = LEASE_MS;
+        }
         self.jobs.insert(key, job);
     }
 
@@ -167,16 +196,21 @@ impl Book {
         let ready = self.jobs.iter().filter(ready);
         let first = ready.min_by_key(|(_, job)| job.role != Role::Donor);
         let key = first.map(|(k, _)| k.clone())?;
+        self.hand(&key, worker, now_ms)?;
+        Some(key)
+    }
+
+    /// Lends that job.
+    fn hand(&mut self, key: &JobKey, worker: &str, now_ms: u64) -> Option<&mut Job> {
+        let job = self.jobs.get_mut(key)?;
         self.token += 1;
-        let token = self.token;
-        let job = self.jobs.get_mut(&key)?;
         job.state = JobState::Running;
         job.attempts += 1;
-        job.token = token;
+        job.token = self.token;
         job.lent_ms = now_ms;
         worker.clone_into(&mut job.worker);
         job.expires_ms = now_ms + LEASE_MS;
-        Some(key)
+        Some(job)
     }
 
     /// Lengthens a lease.
@@ -201,8 +235,13 @@ impl Book {
         now_ms: u64,
     ) -> Result<(), LeaseError> {
         let job = self.leased(key, token)?;
+        let here = now_ms.saturating_sub(job.lent_ms) as f64 / 1e3;
+        job.seconds = match job.moved {
+            // It waited and was prepared at its host, too.
+            Some(_) => published.seconds,
+            None => Some(here),
+        };
         job.end(published);
-        job.seconds = Some(now_ms.saturating_sub(job.lent_ms) as f64 / 1e3);
         Ok(())
     }
 
@@ -270,6 +309,13 @@ impl Book {
         changed
     }
 
+    /// Does what is wanted of one job.
+    pub fn steer_one(&mut self, key: &JobKey, wish: Wish) {
+        if let Some(job) = self.jobs.get_mut(key) {
+            job.steer(wish, false);
+        }
+    }
+
     fn leased(&mut self, key: &JobKey, token: u64) -> Result<&mut Job, LeaseError> {
         let job = self
             .jobs
@@ -307,6 +353,8 @@ impl Job {
             seconds: None,
             role,
             descent: None,
+            moved: None,
+            stays_ms: 0,
         }
     }
 
@@ -342,6 +390,7 @@ impl Job {
             self.attempts = 0;
             self.reason = None;
         }
+        self.moved = None;
         self.state = next;
         true
     }
@@ -359,6 +408,7 @@ impl Job {
 
     fn give_up(&mut self, reason: &str, hopeless: bool) {
         self.reason = Some(reason.to_owned());
+        self.moved = None;
         let spent = hopeless || self.attempts >= ATTEMPTS_MAX;
         self.state = if spent {
             JobState::Quarantined

@@ -9,17 +9,45 @@ use std::collections::BTreeMap;
 
 use wire::diary::{ENTRIES_MAX, Entry, Event, Line, Report};
 use wire::fault::{Fault, FaultKind};
-use wire::run::JobState;
+use wire::run::{JobState, JobView};
 
-use super::book::JobKey;
+use super::book::{Job, JobKey};
 use super::diaries::Pages;
 use super::{Inner, Runs, key, stale};
 
 impl Runs {
+    /// Returns this node's jobs of a run, by geocode.
+    pub fn jobs(&self, run: &str) -> Vec<JobView> {
+        let inner = self.lock();
+        let view = |(key, job): (&JobKey, &Job)| JobView {
+            run: key.run.clone(),
+            geocode: key.geocode.clone(),
+            node: self.node.clone(),
+            state: job.state,
+            splits: job.splits.len() as u64,
+            attempts: job.attempts,
+            reason: job.told(),
+            metrics: job.metrics,
+            seconds: job.seconds,
+            donor: job.heritage().map(|heritage| heritage.donor.clone()),
+            descent: job.descent.clone(),
+            moved: job.moved.clone(),
+        };
+        inner
+            .book
+            .jobs()
+            .filter(|(k, _)| k.run == run)
+            .map(view)
+            .collect()
+    }
+
     /// Takes down what a worker says of its job; a stale token is refused.
     pub fn report(&self, report: Report) -> Result<(), Fault> {
         let key = key(&report.lease);
-        let held = self.lock().book.may_publish(&key, report.lease.token);
+        let held = self
+            .lock()
+            .book_of(&key)
+            .may_publish(&key, report.lease.token);
         held.map_err(|e| stale(&e))?;
         let entries = report.entries.into_iter().take(ENTRIES_MAX);
         let line = |entry| self.line(&key.geocode, entry);

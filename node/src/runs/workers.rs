@@ -59,6 +59,7 @@ pub fn supervise(
     stop: &CancellationToken,
     tasks: &TaskTracker,
 ) {
+    runs.keeps(config.count);
     for number in 0..config.count {
         let (runs, config, stop) = (Arc::clone(runs), config.clone(), stop.clone());
         tasks.spawn(async move {
@@ -71,23 +72,43 @@ pub fn supervise(
 }
 
 impl Runs {
+    /// Notes how many workers this node keeps.
+    pub fn keeps(&self, workers: u16) {
+        self.lock().hands.kept = workers;
+    }
+
     /// Notes that a worker is started under this name.
     pub fn starts(&self, worker: &str) {
-        self.lock().started.insert(worker.to_owned(), false);
+        self.lock().hands.start(worker);
     }
 
     /// Takes back what a worker held that has ended; tells whether it had asked for a job.
     pub fn ended(&self, worker: &str, reason: &str) -> Result<bool, Fault> {
         let mut inner = self.lock();
-        let asked = inner.started.remove(worker).unwrap_or(false);
+        let asked = inner.hands.end(worker);
+        let guests = inner.guests.book.take_back(worker, reason);
+        if !guests.is_empty() {
+            inner.send_home_all(&guests);
+            self.hosting.notify_one();
+        }
         let left = inner.book.take_back(worker, reason);
         inner.save_all(&left)?;
         self.say_given_up(&inner, &left);
         if !left.is_empty() {
             self.waiting.notify_waiters();
             self.tidings.notify_one();
+            self.moving.notify_one();
         }
         Ok(asked)
+    }
+
+    /// Notes that a worker ended before it had asked for anything: others may do what waits.
+    fn fails_to_start(&self) {
+        let mut inner = self.lock();
+        inner.hands.failing = true;
+        inner.guests.decline_waiting(|_| true);
+        self.hosting.notify_one();
+        self.moving.notify_one();
     }
 
     /// Quarantines every waiting job: workers cannot be started here.
@@ -124,6 +145,9 @@ async fn keep_one(runs: &Runs, config: &WorkerConfig, number: u16) {
         tracing::warn!(%reason, "a worker ended badly");
         // One that asked for a job does start: what ended it counts against its job alone.
         failed = if asked { 0 } else { failed + 1 };
+        if !asked {
+            runs.fails_to_start();
+        }
         if failed >= STARTS_FAILED_MAX {
             if let Err(fault) = runs.give_up(&reason) {
                 tracing::error!(%fault, "jobs cannot be quarantined");

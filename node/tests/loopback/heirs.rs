@@ -86,7 +86,7 @@ pub(crate) fn lease(node: &Node) -> Option<Lease> {
     }
 }
 
-fn ours(lease: &Lease) -> Renew {
+pub(crate) fn ours(lease: &Lease) -> Renew {
     Renew {
         run: lease.run.name.clone(),
         geocode: lease.geocode.clone(),
@@ -100,6 +100,7 @@ pub(crate) async fn publish(node: &Node, lease: &Lease) {
     let published = Published {
         metrics: Metrics::default(),
         descent: None,
+        seconds: None,
     };
     assert!(node.runs.published(&ours(lease), published).is_ok());
 }

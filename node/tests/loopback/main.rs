@@ -19,6 +19,7 @@ mod grow;
 mod heirs;
 mod hostile;
 mod lose;
+mod moves;
 mod refuse;
 mod repair;
 mod three;

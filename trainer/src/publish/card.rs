@@ -367,8 +367,15 @@ fn left_out(config: &ModelConfig) -> String {
     });
     format!(
         "\nLeft out: {} chips with fill, {} under more than a tenth of cloud, {} in the dark; {} \
-         splits without the bands, {} on another grid, {} beyond what fits in memory.{decoded}\n",
-        chips.fill, chips.cloud, chips.no_label, splits.no_band, splits.other_grid, splits.too_many,
+         splits without the bands, {} on another grid, {} beyond what fits in memory.{decoded} \
+         Imagery that travelled between nodes for it: {} bytes.\n",
+        chips.fill,
+        chips.cloud,
+        chips.no_label,
+        splits.no_band,
+        splits.other_grid,
+        splits.too_many,
+        config.data.bytes_moved,
     )
 }
 

@@ -419,8 +419,7 @@ fn asset(
     bands: Vec<(BandMeta, Samples)>,
 ) -> (AssetRaster, Vec<BandMeta>) {
     let grid = Grid::of(geocode, resolution_m).expect("a grid");
-    let mut metas = Vec::new();
-    let mut rasters = Vec::new();
+    let (mut metas, mut rasters) = (Vec::new(), Vec::new());
     for (index, (mut meta, samples)) in (0..).zip(bands) {
         (meta.asset, meta.index) = (name.to_owned(), index);
         rasters.push(Raster::new(grid.width(), grid.height(), samples).expect("a raster"));
@@ -472,6 +471,7 @@ pub(crate) fn lease_in(
         geocode: cell.to_owned(),
         placement_key: PlacementRule::Whole.key(&geocode),
         splits,
+        bytes_moved: 0,
         heritage: None,
         checkpoint: None,
     }

@@ -7,7 +7,7 @@ use query::groups::Metric;
 use wire::model::{Metrics, ModelView, Models, Tag, TagsDeleted, TestMetrics};
 use wire::run::{
     Failure, HoldOut, Hyper, JobCounts, JobState, JobView, Lease, LeaseAnswer, LeaseRequest,
-    LeaseSplit, Mode, Plan, Run, RunSteered, RunSummary, RunView, Runs, Schedule,
+    LeaseSplit, Mode, Moved, Plan, Run, RunSteered, RunSummary, RunView, Runs, Schedule,
 };
 use wire::transfer::{
     Beside, Descent, Donor, Heritage, Inheritance, Legacy, Transfer, TransferMode, Trial,
@@ -27,6 +27,7 @@ fn lease() -> Lease {
             id: id(),
             folder: "objects/split/0001/x".into(),
         }],
+        bytes_moved: 0,
         heritage: None,
         checkpoint: None,
     }
@@ -128,6 +129,24 @@ fn transfer_keeps_its_form() {
         check(name, &Heritage { donor, legacy });
     }
     check("job-heir", &heir());
+}
+
+#[test]
+fn jobs_that_moved_keep_their_form() {
+    let moved = JobView {
+        moved: Some(Moved {
+            to: "12D3KooWb".to_owned(),
+            bytes: 4_096,
+        }),
+        ..job()
+    };
+    assert_eq!((job().at(), moved.at()), ("12D3KooWa", "12D3KooWb"));
+    check("job-moved", &moved);
+    let guest = Lease {
+        bytes_moved: 4_096,
+        ..lease()
+    };
+    check("lease-moved", &guest);
 }
 
 /// An heir that fell back.

@@ -228,5 +228,6 @@ pub(crate) fn job() -> JobView {
         seconds: Some(1.5),
         donor: None,
         descent: None,
+        moved: None,
     }
 }

@@ -145,6 +145,7 @@ mod tests {
         Published {
             metrics: Metrics::default(),
             descent: None,
+            seconds: None,
         }
     }
 

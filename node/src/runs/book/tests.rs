@@ -27,6 +27,7 @@ fn published() -> Published {
     Published {
         metrics: Metrics::default(),
         descent: None,
+        seconds: None,
     }
 }
 
