@@ -148,7 +148,7 @@ impl Conduit {
     }
 
     /// Keeps an object; a model under a lease ends its job.
-    pub(crate) async fn put(&self, object: Object, params: &PutParams) -> Result<PutAck, Fault> {
+    pub async fn put(&self, object: Object, params: &PutParams) -> Result<PutAck, Fault> {
         if let Some(lease) = params.lease() {
             return self.publish(object, lease).await;
         }

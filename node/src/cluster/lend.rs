@@ -34,6 +34,8 @@ use crate::scatter::PAGE_LIMIT;
 /// Time between looks while jobs wait or are done elsewhere, and between renewals of what is done
 /// here for others.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// Least time between two looks.
+const PACE: Duration = Duration::from_millis(200);
 /// How long a node is not asked again that could begin no job.
 const REST: Duration = Duration::from_secs(1);
 /// Most jobs lent in one message.
@@ -56,6 +58,8 @@ async fn have_done(core: &Arc<Core>) {
         }
         let runs = Arc::clone(&core.runs);
         let more = working(move || runs.has_moving()).await.unwrap_or(true);
+        // Every model that is published tells of itself, and a look goes through all jobs.
+        tokio::time::sleep(PACE).await;
         wait(&core.runs.moving, more).await;
     }
 }

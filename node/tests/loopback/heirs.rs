@@ -107,6 +107,12 @@ pub(crate) async fn publish(node: &Node, lease: &Lease) {
 
 /// Puts the model of a job into the ring.
 pub(crate) async fn put_model(node: &Node, lease: &Lease) {
+    let put = node.cluster.put(model(lease), PutMode::Overwrite);
+    put.await.unwrap();
+}
+
+/// The model of a job.
+pub(crate) fn model(lease: &Lease) -> Object {
     let metrics = serde_json::to_string(&Metrics::default()).unwrap();
     let (run, geocode) = (&lease.run.name, &lease.geocode);
     let config = format!(
@@ -118,15 +124,14 @@ pub(crate) async fn put_model(node: &Node, lease: &Lease) {
         name: name.to_owned(),
         bytes: Bytes::from(text),
     };
-    let model = Object {
+    Object {
         key: ObjectKey::new(Kind::Model, format!("r/{}", lease.geocode)),
         placement_key: lease.placement_key.clone(),
         files: vec![
             file("config.json", config),
             file("model.safetensors", weights),
         ],
-    };
-    node.cluster.put(model, PutMode::Overwrite).await.unwrap();
+    }
 }
 
 /// Leases all jobs that any node lends, until that many cells were lent.

@@ -1,15 +1,19 @@
 //! Jobs that move to another owner of their cells, and what becomes of them there.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use earth::split::meta::SplitId;
+use node::conduit::Conduit;
 use node::store::ObjectKey;
 use wire::bundle::Kind;
+use wire::fault::{Fault, FaultKind};
+use wire::object::{PutAck, PutParams};
 use wire::run::{Failure, JobState, JobView, Lease, Moved, Wish};
 use wire::transfer::TransferMode;
 
 use crate::bench::{Node, fill, paced, until};
-use crate::heirs::{CELLS, lease, ours, run};
+use crate::heirs::{CELLS, lease, model, ours, run};
 
 /// Two nodes that both hold all imagery and have planned a run; nobody works on either.
 async fn planned() -> [Node; 2] {
@@ -173,9 +177,56 @@ async fn who_has_more_than_it_can_do_keeps_what_it_begins_as_soon() {
         let jobs = home.runs.jobs("r").into_iter();
         jobs.filter(|job| job.moved.is_some()).count()
     };
-    until("half of what waits has moved", async || away() > 0).await;
-    assert_eq!(away(), (all - 1).div_ceil(2), "of {all}");
+    let guest = tokio::sync::Mutex::new(None);
+    until("some of what waits has moved", async || {
+        let lent = lease(&host);
+        let is_lent = lent.is_some();
+        *guest.lock().await = lent;
+        is_lent
+    })
+    .await;
+    let guest = guest.into_inner().unwrap();
+    assert!(away() <= (all - 1).div_ceil(2), "{} of {all}", away());
     assert_eq!(job(&home, &begun.geocode).moved, None);
-    let guest = lease(&host).unwrap();
     assert_eq!(job(&home, &guest.geocode).moved.unwrap().to, host.id());
+}
+
+/// Publishes the model of a job through a node, as its worker does.
+async fn publish(node: &Node, lent: &Lease) -> Result<PutAck, Fault> {
+    let parts = (Arc::clone(&node.store), Arc::clone(&node.runs));
+    let conduit = Conduit::new(node.cluster.clone(), parts.0, parts.1);
+    let lease = ours(lent);
+    let params = PutParams {
+        overwrite: true,
+        run: Some(lease.run),
+        geocode: Some(lease.geocode),
+        token: Some(lease.token),
+    };
+    conduit.put(model(lent), &params).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_model_of_a_job_that_moved_ends_it_at_home() {
+    let [home, host] = planned().await;
+    let guest = first_guest(&home, &host).await;
+    publish(&host, &guest).await.unwrap();
+    let done = job(&home, &guest.geocode);
+    assert_eq!((done.state, done.seconds), (JobState::Done, Some(1.5)));
+    assert_eq!(done.moved.map(|moved| moved.to), Some(host.id()));
+    assert!(host.runs.renew(&ours(&guest)).is_err(), "it has left");
+    let again = publish(&host, &guest).await.unwrap_err();
+    assert_eq!(again.kind, FaultKind::Refused);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_home_grants_no_more_is_not_published() {
+    let [home, host] = planned().await;
+    let guest = first_guest(&home, &host).await;
+    home.cluster.steer_run("r", Wish::Cancel).await.unwrap();
+    // The host has most likely not heard of it yet.
+    let refused = publish(&host, &guest).await.unwrap_err();
+    assert_eq!(refused.kind, FaultKind::Refused, "{refused:?}");
+    let key = model(&guest).key;
+    assert_eq!(home.cluster.record(&key).await.unwrap(), None);
+    assert_eq!(job(&home, &guest.geocode).state, JobState::Cancelled);
 }
