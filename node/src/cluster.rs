@@ -23,7 +23,7 @@ mod seeds;
 mod start;
 mod steer;
 mod stopped;
-mod tend;
+pub(crate) mod tend;
 mod training;
 pub(crate) mod vouch;
 
@@ -219,7 +219,7 @@ impl Cluster {
 
     /// Tells the other nodes that a donor of a run has ended; nobody waits for that.
     pub(crate) fn announce_donor(&self, run: &str) {
-        lend::announce_later(&self.core, run);
+        tend::announce_later(&self.core, run);
     }
 
     /// Checks with the node that planned a job that its model may be published here.

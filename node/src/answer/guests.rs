@@ -17,7 +17,7 @@ use wire::transfer::Legacy;
 
 use super::working;
 use crate::cluster::core::Core;
-use crate::cluster::lend;
+use crate::cluster::tend;
 use crate::identity::NodeId;
 use crate::meters::Purpose;
 use crate::peer::{GuestWord, HostRequest, Request, Response, Version};
@@ -207,7 +207,7 @@ pub(super) async fn heed(
                     .then(|| runs.published(&lease, published))
             };
             if working(ended).await?.transpose()?.ok_or_else(not_theirs)? {
-                lend::announce_later(core, &run);
+                tend::announce_later(core, &run);
             }
         }
         GuestWord::Failed(failure) => {
@@ -218,7 +218,7 @@ pub(super) async fn heed(
                     .then(|| runs.failed_away(failure))
             };
             if working(ended).await?.transpose()?.ok_or_else(not_theirs)? {
-                lend::announce_later(core, &run);
+                tend::announce_later(core, &run);
             }
         }
         GuestWord::Untried(leases) => working(move || runs.come_home(&leases, &by)).await??,

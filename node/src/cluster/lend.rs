@@ -23,7 +23,6 @@ use wire::fault::{Fault, FaultKind};
 use wire::run::Renew;
 
 use super::core::{AskError, Core};
-use super::tend;
 use crate::answer::working;
 use crate::identity::NodeId;
 use crate::peer::{GuestWord, HostRequest, Request, Response};
@@ -38,7 +37,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 const PACE: Duration = Duration::from_millis(200);
 /// How long a node is not asked again that could begin no job.
 const REST: Duration = Duration::from_secs(1);
-/// Most jobs lent in one message.
+/// Most jobs lent in one message: as many as a host takes in.
 const AT_ONCE_MAX: usize = 256;
 
 /// Until when nodes are left alone that could begin no job lately.
@@ -283,14 +282,6 @@ pub(super) async fn published(
         Err(AskError::Fault { fault, .. }) => Err(*fault),
         Err(error) => Err(silent(home).because(error.to_string())),
     }
-}
-
-/// Tells the other nodes that a donor of a run has ended; nobody waits for that.
-pub(crate) fn announce_later(core: &Arc<Core>, run: &str) {
-    let (of, run) = (Arc::clone(core), run.to_owned());
-    let stop = core.stop.clone();
-    let told = async move { tend::announce(&of, &run).await };
-    core.tasks.spawn(stop.run_until_cancelled_owned(told));
 }
 
 fn json(value: &impl serde::Serialize) -> Result<String, Fault> {

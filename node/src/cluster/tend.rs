@@ -63,8 +63,16 @@ pub(super) async fn run(core: Arc<Core>) {
     }
 }
 
+/// Tells the other nodes that a donor of a run has ended; nobody waits for that.
+pub(crate) fn announce_later(core: &Arc<Core>, run: &str) {
+    let (of, run) = (Arc::clone(core), run.to_owned());
+    let stop = core.stop.clone();
+    let told = async move { announce(&of, &run).await };
+    core.tasks.spawn(stop.run_until_cancelled_owned(told));
+}
+
 /// Tells all others that a donor of a run has ended; who does not hear it finds out by looking.
-pub(super) async fn announce(core: &Arc<Core>, run: &str) {
+async fn announce(core: &Arc<Core>, run: &str) {
     let others = core.look(View::others_up);
     let heed = || Request::Heed(run.to_owned());
     let told = others.iter().map(|node| core.ask(node, heed(), PAGE_LIMIT));
