@@ -31,6 +31,8 @@ const ROUNDS: u64 = 5;
 const LOST: (u64, u8) = (512, 3);
 /// The same of a whole measurement: 10 GiB, on two nodes for want of disk.
 const LOST_WHOLE: (u64, u8) = (20_480, 2);
+/// Queries that tell what one takes with nothing else to do: ten are above the 99th percentile.
+const IDLE_QUERIES: usize = 1_000;
 /// Longest that anything here may take.
 const LIMIT: Duration = Duration::from_mins(15);
 
@@ -103,7 +105,7 @@ async fn losses() -> Result<Vec<Row>> {
     let (lost, replicas) = if whole { LOST_WHOLE } else { LOST };
     let mut nodes = Nodes::start(replicas.into(), replicas).await?;
     put_all(&nodes, (0..lost).map(object)).await?;
-    let idle = nodes.query_millis(100).await?;
+    let idle = nodes.query_millis(IDLE_QUERIES).await?;
     let dir = nodes.stop_last().await;
     std::fs::remove_dir_all(dir.path().join("objects"))?;
     std::fs::remove_file(dir.path().join("index.redb"))?;

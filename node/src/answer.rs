@@ -14,6 +14,7 @@ pub(crate) mod transfer;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::{Semaphore, mpsc};
@@ -24,7 +25,7 @@ use crate::cluster::{catalog, gossip, join, persist};
 use crate::compose;
 use crate::hands;
 use crate::identity::NodeId;
-use crate::peer::{Piece, Request, Response, Share, Version, decode_request, encode};
+use crate::peer::{Piece, Request, Response, Share, Version, decode_request, encode_response};
 use crate::refusals::Refused;
 use crate::slots::SlotSet;
 use crate::store::{ObjectKey, Store, StoreError};
@@ -81,9 +82,9 @@ async fn answer_one(core: Arc<Core>, work: Arc<Semaphore>, question: Inbound) {
         Lane::Work if request.waits() => None,
         Lane::Work => work.acquire_owned().await.ok(),
     };
-    let response = encode(&answer(&core, &from, request).await);
+    let response = encode_response(&answer(&core, &from, request).await);
     drop(permit);
-    core.meters.sent(purpose, response.len());
+    core.meters.sent(purpose, response.length());
     reply.send(response).await;
 }
 
@@ -120,7 +121,7 @@ async fn respond(core: &Arc<Core>, from: &NodeId, request: Request) -> Result<Re
             let record = core.blocking(move |store| store.known(&key)).await?;
             Response::Described(record.map(Box::new))
         }
-        Request::Fetch(piece) => Response::Bytes(fetch(core, piece).await?),
+        Request::Fetch(piece) => Response::Bytes(fetch(core, piece).await?.into()),
         Request::List(listing) => {
             let listed = core.blocking(move |s| listing::held(s, &listing)).await?;
             for (key, _) in &listed.corrupt {
@@ -165,7 +166,7 @@ async fn respond(core: &Arc<Core>, from: &NodeId, request: Request) -> Result<Re
         Request::Host(offer) => Response::Hosted(guests::host(core, from, offer).await?),
         Request::Guests(word) => guests::heed(core, from, word).await?,
         Request::Compose(job) => Response::Composed(compose::answer(core, from, job).await?),
-        Request::FetchComposed(piece) => Response::Bytes(compose::piece(core, from, piece)?),
+        Request::FetchComposed(piece) => Response::Bytes(compose::piece(core, from, piece)?.into()),
         Request::Loads => Response::Loads(core.blocking(listing::loads).await?),
     })
 }
@@ -206,23 +207,20 @@ fn forget(store: &Store, gone: &[(ObjectKey, Version)]) -> Result<(), StoreError
     Ok(())
 }
 
-async fn fetch(core: &Core, piece: Piece) -> Result<Vec<u8>, Fault> {
+async fn fetch(core: &Core, piece: Piece) -> Result<Bytes, Fault> {
     let Piece {
         key, file, offset, ..
     } = piece;
     let length = (piece.length as usize).min(CHUNK_BYTES_MAX);
     let name = key.clone();
-    let read = core.blocking(move |store| store.file(&name, &file)).await;
-    let bytes = read.inspect_err(|fault| {
+    let read = core
+        .blocking(move |store| store.part(&name, &file, (offset, length)))
+        .await;
+    read.inspect_err(|fault| {
         if fault.kind == FaultKind::Data {
             core.upkeep.suspect(key);
         }
-    })?;
-    let start = usize::try_from(offset)
-        .unwrap_or(usize::MAX)
-        .min(bytes.len());
-    let end = start.saturating_add(length).min(bytes.len());
-    Ok(bytes[start..end].to_vec())
+    })
 }
 
 async fn share(core: &Arc<Core>, slots: SlotSet) -> Result<Share, Fault> {

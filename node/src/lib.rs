@@ -11,6 +11,7 @@
 //! *Not here*: decoding of foreign bytes (ingest), training (trainer), the command line (cli).
 
 pub mod access;
+mod budget;
 pub(crate) mod clock;
 pub mod conduit;
 pub mod config;

@@ -31,6 +31,7 @@ use crate::identity::NodeId;
 use crate::layout::{ChangeSet, Stamp};
 use crate::membership::{Age, Beat};
 use crate::meters::Purpose;
+use crate::rope::Rope;
 use crate::slots::SlotSet;
 use crate::store::{Held, ObjectKey, Record};
 use crate::swarm::Lane;
@@ -43,7 +44,7 @@ pub use fates::{Fates, FatesRequest};
 pub use guests::{GuestWord, HostRequest};
 pub use load::SlotLoad;
 pub use part::{Head, Part};
-pub(crate) use part::{decode_request, encode_request};
+pub(crate) use part::{decode_request, decode_response, encode_request, encode_response};
 pub use runs::{LogPart, LogsRequest, PlanRequest, Planned, Steer};
 pub use speaks::{Speaks, Versions};
 
@@ -131,7 +132,7 @@ pub enum Response {
     /// The record of the object, if held.
     Described(Option<Box<Record>>),
     /// Bytes of a file.
-    Bytes(#[serde(with = "serde_bytes")] Vec<u8>),
+    Bytes(Rope),
     /// A page of what is held.
     Listed(Listed),
     /// A page of hits.

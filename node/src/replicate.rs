@@ -10,7 +10,6 @@
 //!
 //! *Not here*: handing over to owners that were away (`sync`).
 
-pub(crate) mod budget;
 mod quorum;
 pub(crate) mod send;
 

@@ -1,8 +1,8 @@
 //! What one node keeps: objects as files, and records that index them.
 //!
 //! *Invariants*: the files are the truth, the index is remade from them; what is acknowledged is
-//! fsynced; bytes are verified before they are handed out; nothing half-written is ever visible.
-//! One object is written by one thread at a time.
+//! fsynced; bytes are verified before they are handed out, parts of a long file once for all of
+//! them; nothing half-written is ever visible. One object is written by one thread at a time.
 //!
 //! *Not here*: other nodes (`cluster`), what a predicate means (query). Every method blocks.
 
@@ -18,6 +18,7 @@ mod keys;
 mod model_disk;
 mod note;
 pub mod object;
+mod parts;
 mod put;
 mod rebuild;
 pub mod record;
@@ -54,6 +55,7 @@ pub use tree::Compared;
 use disk::{Disk, OsDisk};
 use files::{Files, Staged};
 use index::{Index, unwound};
+use parts::Whole;
 use records::Records;
 
 use crate::slots::SlotSet;
@@ -78,6 +80,8 @@ pub struct Store {
     gate: RwLock<()>,
     /// What is on the disk and in no record because it is not whole, with the reason.
     left_out: Mutex<BTreeMap<ObjectKey, String>>,
+    /// Files that may be read in parts.
+    whole: Whole,
 }
 
 /// What a store holds.
@@ -129,6 +133,7 @@ impl Store {
             locks: (0..LOCKS).map(|_| Mutex::new(())).collect(),
             gate: RwLock::new(()),
             left_out: Mutex::new(done.left_out.into_iter().collect()),
+            whole: Whole::default(),
         })
     }
 

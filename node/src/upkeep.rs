@@ -1,8 +1,8 @@
 //! Keeps replicas whole and alike without being asked.
 //!
 //! ```text
-//! every interval    look for files that are gone ─▶ heal
-//!                   compare with each other owner, sums first ─▶ pull what is newer there
+//! at the start, and look for files that are gone ─▶ heal
+//! every interval    compare with each other owner, sums first ─▶ pull what is newer there
 //!                   bury tombstones that every node knows
 //! all the time      read everything against its checksums, at a bounded rate ─▶ heal
 //! at once           what was found harmed when it was read, for whomever ─▶ heal
@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use wire::cluster::{NodeState, RepairReport};
 use wire::fault::{Fault, FaultKind};
 
@@ -44,7 +45,10 @@ const SUSPECTS_MAX: usize = 4_096;
 /// How a node keeps its replicas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pace {
-    /// Time between two comparisons with other owners.
+    /// Time from the start to the first comparison with other owners. While not all of them could
+    /// be compared with, the next comes after twice the time, until that is the usual one.
+    pub first: Duration,
+    /// Time between two comparisons.
     pub every: Duration,
     /// Bytes read a second to check them.
     pub scrub_bytes_per_second: u64,
@@ -57,10 +61,12 @@ pub struct Pace {
 }
 
 impl Default for Pace {
-    /// Ten minutes, for some 200 bytes a second among fifty nodes; a tenth of what a hard disk
-    /// reads; longer than an object takes to arrive; three times as long as a page may take.
+    /// A second, in which nodes have heard each other; ten minutes, for some 200 bytes a second
+    /// among fifty nodes; a tenth of what a hard disk reads; longer than an object takes to arrive;
+    /// three times as long as a page may take.
     fn default() -> Self {
         Self {
+            first: Duration::from_secs(1),
             every: Duration::from_mins(10),
             scrub_bytes_per_second: 16 << 20,
             buried_after: Duration::from_mins(10),
@@ -120,10 +126,16 @@ impl Upkeep {
 pub(crate) async fn run(core: Arc<Core>, pace: Pace) {
     let scrubbing = scrub::run(&core, pace.scrub_bytes_per_second);
     let rounds = async {
+        let mut wait = pace.first.min(pace.every);
+        let mut next = Instant::now() + wait;
         loop {
             tokio::select! {
                 biased;
-                () = tokio::time::sleep(pace.every) => round(&core, &pace).await,
+                () = tokio::time::sleep_until(next) => {
+                    let complete = round(&core, &pace).await;
+                    wait = next_wait(wait, complete, pace.every);
+                    next = Instant::now() + wait;
+                }
                 () = core.upkeep.nudge.notified() => heal_suspects(&core).await,
             }
         }
@@ -136,19 +148,29 @@ pub(crate) async fn run(core: Arc<Core>, pace: Pace) {
     }
 }
 
-/// Looks for what is gone, compares with every other owner, buries tombstones.
-async fn round(core: &Arc<Core>, pace: &Pace) {
-    let mut report = RepairReport::default();
+/// Returns the time to the next round, after that of the last.
+fn next_wait(wait: Duration, complete: bool, every: Duration) -> Duration {
+    if complete { every } else { every.min(wait * 2) }
+}
+
+/// Looks for what is gone, compares with every other owner, buries tombstones; tells whether all of
+/// them could be compared with.
+async fn round(core: &Arc<Core>, pace: &Pace) -> bool {
+    let mut report = RepairReport {
+        complete: true,
+        ..RepairReport::default()
+    };
     heal_missing(core, &mut report).await;
     compare_all(core, &mut report).await;
     bury::run(core, pace.buried_after).await;
-    if report != RepairReport::default() {
+    if report.healed + report.pulled > 0 || !report.left.is_empty() {
         tracing::info!(
             healed = report.healed,
             pulled = report.pulled,
             "replicas were repaired"
         );
     }
+    report.complete
 }
 
 async fn heal_suspects(core: &Arc<Core>) {
@@ -171,6 +193,11 @@ async fn heal_missing(core: &Arc<Core>, report: &mut RepairReport) {
 
 /// Compares with every other owner that is up, and pulls what is newer there.
 async fn compare_all(core: &Arc<Core>, report: &mut RepairReport) {
+    if !core.look(|view| view.ring.settled()) {
+        // Slots are on their way: `sync` pulls what this node lacks.
+        report.complete = false;
+        return;
+    }
     for node in core.look(View::others) {
         if core.look(|view| view.table.state(&node)) != NodeState::Up {
             report.complete = false;
@@ -246,8 +273,8 @@ pub(crate) async fn repaired(core: &Arc<Core>, job: RepairJob) -> Result<Option<
     if !known {
         start_repair(core, job)?;
     }
-    let deadline = tokio::time::Instant::now() + REPAIR_ANSWER;
-    while tokio::time::Instant::now() < deadline {
+    let deadline = Instant::now() + REPAIR_ANSWER;
+    while Instant::now() < deadline {
         let ended = {
             let mut state = core.upkeep.state();
             match state.repairs.get(&number) {
@@ -289,4 +316,24 @@ fn start_repair(core: &Arc<Core>, RepairJob { number, dry_run }: RepairJob) -> R
         running.upkeep.state().repairs.insert(number, Some(report));
     }));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounds_come_soon_until_one_was_complete() {
+        let every = Duration::from_secs(10);
+        let seconds = |complete: bool| {
+            let mut wait = Duration::from_secs(1);
+            let next = move |_| {
+                wait = next_wait(wait, complete, every);
+                wait.as_secs()
+            };
+            (0..5).map(next).collect::<Vec<u64>>()
+        };
+        assert_eq!(seconds(false), [2, 4, 8, 10, 10]);
+        assert_eq!(seconds(true), [10; 5]);
+    }
 }

@@ -133,10 +133,7 @@ async fn start(
         replicas,
         join,
         pace: ClusterConfig::PACE,
-        upkeep: Pace {
-            every: Duration::from_secs(1),
-            ..Pace::default()
-        },
+        upkeep: Pace::default(),
     };
     let common = (Arc::clone(&store), Arc::new(runs));
     let cluster = Cluster::start(common, config, CancellationToken::new()).await;

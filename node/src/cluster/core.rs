@@ -24,6 +24,7 @@ use super::seeds;
 use super::vouch::Vouchers;
 use crate::access::Keyring;
 use crate::answer::{self, Transfers};
+use crate::budget::{self, Budgets};
 use crate::clock::Clock;
 use crate::compose::Compositions;
 use crate::hands;
@@ -31,9 +32,8 @@ use crate::identity::{Identity, NodeId};
 use crate::layout::Layout;
 use crate::membership::{Beat, Table};
 use crate::meters::Meters;
-use crate::peer::{Request, Response, decode, encode_request};
+use crate::peer::{Request, Response, decode_response, encode_request};
 use crate::refusals::Refusals;
-use crate::replicate::budget::Sending;
 use crate::ring::{Report, Ring};
 use crate::runs::Runs;
 use crate::slots::SlotSet;
@@ -87,7 +87,9 @@ pub(crate) struct Core {
     /// Held while a change of the layout is planned: one asks all nodes for all that they hold.
     pub planning: tokio::sync::Mutex<()>,
     /// Bytes of objects on their way to others.
-    pub sending: Sending,
+    pub sending: Budgets,
+    /// Bytes on their way from others to repair what is held here.
+    pub pulling: Budgets,
     /// None without a network.
     pub link: Option<Link>,
     /// `host:port` under which members are looked for that moved while this node was away.
@@ -327,7 +329,8 @@ impl Core {
             upkeep: Upkeep::default(),
             arrivals: Arrivals::default(),
             planning: tokio::sync::Mutex::default(),
-            sending: Sending::default(),
+            sending: Budgets::new(budget::SENT_KIB),
+            pulling: Budgets::new(budget::PULLED_KIB),
             link,
             seeds: None,
             signer: None,
@@ -453,7 +456,7 @@ impl Core {
                     }
                 });
                 let node = node.clone();
-                decode(&frame).map_err(|_| AskError::Senseless { node })
+                decode_response(&frame).map_err(|_| AskError::Senseless { node })
             }
             Err(error) => {
                 let now = self.now();

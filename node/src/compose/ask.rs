@@ -21,6 +21,7 @@ use super::work::mebibytes;
 use crate::cluster::core::{AskError, Core};
 use crate::identity::NodeId;
 use crate::peer::{ComposeJob, ComposedPiece, Request, Response};
+use crate::rope::Rope;
 use crate::swarm::CHUNK_BYTES_MAX;
 
 /// Longest that a node may take to say that it still composes, and longest for a piece.
@@ -120,19 +121,19 @@ async fn fetch(
     (number, file): (u64, u32),
     total: u64,
 ) -> Result<Bytes, AskError> {
-    let mut bytes: Vec<u8> = Vec::with_capacity(usize::try_from(total).unwrap_or(0));
-    while (bytes.len() as u64) < total {
+    let mut bytes = Rope::default();
+    while (bytes.length() as u64) < total {
         let piece = ComposedPiece {
             number,
             file,
-            offset: bytes.len() as u64,
+            offset: bytes.length() as u64,
             length: u32::try_from(CHUNK_BYTES_MAX).unwrap_or(u32::MAX),
         };
         let request = Request::FetchComposed(piece);
         match core.ask(node, request, ANSWER_LIMIT).await? {
-            Response::Bytes(part) if !part.is_empty() => bytes.extend(part),
+            Response::Bytes(part) if part.length() > 0 => bytes.append(part),
             _ => return Err(AskError::senseless(node)),
         }
     }
-    Ok(bytes.into())
+    Ok(bytes.joined())
 }

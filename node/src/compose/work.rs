@@ -224,7 +224,7 @@ pub(crate) async fn answer(
 }
 
 /// Returns part of an image; the last part of its last file ends it.
-pub(crate) fn piece(core: &Core, from: &NodeId, piece: ComposedPiece) -> Result<Vec<u8>, Fault> {
+pub(crate) fn piece(core: &Core, from: &NodeId, piece: ComposedPiece) -> Result<Bytes, Fault> {
     let name = (from.clone(), piece.number);
     let gone = || Fault::new(FaultKind::Nothing, "there is no such composition any more");
     let image = core.compositions.image(&name).ok_or_else(gone)?;
@@ -234,7 +234,7 @@ pub(crate) fn piece(core: &Core, from: &NodeId, piece: ComposedPiece) -> Result<
         .unwrap_or(usize::MAX)
         .min(file.len());
     let end = start.saturating_add(length).min(file.len());
-    let bytes = file[start..end].to_vec();
+    let bytes = file.slice(start..end);
     if end == file.len() && piece.file as usize + 1 == image.files.len() {
         core.compositions.forget(&name);
     }

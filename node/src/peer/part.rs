@@ -1,7 +1,9 @@
-//! Parts of objects: the greatest of questions, written and read without a copy of their payload.
+//! Parts of objects and files: the greatest of questions and of answers, written and read without a
+//! copy of their payload.
 //!
 //! ```text
-//! 04 ‖ transfer ‖ head ‖ length ‖ payload ‖ purpose        postcard, as of any other question
+//! 04 ‖ transfer ‖ head ‖ length ‖ payload ‖ purpose        a question, in postcard as any other
+//! 07 ‖ length ‖ payload                                    an answer, the same
 //! ```
 //! *Invariants*: the bytes are those that postcard alone would write; a payload that is kept keeps
 //! at most `KEPT_WITH_MAX` bytes of its frame beside it.
@@ -12,7 +14,7 @@ use bytes::Bytes;
 use earth::split::placement::PlacementKey;
 use serde::{Deserialize, Serialize};
 
-use super::{MessageError, Request, decode, encode};
+use super::{MessageError, Request, Response, decode, encode};
 use crate::layout::Stamp;
 use crate::meters::Purpose;
 use crate::rope::Rope;
@@ -20,6 +22,8 @@ use crate::store::ObjectKey;
 
 /// Number of `Request::Put` among the questions.
 const PUT: u8 = 4;
+/// Number of `Response::Bytes` among the answers.
+const BYTES: u8 = 7;
 /// Bytes of a frame that a shared payload may keep in memory beside it: heads are far shorter.
 const KEPT_WITH_MAX: usize = 64 << 10;
 
@@ -74,17 +78,40 @@ pub(crate) fn decode_request(frame: &Bytes) -> Result<Request, MessageError> {
         return decode(frame);
     }
     let (_, transfer, head, payload, purpose): Written<'_> = decode(frame)?;
-    let bytes = if frame.len() - payload.len() <= KEPT_WITH_MAX {
-        frame.slice_ref(payload)
-    } else {
-        Bytes::copy_from_slice(payload)
-    };
     Ok(Request::Put(Part {
         transfer,
         head,
-        bytes: bytes.into(),
+        bytes: shared(frame, payload).into(),
         purpose,
     }))
+}
+
+/// Writes an answer; the bytes of a file are shared with it.
+pub(crate) fn encode_response(response: &Response) -> Rope {
+    let Response::Bytes(bytes) = response else {
+        return encode(response).into();
+    };
+    let mut frame = Rope::from(encode(&(BYTES, bytes.length() as u64)));
+    frame.append(bytes.clone());
+    frame
+}
+
+/// Reads an answer; the bytes of a file are shared with its own.
+pub(crate) fn decode_response(frame: &Bytes) -> Result<Response, MessageError> {
+    if frame.first() != Some(&BYTES) {
+        return decode(frame);
+    }
+    let (_, payload): (u8, &[u8]) = decode(frame)?;
+    Ok(Response::Bytes(shared(frame, payload).into()))
+}
+
+/// Returns a payload as a part of its frame, unless it would keep much else in memory.
+fn shared(frame: &Bytes, payload: &[u8]) -> Bytes {
+    if frame.len() - payload.len() <= KEPT_WITH_MAX {
+        frame.slice_ref(payload)
+    } else {
+        Bytes::copy_from_slice(payload)
+    }
 }
 
 #[cfg(test)]
@@ -125,6 +152,28 @@ mod tests {
                 let longer = Bytes::from([&frame[..], &[0]].concat());
                 assert!(decode_request(&longer).is_err());
             }
+        }
+    }
+
+    #[test]
+    fn bytes_of_a_file_are_written_as_postcard_would_and_read_back_in_place() {
+        let long = vec![7; 70_000];
+        for payload in [&[b"ab".as_ref(), b"c"][..], &[], &[&long]] {
+            let pieces = payload.iter().map(|p| Bytes::copy_from_slice(p));
+            let response = Response::Bytes(pieces.collect());
+            let frame = encode_response(&response).joined();
+            assert_eq!(frame, encode(&response));
+            assert_eq!(decode::<Response>(&frame), Ok(response.clone()));
+            let read = decode_response(&frame);
+            assert_eq!(read, Ok(response));
+            if let Ok(Response::Bytes(read)) = read
+                && read.length() > 0
+            {
+                assert!(frame.as_ptr_range().contains(&read.joined().as_ptr()));
+            }
+            assert!(decode_response(&frame.slice(..frame.len() - 1)).is_err());
+            let longer = Bytes::from([&frame[..], &[0]].concat());
+            assert!(decode_response(&longer).is_err());
         }
     }
 

@@ -273,7 +273,7 @@ fn responses() -> Vec<(&'static str, Response)> {
         ("versions", Response::Versions(vec![None, Some(version())])),
         ("stored", Response::Stored(stored)),
         ("described", Response::Described(Some(Box::new(record)))),
-        ("bytes", Response::Bytes(vec![1, 2, 3])),
+        ("bytes", Response::Bytes(vec![1, 2, 3].into())),
         ("listed", Response::Listed(Listed::default())),
         ("hits", Response::Hits(hits)),
         ("empty", Response::Empty("{}".to_owned())),

@@ -48,7 +48,7 @@ pub(crate) async fn send(
     let transfer = core.next_transfer();
     let mut head = Some(head(shipment));
     for range in chunks(shipment.object.object()) {
-        let _share = budget.take(range.len()).await;
+        let _share = budget.take(range.len() as u64).await;
         let bytes = slice(shipment.object.object(), range);
         let part = Part {
             transfer,

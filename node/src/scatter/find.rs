@@ -11,6 +11,7 @@ use bytes::Bytes;
 use earth::geocode::{Geocode, Scheme};
 use earth::split::meta::SplitId;
 use earth::split::placement::{PlacementKey, PlacementRule};
+use tokio::sync::OwnedSemaphorePermit;
 use wire::bundle::{BUNDLE_BYTES_MAX, Kind};
 use wire::fault::{Fault, FaultKind};
 use wire::hit::FileEntry;
@@ -22,8 +23,9 @@ use crate::identity::NodeId;
 use crate::meters::Purpose;
 use crate::peer::{Piece, Request, Response};
 use crate::refusals::Refused;
+use crate::rope::Rope;
 use crate::slots::SlotSet;
-use crate::store::{ObjectKey, Record};
+use crate::store::{Hashed, Object, ObjectFile, ObjectKey, Record};
 use crate::swarm::CHUNK_BYTES_MAX;
 
 /// An object's record and a node that holds it.
@@ -74,7 +76,7 @@ pub(crate) async fn fetch(core: &Arc<Core>, key: &ObjectKey, name: &str) -> Resu
             let same = download.take().filter(|d| d.entry == *entry);
             let mut going = same.unwrap_or_else(|| Download::new(key, entry.clone(), purpose));
             last = match going.take_from(core, &node).await {
-                Ok(()) => return Ok(going.bytes.into()),
+                Ok(()) => return Ok(going.bytes.joined()),
                 Err(fault) => fault,
             };
             download = Some(going);
@@ -114,7 +116,7 @@ struct Download<'a> {
     key: &'a ObjectKey,
     entry: FileEntry,
     purpose: Purpose,
-    bytes: Vec<u8>,
+    bytes: Rope,
 }
 
 impl<'a> Download<'a> {
@@ -123,8 +125,22 @@ impl<'a> Download<'a> {
             key,
             entry,
             purpose,
-            bytes: Vec::new(),
+            bytes: Rope::default(),
         }
+    }
+
+    /// Waits until the next part may be on its way; returns how long it may be.
+    async fn next(
+        &self,
+        core: &Core,
+        node: &NodeId,
+        left: u64,
+    ) -> (Option<OwnedSemaphorePermit>, u32) {
+        if self.purpose != Purpose::Repair {
+            return (None, u32::try_from(CHUNK_BYTES_MAX).unwrap_or(u32::MAX));
+        }
+        let budget = core.pulling.of(node);
+        (budget.take(left).await, budget.bytes())
     }
 
     /// Reads from a node what is missing yet, and checks the whole.
@@ -134,39 +150,58 @@ impl<'a> Download<'a> {
             core.refusals.note(Refused::Object, node, &what);
             return Err(Fault::new(FaultKind::Data, what));
         }
-        while (self.bytes.len() as u64) < self.entry.bytes {
+        while (self.bytes.length() as u64) < self.entry.bytes {
+            let left = self.entry.bytes - self.bytes.length() as u64;
+            let (_share, length) = self.next(core, node, left).await;
             let piece = Piece {
                 key: self.key.clone(),
                 file: self.entry.name.clone(),
-                offset: self.bytes.len() as u64,
-                length: u32::try_from(CHUNK_BYTES_MAX).unwrap_or(u32::MAX),
+                offset: self.bytes.length() as u64,
+                length,
                 purpose: self.purpose,
             };
             match core.ask(node, Request::Fetch(piece), PAGE_LIMIT).await? {
-                Response::Bytes(part) if !part.is_empty() => self.bytes.extend(part),
+                Response::Bytes(part) if part.length() as u64 == left.min(length.into()) => {
+                    self.bytes.append(part);
+                }
                 _ => return Err(AskError::senseless(node).into()),
             }
         }
-        if blake3::hash(&self.bytes).to_hex().as_str() == self.entry.blake3 {
+        let mut hasher = blake3::Hasher::new();
+        for part in self.bytes.pieces() {
+            hasher.update(part);
+        }
+        if hasher.finalize().to_hex().as_str() == self.entry.blake3 {
             return Ok(());
         }
-        self.bytes.clear();
+        self.bytes = Rope::default();
         let what = format!("node {node} sent other bytes of {} than were put", self.key);
         core.refusals.note(Refused::Object, node, &what);
         Err(Fault::new(FaultKind::Data, what).try_("glebe cluster verify"))
     }
 }
 
-/// Reads a file from one node and checks it against its entry.
-pub(crate) async fn fetch_from(
+/// Reads all files of an object from a node that holds it, and checks them against its record.
+pub(crate) async fn replica(
     core: &Arc<Core>,
     node: &NodeId,
-    (key, entry): (&ObjectKey, &FileEntry),
-    purpose: Purpose,
-) -> Result<Bytes, Fault> {
-    let mut download = Download::new(key, entry.clone(), purpose);
-    download.take_from(core, node).await?;
-    Ok(download.bytes.into())
+    record: &Record,
+) -> Result<Hashed, Fault> {
+    let mut files = Vec::with_capacity(record.files.len());
+    for entry in &record.files {
+        let mut download = Download::new(&record.key, entry.clone(), Purpose::Repair);
+        download.take_from(core, node).await?;
+        files.push(ObjectFile {
+            name: entry.name.clone(),
+            bytes: download.bytes.joined(),
+        });
+    }
+    let object = Object {
+        key: record.key.clone(),
+        placement_key: record.placement_key.clone(),
+        files,
+    };
+    Ok(Hashed::checked(object, record.files.clone()))
 }
 
 /// Asks for an object those that were not asked before; returns who holds it, newest first.

@@ -43,6 +43,7 @@ const DISK: &str = "/store";
 /// a node is away, if anybody did that; longer than a frame is on its way in a storm, and than a
 /// page may take.
 const UPKEEP: Pace = Pace {
+    first: Duration::from_secs(1),
     every: Duration::from_secs(5),
     scrub_bytes_per_second: 1 << 20,
     buried_after: Duration::from_secs(4),

@@ -296,6 +296,7 @@ impl Network {
             let error = [LinkError::Unreachable, LinkError::Refused][usize::from(lives)].clone();
             return tell(reply, Err(error));
         };
+        let answer = answer.joined();
         match self.fate((to, from), (word, answer.len())) {
             Fate::Vanishes => silence(reply).await,
             Fate::Arrives(delay) => {
@@ -313,7 +314,7 @@ impl Network {
     fn deliver(
         self: &Arc<Self>,
         question: &Question,
-    ) -> Result<oneshot::Receiver<Vec<u8>>, LinkError> {
+    ) -> Result<oneshot::Receiver<Rope>, LinkError> {
         let mut state = self.lock();
         let peer = question.peer.ok_or(LinkError::NoPeer)?;
         let doubled = state.weather.doubled;

@@ -8,7 +8,7 @@
 
 use std::fmt::Debug;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use redb::{Builder, Database, DatabaseError};
@@ -18,6 +18,8 @@ use rustix::fs::{CWD, RenameFlags};
 pub(super) trait Disk: Debug + Send + Sync {
     /// Reads a file.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+    /// Reads part of a file: fewer bytes where it ends before.
+    fn read_part(&self, path: &Path, part: (u64, usize)) -> io::Result<Vec<u8>>;
     /// Writes a file that may be lost.
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
     /// Writes a new file; its bytes stay, its name when its folder is synced.
@@ -63,6 +65,14 @@ pub(super) struct OsDisk;
 impl Disk for OsDisk {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         fs::read(path)
+    }
+
+    fn read_part(&self, path: &Path, (offset, length): (u64, usize)) -> io::Result<Vec<u8>> {
+        let mut file = File::open(path)?;
+        file.seek(SeekFrom::Start(offset))?;
+        let mut part = Vec::with_capacity(length);
+        file.take(length as u64).read_to_end(&mut part)?;
+        Ok(part)
     }
 
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {

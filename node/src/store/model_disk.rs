@@ -233,6 +233,14 @@ impl Disk for ModelDisk {
         }
     }
 
+    fn read_part(&self, path: &Path, (offset, length): (u64, usize)) -> io::Result<Vec<u8>> {
+        let bytes = self.read(path)?;
+        let behind = bytes
+            .into_iter()
+            .skip(usize::try_from(offset).unwrap_or(usize::MAX));
+        Ok(behind.take(length).collect())
+    }
+
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let file = self.file(path)?;
         self.note(Event::Do(Op::SetLen(file, 0)))?;

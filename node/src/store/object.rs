@@ -188,6 +188,15 @@ impl Object {
 }
 
 impl Hashed {
+    /// Takes an object whose files were checked against these entries already.
+    pub(crate) fn checked(object: Object, mut entries: Vec<FileEntry>) -> Self {
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        Self {
+            object,
+            entries: entries.into(),
+        }
+    }
+
     /// Returns the object.
     pub fn object(&self) -> &Object {
         &self.object

@@ -24,8 +24,10 @@ pub const CHUNK_BYTES_MAX: usize = 4 << 20;
 pub const FRAME_BYTES_MAX: usize = CHUNK_BYTES_MAX + (64 << 10);
 /// Greatest question of a stranger: a join request takes a few hundred bytes.
 pub const JOIN_FRAME_BYTES_MAX: usize = 4 << 10;
-/// Memory taken before the first byte arrives.
+/// Bytes that must have arrived before memory for the whole is laid by.
 const FIRST_BYTES: usize = 16 << 10;
+/// Bytes read at once.
+const STEP_BYTES: usize = 64 << 10;
 
 /// Reads and writes length-prefixed messages.
 #[derive(Debug, Clone)]
@@ -59,7 +61,7 @@ impl Frames {
 impl Codec for Frames {
     type Protocol = StreamProtocol;
     type Request = Rope;
-    type Response = Vec<u8>;
+    type Response = Rope;
 
     async fn read_request<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Rope>
     where
@@ -74,11 +76,11 @@ impl Codec for Frames {
         read.map(Rope::from)
     }
 
-    async fn read_response<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Vec<u8>>
+    async fn read_response<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Rope>
     where
         T: AsyncRead + Unpin + Send,
     {
-        read_frame(io, self.response_max).await
+        read_frame(io, self.response_max).await.map(Rope::from)
     }
 
     async fn write_request<T>(
@@ -97,12 +99,12 @@ impl Codec for Frames {
         &mut self,
         _: &StreamProtocol,
         io: &mut T,
-        frame: Vec<u8>,
+        frame: Rope,
     ) -> io::Result<()>
     where
         T: AsyncWrite + Unpin + Send,
     {
-        write_frame(io, frame.into(), self.response_max).await
+        write_frame(io, frame, self.response_max).await
     }
 }
 
@@ -110,10 +112,14 @@ async fn read_frame<T: AsyncRead + Unpin + Send>(io: &mut T, max: usize) -> io::
     let mut length = [0; 4];
     io.read_exact(&mut length).await?;
     let length = checked(u32::from_be_bytes(length) as usize, max)?;
-    let mut frame = Vec::with_capacity(length.min(FIRST_BYTES));
-    let read = io.take(length as u64).read_to_end(&mut frame).await?;
-    if read < length {
-        return Err(io::ErrorKind::UnexpectedEof.into());
+    let mut frame = vec![0; length.min(FIRST_BYTES)];
+    io.read_exact(&mut frame).await?;
+    // Nothing of it is touched, so nothing taken, before it is written to.
+    frame.reserve_exact(length - frame.len());
+    while frame.len() < length {
+        let read = frame.len();
+        frame.resize(length.min(read + STEP_BYTES), 0);
+        io.read_exact(&mut frame[read..]).await?;
     }
     Ok(frame)
 }

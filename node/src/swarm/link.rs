@@ -64,23 +64,24 @@ pub struct Reply {
 pub(super) enum Way {
     /// By the swarm's task.
     Swarm {
-        channel: ResponseChannel<Vec<u8>>,
+        channel: ResponseChannel<Rope>,
         member: bool,
         commands: mpsc::WeakSender<Command>,
     },
     /// To a simulated network.
-    Simulated(oneshot::Sender<Vec<u8>>),
+    Simulated(oneshot::Sender<Rope>),
 }
 
 impl Reply {
     /// Returns the way back over a simulated network.
-    pub(crate) fn simulated(answer: oneshot::Sender<Vec<u8>>) -> Self {
+    pub(crate) fn simulated(answer: oneshot::Sender<Rope>) -> Self {
         let way = Way::Simulated(answer);
         Self { way }
     }
 
     /// Sends the answer; it is lost if the asker is gone.
-    pub async fn send(self, frame: Vec<u8>) {
+    pub async fn send(self, frame: impl Into<Rope>) {
+        let frame = frame.into();
         let (channel, member, commands) = match self.way {
             Way::Swarm {
                 channel,
@@ -154,7 +155,7 @@ impl Link {
         frame: impl Into<Rope>,
         lane: Lane,
         limit: Duration,
-    ) -> Result<Vec<u8>, LinkError> {
+    ) -> Result<Bytes, LinkError> {
         let peer = node.peer().ok_or(LinkError::NoPeer)?;
         let slots = self.slots(peer, lane);
         let asked = async {
@@ -188,7 +189,7 @@ impl Link {
         reached: &Reached,
         frame: Vec<u8>,
         limit: Duration,
-    ) -> Result<Vec<u8>, LinkError> {
+    ) -> Result<Bytes, LinkError> {
         let peer = reached.peer;
         let asked = self.command(|reply| Command::Join {
             peer,

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures::StreamExt;
 use libp2p::multiaddr::Protocol;
 use libp2p::request_response::{
@@ -25,7 +26,7 @@ use crate::refusals::{Refusals, Refused};
 use crate::rope::Rope;
 
 /// Why no answer came, or the answer.
-pub(crate) type Answered = Result<Vec<u8>, LinkError>;
+pub(crate) type Answered = Result<Bytes, LinkError>;
 
 /// What the task is asked to do.
 #[derive(Debug)]
@@ -50,9 +51,9 @@ pub(crate) enum Command {
     },
     /// Answer a question.
     Answer {
-        channel: ResponseChannel<Vec<u8>>,
+        channel: ResponseChannel<Rope>,
         member: bool,
-        frame: Vec<u8>,
+        frame: Rope,
     },
     /// Let peers speak the members' protocol.
     Admit { peers: Vec<PeerId> },
@@ -210,7 +211,7 @@ impl Task {
         }
     }
 
-    fn answer(&mut self, channel: ResponseChannel<Vec<u8>>, member: bool, frame: Vec<u8>) {
+    fn answer(&mut self, channel: ResponseChannel<Rope>, member: bool, frame: Rope) {
         let speech = self.swarm.behaviour_mut();
         let behaviour = if member {
             speech.members.inner()
@@ -267,7 +268,7 @@ impl Task {
         }
     }
 
-    fn spoken(&mut self, event: Event<Rope, Vec<u8>>, member: bool) {
+    fn spoken(&mut self, event: Event<Rope, Rope>, member: bool) {
         match event {
             Event::Message {
                 peer,
@@ -286,7 +287,7 @@ impl Task {
                 ..
             } => {
                 if let Some(reply) = self.waiting(member).remove(&request_id) {
-                    tell(reply, Ok(response));
+                    tell(reply, Ok(response.joined()));
                 }
             }
             Event::OutboundFailure {
@@ -315,7 +316,7 @@ impl Task {
         peer: PeerId,
         member: bool,
         frame: Rope,
-        channel: ResponseChannel<Vec<u8>>,
+        channel: ResponseChannel<Rope>,
     ) {
         let commands = self.answers.clone();
         let inbound = Inbound {

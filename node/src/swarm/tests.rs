@@ -52,7 +52,7 @@ async fn many_questions_at_once_are_all_answered() {
     let ask = |i: u8| a.link.ask((&node, b.address), vec![i], Lane::Work, SOON);
     let answers = futures::future::join_all((0..200).map(ask)).await;
     for (i, answer) in (0..200).zip(answers) {
-        assert_eq!(answer, Ok(vec![i, 1]));
+        assert_eq!(answer, Ok(vec![i, 1].into()));
     }
 }
 
@@ -69,7 +69,8 @@ async fn a_stranger_may_ask_to_join_and_nothing_else() {
     assert_eq!(refused, Err(LinkError::Refused));
     let reached = a.link.reach(b.address, SOON).await.unwrap();
     assert_eq!(reached.node, two.node());
-    assert_eq!(a.link.join(&reached, vec![1], SOON).await, Ok(vec![1, 0]));
+    let answer = a.link.join(&reached, vec![1], SOON).await;
+    assert_eq!(answer, Ok(vec![1, 0].into()));
     let large = vec![0; JOIN_FRAME_BYTES_MAX + 1];
     assert_eq!(
         a.link.join(&reached, large, SOON).await,
@@ -94,7 +95,7 @@ async fn a_question_above_the_limit_is_refused_before_it_is_sent() {
         .link
         .ask((&two.node(), b.address), vec![1], Lane::Work, SOON)
         .await;
-    assert_eq!(answer, Ok(vec![1, 1]));
+    assert_eq!(answer, Ok(vec![1, 1].into()));
 }
 
 #[tokio::test]
@@ -150,5 +151,5 @@ async fn garbage_gets_no_application_byte_and_hurts_nobody() {
         .link
         .ask((&two.node(), b.address), vec![1], Lane::Work, SOON)
         .await;
-    assert_eq!(answer, Ok(vec![1, 1]));
+    assert_eq!(answer, Ok(vec![1, 1].into()));
 }

@@ -18,10 +18,10 @@ use crate::meters::Purpose;
 use crate::peer::{Request, Response, Version};
 use crate::scatter::{self, cover, gather, held, listing};
 use crate::slots::SlotSet;
-use crate::store::{ContentHash, Held, Object, ObjectFile, ObjectKey};
+use crate::store::{ContentHash, Held, ObjectKey};
 
-/// Objects pulled at once: hides the round trips of small ones.
-const AT_ONCE: usize = 8;
+/// Objects pulled at once: hides the round trips of small ones, and leaves processors to questions.
+pub(crate) const AT_ONCE: usize = 4;
 
 /// Pulls everything in these slots, from the owners read from and whoever must be asked besides.
 /// The node itself may be one of those: what it holds as a stand-in for a dead owner, it has.
@@ -95,24 +95,7 @@ pub(crate) async fn pull_one(
     if record.key != *key || record.hash != ContentHash::of(&record.files) {
         return Err(AskError::senseless(node).into());
     }
-    let mut files = Vec::with_capacity(record.files.len());
-    for entry in &record.files {
-        files.push(ObjectFile {
-            name: entry.name.clone(),
-            bytes: scatter::fetch_from(core, node, (key, entry), Purpose::Repair).await?,
-        });
-    }
-    let object = Object {
-        key: record.key,
-        placement_key: record.placement_key,
-        files,
-    };
-    transfer::store(
-        core,
-        Arc::new(object.into()),
-        Some(record.revision),
-        (false, None),
-    )
-    .await?;
+    let replica = Arc::new(scatter::replica(core, node, &record).await?);
+    transfer::store(core, replica, Some(record.revision), (false, None)).await?;
     Ok(())
 }

@@ -21,14 +21,12 @@ use crate::layout::Stamp;
 use crate::peer::{Comparison, Difference, Request, Response};
 use crate::slots::SlotSet;
 use crate::store::{Compared, Held, Span, Store, StoreError};
-use crate::sync::pull_one;
+use crate::sync::{AT_ONCE, pull_one};
 
 /// Spans in one message: sixteen sums, or some items, are answered to each.
 const SPANS_MAX: usize = 256;
 /// Longest that an answer may take.
 const COMPARE_LIMIT: Duration = Duration::from_secs(15);
-/// Objects pulled at once: hides the round trips of small ones.
-const AT_ONCE: usize = 8;
 
 /// Pulls what another owner has newer; returns how many objects that were.
 pub(super) async fn pull_newer(core: &Arc<Core>, node: &NodeId) -> Result<u64, Fault> {

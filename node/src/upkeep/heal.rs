@@ -15,7 +15,7 @@ use crate::identity::NodeId;
 use crate::meters::Purpose;
 use crate::peer::{Request, Response};
 use crate::scatter::{self, PAGE_LIMIT};
-use crate::store::{ContentHash, Harm, Object, ObjectFile, ObjectKey, PutMode, Record, Version};
+use crate::store::{ContentHash, Harm, ObjectKey, PutMode, Record, Version};
 
 /// Heals an object if it is harmed, and notes what came of it.
 pub(super) async fn heal(core: &Arc<Core>, key: &ObjectKey, report: &mut RepairReport) {
@@ -98,20 +98,9 @@ async fn copy(
     let Some(record) = record.map(|r| *r).filter(fits) else {
         return Ok(None);
     };
-    let mut files = Vec::with_capacity(record.files.len());
-    for entry in &record.files {
-        let bytes = scatter::fetch_from(core, node, (key, entry), Purpose::Repair).await?;
-        files.push(ObjectFile {
-            name: entry.name.clone(),
-            bytes,
-        });
-    }
-    let object = Object {
-        key: record.key.clone(),
-        placement_key: record.placement_key.clone(),
-        files,
-    };
+    let replica = scatter::replica(core, node, &record).await?;
     let mode = PutMode::Heal(record.revision);
-    core.blocking(move |store| store.put(&object, mode)).await?;
+    core.blocking(move |store| store.put_hashed(&replica, mode))
+        .await?;
     Ok(Some(record))
 }

@@ -30,6 +30,7 @@ pub(crate) const SOON: Duration = Duration::from_secs(30);
 
 /// Upkeep at the pace of a test.
 pub(crate) const UPKEEP: Pace = Pace {
+    first: Duration::from_millis(500),
     every: Duration::from_millis(500),
     scrub_bytes_per_second: 1 << 30,
     buried_after: Duration::ZERO,
@@ -60,15 +61,15 @@ pub(crate) async fn open_at(
     replicas: Option<u8>,
     join: Option<Join>,
 ) -> Result<Node, Fault> {
-    open_paced(dir, listen, (replicas, join), UPKEEP.every).await
+    open_paced(dir, listen, (replicas, join), UPKEEP).await
 }
 
-/// Opens a node that compares its replicas at that interval.
-async fn open_paced(
+/// Opens a node that keeps its replicas at that pace.
+pub(crate) async fn open_paced(
     dir: Arc<TempDir>,
     listen: SocketAddr,
     (replicas, join): (Option<u8>, Option<Join>),
-    every: Duration,
+    upkeep: Pace,
 ) -> Result<Node, Fault> {
     let store = Arc::new(Store::open(dir.path()).unwrap());
     let id = Identity::open(dir.path()).unwrap().node();
@@ -82,7 +83,7 @@ async fn open_paced(
         replicas,
         join,
         pace: Duration::from_millis(50),
-        upkeep: Pace { every, ..UPKEEP },
+        upkeep,
     };
     let common = (Arc::clone(&store), Arc::clone(&runs));
     let cluster = Cluster::start(common, config, CancellationToken::new()).await?;
@@ -126,11 +127,16 @@ pub(crate) async fn cluster_below(dir: Arc<TempDir>) -> Node {
 /// Starts a cluster whose nodes compare their replicas at that interval.
 pub(crate) async fn paced(nodes: usize, replicas: u8, every: Duration) -> Vec<Node> {
     let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
-    let founder = open_paced(folder(), any, (Some(replicas), None), every).await;
+    let pace = Pace {
+        first: every,
+        every,
+        ..UPKEEP
+    };
+    let founder = open_paced(folder(), any, (Some(replicas), None), pace).await;
     let mut all = vec![founder.unwrap()];
     while all.len() < nodes {
         let join = (None, Some(ticket(&all[0])));
-        all.push(open_paced(folder(), any, join, every).await.unwrap());
+        all.push(open_paced(folder(), any, join, pace).await.unwrap());
     }
     for node in &all {
         assert!(node.cluster.settled(SOON).await);

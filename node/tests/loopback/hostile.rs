@@ -5,6 +5,7 @@ pub(crate) mod raw;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use node::access::{Fixed, Grant, GrantNews};
 use node::cluster::Voucher;
 use node::identity::Identity;
@@ -59,7 +60,7 @@ impl ParseId for String {
 
 impl Traitor {
     /// Sends bytes as a question; returns the answer's.
-    async fn send(&self, to: &Node, frame: Vec<u8>, limit: Duration) -> Result<Vec<u8>, LinkError> {
+    async fn send(&self, to: &Node, frame: Vec<u8>, limit: Duration) -> Result<Bytes, LinkError> {
         let address = to.cluster.p2p().parse().unwrap();
         let node = to.id().parse_id();
         self.link

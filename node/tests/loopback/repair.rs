@@ -1,16 +1,20 @@
 //! Replicas that a disk lost or changed are found and brought back.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use earth::geocode::{Geocode, Scheme};
 use earth::split::placement::PlacementRule;
 use node::store::{Object, ObjectFile, ObjectKey};
+use node::upkeep::Pace;
 use wire::bundle::Kind;
 use wire::fault::FaultKind;
 
-use crate::bench::{Node, UPKEEP, cluster, collection, fill, open, paced, splits, until};
+use crate::bench::{
+    Node, UPKEEP, cluster, collection, fill, open, open_paced, paced, splits, until,
+};
 
 /// Bytes of a model's weights: as much as a small split.
 const WEIGHTS: usize = 40_000;
@@ -289,6 +293,25 @@ async fn a_node_that_lost_its_folder_is_filled_again_by_the_others() {
     nodes.push(open(dir, None, None).await.unwrap());
     until("every replica is back", async || is_clean(&nodes[0]).await).await;
     assert_eq!(held(&nodes[2], Kind::Model).len(), 40);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_lost_its_folder_asks_at_its_start_and_not_at_the_next_interval() {
+    const HOUR: Duration = Duration::from_hours(1);
+    let mut nodes = paced(2, 2, HOUR).await;
+    // Put by who stays: it knows of nothing that the other lacks.
+    put_models(&nodes[..1], 10).await;
+    let lost = nodes.pop().unwrap().kill().await;
+    fs::remove_dir_all(lost.path().join("objects")).unwrap();
+    fs::remove_file(lost.path().join("index.redb")).unwrap();
+    let pace = Pace {
+        every: HOUR,
+        ..UPKEEP
+    };
+    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    nodes.push(open_paced(lost, any, (None, None), pace).await.unwrap());
+    until("every replica is back", async || is_clean(&nodes[0]).await).await;
+    assert_eq!(held(&nodes[1], Kind::Model).len(), 10);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
