@@ -92,7 +92,8 @@ async fn at(core: &Arc<Core>, node: &NodeId, job: &str) -> Result<Outgoing, AskE
         }
     };
     let image: CellImage = serde_json::from_str(&text).map_err(|_| AskError::senseless(node))?;
-    let total: u64 = image.files.iter().map(|f| f.bytes).sum();
+    let lengths = image.files.iter().map(|f| f.bytes);
+    let total = lengths.fold(0, u64::saturating_add);
     if total > wire::compose::FILES_BYTES_MAX {
         return Err(AskError::senseless(node));
     }
@@ -123,6 +124,8 @@ async fn fetch(
 ) -> Result<Bytes, AskError> {
     let mut bytes = Rope::default();
     while (bytes.length() as u64) < total {
+        let left = total - bytes.length() as u64;
+        let expected = left.min(CHUNK_BYTES_MAX as u64);
         let piece = ComposedPiece {
             number,
             file,
@@ -131,7 +134,7 @@ async fn fetch(
         };
         let request = Request::FetchComposed(piece);
         match core.ask(node, request, ANSWER_LIMIT).await? {
-            Response::Bytes(part) if part.length() > 0 => bytes.append(part),
+            Response::Bytes(part) if part.length() as u64 == expected => bytes.append(part),
             _ => return Err(AskError::senseless(node)),
         }
     }

@@ -234,7 +234,12 @@ pub(crate) fn piece(core: &Core, from: &NodeId, piece: ComposedPiece) -> Result<
         .unwrap_or(usize::MAX)
         .min(file.len());
     let end = start.saturating_add(length).min(file.len());
-    let bytes = file.slice(start..end);
+    let bytes = if end - start == file.len() {
+        file.clone()
+    } else {
+        // A slice would keep the whole in memory, and nobody would count it.
+        Bytes::copy_from_slice(&file[start..end])
+    };
     if end == file.len() && piece.file as usize + 1 == image.files.len() {
         core.compositions.forget(&name);
     }

@@ -12,7 +12,7 @@ use earth::geocode::{Geocode, Scheme};
 use earth::split::meta::SplitId;
 use earth::split::placement::{PlacementKey, PlacementRule};
 use tokio::sync::OwnedSemaphorePermit;
-use wire::bundle::{BUNDLE_BYTES_MAX, Kind};
+use wire::bundle::{BUNDLE_BYTES_MAX, FILES_MAX, Kind};
 use wire::fault::{Fault, FaultKind};
 use wire::hit::FileEntry;
 
@@ -150,6 +150,27 @@ impl<'a> Download<'a> {
             core.refusals.note(Refused::Object, node, &what);
             return Err(Fault::new(FaultKind::Data, what));
         }
+        let continued = self.bytes.length() > 0;
+        self.read_on(core, node).await?;
+        if self.is_whole() {
+            return Ok(());
+        }
+        self.bytes = Rope::default();
+        if continued {
+            // What another node sent before may be what is wrong.
+            self.read_on(core, node).await?;
+            if self.is_whole() {
+                return Ok(());
+            }
+            self.bytes = Rope::default();
+        }
+        let what = format!("node {node} sent other bytes of {} than were put", self.key);
+        core.refusals.note(Refused::Object, node, &what);
+        Err(Fault::new(FaultKind::Data, what).try_("glebe cluster verify"))
+    }
+
+    /// Reads from a node what is missing yet.
+    async fn read_on(&mut self, core: &Arc<Core>, node: &NodeId) -> Result<(), Fault> {
         while (self.bytes.length() as u64) < self.entry.bytes {
             let left = self.entry.bytes - self.bytes.length() as u64;
             let (_share, length) = self.next(core, node, left).await;
@@ -167,17 +188,15 @@ impl<'a> Download<'a> {
                 _ => return Err(AskError::senseless(node).into()),
             }
         }
+        Ok(())
+    }
+
+    fn is_whole(&self) -> bool {
         let mut hasher = blake3::Hasher::new();
         for part in self.bytes.pieces() {
             hasher.update(part);
         }
-        if hasher.finalize().to_hex().as_str() == self.entry.blake3 {
-            return Ok(());
-        }
-        self.bytes = Rope::default();
-        let what = format!("node {node} sent other bytes of {} than were put", self.key);
-        core.refusals.note(Refused::Object, node, &what);
-        Err(Fault::new(FaultKind::Data, what).try_("glebe cluster verify"))
+        hasher.finalize().to_hex().as_str() == self.entry.blake3
     }
 }
 
@@ -187,6 +206,13 @@ pub(crate) async fn replica(
     node: &NodeId,
     record: &Record,
 ) -> Result<Hashed, Fault> {
+    let lengths = record.files.iter().map(|entry| entry.bytes);
+    let total = lengths.fold(0, u64::saturating_add);
+    if record.files.len() > FILES_MAX || total > BUNDLE_BYTES_MAX as u64 {
+        let what = format!("node {node} tells of an object that is larger than any may be");
+        core.refusals.note(Refused::Object, node, &what);
+        return Err(Fault::new(FaultKind::Data, what));
+    }
     let mut files = Vec::with_capacity(record.files.len());
     for entry in &record.files {
         let mut download = Download::new(&record.key, entry.clone(), Purpose::Repair);

@@ -1,7 +1,8 @@
 //! Long files, read in parts.
 //!
 //! *Invariants*: a file is read and verified as a whole when a part of it is first asked for,
-//! whichever that is, and not again for each; whoever puts parts together checks the whole.
+//! whichever that is, and not again for each until the last was read; whoever puts parts together
+//! checks the whole.
 //!
 //! *Not here*: asking for parts (`scatter::find`).
 
@@ -14,10 +15,10 @@ use super::Store;
 use super::error::StoreError;
 use super::object::{ContentHash, ObjectKey};
 
-/// Files known to be whole: more than are fetched at a time.
-const WHOLE_MAX: usize = 64;
+/// Files being read in parts: more than fifty nodes fetch at a time.
+const WHOLE_MAX: usize = 1_024;
 
-/// Files that were found whole lately, by their object's content; the latest first.
+/// Files that were found whole and are being read, by their object's content; the latest first.
 #[derive(Debug, Default)]
 pub(super) struct Whole(Mutex<VecDeque<(ContentHash, String)>>);
 
@@ -28,9 +29,15 @@ impl Whole {
     }
 
     fn note(&self, hash: ContentHash, name: &str) {
+        self.forget(hash, name);
         let mut whole = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         whole.truncate(WHOLE_MAX - 1);
         whole.push_front((hash, name.to_owned()));
+    }
+
+    fn forget(&self, hash: ContentHash, name: &str) {
+        let mut whole = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        whole.retain(|(h, n)| *h != hash || n != name);
     }
 }
 
@@ -51,6 +58,9 @@ impl Store {
             if let Ok(part) = part
                 && part.len() as u64 == expected
             {
+                if offset.saturating_add(expected) >= entry.bytes {
+                    self.whole.forget(record.hash, &entry.name);
+                }
                 return Ok(part.into());
             }
         }
@@ -61,7 +71,9 @@ impl Store {
         let Some(entry) = long else {
             return Ok(whole.slice(part));
         };
-        self.whole.note(record.hash, &entry.name);
+        if part.end < whole.len() {
+            self.whole.note(record.hash, &entry.name);
+        }
         // A slice would keep the whole in memory.
         Ok(Bytes::copy_from_slice(&whole[part]))
     }
@@ -158,6 +170,18 @@ mod tests {
         assert_eq!(read(&store, 1_000).unwrap(), bytes[1_000..2_000]);
         std::fs::write(&path, &bytes[..1_500]).unwrap();
         assert!(read(&store, 1_000).is_err());
+    }
+
+    #[test]
+    fn a_file_is_verified_again_once_its_last_part_was_read() {
+        for starts in [&[0, 1_000, 2_000, 3_000][..], &[3_000]] {
+            let (_dir, store, path) = stored(&weights(1));
+            for start in starts {
+                read(&store, *start).unwrap();
+            }
+            harm(&path);
+            assert!(read(&store, 0).is_err());
+        }
     }
 
     #[test]

@@ -29,6 +29,7 @@ pub(super) async fn plan(core: &Arc<Core>) -> RepairReport {
         report.left.push(fault.to_string());
     }
     let mut newer = BTreeSet::new();
+    report.complete &= core.look(|view| view.ring.settled());
     for node in core.look(View::others) {
         if core.look(|view| view.table.state(&node)) != NodeState::Up {
             report.complete = false;
