@@ -6,6 +6,7 @@
 //! *Not here*: starting processes (`query`, `ingest`): the nodes run in this one, on sockets.
 
 mod nodes;
+mod objects;
 mod peers;
 
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use node::store::Object;
 use tokio::runtime::Runtime;
 
 use crate::row::Row;
-use nodes::{Nodes, now, object};
+use nodes::{Nodes, now};
 
 /// Bytes of an object: a split of one band group, and what DESIGN §5 was measured with.
 pub(crate) const OBJECT_BYTES: usize = 512 << 10;
@@ -38,44 +39,50 @@ const LIMIT: Duration = Duration::from_mins(15);
 
 pub(crate) fn run() -> Result<Vec<Row>> {
     let runtime = Runtime::new()?;
-    let mut rows = runtime.block_on(puts())?;
+    let mut rows = runtime.block_on(puts("split", objects::split))?;
+    rows.extend(runtime.block_on(puts("model", |n| Ok(objects::model(n))))?);
     rows.push(runtime.block_on(kills())?);
     rows.extend(runtime.block_on(losses())?);
     Ok(rows)
 }
 
 /// Mebibytes a second between nodes, beside the bare transport and the bare disk.
-async fn puts() -> Result<Vec<Row>> {
+async fn puts(kind: &str, object: impl Fn(u64) -> Result<Object>) -> Result<Vec<Row>> {
     let nodes = Nodes::start(3, 2).await?;
     let bare = peers::Transport::start().await?;
     let (mut sent, mut transport, mut disk, mut acked) = (vec![], vec![], vec![], vec![]);
     for round in 0..ROUNDS {
-        let objects: Vec<Object> = (0..PUTS).map(|n| object(round * PUTS + n)).collect();
-        let before = nodes.sent().model;
+        let numbers = round * PUTS..(round + 1) * PUTS;
+        let objects = numbers.map(&object).collect::<Result<Vec<Object>>>()?;
+        let before = nodes.sent();
         let began = now();
-        put_all(&nodes, objects.into_iter()).await?;
+        put_all(&nodes, objects.into_iter().map(Ok)).await?;
         let took = began.elapsed().as_secs_f64();
-        sent.push(mebibytes(nodes.sent().model - before) / took);
+        sent.push(mebibytes(nodes.sent() - before) / took);
         acked.push(PUTS as f64 / took);
         transport.push(bare.mebibytes_a_second(PUTS, AT_ONCE).await?);
         disk.push(peers::disk(PUTS, AT_ONCE).await?);
     }
-    let what = "replicated put, R=2 W=2: bytes sent between nodes";
+    let what = format!("replicated put of a {kind}, R=2 W=2: bytes sent between nodes");
+    let puts = format!("replicated put of a {kind} of 512 KiB, R=2 W=2");
     Ok(vec![
-        Row::new(what, "MiB/s", sent.clone()).beside("bare request-response", transport),
-        Row::new(what, "MiB/s", sent).beside("fsynced writes of the disk", disk),
-        Row::new("replicated put, R=2 W=2: objects of 512 KiB", "1/s", acked),
+        Row::new(&what, "MiB/s", sent.clone()).beside("bare request-response", transport),
+        Row::new(&what, "MiB/s", sent).beside("fsynced writes of the disk", disk),
+        Row::new(&puts, "1/s", acked),
     ])
 }
 
-async fn put_all(nodes: &Nodes, objects: impl Iterator<Item = Object>) -> Result<()> {
+async fn put_all(nodes: &Nodes, objects: impl Iterator<Item = Result<Object>>) -> Result<()> {
     let puts = objects.map(|object| {
         let cluster = nodes.first().clone();
-        async move { cluster.put(object, node::store::PutMode::Keep).await }
+        async move {
+            let put = cluster.put(object?, node::store::PutMode::Keep);
+            put.await.map_err(|fault| anyhow::anyhow!("{fault:?}"))
+        }
     });
     let mut puts = futures::stream::iter(puts).buffer_unordered(AT_ONCE);
     while let Some(ack) = puts.next().await {
-        let ack = ack.map_err(|fault| anyhow::anyhow!("{fault:?}"))?;
+        let ack = ack?;
         ensure!(ack.acked_by.len() >= 2, "acknowledged by one node: {ack:?}");
     }
     Ok(())
@@ -86,7 +93,7 @@ async fn kills() -> Result<Row> {
     let mut complete = Vec::new();
     for _ in 0..ROUNDS {
         let mut nodes = Nodes::start(3, 2).await?;
-        put_all(&nodes, (0..8).map(object)).await?;
+        put_all(&nodes, (0..8).map(objects::split)).await?;
         nodes.stop_last().await;
         let began = now();
         while !nodes.is_complete().await? {
@@ -104,7 +111,7 @@ async fn losses() -> Result<Vec<Row>> {
     let whole = std::env::var_os("GLEBE_BENCH_FULL").is_some();
     let (lost, replicas) = if whole { LOST_WHOLE } else { LOST };
     let mut nodes = Nodes::start(replicas.into(), replicas).await?;
-    put_all(&nodes, (0..lost).map(object)).await?;
+    put_all(&nodes, (0..lost).map(objects::split)).await?;
     let idle = nodes.query_millis(IDLE_QUERIES).await?;
     let dir = nodes.stop_last().await;
     std::fs::remove_dir_all(dir.path().join("objects"))?;

@@ -8,23 +8,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use earth::geocode::{Geocode, Scheme};
-use earth::split::placement::PlacementRule;
 use node::cluster::{Cluster, ClusterConfig, Join, TOKEN_LIFETIME, join_token};
 use node::identity::Identity;
 use node::runs::Runs;
-use node::store::{Object, ObjectFile, ObjectKey, Store};
+use node::store::Store;
 use node::upkeep::Pace;
 use query::Query;
 use tempfile::TempDir;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wire::bundle::Kind;
-use wire::cluster::BytesByPurpose;
 use wire::fault::Fault;
 use wire::search::SearchLine;
 
-use super::OBJECT_BYTES;
+use super::objects;
 
 /// Longest that a cluster may take to settle.
 const SETTLE: Duration = Duration::from_secs(30);
@@ -75,27 +72,28 @@ impl Nodes {
         &self.all[0].0
     }
 
-    /// Returns how many models the last node holds.
+    /// Returns how many splits the last node holds.
     pub(super) fn last_holds(&self) -> u64 {
         let last = self
             .all
             .last()
-            .and_then(|(_, store, _)| store.keys(Kind::Model).ok());
+            .and_then(|(_, store, _)| store.keys(Kind::Split).ok());
         last.map_or(0, |keys| keys.len() as u64)
     }
 
-    /// Returns what all nodes have sent.
-    pub(super) fn sent(&self) -> BytesByPurpose {
-        let mut sum = BytesByPurpose::default();
-        for (cluster, ..) in &self.all {
-            sum.model += cluster.meters().model;
-        }
-        sum
+    /// Returns the bytes of objects that all nodes have sent for puts.
+    pub(super) fn sent(&self) -> u64 {
+        let meters = self.all.iter().map(|(cluster, ..)| cluster.meters());
+        meters.map(|sent| sent.put + sent.model).sum()
     }
 
-    /// Tells whether a query to every slot is complete.
+    /// Tells whether a query for the splits of an area is complete.
     pub(super) async fn is_complete(&self) -> Result<bool> {
-        let mut lines = self.first().search(Query::default()).await.map_err(wrong)?;
+        let query = Query {
+            geocodes: vec![objects::AREA.to_owned()],
+            ..Query::default()
+        };
+        let mut lines = self.first().search(query).await.map_err(wrong)?;
         while let Some(line) = lines.recv().await {
             if let SearchLine::End(end) = line {
                 return Ok(end.complete);
@@ -138,34 +136,6 @@ async fn start(
     let common = (Arc::clone(&store), Arc::new(runs));
     let cluster = Cluster::start(common, config, CancellationToken::new()).await;
     Ok((cluster.map_err(wrong)?, store, dir))
-}
-
-/// Returns an object of half a mebibyte, different for each number.
-pub(super) fn object(n: u64) -> Object {
-    let digits = b"0123456789bcdefghjkmnpqrstuvwxyz";
-    let digit = |shift: u32| char::from(digits[usize::try_from((n >> shift) & 31).unwrap_or(0)]);
-    let geocode = format!("9x{}{}{}", digit(10), digit(5), digit(0));
-    let cell = Geocode::parse(Scheme::Geohash, &geocode).expect("five digits of a geohash");
-    let config = format!(r#"{{"run":"r","geocode":"{geocode}"}}"#);
-    let weights: Vec<u8> = (0..OBJECT_BYTES as u64 / 8)
-        .flat_map(|i| {
-            (i ^ (n << 32))
-                .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-                .to_le_bytes()
-        })
-        .collect();
-    let file = |name: &str, bytes: Vec<u8>| ObjectFile {
-        name: name.to_owned(),
-        bytes: bytes.into(),
-    };
-    Object {
-        key: ObjectKey::new(Kind::Model, format!("r/{geocode}")),
-        placement_key: PlacementRule::Whole.key(&cell),
-        files: vec![
-            file("config.json", config.into_bytes()),
-            file("model.safetensors", weights),
-        ],
-    }
 }
 
 /// Returns the time.
