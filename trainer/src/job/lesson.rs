@@ -6,7 +6,7 @@
 //! (`parts`), scores (`scores`).
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tch::Tensor;
 use wire::run::{HoldOut, Hyper};
@@ -110,6 +110,18 @@ pub enum LessonError {
         /// Chips to learn from.
         chips: usize,
     },
+    /// Every pixel is of the same class.
+    #[error(
+        "every labelled pixel of the {chips} chips to learn from is of class {class}, so there is \
+         nothing to tell apart; a larger cell (a lesser --precision), or a --label band of several \
+         classes here"
+    )]
+    OneClass {
+        /// The class.
+        class: usize,
+        /// Chips to learn from.
+        chips: usize,
+    },
 }
 
 impl Material {
@@ -140,6 +152,10 @@ pub fn prepare(cuts: &Cuts, hyper: &Hyper) -> Result<Material, LessonError> {
     if cuts.of_chances && !set.labels.iter().all(is_chance) {
         return Err(LessonError::NoChance);
     }
+    if let Some(class) = only_class(cuts, &train) {
+        let chips = train.len();
+        return Err(LessonError::OneClass { class, chips });
+    }
     let mut normalisation = Normalisation::measure(set, &train);
     let labels = train.iter().flat_map(|i| set.label(*i));
     let distance = |l: &f32| (f64::from(*l) - normalisation.label.mean).abs();
@@ -169,6 +185,23 @@ pub fn prepare(cuts: &Cuts, hyper: &Hyper) -> Result<Material, LessonError> {
         blocks: told,
         normalisation,
     })
+}
+
+/// Returns the class of all pixels of those chips, where labels are classes and there is one: its
+/// plane is 1 and every other one 0, so that all numbers together are not the same.
+fn only_class(cuts: &Cuts, chips: &[usize]) -> Option<usize> {
+    let set = &cuts.set;
+    let area = set.label_side().pow(2);
+    if !cuts.of_chances || set.labels_a_chip <= area {
+        return None;
+    }
+    let is_of = |plane: &[f32]| plane.iter().any(|chance| *chance > 0.0);
+    let classes = chips.iter().flat_map(|chip| {
+        let planes = set.label(*chip).chunks_exact(area).enumerate();
+        planes.filter_map(|(class, plane)| is_of(plane).then_some(class))
+    });
+    let classes: BTreeSet<usize> = classes.collect();
+    classes.first().copied().filter(|_| classes.len() == 1)
 }
 
 /// Tells why chips so parted are not enough.
@@ -252,7 +285,9 @@ mod tests {
     use wire::run::Hyper;
 
     use super::{LessonError, prepare};
+    use crate::job::parts::parts;
     use crate::job::parts::tests::cuts;
+    use crate::job::stocked::Cuts;
     use crate::network::floats;
 
     #[test]
@@ -280,6 +315,37 @@ mod tests {
         let chips = 5 * 16 * 3;
         let label = 0.25;
         assert_eq!(refused, Err(LessonError::OneLabel { label, chips }));
+    }
+
+    /// Chips of one pixel, each of one of three classes.
+    fn of_classes(class: impl Fn(usize) -> usize) -> Cuts {
+        let mut cuts = cuts();
+        let plane = |chip| (0..3).map(move |of| (chip, of));
+        let has = |(chip, of)| if class(chip) == of { 1.0 } else { 0.0 };
+        cuts.set.labels = (0..cuts.set.len()).flat_map(plane).map(has).collect();
+        (cuts.set.labels_a_chip, cuts.of_chances) = (3, true);
+        cuts
+    }
+
+    #[test]
+    fn one_class_everywhere_is_refused_with_the_class() {
+        let refused = |cuts: &Cuts| prepare(cuts, &Hyper::default()).map_or_else(Some, |_| None);
+        let one = LessonError::OneClass {
+            class: 2,
+            chips: 5 * 16 * 3,
+        };
+        assert_eq!(refused(&of_classes(|_| 2)), Some(one.clone()));
+        assert_eq!(refused(&of_classes(|chip| chip % 3)), None);
+        // Held-out chips of another class teach nothing; a pixel under cloud is of no class.
+        let learned: BTreeSet<usize> = parts(&cuts(), &Hyper::default())
+            .train
+            .into_iter()
+            .collect();
+        let mut held = of_classes(|chip| if learned.contains(&chip) { 2 } else { 0 });
+        assert_eq!(refused(&held), Some(one.clone()));
+        let clouded = learned.first().expect("a chip") * 3;
+        held.set.labels[clouded..clouded + 3].fill(f32::NAN);
+        assert_eq!(refused(&held), Some(one));
     }
 
     #[test]

@@ -240,6 +240,25 @@ fn modules_that_cannot_learn_say_why_and_what_to_try() {
             "{name}: another attempt ends the same way"
         );
     }
+    // The world's scene classes: all that is not under cloud is vegetation.
+    let (mut lease, file) = job(&path, "many.pt", |m| {
+        m.label = "SCL".to_owned();
+        (m.loss, m.classes) = (Loss::CrossEntropy, Some(12));
+    });
+    let clouded = Scene {
+        cloud_columns: 80,
+        ..Scene::new("a", 1)
+    };
+    lease.splits = vec![clouded.write(&path)];
+    let error = learned(&(lease, file)).map(|l| l.config);
+    let error = error.expect_err("one class");
+    let said = trainer::log::chain(&error);
+    assert!(
+        said.contains("is of class 4, so there is nothing"),
+        "{said}"
+    );
+    assert!(error.hopeless());
+
     let (lease, _) = job(&path, "map.pt", same);
     let other = Arc::new(std::fs::read(path.join("number.pt")).expect("a module"));
     let error = learned(&(lease, other))
