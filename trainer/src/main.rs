@@ -327,20 +327,29 @@ fn table(told: &Description, batch: Option<u32>) -> String {
             needs.chip_px,
         )
     }));
-    head.push(String::new());
-    head.push(format!(
-        "{:<8} {:<14} {:>10}  does",
-        "layer", "out", "parameters"
-    ));
-    let layer = |layer: &Layer| {
+    head.push(layers("layer", &told.layers));
+    if !told.rival.is_empty() {
+        let count = parameters(&told.rival);
+        head.push(format!(
+            "\ndiscriminator: {count} parameters of a network that it learns to fool, and that \
+             answers nothing"
+        ));
+        head.push(layers("block", &told.rival));
+    }
+    head.join("\n")
+}
+
+/// Writes a table of layers below an empty line.
+fn layers(title: &str, all: &[Layer]) -> String {
+    let mut lines = vec![format!(
+        "\n{title:<8} {:<14} {:>10}  does",
+        "out", "parameters"
+    )];
+    lines.extend(all.iter().map(|layer| {
         let out = format!("{:?}", layer.out);
         let count = parameters(std::slice::from_ref(layer));
         format!("{:<8} {out:<14} {count:>10}  {}", layer.name, layer.does)
-    };
-    let lines: Vec<String> = head
-        .into_iter()
-        .chain(told.layers.iter().map(layer))
-        .collect();
+    }));
     lines.join("\n")
 }
 
@@ -395,7 +404,40 @@ fn complain(fault: &Fault) {
 mod tests {
     use clap::Parser as _;
 
-    use super::{Command, Verb, budget};
+    use trainer::recipe;
+
+    use super::{Command, Verb, budget, table};
+
+    #[test]
+    fn describing_spagan_prints_the_discriminator_too_and_other_recipes_have_none() {
+        let told = |name: &str| {
+            let recipe = recipe::parse(name).expect("a recipe");
+            table(&recipe.describe(32), None)
+        };
+        let spagan = told("spagan");
+        let (generator, rival) = spagan.split_once("\ndiscriminator: 98673 ").expect("both");
+        assert!(
+            generator.contains("\nwiden ") && !generator.contains("\nblock1 "),
+            "{spagan}"
+        );
+        let lines: Vec<&str> = rival.lines().skip(2).collect();
+        assert!(lines[0].starts_with("block    out"), "{rival}");
+        let names = lines[1..].iter().map(|line| line.split(' ').next());
+        let blocks = [1, 2, 3, 4, 5, 6].map(|number| format!("block{number}"));
+        assert!(
+            names.eq(blocks.iter().map(|name| Some(name.as_str()))),
+            "{rival}"
+        );
+        assert!(
+            lines[1].contains("[16, 16, 16]          880  cloudy image beside"),
+            "{rival}"
+        );
+        assert!(
+            lines[6].contains("[1, 4, 4]             577  3x3 convolution"),
+            "{rival}"
+        );
+        assert!(!told("ndmi-unet").contains("discriminator"));
+    }
 
     #[test]
     fn workers_share_what_is_named_as_they_share_what_is_there() {

@@ -13,7 +13,8 @@ use crate::chips::choose::UsedBand;
 use crate::chips::onto::Onto;
 use crate::config::{BandUse, ModelConfig};
 use crate::program::PREFIX;
-use crate::recipe::describe::{Description, Layer};
+use crate::publish::RIVAL_FILE;
+use crate::recipe::describe::{Description, Layer, parameters};
 
 /// Writes the card.
 pub fn card(config: &ModelConfig, recipe: &Description) -> String {
@@ -407,7 +408,17 @@ fn network(config: &ModelConfig, recipe: &Description) -> String {
         config.network.parameters, config.weights_blake3, config.seed,
     );
     let layer = |layer: &Layer| format!("- `{}`: {} → {:?}\n", layer.name, layer.does, layer.out);
-    head + &recipe.layers.iter().map(layer).collect::<String>()
+    let layers = |all: &[Layer]| all.iter().map(layer).collect::<String>();
+    let rival = match recipe.rival.as_slice() {
+        [] => String::new(),
+        rival => format!(
+            "\nIts discriminator, which it learned to fool and which answers nothing, has {} numbers \
+             in `{RIVAL_FILE}`:\n\n{}",
+            parameters(rival),
+            layers(rival),
+        ),
+    };
+    head + &layers(&recipe.layers) + &rival
 }
 
 fn limits(config: &ModelConfig) -> String {
