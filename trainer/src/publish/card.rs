@@ -5,13 +5,13 @@
 //!
 //! *Not here*: a licence: whoever publishes a model outside decides that.
 
+mod data;
+
 use wire::model::{InputMetrics, MapMetrics, TestMetrics};
 use wire::run::HoldOut;
 use wire::transfer::Beside;
 
-use crate::chips::choose::UsedBand;
-use crate::chips::onto::Onto;
-use crate::config::{BandUse, ModelConfig};
+use crate::config::ModelConfig;
 use crate::program::PREFIX;
 use crate::publish::RIVAL_FILE;
 use crate::recipe::describe::{Description, Layer, parameters};
@@ -24,7 +24,7 @@ pub fn card(config: &ModelConfig, recipe: &Description) -> String {
         scores(config),
         start(config),
         parts(config),
-        data(config, recipe),
+        data::data(config, recipe),
         network(config, recipe),
         limits(config),
         usage(config),
@@ -134,7 +134,8 @@ fn list<'a>(name: &str, items: impl Iterator<Item = &'a str>) -> String {
 fn head(config: &ModelConfig, recipe: &Description) -> String {
     format!(
         "# {} of {} {}\n\nLearns the {}, for one cell of the Earth: {} `{}`. Trained by run `{}` \
-         where the imagery lies ({}).\n",
+         where the imagery lies ({}), in {:.1} seconds from the first split read to the last \
+         score.\n",
         config.recipe,
         config.scheme,
         config.geocode,
@@ -143,6 +144,7 @@ fn head(config: &ModelConfig, recipe: &Description) -> String {
         config.geocode,
         config.run,
         config.software,
+        config.seconds,
     )
 }
 
@@ -291,108 +293,6 @@ fn image_scores(m: MapMetrics) -> String {
     format!("{psnr}, {ssim}, {}", score(&name, m.val_ms_ssim, ""))
 }
 
-fn data(config: &ModelConfig, recipe: &Description) -> String {
-    let uses = config.data.bands.iter().map(band_use);
-    let paired = config.data.pairs.map(|pairs| {
-        let (clear, cloudy) = (pairs.rule.clear_max, pairs.rule.cloudy_min);
-        format!(
-            "\nChips were cut of {} pairs of a cloudy and a clear split (from {cloudy} % and up to \
-             {clear} % of cloud), each the nearest in time; {} splits are half of none.\n",
-            pairs.count, config.data.left_out.no_pair,
-        )
-    });
-    let paired = paired.unwrap_or_default();
-    [
-        training(config, recipe),
-        uses.collect(),
-        paired,
-        left_out(config),
-    ]
-    .concat()
-}
-
-fn training(config: &ModelConfig, recipe: &Description) -> String {
-    let data = &config.data;
-    format!(
-        "## Training data\n\n{} chips of {} x {} pixels at {} m from {} splits of {}, acquired {} \
-         to {}; {}.\n\nLabel: {}.\n\nBands, and how each came onto the chips' grid:\n\n",
-        config.metrics.chips_train,
-        config.network.chip_px,
-        config.network.chip_px,
-        config.network.resolution_m,
-        config.splits,
-        data.datasets.join(", "),
-        data.acquired[0],
-        data.acquired[1],
-        parting(config),
-        recipe.label,
-    )
-}
-
-/// Tells how chips were parted.
-fn parting(config: &ModelConfig) -> String {
-    let blocks = &config.data.blocks;
-    let (side, held) = (
-        blocks.side_chips,
-        [blocks.train, blocks.validation, blocks.test],
-    );
-    let [train, validation, test] = held;
-    let what = match &blocks.days {
-        Some(days) => {
-            let test = { days.test.as_ref() }.map(|day| format!(", for the test from {day} on"));
-            let test = test.unwrap_or_default();
-            format!("days, held out from {} on{test}", days.validation)
-        }
-        None => format!("blocks of {side} x {side} chips"),
-    };
-    let buffer = match blocks.buffered {
-        0 => String::new(),
-        chips => format!("; {chips} chips beside held-out ones on no side"),
-    };
-    format!(
-        "{what}: {train} learned from, {validation} held out to choose the epoch, {test} for the \
-         test{buffer}"
-    )
-}
-
-/// Tells which bands so many splits used.
-fn band_use(usage: &BandUse) -> String {
-    let told: Vec<String> = usage.bands.iter().map(band).collect();
-    format!("- {} splits: {}\n", usage.splits, told.join(", "))
-}
-
-fn left_out(config: &ModelConfig) -> String {
-    let (chips, splits) = (&config.data.chips_left_out, &config.data.left_out);
-    let decoded = config.data.chips_decoded.map_or(String::new(), |chips| {
-        format!(" Chips decoded for it, and not taken from an earlier job's: {chips}.")
-    });
-    format!(
-        "\nLeft out: {} chips with fill, {} under more than a tenth of cloud, {} in the dark; {} \
-         splits without the bands, {} on another grid, {} beyond what fits in memory.{decoded} \
-         Imagery that travelled between nodes for it: {} bytes.\n",
-        chips.fill,
-        chips.cloud,
-        chips.no_label,
-        splits.no_band,
-        splits.other_grid,
-        splits.too_many,
-        config.data.bytes_moved,
-    )
-}
-
-/// Tells one band.
-fn band(band: &UsedBand) -> String {
-    let onto = match band.onto {
-        Onto::Same => "",
-        Onto::Area => ", averaged onto the chips' grid",
-        Onto::Nearest => ", nearest pixel on the chips' grid",
-    };
-    format!(
-        "{} = {} ({} m{onto})",
-        band.role, band.name, band.resolution_m
-    )
-}
-
 fn network(config: &ModelConfig, recipe: &Description) -> String {
     if config.recipe.starts_with(PREFIX) {
         return format!(
@@ -412,8 +312,8 @@ fn network(config: &ModelConfig, recipe: &Description) -> String {
     let rival = match recipe.rival.as_slice() {
         [] => String::new(),
         rival => format!(
-            "\nIts discriminator, which it learned to fool and which answers nothing, has {} numbers \
-             in `{RIVAL_FILE}`:\n\n{}",
+            "\nIts discriminator, which it learned to fool and which answers nothing, has {} \
+             numbers in `{RIVAL_FILE}`:\n\n{}",
             parameters(rival),
             layers(rival),
         ),

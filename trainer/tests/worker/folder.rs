@@ -41,7 +41,14 @@ pub(crate) fn published(lease: &Lease, path: &Path) -> (Learned, PathBuf) {
 #[test]
 fn the_folder_has_six_files_and_what_the_ring_reads_stands_at_the_top() {
     let (_keep, path) = folder();
-    let (learned, place) = written(&path, 2);
+    let split = Scene::new("a", 1).write(&path.join("splits"));
+    let hyper = Hyper {
+        epochs: 2,
+        ..quick()
+    };
+    let mut lease = lease(vec![split], hyper);
+    lease.run.query.collections = vec!["fields".to_owned()];
+    let (learned, place) = published(&lease, &path);
     let mut names: Vec<String> = std::fs::read_dir(&place)
         .expect("a folder")
         .map(|e| {
@@ -74,20 +81,41 @@ fn the_folder_has_six_files_and_what_the_ring_reads_stands_at_the_top() {
     let metrics: Metrics = serde_json::from_value(config["metrics"].clone()).expect("metrics");
     assert_eq!(metrics, learned.config.metrics);
     assert_eq!(text("metrics.jsonl").lines().count(), 2);
-    let card = text("README.md");
+    card_tells(&text("README.md"), &config);
+}
+
+/// Checks that a card says what a reader needs, with the config's numbers.
+fn card_tells(card: &str, config: &serde_json::Value) {
     assert!(card.starts_with("---\nlibrary_name: glebe\n"), "{card}");
-    for said in [
+    let told = |value: &serde_json::Value| format!("{:.6}", value.as_f64().expect("a number"));
+    let row = |name: &str, spread: &serde_json::Value| {
+        format!(
+            "| {name} | {} | {} |",
+            told(&spread["mean"]),
+            told(&spread["std"])
+        )
+    };
+    let normalisation = &config["normalisation"];
+    let seconds = config["seconds"].as_f64().expect("a number");
+    let snapshot = config["data"]["split_ids_blake3"].as_str().expect("text");
+    let wanted = [
         "red = B04",
         "nir = B08",
         "linear regression",
         "## Limits",
         "glebe predict",
-    ] {
-        assert!(
-            card.contains(said),
-            "the card does not say '{said}':\n{card}"
-        );
-    }
+        &format!("Snapshot of the data: BLAKE3 `{snapshot}`"),
+        "The query that chose them:\n\n```json\n{\"collections\":[\"fields\"],",
+        &row("blue", &normalisation["bands"][2]),
+        &row("label", &normalisation["label"]),
+        &format!("in {seconds:.1} seconds from the first split"),
+    ];
+    let is_missing = |said: &&&str| !card.contains(**said);
+    let missing: Vec<&&str> = wanted.iter().filter(is_missing).collect();
+    assert!(
+        missing.is_empty(),
+        "the card does not say {missing:?}:\n{card}"
+    );
 }
 
 #[test]
