@@ -17,6 +17,7 @@ def made(folder):
     pooled = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     save(remembered(network()), "map.pt")
     save(remembered(network(outputs=3)), "classes.pt")
+    save(remembered(network(outputs=4)), "cover.pt")
     save(remembered(network(outputs=12)), "many.pt")
     save(nn.Sequential(pooled, nn.Linear(8, 1)), "number.pt")
     save(remembered(network(inputs=4)), "four.pt")

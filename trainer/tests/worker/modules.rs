@@ -17,7 +17,7 @@ use wire::run::{Hyper, Lease};
 
 use crate::folder::python_with_torch;
 use crate::predict::{map, summary};
-use crate::world::{Scene, folder, lease_of, quick};
+use crate::world::{CELL, Scene, cover, folder, lease_of, quick};
 
 /// How a wish differs from that of the other tests.
 type Change = fn(&mut Module);
@@ -201,6 +201,59 @@ fn numbers_chances_and_absolute_errors_are_learned_too() {
             "chances stay as they are"
         );
     }
+}
+
+#[test]
+fn classes_are_learned_published_and_mapped_as_chances_that_sum_to_one() {
+    let (_keep, path) = folder();
+    if made(&path).is_none() {
+        return;
+    }
+    let (mut lease, file) = job(&path, "cover.pt", |m| {
+        m.inputs = ["red", "green", "nir"].map(str::to_owned).to_vec();
+        m.label = "COVER".to_owned();
+        (m.loss, m.classes) = (Loss::CrossEntropy, Some(4));
+    });
+    let covered = |name: &str, seed| Scene {
+        cover: true,
+        ..Scene::new(name, seed)
+    };
+    lease.splits = vec![covered("a", 1).write(&path)];
+    lease.run.hyper.epochs = 6;
+    let learned = learned(&(lease, file)).expect("a model");
+    let scores = learned.config.metrics;
+    let errors: Vec<f64> = learned.epochs.iter().map(|e| e.train_mse).collect();
+    assert!(errors[errors.len() - 1] < 0.5 * errors[0], "{errors:?}");
+    // What it is to beat: how often each class is.
+    assert!(scores.val_mse < 0.5 * scores.mean_mse, "{scores:?}");
+    assert!(scores.val_mse < scores.linear_mse, "{scores:?}");
+
+    let place = path.join("model");
+    std::fs::create_dir_all(&place).expect("a folder");
+    for (name, bytes) in publish::files(&learned).expect("files") {
+        std::fs::write(place.join(name), bytes).expect("a file");
+    }
+    covered("later", 9).write(&path.join("scene"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_glebe-trainer"));
+    command.env("GLEBE_MODULES", "any");
+    command.arg("predict").arg("--model").arg(&place);
+    command.arg("--splits").arg(path.join("scene"));
+    command.arg("-O").arg(path.join("map.tif"));
+    summary(&command.output().expect("it runs"));
+    let map = map(&path.join("map.tif"));
+    let (mut right, truth) = (0, cover(CELL));
+    for (pixel, class) in truth.iter().enumerate() {
+        let chances = [0, 1, 2, 3].map(|band| map.bands[band][pixel]);
+        assert!(
+            (chances.iter().sum::<f32>() - 1.0).abs() < 1e-4,
+            "{chances:?}"
+        );
+        let most =
+            (0..4_u8).max_by(|a, b| chances[usize::from(*a)].total_cmp(&chances[usize::from(*b)]));
+        right += usize::from(most == Some(*class));
+    }
+    eprintln!("{right} of {} pixels are of the right class", truth.len());
+    assert!(right * 10 > truth.len() * 8, "{right} of {}", truth.len());
 }
 
 #[test]

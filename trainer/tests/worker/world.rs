@@ -3,6 +3,8 @@
 //! Each pixel of red, green and blue is a mean plus noise whose strength varies over the land; near
 //! infrared grows with it, short-wave infrared stays. Band means tell nothing of it, texture does.
 
+mod land;
+
 use std::path::{Path, PathBuf};
 
 use earth::geocode::{Geocode, Scheme};
@@ -15,6 +17,8 @@ use earth::split::placement::PlacementRule;
 use trainer::seed::Dice;
 use wire::run::{Hyper, Lease, LeaseSplit, Run};
 
+use land::{Clouds, Land, Picture};
+
 /// The cell of all tests: 320 × 480 pixels at 10 m, 51 × 81 at 60 m.
 pub(crate) const CELL: &str = "gcpvj";
 /// Stored number = reflectance × 10,000 + 1,000, as in Sentinel-2 from baseline 04.00 on.
@@ -25,16 +29,6 @@ const FILL: u16 = 0;
 const SWIR: f64 = 0.25;
 /// Pixels over which the strength of the noise changes.
 const PATCH_PX: usize = 24;
-/// Patches along each side of the land: more than the cell's 480 pixels need.
-const LAND_PATCHES: usize = 24;
-
-/// Metres over which clouds change, and those over which a picture does.
-const CLOUD_M: f64 = 300.0;
-const PICTURE_M: f64 = 60.0;
-/// Patches of a picture along each side: more than the cell's 4,800 metres need.
-const PICTURE_PATCHES: usize = 96;
-/// Reflectance of cloud, in every band.
-const CLOUD: f64 = 0.6;
 
 /// A split that the world can make.
 #[derive(Debug, Clone)]
@@ -52,6 +46,8 @@ pub(crate) struct Scene {
     pub(crate) fill_columns: usize,
     /// Columns from the west under cloud, told by a scene-class band.
     pub(crate) cloud_columns: usize,
+    /// A band of land cover, three classes at 10 m, lies beside.
+    pub(crate) cover: bool,
     /// Sensing time.
     pub(crate) acquired: &'static str,
     /// Where there is one, a picture that is the same on every date lies under it, not noise.
@@ -85,6 +81,7 @@ impl Scene {
             swir: false,
             fill_columns: 0,
             cloud_columns: 0,
+            cover: false,
             acquired: "2026-06-01T10:00:00Z",
             sky: None,
             drift: 0.0,
@@ -174,11 +171,19 @@ impl Scene {
             assets.push(asset);
             metas.extend(meta);
         }
+        let mut classes = Vec::new();
+        if self.cover {
+            classes.push(("COVER", 10.0, cover(&self.cell)));
+        }
         if self.cloud_columns > 0 || self.sky.is_some_and(|sky| sky.told) {
-            let mut scl = band("SCL", None, 20.0, SampleType::U8);
-            (scl.scale, scl.offset, scl.categorical) = (1.0, 0.0, true);
-            let bands = vec![(scl, Samples::U8(self.classes(geocode)))];
-            let (asset, meta) = asset(geocode, "r20-u8.tif", 20.0, bands);
+            classes.push(("SCL", 20.0, self.classes(geocode)));
+        }
+        for (name, resolution_m, values) in classes {
+            let mut of = band(name, None, resolution_m, SampleType::U8);
+            (of.scale, of.offset, of.categorical) = (1.0, 0.0, true);
+            let bands = vec![(of, Samples::U8(values))];
+            let file = format!("r{resolution_m}-u8.tif");
+            let (asset, meta) = asset(geocode, &file, resolution_m, bands);
             assets.push(asset);
             metas.extend(meta);
         }
@@ -219,7 +224,7 @@ impl Scene {
         let east = cells_east(geocode);
         // The land is the same on every date; patches are of ground, not of pixels.
         let patch = PATCH_PX as f64 * 10.0 / resolution_m;
-        let land = Land::new(LAND_PATCHES, LAND_PATCHES);
+        let land = Land::new();
         let (clouds, picture) = (self.sky.map(|s| Clouds::new(s, &self.name)), Picture::new());
         let mut noise = Dice::new(self.seed, &[&self.name, name]);
         let mut values = Vec::with_capacity(width * height);
@@ -286,12 +291,25 @@ fn mirrored(x: usize, width: usize, east: f64) -> f64 {
     }
 }
 
+/// Returns the classes of land cover, 1 to 3, on a cell's grid of 10 m.
+pub(crate) fn cover(cell: &str) -> Vec<u8> {
+    let geocode = Geocode::parse(Scheme::Geohash, cell).expect("a cell");
+    let grid = Grid::of(&geocode, 10.0).expect("a grid");
+    let (width, height) = (size(grid.width()), size(grid.height()));
+    let (land, patch, east) = (Land::new(), PATCH_PX as f64, cells_east(&geocode));
+    let class = |i: usize| {
+        let x = mirrored(i % width, width, east) / patch;
+        land.cover(x, (i / width) as f64 / patch)
+    };
+    (0..width * height).map(class).collect()
+}
+
 /// Returns NDVI by the law of this world without noise, on a cell's grid of 10 m.
 pub(crate) fn ndvi(cell: &str, drift: f64) -> Vec<f32> {
     let geocode = Geocode::parse(Scheme::Geohash, cell).expect("a cell");
     let grid = Grid::of(&geocode, 10.0).expect("a grid");
     let (width, height) = (size(grid.width()), size(grid.height()));
-    let land = Land::new(LAND_PATCHES, LAND_PATCHES);
+    let land = Land::new();
     let (patch, east) = (PATCH_PX as f64, cells_east(&geocode));
     let mut values = Vec::with_capacity(width * height);
     for i in 0..width * height {
@@ -305,83 +323,6 @@ pub(crate) fn ndvi(cell: &str, drift: f64) -> Vec<f32> {
         values.push(((nir - 0.1) / (nir + 0.1)) as f32);
     }
     values
-}
-
-/// Clouds of one date.
-struct Clouds {
-    sky: Sky,
-    shape: Land,
-}
-
-impl Clouds {
-    fn new(sky: Sky, name: &str) -> Self {
-        let shape = Land::seeded(name, LAND_PATCHES, LAND_PATCHES);
-        Self { sky, shape }
-    }
-
-    /// Returns the opacity at a place: half of the land lies under some.
-    fn opacity(&self, (x, y): (f64, f64)) -> f64 {
-        let thick = self.shape.strength(x / CLOUD_M, y / CLOUD_M);
-        self.sky.opacity * ((thick - 0.5) / 0.2).clamp(0.0, 1.0)
-    }
-
-    /// Lays clouds over a reflectance.
-    fn over(&self, ground: f64, metres: (f64, f64)) -> f64 {
-        let opacity = self.opacity(metres);
-        ground * (1.0 - opacity) + CLOUD * opacity
-    }
-}
-
-/// What lies under clouds: the same on every date.
-struct Picture(Land);
-
-impl Picture {
-    fn new() -> Self {
-        Self(Land::seeded("picture", PICTURE_PATCHES, PICTURE_PATCHES))
-    }
-
-    /// Returns a band's reflectance at a place.
-    fn colour(&self, common: &str, (x, y): (f64, f64)) -> f64 {
-        let bright = self.0.strength(x / PICTURE_M, y / PICTURE_M);
-        match common {
-            "red" => 0.05 + 0.15 * bright,
-            "green" => 0.06 + 0.10 * bright,
-            "blue" => 0.04 + 0.06 * bright,
-            _ => 0.40 - 0.20 * bright,
-        }
-    }
-}
-
-/// Strength of the noise, 0..=1, at the corners of patches: a smooth field of the land.
-struct Land {
-    columns: usize,
-    corners: Vec<f64>,
-}
-
-impl Land {
-    fn new(columns: usize, rows: usize) -> Self {
-        Self::seeded("land", columns, rows)
-    }
-
-    fn seeded(word: &str, columns: usize, rows: usize) -> Self {
-        let mut dice = Dice::new(0, &[word]);
-        let corners = (0..columns * rows).map(|_| dice.unit()).collect();
-        Self { columns, corners }
-    }
-
-    /// Returns the strength at a place, counted in patches.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "places of a small cell, not negative"
-    )]
-    fn strength(&self, x: f64, y: f64) -> f64 {
-        let (left, top) = (x.floor(), y.floor());
-        let (u, v) = (x - left, y - top);
-        let at = top as usize * self.columns + left as usize;
-        let across = |i: usize| self.corners[i] * (1.0 - u) + self.corners[i + 1] * u;
-        across(at) * (1.0 - v) + across(at + self.columns) * v
-    }
 }
 
 #[expect(
