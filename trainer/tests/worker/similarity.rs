@@ -1,6 +1,7 @@
-//! Scores equal those of scikit-image, and of pytorch-msssim's formula in numpy, to 1e-5.
+//! Scores equal those of scikit-image, of pytorch-msssim's formula in numpy, and of pytorch-msssim
+//! itself, to 1e-5.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use trainer::metric::mae::mae;
 use trainer::metric::ms_ssim::{ms_ssim, scales};
@@ -10,7 +11,7 @@ use trainer::metric::r2::r2;
 use trainer::metric::ssim::{Pair, ssim};
 use trainer::seed::Dice;
 
-use crate::folder::{asked, python};
+use crate::folder::{asked, python, python_with_torch};
 use crate::world::folder;
 
 /// Greatest difference of a score.
@@ -68,6 +69,29 @@ fn check(folder: &Path, (width, height): (usize, usize), masked: usize) {
         );
     }
     assert_eq!(told["scales"], scales(width.min(height)));
+    let all = scales(width.min(height)) == scales(usize::MAX);
+    if let Some([package, torch]) = with_torch(&python).filter(|_| all && masked == 0) {
+        let arguments = [&[package.as_path()], &arguments[..]].concat();
+        let told = asked(&torch, "ms_ssim.py", &arguments);
+        let theirs = told["ms_ssim"].as_f64().expect("a score");
+        let apart = (ms_ssim(pair, RANGE) - theirs).abs();
+        assert!(
+            apart < TOLERANCE,
+            "pytorch-msssim itself differs by {apart}"
+        );
+    }
+}
+
+/// Where setup put packages that need PyTorch, and an interpreter that has it.
+#[expect(clippy::print_stderr, reason = "a skipped comparison says so")]
+fn with_torch(python: &Path) -> Option<[PathBuf; 2]> {
+    let package = python.parent()?.parent()?.join("with-torch");
+    if !package.is_dir() {
+        let missing = package.display();
+        eprintln!("SKIPPED: {missing} is missing; cargo xtask setup makes it");
+        return None;
+    }
+    Some([package, python_with_torch()?])
 }
 
 #[test]
