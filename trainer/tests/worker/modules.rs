@@ -32,14 +32,14 @@ fn oracle(python: &Path, arguments: &[&Path]) -> Vec<u8> {
 }
 
 /// Makes all modules of the tests in a folder.
-fn made(path: &Path) -> Option<PathBuf> {
+pub(crate) fn made(path: &Path) -> Option<PathBuf> {
     let python = python_with_torch()?;
     oracle(&python, &["make".as_ref(), path]);
     Some(python)
 }
 
 /// A lease on a run with a module, and its file.
-fn job(path: &Path, name: &str, change: impl Fn(&mut Module)) -> (Lease, Arc<Vec<u8>>) {
+pub(crate) fn job(path: &Path, name: &str, change: impl Fn(&mut Module)) -> (Lease, Arc<Vec<u8>>) {
     let file = std::fs::read(path.join(name)).expect("a module");
     let mut module = Module {
         blake3: blake3::hash(&file).to_hex().to_string(),

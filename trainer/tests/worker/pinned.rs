@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tch::Device;
@@ -11,8 +12,10 @@ use trainer::diary::Diary;
 use trainer::job::{Learned, Setting, learn_from};
 use trainer::stop::Stop;
 use wire::diary::{Entry, Event};
+use wire::module::Answer;
 use wire::run::{Hyper, Lease};
 
+use crate::modules::{job, made};
 use crate::node::{Node, Temper};
 use crate::packed::{configs, work};
 use crate::world::{Scene, folder, lease, lease_of, quick};
@@ -64,7 +67,7 @@ fn files(pins: &Pins) -> BTreeMap<String, u64> {
 }
 
 #[test]
-fn another_seed_and_another_recipe_on_the_same_bands_decode_nothing() {
+fn another_seed_of_another_run_on_the_same_bands_decodes_nothing() {
     let (_keep, path) = folder();
     let mut first = lease(vec![Scene::new("a", 1).write(&path)], short());
     first.run.packing = wire::run::Packing::Packed;
@@ -93,6 +96,37 @@ fn another_seed_and_another_recipe_on_the_same_bands_decode_nothing() {
     }
     // 20 x 30 chips of 16 pixels.
     assert_eq!(decoded, [Some(600), Some(0)]);
+}
+
+#[test]
+fn another_recipe_on_the_same_bands_decodes_nothing_and_one_on_others_decodes_all() {
+    let (_keep, path) = folder();
+    if made(&path).is_none() {
+        return;
+    }
+    let pins = pins(&path, 256 * MIB);
+    let decoded = |lease: &Lease, file: Option<Arc<Vec<u8>>>| {
+        let setting = Setting {
+            module: file,
+            ..setting(Some(pins.clone()))
+        };
+        let learned = learn_from(lease, None, &setting).expect("a model");
+        learned.config.data.chips_decoded
+    };
+    let of_module = |name: &str, answer| {
+        let (mut lease, file) = job(&path, name, |m| m.answer = answer);
+        lease.run.hyper = short();
+        decoded(&lease, Some(file))
+    };
+    assert_eq!(of_module("map.pt", Answer::Map), Some(600));
+    assert_eq!(of_module("number.pt", Answer::Number), Some(0));
+    // The same inputs, but red beside near infrared for the label: what is pinned is of all bands.
+    let ndvi = lease(vec![Scene::new("a", 1).write(&path)], short());
+    assert_eq!(
+        [decoded(&ndvi, None), decoded(&ndvi, None)],
+        [Some(600), Some(0)]
+    );
+    assert_eq!(files(&pins).len(), 2);
 }
 
 #[test]
