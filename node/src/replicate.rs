@@ -6,7 +6,7 @@
 //! ```
 //! *Invariants*: an acknowledged object is held by all owners, or by a node that queries ask for
 //! its slot too (a stand-in, or a holder that was marked); whoever asked is told who holds it;
-//! below W nothing is acknowledged.
+//! below W nothing is acknowledged, nor that other content stays.
 //!
 //! *Not here*: handing over to owners that were away (`sync`).
 
@@ -30,11 +30,17 @@ use crate::peer::{Request, Response, Stored, Version};
 use crate::scatter;
 use crate::slots::SlotSet;
 use crate::store::{ContentHash, Hashed, Object, ObjectKey, PutMode};
+use crate::sync;
 
 /// Longest that an owner may take to say what it holds.
 const VERSIONS_LIMIT: Duration = Duration::from_secs(5);
 /// Longest that marking a holder may take, with all others told.
 const MARK_LIMIT: Duration = Duration::from_secs(5);
+/// Times that what stays is put in its turn, should it be replaced meanwhile.
+const STAYS_MAX: u32 = 3;
+
+/// What nodes hold of an object.
+type Versions = BTreeMap<NodeId, Option<Version>>;
 
 /// A put under way.
 struct Putting<'a> {
@@ -48,6 +54,8 @@ struct Putting<'a> {
     standins: BTreeSet<NodeId>,
     /// Why owners do not hold it.
     failed: BTreeMap<NodeId, String>,
+    /// Nodes that hold the other content that stays.
+    others: Vec<NodeId>,
 }
 
 /// Puts an object on its owners.
@@ -56,8 +64,11 @@ pub(crate) async fn put(core: &Arc<Core>, object: Object, mode: PutMode) -> Resu
         .check()
         .map_err(|e| Fault::new(FaultKind::Data, e.to_string()))?;
     let writes = core.writes();
-    let mut putting = Putting::new(core, object, writes.layouts.clone());
+    let mut putting = Putting::new(core, object.into(), writes.layouts.clone());
     let outcome = putting.run(mode).await?;
+    if outcome == PutOutcome::Kept {
+        putting = putting.stays().await?;
+    }
     drop(writes);
     Ok(putting.acknowledge(outcome))
 }
@@ -71,7 +82,7 @@ pub(crate) async fn delete(core: &Arc<Core>, key: &ObjectKey) -> Result<bool, Fa
     let was_there = !known.is_tombstone();
     let tombstone = Object::tombstone(known.key, known.placement_key);
     let writes = core.writes();
-    let mut putting = Putting::new(core, tombstone, writes.layouts.clone());
+    let mut putting = Putting::new(core, tombstone.into(), writes.layouts.clone());
     putting.run(PutMode::Overwrite).await?;
     Ok(was_there)
 }
@@ -82,12 +93,11 @@ pub(crate) fn winner(versions: impl Iterator<Item = Version>) -> Option<Version>
 }
 
 impl<'a> Putting<'a> {
-    fn new(core: &'a Arc<Core>, object: Object, layouts: Vec<Arc<Layout>>) -> Self {
-        let purpose = match object.key.kind {
+    fn new(core: &'a Arc<Core>, hashed: Hashed, layouts: Vec<Arc<Layout>>) -> Self {
+        let purpose = match hashed.object().key.kind {
             Kind::Model => Purpose::Model,
             _ => Purpose::Put,
         };
-        let hashed = Hashed::from(object);
         Self {
             core,
             hash: hashed.hash(),
@@ -97,6 +107,7 @@ impl<'a> Putting<'a> {
             holders: BTreeSet::new(),
             standins: BTreeSet::new(),
             failed: BTreeMap::new(),
+            others: Vec::new(),
         }
     }
 
@@ -108,12 +119,12 @@ impl<'a> Putting<'a> {
         let owners = self.owners();
         let held = self.versions(&owners).await;
         let elsewhere = self.elsewhere(&owners).await;
-        let there = winner(held.values().copied().chain(elsewhere).flatten());
+        let there = winner(held.values().chain(elsewhere.values()).copied().flatten());
         let next = |there: Version| there.revision.saturating_add(1);
         let revision = match there {
             Some(there) if there.hash == self.hash => Some(there.revision),
             Some(there) if mode == PutMode::Overwrite || there.is_tombstone() => Some(next(there)),
-            Some(_) => return Ok(self.keep(&held)),
+            Some(there) => return Ok(self.keep(there, &held, &elsewhere)),
             // A tombstone of what nobody holds any more: the first of all revisions.
             None => self.object().is_tombstone().then_some(1),
         };
@@ -127,6 +138,7 @@ impl<'a> Putting<'a> {
         self.holders.extend(holding.into_iter().cloned());
         let lacking = lacking.into_iter().cloned().collect();
         if !self.send(lacking, revision, false).await {
+            self.holders.clear();
             return Ok(PutOutcome::Kept);
         }
         self.stand_in(revision).await;
@@ -139,6 +151,35 @@ impl<'a> Putting<'a> {
         } else {
             PutOutcome::New
         })
+    }
+
+    /// Returns the putting of what stays in this one's place, once enough nodes hold it: it may
+    /// have been refused to whoever put it, or be on its way.
+    async fn stays(mut self) -> Result<Self, Fault> {
+        for _ in 0..STAYS_MAX {
+            if self.check_quorum().is_ok() {
+                return Ok(self);
+            }
+            let theirs = self.theirs().await?;
+            self = Self::new(self.core, theirs, self.layouts);
+            if self.run(PutMode::Keep).await? != PutOutcome::Kept {
+                return Ok(self);
+            }
+        }
+        self.check_quorum().map(|()| self)
+    }
+
+    /// Reads what stays from whoever was found to hold it.
+    async fn theirs(&self) -> Result<Hashed, Fault> {
+        let key = &self.object().key;
+        let mut last = Fault::new(FaultKind::Partial, format!("who held {key} is away"));
+        for node in &self.others {
+            match sync::replica_at(self.core, (node, Purpose::Repair), key).await {
+                Ok((_, object)) => return Ok(object),
+                Err(fault) => last = fault,
+            }
+        }
+        Err(last)
     }
 
     fn check_quorum(&self) -> Result<(), Fault> {
@@ -161,7 +202,7 @@ impl<'a> Putting<'a> {
     }
 
     /// Asks the owners that may answer what they hold; notes those that do not.
-    async fn versions(&mut self, owners: &[NodeId]) -> BTreeMap<NodeId, Option<Version>> {
+    async fn versions(&mut self, owners: &[NodeId]) -> Versions {
         let mut held = BTreeMap::new();
         let core = self.core;
         let alive = |node: &&NodeId| core.look(|view| view.table.may_answer(node));
@@ -189,7 +230,7 @@ impl<'a> Putting<'a> {
     }
 
     /// Asks those that hold what owners may lack; who does not answer is asked by queries, too.
-    async fn elsewhere(&self, owners: &[NodeId]) -> Vec<Option<Version>> {
+    async fn elsewhere(&self, owners: &[NodeId]) -> Versions {
         let slot = self.object().slot();
         let marked = self.core.look(View::unconfirmed);
         let others = marked.into_iter().filter(|(node, slots)| {
@@ -197,12 +238,13 @@ impl<'a> Putting<'a> {
         });
         let ask = |(node, _): (NodeId, SlotSet)| async move {
             let request = Request::Versions(self.purpose, vec![self.object().key.clone()]);
-            match self.core.ask(&node, request, VERSIONS_LIMIT).await {
+            let version = match self.core.ask(&node, request, VERSIONS_LIMIT).await {
                 Ok(Response::Versions(versions)) => versions.into_iter().next().flatten(),
                 _ => None,
-            }
+            };
+            (node, version)
         };
-        join_all(others.map(ask)).await
+        join_all(others.map(ask)).await.into_iter().collect()
     }
 
     /// Sends the object to nodes; `false` if other content turned out to be there and stays.
@@ -226,6 +268,7 @@ impl<'a> Putting<'a> {
                 outcomes.extend(resent);
             } else {
                 self.mark(&again).await;
+                self.others = again;
             }
         }
         let held = outcomes
@@ -333,9 +376,12 @@ impl<'a> Putting<'a> {
     }
 
     /// Leaves other content, which was there first, as it is.
-    fn keep(&mut self, held: &BTreeMap<NodeId, Option<Version>>) -> PutOutcome {
-        let holding = held.iter().filter(|(_, version)| version.is_some());
-        self.holders.extend(holding.map(|(node, _)| node.clone()));
+    fn keep(&mut self, there: Version, held: &Versions, elsewhere: &Versions) -> PutOutcome {
+        let has = |(_, version): &(&NodeId, &Option<Version>)| **version == Some(there);
+        let holding = held.iter().filter(has).map(|(node, _)| node.clone());
+        self.holders.extend(holding);
+        let all = held.iter().chain(elsewhere).filter(has);
+        self.others = all.map(|(node, _)| node.clone()).collect();
         PutOutcome::Kept
     }
 

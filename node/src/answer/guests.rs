@@ -85,7 +85,7 @@ async fn take(
         return Ok(None);
     }
     for key in lacking {
-        let request = Request::Describe(Purpose::Repair, key.clone());
+        let request = Request::Describe(Purpose::Pixels, key.clone());
         let Response::Described(Some(record)) = core.ask(home, request, PAGE_LIMIT).await? else {
             return Ok(None);
         };
@@ -137,7 +137,7 @@ async fn bring(
     let began = core.now();
     let brought = async {
         for (key, version) in &wanted {
-            pull_one(core, home, key, *version).await?;
+            pull_one(core, (home, Purpose::Pixels), key, *version).await?;
         }
         folders(core, splits).await
     };

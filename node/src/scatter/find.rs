@@ -203,7 +203,7 @@ impl<'a> Download<'a> {
 /// Reads all files of an object from a node that holds it, and checks them against its record.
 pub(crate) async fn replica(
     core: &Arc<Core>,
-    node: &NodeId,
+    (node, purpose): (&NodeId, Purpose),
     record: &Record,
 ) -> Result<Hashed, Fault> {
     let lengths = record.files.iter().map(|entry| entry.bytes);
@@ -215,7 +215,7 @@ pub(crate) async fn replica(
     }
     let mut files = Vec::with_capacity(record.files.len());
     for entry in &record.files {
-        let mut download = Download::new(&record.key, entry.clone(), Purpose::Repair);
+        let mut download = Download::new(&record.key, entry.clone(), purpose);
         download.take_from(core, node).await?;
         files.push(ObjectFile {
             name: entry.name.clone(),

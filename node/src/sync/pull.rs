@@ -18,7 +18,7 @@ use crate::meters::Purpose;
 use crate::peer::{Request, Response, Version};
 use crate::scatter::{self, cover, gather, held, listing};
 use crate::slots::SlotSet;
-use crate::store::{ContentHash, Held, ObjectKey};
+use crate::store::{ContentHash, Hashed, Held, ObjectKey, Record};
 
 /// Objects pulled at once: hides the round trips of small ones, and leaves processors to questions.
 pub(crate) const AT_ONCE: usize = 4;
@@ -66,7 +66,7 @@ async fn pull_items(
 ) -> Result<(), Fault> {
     let others = items.into_iter().filter(|(_, (node, _))| *node != core.me);
     let pulls = others.map(|(key, (node, held))| async move {
-        pull_one(core, &node, &key, held.version()).await
+        pull_one(core, (&node, Purpose::Repair), &key, held.version()).await
     });
     let mut pulls = stream::iter(pulls).buffer_unordered(AT_ONCE);
     while let Some(pulled) = pulls.next().await {
@@ -75,10 +75,10 @@ async fn pull_items(
     Ok(())
 }
 
-/// Pulls one object, unless what is held here covers it.
+/// Pulls one object, unless what is held here covers it; what travels counts to a purpose.
 pub(crate) async fn pull_one(
     core: &Arc<Core>,
-    node: &NodeId,
+    (node, purpose): (&NodeId, Purpose),
     key: &ObjectKey,
     theirs: Version,
 ) -> Result<(), Fault> {
@@ -87,7 +87,19 @@ pub(crate) async fn pull_one(
     if mine.is_some_and(|mine| mine.covers(&theirs)) {
         return Ok(());
     }
-    let request = Request::Describe(Purpose::Repair, key.clone());
+    let (record, replica) = replica_at(core, (node, purpose), key).await?;
+    let revision = Some(record.revision);
+    transfer::store(core, Arc::new(replica), revision, (false, None)).await?;
+    Ok(())
+}
+
+/// Reads what a node holds of an object.
+pub(crate) async fn replica_at(
+    core: &Arc<Core>,
+    (node, purpose): (&NodeId, Purpose),
+    key: &ObjectKey,
+) -> Result<(Record, Hashed), Fault> {
+    let request = Request::Describe(purpose, key.clone());
     let answer = core.ask(node, request, scatter::PAGE_LIMIT).await?;
     let Response::Described(Some(record)) = answer else {
         return Err(AskError::senseless(node).into());
@@ -95,7 +107,6 @@ pub(crate) async fn pull_one(
     if record.key != *key || record.hash != ContentHash::of(&record.files) {
         return Err(AskError::senseless(node).into());
     }
-    let replica = Arc::new(scatter::replica(core, node, &record).await?);
-    transfer::store(core, replica, Some(record.revision), (false, None)).await?;
-    Ok(())
+    let replica = scatter::replica(core, (node, purpose), &record).await?;
+    Ok((*record, replica))
 }

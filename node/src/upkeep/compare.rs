@@ -18,6 +18,7 @@ use wire::fault::{Fault, FaultKind};
 use crate::cluster::core::{AskError, Core, View};
 use crate::identity::NodeId;
 use crate::layout::Stamp;
+use crate::meters::Purpose;
 use crate::peer::{Comparison, Difference, Request, Response};
 use crate::slots::SlotSet;
 use crate::store::{Compared, Held, Span, Store, StoreError};
@@ -31,9 +32,9 @@ const COMPARE_LIMIT: Duration = Duration::from_secs(15);
 /// Pulls what another owner has newer; returns how many objects that were.
 pub(super) async fn pull_newer(core: &Arc<Core>, node: &NodeId) -> Result<u64, Fault> {
     let newer = newer_at(core, node).await?;
-    let pulls = newer
-        .into_iter()
-        .map(|held| async move { pull_one(core, node, &held.key, held.version()).await });
+    let pulls = newer.into_iter().map(|held| async move {
+        pull_one(core, (node, Purpose::Repair), &held.key, held.version()).await
+    });
     let mut pulls = stream::iter(pulls).buffer_unordered(AT_ONCE);
     let mut pulled = 0;
     while let Some(done) = pulls.next().await {

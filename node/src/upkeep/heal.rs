@@ -98,7 +98,7 @@ async fn copy(
     let Some(record) = record.map(|r| *r).filter(fits) else {
         return Ok(None);
     };
-    let replica = scatter::replica(core, node, &record).await?;
+    let replica = scatter::replica(core, (node, Purpose::Repair), &record).await?;
     let mode = PutMode::Heal(record.revision);
     core.blocking(move |store| store.put_hashed(&replica, mode))
         .await?;

@@ -160,6 +160,8 @@ async fn what_the_other_owner_lacks_is_shipped_and_told() {
     let files = home.store.record(&key).unwrap().unwrap().files;
     let bytes: u64 = files.iter().map(|file| file.bytes).sum();
     assert_eq!(guest.bytes_moved, bytes);
+    // It counts as imagery, not as repair: whoever looks whether any travelled sees it.
+    assert!(home.cluster.meters().pixels >= bytes);
     assert_eq!(job(&home, &guest.geocode).moved.unwrap().bytes, bytes);
     assert_eq!(host.store.record(&key).unwrap().unwrap().files, files);
     assert!(guest.splits[0].folder.starts_with(host.dir.path()));

@@ -1,6 +1,7 @@
 //! Three nodes, two replicas, nothing goes wrong.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use earth::split::placement::PlacementKey;
 use node::store::PutMode;
@@ -9,8 +10,8 @@ use wire::bundle::Kind;
 use wire::object::PutOutcome;
 use wire::run::{Run, Wish};
 
-use crate::bench::{cluster, collection, fill, set, splits};
-use crate::fixture::COLLECTION;
+use crate::bench::{Node, cluster, collection, fill, paced, set, splits};
+use crate::fixture::{COLLECTION, Small, split};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_node_gives_the_same_answers_and_the_same_bytes() {
@@ -245,4 +246,33 @@ async fn a_run_is_planned_at_the_first_owner_of_each_cell() {
             .cancelled,
         12
     );
+}
+
+/// A put that was refused leaves one owner with what it brought: whoever puts other content under
+/// that name is told that it is kept, and so it must be held as anything acknowledged is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_said_to_be_kept_is_held_by_as_many_as_what_is_put() {
+    let nodes = paced(3, 2, Duration::from_hours(1)).await;
+    nodes[0].put(&collection()).await.unwrap();
+    let small = |valid| Small {
+        scene: "s1",
+        cell: "9xj5k1",
+        acquired: "2019-07-01T10:00:00Z",
+        cloudy: None,
+        valid,
+    };
+    let (first, other) = (split(&small(100)), split(&small(50)));
+    let ids = nodes[0].cluster.owners(first.slot());
+    let owner = |node: &&Node| ids.contains(&node.id());
+    let owners: Vec<&Node> = nodes.iter().filter(owner).collect();
+    assert_eq!(owners.len(), 2);
+    owners[1].store.put(&first, PutMode::Keep).unwrap();
+    for node in &nodes {
+        let ack = node.put(&other).await.unwrap();
+        assert_eq!((ack.outcome, ack.acked_by.len()), (PutOutcome::Kept, 2));
+    }
+    for owner in owners {
+        let (_, held) = owner.store.object(&first.key).unwrap();
+        assert_eq!(held.files, first.files);
+    }
 }
