@@ -157,6 +157,8 @@ pub(crate) enum FaultArg {
     Leave,
     /// A disk is lost, and its node taken out
     LostDisk,
+    /// Slots move: a node is drained, or restored, its share changes, or bytes are evened out
+    Shift,
 }
 
 impl FaultArg {
@@ -177,6 +179,7 @@ impl FaultArg {
             Self::Join => Fault::Join,
             Self::Leave => Fault::Leave,
             Self::LostDisk => Fault::LostDisk,
+            Self::Shift => Fault::Shift,
         })
     }
 }

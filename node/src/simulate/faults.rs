@@ -35,11 +35,14 @@ pub enum Fault {
     Leave,
     /// A disk is lost with all that was on it, and its node taken out by another.
     LostDisk,
+    /// Slots move at a user's word: a node is drained or gets its slots again, its share changes,
+    /// or bytes are evened out.
+    Shift,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Kill,
         Self::Outage,
         Self::PowerCut,
@@ -52,6 +55,7 @@ impl Fault {
         Self::Join,
         Self::Leave,
         Self::LostDisk,
+        Self::Shift,
     ];
 
     /// Returns its name.
@@ -69,6 +73,7 @@ impl Fault {
             Self::Join => "join",
             Self::Leave => "leave",
             Self::LostDisk => "lost-disk",
+            Self::Shift => "shift",
         }
     }
 
@@ -77,7 +82,7 @@ impl Fault {
         match self {
             Self::Kill => 8,
             Self::PowerCut | Self::Partition | Self::OneWay | Self::Storm => 4,
-            Self::FullDisk | Self::Pause | Self::Join | Self::LostDisk => 2,
+            Self::FullDisk | Self::Pause | Self::Join | Self::LostDisk | Self::Shift => 2,
             Self::Outage | Self::WrongDay | Self::Leave => 1,
         }
     }

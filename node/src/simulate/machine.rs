@@ -46,6 +46,7 @@ const UPKEEP: Pace = Pace {
     first: Duration::from_secs(1),
     every: Duration::from_secs(5),
     scrub_bytes_per_second: 1 << 20,
+    rest: Duration::from_secs(7),
     buried_after: Duration::from_secs(4),
     let_go_after: Duration::from_secs(11),
 };

@@ -6,6 +6,7 @@
 //! *Not here*: what is drawn (`faults`), what was promised (`truth`).
 
 mod mend;
+mod shift;
 mod users;
 
 use std::collections::BTreeMap;
@@ -51,6 +52,8 @@ pub(super) struct Scene<'a> {
     counts: BTreeMap<Fault, u64>,
     /// Nodes that came back at another address.
     moves: u8,
+    /// The member that was last asked to give up its slots.
+    drained: Option<usize>,
     users: users::Users,
 }
 
@@ -97,6 +100,7 @@ impl<'a> Scene<'a> {
             ends: Vec::new(),
             counts: BTreeMap::new(),
             moves: 0,
+            drained: None,
             drill,
             dice,
             imagery,
@@ -285,6 +289,7 @@ impl<'a> Scene<'a> {
             Fault::Join => self.join(),
             Fault::Leave => self.leave(i),
             Fault::LostDisk => self.lose_disk(i, until).await,
+            Fault::Shift => self.shift(i, other),
         }
     }
 
@@ -360,7 +365,8 @@ impl<'a> Scene<'a> {
 
     /// Tells whether a node is a member without which there are enough others.
     fn can_spare(&self, i: usize) -> bool {
-        let stay = self.machines.iter().filter(|m| !m.left && !m.gone).count();
+        let stays = |(n, m): &(usize, &Machine)| !m.left && !m.gone && self.drained != Some(*n);
+        let stay = self.machines.iter().enumerate().filter(stays).count();
         let machine = &self.machines[i];
         stay > usize::from(self.drill.replicas) && !machine.left && machine.cluster().is_some()
     }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use query::Query;
 use tokio_util::sync::CancellationToken;
+use wire::cluster::LayoutChange;
 use wire::search::{SearchEnd, SearchLine};
 
 use super::super::dice::Dice;
@@ -37,7 +38,7 @@ pub(super) struct Users {
 }
 
 /// A user at a node.
-struct User {
+pub(super) struct User {
     who: String,
     cluster: Cluster,
     stop: CancellationToken,
@@ -121,7 +122,7 @@ impl Scene<'_> {
     }
 
     /// Returns a user at a node, if that is up and a member.
-    fn user_at(&self, at: usize) -> Option<User> {
+    pub(super) fn user_at(&self, at: usize) -> Option<User> {
         let machine = &self.machines[at];
         if machine.left {
             return None;
@@ -191,6 +192,22 @@ impl User {
                 .event(format_args!("{who} put {split}: refused, {}", fault.what)),
         }
         self.with(|truth| truth.put(split, &put));
+    }
+
+    /// Asks for other owners of slots.
+    pub(super) async fn change(self, change: LayoutChange) {
+        let Some(changed) = self.patiently(self.cluster.change_layout(change)).await else {
+            return;
+        };
+        let who = &self.who;
+        match changed {
+            Ok(plan) => self
+                .log
+                .event(format_args!("{who} moves {} slots", plan.slots)),
+            Err(fault) => self
+                .log
+                .event(format_args!("{who} moves nothing: {}", fault.what)),
+        }
     }
 
     async fn delete(self, split: usize) {
