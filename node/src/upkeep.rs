@@ -4,7 +4,8 @@
 //! at the start, and look for files that are gone ─▶ heal
 //! every interval    compare with each other owner, sums first ─▶ pull what is newer there
 //!                   bury tombstones that every node knows
-//! all the time      read everything against its checksums, at a bounded rate ─▶ heal
+//! at the start      compare folders and records ─▶ remake an index that lacks some
+//! all the time      read everything against its checksums, at a bounded rate, and rest ─▶ heal
 //! at once           what was found harmed when it was read, for whomever ─▶ heal
 //! ```
 //! *Invariants*: each node brings back its own replicas: it pulls, nobody pushes; what is healed
@@ -52,6 +53,9 @@ pub struct Pace {
     pub every: Duration,
     /// Bytes read a second to check them.
     pub scrub_bytes_per_second: u64,
+    /// Pause after all were read, so that a small store is not read without end; before the first
+    /// time it is five minutes at most.
+    pub rest: Duration,
     /// How long a tombstone stays after every node was seen to know it: longer than any message
     /// with what was deleted is on its way.
     pub buried_after: Duration,
@@ -62,13 +66,14 @@ pub struct Pace {
 
 impl Default for Pace {
     /// A second, in which nodes have heard each other; ten minutes, for some 200 bytes a second
-    /// among fifty nodes; a tenth of what a hard disk reads; longer than an object takes to arrive;
-    /// three times as long as a page may take.
+    /// among fifty nodes; a tenth of what a hard disk reads, and an hour's rest; longer than an
+    /// object takes to arrive; three times as long as a page may take.
     fn default() -> Self {
         Self {
             first: Duration::from_secs(1),
             every: Duration::from_mins(10),
             scrub_bytes_per_second: 16 << 20,
+            rest: Duration::from_hours(1),
             buried_after: Duration::from_mins(10),
             let_go_after: Duration::from_secs(30),
         }
@@ -124,7 +129,7 @@ impl Upkeep {
 
 /// Runs until the node stops.
 pub(crate) async fn run(core: Arc<Core>, pace: Pace) {
-    let scrubbing = scrub::run(&core, pace.scrub_bytes_per_second);
+    let scrubbing = scrub::run(&core, &pace);
     let rounds = async {
         let mut wait = pace.first.min(pace.every);
         let mut next = Instant::now() + wait;

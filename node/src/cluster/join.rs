@@ -25,7 +25,7 @@ use crate::meters::Purpose;
 use crate::peer::{JoinAnswer, JoinRequest, Versions, Welcome, decode, encode};
 use crate::refusals::Refused;
 use crate::slots::SlotSet;
-use crate::swarm::{Link, LinkError};
+use crate::swarm::{Link, LinkError, Reached};
 use crate::token::{Ends, Token, TokenError};
 
 /// Longest that reaching a member, and its answer, may take.
@@ -57,9 +57,7 @@ pub(crate) async fn join(
         .because(error.to_string())
         .try_("check the address, and that the node there is up")
     };
-    let socket = seeds::resolve(address).await.ok_or(LinkError::Unreachable);
-    let socket = socket.map_err(nobody)?;
-    let reached = link.reach(socket, JOIN_LIMIT).await.map_err(nobody)?;
+    let reached = reach(link, address).await.map_err(nobody)?;
     let ends = Ends {
         joiner: link.me(),
         member: &reached.node,
@@ -86,6 +84,20 @@ pub(crate) async fn join(
             .because(error.to_string())
             .try_("run the same version of glebe on all nodes")),
     }
+}
+
+/// Reaches the first of all addresses that another node answers at.
+async fn reach(link: &Link, addresses: &str) -> Result<Reached, LinkError> {
+    let mut last = LinkError::Unreachable;
+    for address in seeds::resolve_all(addresses).await {
+        match link.reach(address, JOIN_LIMIT).await {
+            // A name that stands for every node stands for this one, too.
+            Ok(reached) if reached.node == *link.me() => {}
+            Ok(reached) => return Ok(reached),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
 }
 
 /// Answers a stranger who asks to be let in.

@@ -3,6 +3,9 @@
 //!
 //! The file holds the beats themselves, signed by their nodes: they are told on like any other.
 //!
+//! ```text
+//! b"marks 2\n" ‖ BLAKE3 of the rest, 32 bytes ‖ postcard Vec<Beat>    version 1: the last alone
+//! ```
 //! *Invariants*: written beside, fsynced and renamed before whoever told is answered; what is
 //! marked is looked up by who is about to write, so that nobody writes what was true before
 //! another wrote; a node that is not marked any more is forgotten later: to ask one too many does
@@ -24,6 +27,8 @@ use crate::slots::SlotSet;
 
 /// Name of the file in a node's data folder.
 const MARKS_FILE: &str = "marks";
+/// What the file begins with.
+const HEAD: &[u8] = b"marks 2\n";
 
 /// The file and what stands in it.
 #[derive(Debug)]
@@ -43,11 +48,27 @@ pub(crate) fn read(data: &Path) -> Result<Vec<Beat>, ClusterFileError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(source) => return Err(ClusterFileError::Io { path, source }),
     };
-    decode(&bytes).map_err(|error| ClusterFileError::Damaged {
+    unseal(&bytes).map_err(|reason| ClusterFileError::Damaged {
         path,
-        reason: error.to_string(),
+        reason,
         step: "start the other nodes first, then move the file away: they tell it again",
     })
+}
+
+fn seal(beats: &[Beat]) -> Vec<u8> {
+    let body = encode(&beats);
+    [HEAD, blake3::hash(&body).as_bytes(), &body].concat()
+}
+
+fn unseal(bytes: &[u8]) -> Result<Vec<Beat>, String> {
+    let body = match bytes.strip_prefix(HEAD) {
+        None => bytes,
+        Some(sealed) => match sealed.split_first_chunk() {
+            Some((sum, body)) if blake3::hash(body) == blake3::Hash::from_bytes(*sum) => body,
+            _ => return Err("its checksum is not that of its content".to_owned()),
+        },
+    };
+    decode(body).map_err(|error| error.to_string())
 }
 
 impl Remembered {
@@ -92,7 +113,7 @@ impl Remembered {
         if suffices(&written, &beats) {
             return Ok(());
         }
-        write_private(&self.path, &encode(&beats)).map_err(|source| ClusterFileError::Io {
+        write_private(&self.path, &seal(&beats)).map_err(|source| ClusterFileError::Io {
             path: self.path.clone(),
             source,
         })?;
@@ -169,8 +190,25 @@ mod tests {
     #[test]
     fn a_damaged_file_says_what_to_do() {
         let data = tempfile::tempdir().unwrap();
-        fs::write(data.path().join(MARKS_FILE), [0xff; 9]).unwrap();
-        let error = read(data.path()).unwrap_err();
-        assert!(matches!(error, ClusterFileError::Damaged { step, .. } if !step.is_empty()));
+        let whole = seal(&[marked("a", 0..3)]);
+        let mut flipped = vec![vec![0xff; 9], Vec::new()];
+        for at in 0..whole.len() {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1;
+            flipped.push(bytes);
+        }
+        for bytes in flipped {
+            fs::write(data.path().join(MARKS_FILE), bytes).unwrap();
+            let error = read(data.path()).unwrap_err();
+            assert!(matches!(error, ClusterFileError::Damaged { step, .. } if !step.is_empty()));
+        }
+    }
+
+    #[test]
+    fn a_file_of_the_first_version_is_read() {
+        let data = tempfile::tempdir().unwrap();
+        let beats = [marked("a", 0..3)];
+        fs::write(data.path().join(MARKS_FILE), encode(&beats.to_vec())).unwrap();
+        assert_eq!(read(data.path()).unwrap(), beats);
     }
 }

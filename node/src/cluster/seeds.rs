@@ -1,8 +1,8 @@
 //! Finds members that moved while this node was away, at the address that it was told.
 //!
 //! A node remembers where the others were. If all of them come back somewhere else, what they
-//! remember is worth nothing: then the address given with `--join`, of one node or a name that
-//! stands for all (a headless service), is where the first of them is found. Gossip does the rest.
+//! remember is worth nothing: then the addresses given with `--join`, of nodes or a name that
+//! stands for all (a headless service), are where the first of them is found. Gossip does the rest.
 //!
 //! *Invariants*: who answers is known by its key, not by its address; strangers are left alone.
 //!
@@ -63,15 +63,22 @@ pub(crate) async fn resolve(text: &str) -> Option<SocketAddr> {
     resolve_all(text).await.into_iter().next()
 }
 
-/// Returns all addresses of `host:port`: a name may stand for every node of a cluster.
+/// Returns all addresses of `host:port`, or of several with commas between them, each once: a name
+/// may stand for every node of a cluster.
 pub(crate) async fn resolve_all(text: &str) -> Vec<SocketAddr> {
-    if let Ok(address) = text.parse() {
-        return vec![address];
+    let mut all = Vec::new();
+    // What is empty nobody has said yet: no other machine knows either.
+    for one in text.split(',').map(str::trim).filter(|one| !one.is_empty()) {
+        let found: Vec<SocketAddr> = match one.parse() {
+            Ok(address) => vec![address],
+            Err(_) => tokio::net::lookup_host(one)
+                .await
+                .map(Iterator::collect)
+                .unwrap_or_default(),
+        };
+        let new = found.into_iter().filter(|address| !all.contains(address));
+        let new: Vec<SocketAddr> = new.collect();
+        all.extend(new);
     }
-    if text.is_empty() {
-        // Nobody has said yet where that node is: no other machine knows either.
-        return Vec::new();
-    }
-    let found = tokio::net::lookup_host(text).await;
-    found.map(Iterator::collect).unwrap_or_default()
+    all
 }

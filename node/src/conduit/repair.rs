@@ -12,6 +12,7 @@ use wire::object::Rebuilt;
 use wire::params::RepairParams;
 
 use super::{Conduit, blocking};
+use crate::cluster::catalog;
 
 impl Conduit {
     /// Has a node, this one if none is named, check and heal all that it holds, or say what that
@@ -34,6 +35,7 @@ impl Conduit {
     pub(crate) async fn rebuild_index(&self) -> Result<Rebuilt, Fault> {
         let store = Arc::clone(&self.store);
         let done = blocking(move || store.rebuild_index()).await??;
+        catalog::changed(&self.cluster.core).await?;
         Ok(Rebuilt {
             objects: done.objects,
             left_out: done

@@ -33,6 +33,7 @@ pub(crate) const UPKEEP: Pace = Pace {
     first: Duration::from_millis(500),
     every: Duration::from_millis(500),
     scrub_bytes_per_second: 1 << 30,
+    rest: Duration::from_hours(1),
     buried_after: Duration::ZERO,
     let_go_after: Duration::from_secs(3),
 };

@@ -49,7 +49,20 @@ async fn other_replicas_nobody_there_and_a_second_cluster_are_refused() {
     assert!(fault.what.contains("2 replicas"), "{fault:?}");
     let mut nobody = join.clone();
     nobody.address = "127.0.0.1:1".to_owned();
-    assert_eq!(refused(&nodes, nobody).await.kind, FaultKind::Unreachable);
+    assert_eq!(
+        refused(&nodes, nobody.clone()).await.kind,
+        FaultKind::Unreachable
+    );
+    // Of several addresses one that answers is enough, and a name will do.
+    let port = join.address.rsplit(':').next().unwrap();
+    nobody.address = format!("127.0.0.1:1, nowhere.invalid:7,localhost:{port}");
+    drop(
+        open(folder(), None, Some(nobody))
+            .await
+            .unwrap()
+            .kill()
+            .await,
+    );
     let dir = open(folder(), Some(1), None).await.unwrap().kill().await;
     let fault = open(dir, None, Some(join)).await.err().unwrap();
     assert_eq!(fault.kind, FaultKind::Refused);

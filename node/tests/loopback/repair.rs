@@ -3,17 +3,18 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use earth::geocode::{Geocode, Scheme};
 use earth::split::placement::PlacementRule;
-use node::store::{Object, ObjectFile, ObjectKey};
+use node::store::{Harm, Object, ObjectFile, ObjectKey};
 use node::upkeep::Pace;
 use wire::bundle::Kind;
 use wire::fault::FaultKind;
 
 use crate::bench::{
-    Node, UPKEEP, cluster, collection, fill, open, open_paced, paced, splits, until,
+    Node, SOON, UPKEEP, cluster, collection, fill, open, open_paced, paced, splits, until,
 };
 
 /// Bytes of a model's weights: as much as a small split.
@@ -211,11 +212,7 @@ async fn a_flipped_byte_is_never_served_and_always_found_and_healed() {
     assert!(report_of_node.complete && report_of_node.checked >= harmed);
     assert!(report.problems_total > 0, "{report:?}");
     for key in &keys {
-        assert_eq!(
-            nodes[0].store.audit(key).unwrap().0,
-            node::store::Harm::None,
-            "{key}"
-        );
+        assert_eq!(nodes[0].store.audit(key).unwrap().0, Harm::None, "{key}");
     }
     assert!(is_clean(&nodes[1]).await);
     let aside = fs::read_dir(nodes[0].dir.path().join("quarantine"))
@@ -352,4 +349,50 @@ async fn bytes_go_on_from_another_replica_when_their_sender_dies_midway() {
     let by_others: u64 = nodes.iter().zip(before).map(sent_since).sum();
     eprintln!("{by_dead} bytes came from the one that died, {by_others} from others");
     assert!(by_others < u64::from(length), "it began anew: {by_others}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_nobody_reads_is_read_and_healed_all_the_same() {
+    const HOUR: Duration = Duration::from_hours(1);
+    let mut nodes = paced(2, 2, HOUR).await;
+    put_models(&nodes, 20).await;
+    let harmed = nodes.pop().unwrap().kill().await;
+    let pace = Pace {
+        first: HOUR,
+        every: HOUR,
+        rest: Duration::from_millis(100),
+        ..UPKEEP
+    };
+    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    nodes.push(open_paced(harmed, any, (None, None), pace).await.unwrap());
+    let keys = held(&nodes[1], Kind::Model);
+    let whole = |key: &ObjectKey| nodes[1].store.audit(key).unwrap().0 == Harm::None;
+    // Again and again, not only at the start.
+    for places in [0..20, 5..8] {
+        for (i, key) in keys[places].iter().enumerate() {
+            flip(&folder(&nodes[1], key).join("model.safetensors"), i * 997);
+        }
+        until("all are whole again", async || keys.iter().all(whole)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn folders_that_the_index_does_not_know_are_found_at_the_start() {
+    let node = cluster(1, 1).await.remove(0);
+    put_models(std::slice::from_ref(&node), 5).await;
+    let dir = node.kill().await;
+    let index = dir.path().join("index.redb");
+    let before = fs::read(&index).unwrap();
+    let node = open(Arc::clone(&dir), None, None).await.unwrap();
+    assert!(node.cluster.settled(SOON).await);
+    fill(std::slice::from_ref(&node), 3).await;
+    let dir = node.kill().await;
+    // All tables agree, and none tells of the splits.
+    fs::write(&index, before).unwrap();
+    let node = open(dir, None, None).await.unwrap();
+    until("the splits are found", async || {
+        node.all().await.0.len() == 3
+    })
+    .await;
+    assert_eq!(held(&node, Kind::Model).len(), 5);
 }
