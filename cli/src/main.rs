@@ -103,10 +103,16 @@ async fn bounded(session: &Session, verb: Verb, limit: Option<std::time::Duratio
     };
     let done = tokio::select! {
         done = dispatch(session, verb) => done,
-        () = expiry => Err(Fault::new(FaultKind::Timeout, "time ran out")
-            .because("--timeout was reached")
-            .try_("a greater --timeout")),
-        () = interrupt => Ok(ExitCode::from(INTERRUPTED)),
+        () = expiry => {
+            session.part();
+            Err(Fault::new(FaultKind::Timeout, "time ran out")
+                .because("--timeout was reached")
+                .try_("a greater --timeout"))
+        }
+        () = interrupt => {
+            session.part();
+            Ok(ExitCode::from(INTERRUPTED))
+        }
     };
     session.close().await;
     done

@@ -26,6 +26,8 @@ pub(crate) struct Session {
     pub(crate) screen: Screen,
     client: OnceLock<Client>,
     embedded: OnceCell<tokio::sync::Mutex<Option<Embedded>>>,
+    /// What goes on, or is kept, when the command is stopped.
+    parting: OnceLock<String>,
 }
 
 impl Session {
@@ -35,6 +37,19 @@ impl Session {
             screen,
             client: OnceLock::new(),
             embedded: OnceCell::new(),
+            parting: OnceLock::new(),
+        }
+    }
+
+    /// Has that said, once, if the command is stopped from now on.
+    pub(crate) fn part_with(&self, words: impl FnOnce() -> String) {
+        self.parting.get_or_init(words);
+    }
+
+    /// Says what goes on without the command.
+    pub(crate) fn part(&self) {
+        if let Some(words) = self.parting.get() {
+            self.screen.note(words);
         }
     }
 

@@ -192,6 +192,13 @@ fn print_plan(screen: &Screen, run: &Run, plan: &Plan) -> ExitCode {
 
 /// Waits until no job of the run waits or runs.
 pub(crate) async fn wait(session: &Session, client: &Client, name: &str) -> Done {
+    session.part_with(|| {
+        let goes_on = match session.settings.cluster.value {
+            Some(_) => "goes on without this command; wait again",
+            None => "is kept; it goes on",
+        };
+        format!("run {name} {goes_on} with: glebe job wait {name}")
+    });
     let mut progress = Progress::new(&session.screen, 0, "models");
     let mut is_told = false;
     loop {

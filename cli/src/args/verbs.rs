@@ -56,7 +56,8 @@ pub(crate) struct Up {
     /// Demand tokens on this machine, too
     #[arg(long)]
     pub(crate) require_tokens: bool,
-    /// A node to join, with --token-file; for a member, where to look for others that have moved
+    /// Nodes to join, HOST:PORT with commas between, or a name that stands for all, with
+    /// --token-file; for a member, where to look for others that have moved
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) join: Option<String>,
     /// Replicas of a new cluster; fewer while there are fewer nodes [default: 3]

@@ -24,6 +24,7 @@ mod keeping;
 mod killed;
 mod large;
 mod layout;
+mod lost;
 mod manners;
 mod modules;
 mod moving;

@@ -9,25 +9,128 @@ use crate::harness::{expect, glebe, real_data, scratch, stderr};
 /// A STAC Item of the real Sentinel-2 scene of 10 m and 20 m bands, over links to its files.
 fn mekong(folder: &Path, real: &Path) -> PathBuf {
     let delivered = real.join("s2_majortom/T48QUE_20200223");
-    let mut assets = serde_json::Map::new();
-    for band in ["B02", "B03", "B04", "B08", "B8A", "B11"] {
-        let file = format!("{band}.tif");
-        std::os::unix::fs::symlink(delivered.join(&file), folder.join(&file)).unwrap();
-        let described = serde_json::json!({
-            "href": file, "roles": ["data"],
-            "eo:bands": [{"name": band}],
-            "raster:bands": [{"nodata": 0, "scale": 0.0001, "offset": 0}],
-        });
-        assets.insert(band.to_owned(), described);
-    }
-    let item = serde_json::json!({
-        "type": "Feature", "stac_version": "1.0.0", "id": "T48QUE_20200223",
-        "collection": "sentinel-2-l2a",
-        "properties": {"datetime": "2020-02-23T03:27:39Z"}, "assets": assets,
-    });
+    let bands = ["B02", "B03", "B04", "B08", "B8A", "B11"];
+    let file = |band| delivered.join(format!("{band}.tif"));
+    let described = serde_json::json!({"nodata": 0, "scale": 0.0001, "offset": 0});
+    let mut item = item(folder, &bands.map(|band| (band, file(band))), &described);
+    item["id"] = "T48QUE_20200223".into();
+    item["collection"] = "sentinel-2-l2a".into();
+    item["properties"]["datetime"] = "2020-02-23T03:27:39Z".into();
     let path = folder.join("item.json");
     std::fs::write(&path, item.to_string()).unwrap();
     path
+}
+
+/// A STAC Item of bands in files of their own, to which links are made.
+fn item(folder: &Path, bands: &[(&str, PathBuf)], described: &Value) -> Value {
+    let mut assets = serde_json::Map::new();
+    for (band, file) in bands {
+        let link = format!("{band}.tif");
+        std::os::unix::fs::symlink(file, folder.join(&link)).unwrap();
+        let asset = serde_json::json!({
+            "href": link, "roles": ["data"],
+            "eo:bands": [{"name": band}], "raster:bands": [described],
+        });
+        assets.insert((*band).to_owned(), asset);
+    }
+    serde_json::json!({
+        "type": "Feature", "stac_version": "1.0.0", "id": "item",
+        "properties": {"datetime": "2017-06-01T16:00:00Z"}, "assets": assets,
+    })
+}
+
+/// Trains a run; returns its jobs, and says their scores.
+fn trained(folder: &Path, args: &[&str]) -> Vec<Value> {
+    let train = ["train", "ndvi-cnn", "--chip", "8", "-o", "json"];
+    let output = glebe(folder).args(train).args(args).output().unwrap();
+    let said = stderr(&output);
+    assert!(matches!(output.status.code(), Some(0 | 1)), "{said}");
+    let run: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let jobs = run["jobs"].as_array().unwrap();
+    let done = jobs.iter().filter(|job| job["state"] == "done").cloned();
+    let done: Vec<Value> = done.collect();
+    assert!(!done.is_empty(), "{said}{run}");
+    for job in &done {
+        eprintln!("{}: {}", job["geocode"], job["metrics"]);
+    }
+    done
+}
+
+/// Tells whether a network is better than mean and line.
+fn is_of_use(scores: &Value, own: &str) -> bool {
+    let score = |name: &str| scores[name].as_f64().unwrap();
+    score(own) < score("mean_mse").min(score("linear_mse"))
+}
+
+/// One square kilometre of Slovenia on two days: the first is learned from, the second chooses the
+/// epoch, or is never seen and predicted.
+#[test]
+fn vegetation_learned_from_one_sentinel_2_day_is_told_on_another() {
+    let Some(real) = real_data() else { return };
+    let folder = scratch();
+    let folder = folder.path();
+    let delivered = real.join("s2_timeseries_slovenia/geotiff");
+    let ingest = |day: &str, at: &str| {
+        let mut command = glebe(folder);
+        command.args(["ingest", "--dataset", "sentinel-2-l1c", "--datetime", at]);
+        let mask = delivered.join(format!("CLM_{day}.tif"));
+        command.arg("--cloud-mask").arg(mask);
+        let scene = delivered.join(format!("S2_L1C_{day}.tif"));
+        expect(command.arg(scene), 0);
+    };
+    ingest("20150711T100008", "2015-07-11T10:00:08Z");
+    let done = trained(folder, &["--name", "july"]);
+    let model = format!("july/{}", done[0]["geocode"].as_str().unwrap());
+    expect(
+        glebe(folder).args(["model", "pull", &model, "-O", "july"]),
+        0,
+    );
+    ingest("20150909T100017", "2015-09-09T10:00:17Z");
+    let september = [
+        "--datetime",
+        "2015-09-01/2015-09-30",
+        "--dataset",
+        "sentinel-2-l1c",
+    ];
+    let predict = ["predict", "july", "-O", "september.tif", "-o", "json"];
+    let told = expect(glebe(folder).args(predict).args(september), 0);
+    let told: Value = serde_json::from_slice(&told.stdout).unwrap();
+    assert!(told["pixels"].as_u64().unwrap() > 9_000, "{told}");
+    let done = trained(folder, &["--name", "both", "--hold-out", "dates"]);
+    assert!(is_of_use(&done[0]["metrics"], "val_mse"), "{done:?}");
+}
+
+/// Of the Landsat scenes that were delivered, the one with a blue band.
+#[test]
+fn vegetation_is_learned_from_a_real_landsat_scene_and_one_without_blue_is_refused() {
+    let Some(real) = real_data() else { return };
+    let [elkton, zion] = [scratch(), scratch()];
+    let ingest = ["ingest", "--dataset", "landsat-c1-l1", "item.json"];
+    let described = serde_json::json!({});
+    let given = |folder: &Path, bands: &[(&str, PathBuf)]| {
+        let item = item(folder, bands, &described);
+        std::fs::write(folder.join("item.json"), item.to_string()).unwrap();
+        expect(glebe(folder).args(ingest), 0);
+    };
+    let file = |band: &str| real.join(format!("landsat_elkton/L8-{band}-Elkton-VA.tiff"));
+    let bands = ["B2", "B3", "B4", "B5", "B6", "BQA"].map(|band| (band, file(band)));
+    given(elkton.path(), &bands);
+    let done = trained(elkton.path(), &["--name", "elkton"]);
+    let of_use = done
+        .iter()
+        .filter(|job| is_of_use(&job["metrics"], "val_mse"));
+    assert!(of_use.count() > 0, "no model beats mean and line");
+    let file = |band: &str| real.join(format!("nlcd_zion/landsat_{}.tif", band.to_lowercase()));
+    let bands = ["B3", "B4", "B5"].map(|band| (band, file(band)));
+    given(zion.path(), &bands);
+    let train = ["train", "ndvi-cnn", "--geocode", "9qxt"];
+    let output = glebe(zion.path()).args(train).output().unwrap();
+    let said = stderr(&output);
+    assert!(!output.status.success(), "{said}");
+    assert!(
+        said.contains("has no blue band (it has: B3, B4, B5)"),
+        "{said}"
+    );
 }
 
 #[test]
