@@ -54,7 +54,7 @@ enum Name {
     Ring,
     /// Images a second of 18 texture values, beside scikit-image
     Texture,
-    /// Samples a second of the NDVI recipe
+    /// Samples a second of each recipe, loaders, packed jobs
     Train,
     /// Epochs that heirs take to what a cold start reaches, by the likeness of their donor
     Transfer,

@@ -1,7 +1,7 @@
 //! Taking in an object.
 //!
 //! *Invariants*: every file is checked against the header as it arrives; no more bytes than a named
-//! number are held in memory at a time, the others wait.
+//! number are held in memory at a time, or those of one greater object; the others wait.
 //!
 //! *Not here*: keeping it (`conduit`).
 
