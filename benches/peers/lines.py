@@ -2,10 +2,12 @@
 
     lines.py usage ROWS.json OUT.svg    cores busy over time, of `cargo xtask bench usage --json`
     lines.py needs ROWS.ndjson OUT.svg  memory of a step, told and seen, of the `needs` tests
+    lines.py transfer SAID.txt OUT.svg  epochs saved, seed by seed, as `bench transfer` says them
 """
 
 import json
 import math
+import re
 import sys
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 330, 58, 170, 40, 46
@@ -92,10 +94,28 @@ def needs(rows, target):
          ("side of a chip, pixels", "MiB"), list(lines.items()), list(dots.items()), log=True)
 
 
+def transfer(text, target):
+    """Of each seed two lines: own group, another; of each seed twice: synthetic cells, real ones."""
+    names = ["synthetic, own group", "synthetic, another", "real, own group", "real, another"]
+    worlds, lines = {}, {name: [] for name in names}
+    said = re.findall(r"seed (\d+): Beside { speed_up: ([\d.]+).*?heirs: (\d+)", text)
+    for seed, ratio, heirs in said:
+        world = worlds.setdefault(int(heirs), {})
+        world.setdefault(int(seed), []).append(float(ratio))
+    for place, heirs in enumerate(sorted(worlds, reverse=True)):
+        for seed, ratios in sorted(worlds[heirs].items()):
+            for arm, ratio in enumerate(ratios):
+                lines[names[2 * place + arm]].append((seed, ratio))
+    draw(target, "Epochs to what a cold start ends with, cold over heir",
+         ("seed", "times"), list(lines.items()), list(lines.items()))
+
+
 if __name__ == "__main__":
     kind, source, target = sys.argv[1:]
     text = open(source).read()
     if kind == "usage":
         usage(json.loads(text), target)
+    elif kind == "transfer":
+        transfer(text, target)
     else:
         needs([json.loads(line) for line in text.splitlines() if line.strip().startswith("{")], target)
