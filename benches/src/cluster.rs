@@ -39,16 +39,23 @@ const LIMIT: Duration = Duration::from_mins(15);
 
 pub(crate) fn run() -> Result<Vec<Row>> {
     let runtime = Runtime::new()?;
-    let mut rows = runtime.block_on(puts("split", objects::split))?;
-    rows.extend(runtime.block_on(puts("model", |n| Ok(objects::model(n))))?);
+    let mut rows = runtime.block_on(puts(("split", 2), objects::split))?;
+    rows.extend(runtime.block_on(puts(("model", 2), |n| Ok(objects::model(n))))?);
+    // What safety costs: one replica, and three of which two are waited for.
+    rows.extend(runtime.block_on(puts(("split", 1), objects::split))?);
+    rows.extend(runtime.block_on(puts(("split", 3), objects::split))?);
+    rows.push(runtime.block_on(scrubs())?);
     rows.push(runtime.block_on(kills())?);
     rows.extend(runtime.block_on(losses())?);
     Ok(rows)
 }
 
 /// Mebibytes a second between nodes, beside the bare transport and the bare disk.
-async fn puts(kind: &str, object: impl Fn(u64) -> Result<Object>) -> Result<Vec<Row>> {
-    let nodes = Nodes::start(3, 2).await?;
+async fn puts(
+    (kind, replicas): (&str, u8),
+    object: impl Fn(u64) -> Result<Object>,
+) -> Result<Vec<Row>> {
+    let nodes = Nodes::start(3, replicas).await?;
     let bare = peers::Transport::start().await?;
     let (mut sent, mut transport, mut disk, mut acked) = (vec![], vec![], vec![], vec![]);
     for round in 0..ROUNDS {
@@ -56,15 +63,16 @@ async fn puts(kind: &str, object: impl Fn(u64) -> Result<Object>) -> Result<Vec<
         let objects = numbers.map(&object).collect::<Result<Vec<Object>>>()?;
         let before = nodes.sent();
         let began = now();
-        put_all(&nodes, objects.into_iter().map(Ok)).await?;
+        put_all(&nodes, replicas.min(2), objects.into_iter().map(Ok)).await?;
         let took = began.elapsed().as_secs_f64();
         sent.push(mebibytes(nodes.sent() - before) / took);
         acked.push(PUTS as f64 / took);
         transport.push(bare.mebibytes_a_second(PUTS, AT_ONCE).await?);
         disk.push(peers::disk(PUTS, AT_ONCE).await?);
     }
-    let what = format!("replicated put of a {kind}, R=2 W=2: bytes sent between nodes");
-    let puts = format!("replicated put of a {kind} of 512 KiB, R=2 W=2");
+    let quorum = replicas.min(2);
+    let what = format!("put of a {kind}, R={replicas} W={quorum}: bytes sent between nodes");
+    let puts = format!("put of a {kind} of 512 KiB, R={replicas} W={quorum}");
     Ok(vec![
         Row::new(&what, "MiB/s", sent.clone()).beside("bare request-response", transport),
         Row::new(&what, "MiB/s", sent).beside("fsynced writes of the disk", disk),
@@ -72,7 +80,28 @@ async fn puts(kind: &str, object: impl Fn(u64) -> Result<Object>) -> Result<Vec<
     ])
 }
 
-async fn put_all(nodes: &Nodes, objects: impl Iterator<Item = Result<Object>>) -> Result<()> {
+/// Mebibytes a second that a node reads of its own disk and holds against their checksums.
+async fn scrubs() -> Result<Row> {
+    let nodes = Nodes::start(1, 1).await?;
+    put_all(&nodes, 1, (0..LOST.0).map(objects::split)).await?;
+    let mut rates = Vec::new();
+    for _ in 0..ROUNDS {
+        let began = now();
+        let bytes = nodes.read_all().await?;
+        rates.push(mebibytes(bytes) / began.elapsed().as_secs_f64());
+    }
+    Ok(Row::new(
+        "all replicas of a node read and checked",
+        "MiB/s",
+        rates,
+    ))
+}
+
+async fn put_all(
+    nodes: &Nodes,
+    quorum: u8,
+    objects: impl Iterator<Item = Result<Object>>,
+) -> Result<()> {
     let puts = objects.map(|object| {
         let cluster = nodes.first().clone();
         async move {
@@ -83,7 +112,10 @@ async fn put_all(nodes: &Nodes, objects: impl Iterator<Item = Result<Object>>) -
     let mut puts = futures::stream::iter(puts).buffer_unordered(AT_ONCE);
     while let Some(ack) = puts.next().await {
         let ack = ack?;
-        ensure!(ack.acked_by.len() >= 2, "acknowledged by one node: {ack:?}");
+        ensure!(
+            ack.acked_by.len() >= quorum.into(),
+            "too few hold it: {ack:?}"
+        );
     }
     Ok(())
 }
@@ -93,7 +125,7 @@ async fn kills() -> Result<Row> {
     let mut complete = Vec::new();
     for _ in 0..ROUNDS {
         let mut nodes = Nodes::start(3, 2).await?;
-        put_all(&nodes, (0..8).map(objects::split)).await?;
+        put_all(&nodes, 2, (0..8).map(objects::split)).await?;
         nodes.stop_last().await;
         let began = now();
         while !nodes.is_complete().await? {
@@ -111,7 +143,7 @@ async fn losses() -> Result<Vec<Row>> {
     let whole = std::env::var_os("GLEBE_BENCH_FULL").is_some();
     let (lost, replicas) = if whole { LOST_WHOLE } else { LOST };
     let mut nodes = Nodes::start(replicas.into(), replicas).await?;
-    put_all(&nodes, (0..lost).map(objects::split)).await?;
+    put_all(&nodes, 2, (0..lost).map(objects::split)).await?;
     let idle = nodes.query_millis(IDLE_QUERIES).await?;
     let dir = nodes.stop_last().await;
     std::fs::remove_dir_all(dir.path().join("objects"))?;

@@ -4,6 +4,8 @@
 //!
 //! *Not here*: evening out what is stored (`steer`).
 
+use std::collections::BTreeSet;
+
 use earth::split::collection::Collection;
 use earth::split::placement::PlacementRule;
 use wire::client::Client;
@@ -11,6 +13,7 @@ use wire::cluster::{Expected, LayoutChange};
 use wire::fault::{Fault, FaultKind};
 
 use crate::print::Screen;
+use crate::session::Session;
 
 /// The contiguous United States, the area of the paper's own table (S001 Table II).
 pub(crate) const CONUS: [f64; 4] = [-124.8, 24.4, -66.9, 49.4];
@@ -42,6 +45,33 @@ pub(crate) fn area(text: &str) -> Result<[f64; 4], Fault> {
         .ok()
         .and_then(|n| n.try_into().ok())
         .ok_or_else(wrong)
+}
+
+/// The collections of a cluster before a command that may make others.
+pub(crate) struct Before(BTreeSet<String>);
+
+impl Before {
+    /// Looks; none in a folder, where all lies on one node.
+    pub(crate) async fn look(session: &Session) -> Option<Self> {
+        session.settings.cluster.value.as_ref()?;
+        let collections = session.client().await.ok()?.collections().await.ok()?;
+        let names = collections.collections.into_iter();
+        Some(Self(names.map(|collection| collection.name).collect()))
+    }
+
+    /// Says how evenly those will lie that have been made since.
+    pub(crate) async fn print(self, session: &Session) {
+        let Ok(client) = session.client().await else {
+            return;
+        };
+        let now = client.collections().await;
+        let now = now.map(|now| now.collections).unwrap_or_default();
+        for made in now {
+            if !self.0.contains(&made.name) {
+                print((&client, &session.screen), &made, None).await;
+            }
+        }
+    }
 }
 
 /// Says how evenly the collection will lie, as far as that can be told.

@@ -15,9 +15,11 @@ use wire::event::Event;
 use wire::fault::{Fault, FaultKind};
 
 use crate::args::{Ingest, known_dataset};
+use crate::forecast::Before;
 use crate::session::Session;
 use crate::synth::code;
 use crate::{Done, worker};
+
 use report::Report;
 
 /// Starts `glebe-ingest` for every scene.
@@ -25,6 +27,7 @@ const SUPERVISOR: &str = "glebe-supervise";
 
 pub(crate) async fn run(session: &Session, args: Ingest) -> Done {
     check(&args)?;
+    let before = Before::look(session).await;
     let mut command = command(&args)?;
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
     let failed = |e| worker::start_fault(SUPERVISOR, &e);
@@ -48,6 +51,9 @@ pub(crate) async fn run(session: &Session, args: Ingest) -> Done {
     }
     let status = child.wait().await.map_err(failed)?;
     report.finish(args.dry_run);
+    if let Some(before) = before {
+        before.print(session).await;
+    }
     if status.code().is_none() {
         return Err(Fault::new(
             FaultKind::Data,

@@ -19,11 +19,11 @@ use serde::Serialize;
 use wire::client::Client;
 use wire::fault::{Fault, FaultKind};
 
-use crate::Done;
 use crate::args::Resplit;
 use crate::print::count;
 use crate::resplit::plan::Plan;
 use crate::session::Session;
+use crate::{Done, forecast};
 
 /// What was done, or would be.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -69,6 +69,7 @@ pub(crate) async fn run(session: &Session, args: Resplit) -> Done {
         ..Told::default()
     };
     if !args.dry_run {
+        forecast::print((&client, &session.screen), &into, None).await;
         client.create_collection(&into).await?;
         work::all(&client, &plan, (&into, &session.screen), &mut told).await?;
     }

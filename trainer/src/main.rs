@@ -63,7 +63,7 @@ struct WorkArgs {
     #[arg(long)]
     name: Option<String>,
     /// Where to compute.
-    #[arg(long, value_enum, default_value_t = Where::Cpu)]
+    #[arg(long, value_enum, default_value_t = Where::Cpu, env = "GLEBE_DEVICE")]
     device: Where,
     /// Seconds that an unreachable node is asked again before the worker leaves.
     #[arg(long, default_value_t = work::UNREACHABLE_S)]
@@ -111,7 +111,7 @@ struct PredictArgs {
     #[arg(long)]
     kin: Option<PathBuf>,
     /// Where to compute.
-    #[arg(long, value_enum, default_value_t = Where::Cpu)]
+    #[arg(long, value_enum, default_value_t = Where::Cpu, env = "GLEBE_DEVICE")]
     device: Where,
 }
 

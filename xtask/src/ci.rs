@@ -7,6 +7,7 @@
 //! *Not here*: what the tests test.
 
 mod report;
+mod skips;
 mod tally;
 
 use std::process::Command;
@@ -61,7 +62,11 @@ fn checks(workspace: &Workspace, extent: Extent, report: &mut Report) -> Result<
     report.step("clippy", || clippy(workspace));
     report.step("fuzz targets", || fuzz_targets(workspace));
     deny(workspace, extent, report)?;
+    skips::forget(workspace.root(), extent);
     report.tests(|| tally::nextest(nextest(workspace, extent)));
+    for (why, count) in skips::told(workspace.root(), extent) {
+        report.skipped("tests", &format!("{count} could not look: {why}"));
+    }
     report.step("doc tests", || {
         let doc = ["test", "--doc", "--workspace", "--locked", "--quiet"];
         cargo_step(workspace, &doc, "cargo test --doc --workspace")

@@ -81,6 +81,13 @@ impl Nodes {
         last.map_or(0, |keys| keys.len() as u64)
     }
 
+    /// Has the first node read all that it holds; returns the bytes.
+    pub(super) async fn read_all(&self) -> Result<u64> {
+        let first = self.first();
+        let report = first.repair(first.node_id()).await.map_err(wrong)?;
+        Ok(report.context("the node is unknown")?.bytes)
+    }
+
     /// Returns the bytes of objects that all nodes have sent for puts.
     pub(super) fn sent(&self) -> u64 {
         let meters = self.all.iter().map(|(cluster, ..)| cluster.meters());

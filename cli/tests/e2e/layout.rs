@@ -101,13 +101,24 @@ fn a_new_collection_comes_with_a_forecast(node: &Node, folder: &Path) {
         "--first",
         "3",
     ];
-    let made = expect(node.ask(folder).args(create), 0);
-    let said = stderr(&made);
-    assert!(
-        said.contains("forecast over the contiguous US: CV"),
-        "{said}"
-    );
-    assert!(said.contains("max/mean"), "{said}");
+    // So does one that an ingest makes, and once it is there it comes with none.
+    let ingest = [
+        "ingest",
+        "--collection",
+        "other",
+        "--precision",
+        "5",
+        "world",
+    ];
+    for (made, args) in [
+        (true, &create[..]),
+        (true, &ingest[..]),
+        (false, &ingest[..]),
+    ] {
+        let said = stderr(&expect(node.ask(folder).args(args), 0));
+        let forecast = said.contains("forecast over the contiguous US: CV");
+        assert_eq!(forecast && said.contains("max/mean"), made, "{said}");
+    }
 }
 
 #[test]

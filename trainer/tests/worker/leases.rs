@@ -171,3 +171,21 @@ fn a_worker_without_a_node_leaves_after_the_named_time() {
     let status = end(start(&format!("http://{free}")));
     assert_eq!(status.code(), Some(3));
 }
+
+/// Workers that a node starts have its environment.
+#[test]
+fn where_a_worker_computes_is_read_from_its_environment() {
+    let mut worker = Command::new(env!("CARGO_BIN_EXE_glebe-trainer"));
+    worker.args(["work", "--node", "unix:/nowhere"]);
+    let ended = worker
+        .env("GLEBE_DEVICE", "cuda")
+        .output()
+        .expect("it ends");
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    if tch::Cuda::is_available() {
+        assert!(!said.contains("there is no CUDA device"), "{said}");
+    } else {
+        assert_eq!(ended.status.code(), Some(2), "{said}");
+        assert!(said.contains("there is no CUDA device"), "{said}");
+    }
+}
