@@ -171,10 +171,14 @@ async fn pull(session: &Session, client: &Client, args: &ModelPull) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Downloads a model folder; returns its bytes.
+/// Downloads a model folder; returns its bytes. What an earlier one brought whole stays.
 pub(crate) async fn download(client: &Client, model: &ModelView, out: &Path) -> Result<u64, Fault> {
     let mut total = 0;
     for file in &model.files {
+        if crate::download::is_whole(&out.join(&file.name), &file.blake3)? == Some(true) {
+            total += file.bytes;
+            continue;
+        }
         let (run, geocode) = (model.run.clone(), model.geocode.clone());
         let wanted = ModelFileParams {
             run,
