@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::harness::{Node, cluster, scratch, until};
+use crate::harness::{Node, cluster, expect, scratch, until, world};
 
 /// Longest that a node that does not answer may pass for one that lives.
 const SEEN_WITHIN: Duration = Duration::from_secs(5);
@@ -109,4 +109,53 @@ fn nobody_is_taken_for_dead_while_everybody_waits_for_a_core() {
         );
         assert_eq!(wrong, BTreeSet::new());
     });
+}
+
+/// Milliseconds of a query for everything at a node, as that node says.
+fn query(folder: &Path, node: &Node) -> f64 {
+    let search = ["search", "-o", "json"];
+    let answer = expect(node.ask(folder).args(search), 0);
+    let answer: serde_json::Value = serde_json::from_slice(&answer.stdout).unwrap();
+    assert_eq!(answer["end"]["complete"], true, "{answer}");
+    answer["end"]["millis"].as_f64().unwrap()
+}
+
+/// The slowest of nine queries of ten.
+fn slow(mut millis: Vec<f64>) -> f64 {
+    millis.sort_by(f64::total_cmp);
+    millis[millis.len() * 9 / 10]
+}
+
+#[test]
+fn a_stopped_node_costs_a_query_less_than_a_second_and_nothing_once_it_is_dead() {
+    const QUERIES: usize = 30;
+    /// What the machine itself may take from a query of milliseconds.
+    const NOISE_MS: f64 = 100.0;
+    let folder = scratch();
+    let folder = folder.path();
+    let nodes = cluster(folder, 3, 2);
+    let scenes = world(folder, 1, 1, 300);
+    let ingest = ["ingest", "--precision", "6"];
+    expect(nodes[0].ask(folder).args(ingest).arg(scenes), 0);
+    let many = || (0..QUERIES).map(|_| query(folder, &nodes[0]));
+    let usual = slow(many().collect());
+    signal(&nodes[2], "-STOP");
+    let mut meanwhile = Vec::new();
+    until("it is taken for dead", || {
+        meanwhile.push(query(folder, &nodes[0]));
+        nodes[0].states(folder)[&nodes[2].id] == "down"
+    });
+    let afterwards = slow(many().collect());
+    signal(&nodes[2], "-CONT");
+    let longest = meanwhile.iter().copied().fold(0.0, f64::max);
+    eprintln!(
+        "nine of ten queries within {usual:.0} ms; while a node is stopped and not found dead the \
+         longest of {} takes {longest:.0} ms; then nine of ten {afterwards:.0} ms",
+        meanwhile.len()
+    );
+    assert!(longest <= 2.0 * usual + 1_000.0, "{longest} of {usual}");
+    assert!(
+        afterwards <= 1.5 * usual + NOISE_MS,
+        "{afterwards} of {usual}"
+    );
 }
