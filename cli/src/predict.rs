@@ -37,7 +37,12 @@ pub(crate) async fn run(session: &Session, args: Predict) -> Done {
 async fn where_it_lies(session: &Session, args: &Predict) -> Done {
     let run = &args.model;
     if run.contains('/') || Path::new(run).is_dir() {
-        let what = format!("{run} is no run");
+        let what = if run.contains('/') {
+            format!("{run} is no run")
+        } else {
+            // A run of that name would never be asked: whoever has both is told.
+            format!("{run} is taken for the folder of that name here, which is no run")
+        };
         return Err(Fault::new(FaultKind::Usage, what)
             .because("stored splits are answered by a run's models, where both lie")
             .try_("glebe predict RUN --bbox W,S,E,N -O out.tif, or name a SCENE"));

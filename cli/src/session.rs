@@ -8,7 +8,7 @@
 mod lend;
 
 use std::fs::File;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use node::embedded::Embedded;
 use tokio::process::Command;
@@ -27,7 +27,7 @@ pub(crate) struct Session {
     client: OnceLock<Client>,
     embedded: OnceCell<tokio::sync::Mutex<Option<Embedded>>>,
     /// What goes on, or is kept, when the command is stopped.
-    parting: OnceLock<String>,
+    parting: Mutex<Option<String>>,
 }
 
 impl Session {
@@ -37,19 +37,28 @@ impl Session {
             screen,
             client: OnceLock::new(),
             embedded: OnceCell::new(),
-            parting: OnceLock::new(),
+            parting: Mutex::default(),
         }
     }
 
-    /// Has that said, once, if the command is stopped from now on.
-    pub(crate) fn part_with(&self, words: impl FnOnce() -> String) {
-        self.parting.get_or_init(words);
+    /// Has that said if the command is stopped from now on.
+    pub(crate) fn part_with(&self, words: String) {
+        *self.parting.lock().unwrap_or_else(PoisonError::into_inner) = Some(words);
     }
 
-    /// Says what goes on without the command.
+    /// Says what goes on without the command, or is kept.
     pub(crate) fn part(&self) {
-        if let Some(words) = self.parting.get() {
+        let words = self.parting.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(words) = &*words {
             self.screen.note(words);
+        }
+    }
+
+    /// Tells whether this process is the only node: what it does ends with it.
+    pub(crate) async fn is_alone(&self) -> bool {
+        match self.embedded.get() {
+            Some(cell) => cell.lock().await.as_ref().is_some_and(Embedded::is_holder),
+            None => false,
         }
     }
 

@@ -192,13 +192,6 @@ fn print_plan(screen: &Screen, run: &Run, plan: &Plan) -> ExitCode {
 
 /// Waits until no job of the run waits or runs.
 pub(crate) async fn wait(session: &Session, client: &Client, name: &str) -> Done {
-    session.part_with(|| {
-        let goes_on = match session.settings.cluster.value {
-            Some(_) => "goes on without this command; wait again",
-            None => "is kept; it goes on",
-        };
-        format!("run {name} {goes_on} with: glebe job wait {name}")
-    });
     let mut progress = Progress::new(&session.screen, 0, "models");
     let mut is_told = false;
     loop {
@@ -209,6 +202,12 @@ pub(crate) async fn wait(session: &Session, client: &Client, name: &str) -> Done
             session.screen.note(note);
         }
         is_told = is_paused;
+        let goes_on = match (is_paused, session.is_alone().await) {
+            (true, _) => "stays paused; look",
+            (false, true) => "is kept; it goes on",
+            (false, false) => "goes on without this command; wait again",
+        };
+        session.part_with(format!("run {name} {goes_on} with: glebe job wait {name}"));
         let ended = view.jobs.iter().filter(|j| !unfinished(j.state)).count();
         progress.set_total(view.jobs.len() as u64);
         progress.set(ended as u64, &scores(&view));

@@ -120,13 +120,22 @@ impl<'a> Putting<'a> {
         let held = self.versions(&owners).await;
         let elsewhere = self.elsewhere(&owners).await;
         let there = winner(held.values().chain(elsewhere.values()).copied().flatten());
-        let next = |there: Version| there.revision.saturating_add(1);
-        let revision = match there {
-            Some(there) if there.hash == self.hash => Some(there.revision),
-            Some(there) if mode == PutMode::Overwrite || there.is_tombstone() => Some(next(there)),
-            Some(there) => return Ok(self.keep(there, &held, &elsewhere)),
+        let revision = match (there, mode) {
+            (Some(there), _) if there.hash == self.hash => Some(there.revision),
+            (there, PutMode::Replica(revision)) => {
+                let hash = self.hash;
+                let mine = Version { revision, hash };
+                if let Some(there) = there.filter(|there| there.covers(&mine)) {
+                    return Ok(self.keep(there, &held, &elsewhere));
+                }
+                Some(revision)
+            }
+            (Some(there), _) if mode == PutMode::Overwrite || there.is_tombstone() => {
+                Some(there.revision.saturating_add(1))
+            }
+            (Some(there), _) => return Ok(self.keep(there, &held, &elsewhere)),
             // A tombstone of what nobody holds any more: the first of all revisions.
-            None => self.object().is_tombstone().then_some(1),
+            (None, _) => self.object().is_tombstone().then_some(1),
         };
         let lacks = |node: &&NodeId| match held.get(*node) {
             Some(Some(version)) => version.hash != self.hash || Some(version.revision) != revision,
@@ -158,11 +167,15 @@ impl<'a> Putting<'a> {
     async fn stays(mut self) -> Result<Self, Fault> {
         for _ in 0..STAYS_MAX {
             if self.check_quorum().is_ok() {
-                return Ok(self);
+                self.mark_holder().await;
+                return self.check_quorum().map(|()| self);
             }
-            let theirs = self.theirs().await?;
+            // One object at a time: it may be far greater than the one that was put.
+            let _turn = self.core.keeping.lock().await;
+            let (revision, theirs) = self.theirs().await?;
             self = Self::new(self.core, theirs, self.layouts);
-            if self.run(PutMode::Keep).await? != PutOutcome::Kept {
+            // As the revision that it is, and no other: it may be deleted meanwhile.
+            if self.run(PutMode::Replica(revision)).await? != PutOutcome::Kept {
                 return Ok(self);
             }
         }
@@ -170,12 +183,12 @@ impl<'a> Putting<'a> {
     }
 
     /// Reads what stays from whoever was found to hold it.
-    async fn theirs(&self) -> Result<Hashed, Fault> {
+    async fn theirs(&self) -> Result<(u32, Hashed), Fault> {
         let key = &self.object().key;
         let mut last = Fault::new(FaultKind::Partial, format!("who held {key} is away"));
         for node in &self.others {
             match sync::replica_at(self.core, (node, Purpose::Repair), key).await {
-                Ok((_, object)) => return Ok(object),
+                Ok((record, object)) => return Ok((record.revision, object)),
                 Err(fault) => last = fault,
             }
         }
@@ -380,8 +393,11 @@ impl<'a> Putting<'a> {
         let has = |(_, version): &(&NodeId, &Option<Version>)| **version == Some(there);
         let holding = held.iter().filter(has).map(|(node, _)| node.clone());
         self.holders.extend(holding);
-        let all = held.iter().chain(elsewhere).filter(has);
-        self.others = all.map(|(node, _)| node.clone()).collect();
+        // They are asked for the slot, too.
+        let standins = elsewhere.iter().filter(has).map(|(node, _)| node.clone());
+        self.standins.extend(standins);
+        self.holders.extend(self.standins.iter().cloned());
+        self.others = self.holders.iter().cloned().collect();
         PutOutcome::Kept
     }
 

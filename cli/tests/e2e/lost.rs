@@ -1,5 +1,6 @@
 //! A run whose node, conduit or asker is lost while it computes.
 
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
@@ -25,7 +26,10 @@ fn the_next_replicas_do_the_jobs_of_a_node_that_is_killed_while_it_computes() {
     let folder = scratch();
     let folder = folder.path();
     let mut nodes = cluster(folder, 3, 2);
-    killed::ingest(&nodes[0], folder);
+    // So many cells that some are surely the lost one's.
+    let scenes = world(folder, 1, 2, 600);
+    let ingest = ["ingest", "--precision", "6"];
+    expect(nodes[0].ask(folder).args(ingest).arg(scenes), 0);
     let mut lost = nodes.pop().unwrap();
     expect(lost.ask(folder).args(TRAIN).args(["--name", "go"]), 0);
     let mut left = Vec::new();
@@ -62,13 +66,18 @@ fn interrupted(mut command: Command, computes: impl Fn() -> bool) -> String {
         .args(["--name", "go", "--wait"])
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
-    let asked = asked.spawn().unwrap();
+    let mut asked = asked.spawn().unwrap();
+    let mut heard = BufReader::new(asked.stderr.take().unwrap());
+    let mut said = String::new();
+    while !said.contains("run go: ") {
+        assert!(heard.read_line(&mut said).unwrap() > 0, "{said}");
+    }
     until("it computes", computes);
     let pid = asked.id().to_string();
     expect(Command::new("kill").args(["-INT", &pid]), 0);
-    let ended = asked.wait_with_output().unwrap();
-    assert_eq!(ended.status.code(), Some(INTERRUPTED), "{}", stderr(&ended));
-    stderr(&ended)
+    heard.read_to_string(&mut said).unwrap();
+    assert_eq!(asked.wait().unwrap().code(), Some(INTERRUPTED), "{said}");
+    said
 }
 
 #[test]

@@ -65,7 +65,7 @@ fn is_of_use(scores: &Value, own: &str) -> bool {
 /// One square kilometre of Slovenia on two days: the first is learned from, the second chooses the
 /// epoch, or is never seen and predicted.
 #[test]
-fn vegetation_learned_from_one_sentinel_2_day_is_told_on_another() {
+fn vegetation_learned_from_one_sentinel_2_day_is_predicted_on_another() {
     let Some(real) = real_data() else { return };
     let folder = scratch();
     let folder = folder.path();
@@ -82,7 +82,7 @@ fn vegetation_learned_from_one_sentinel_2_day_is_told_on_another() {
     let done = trained(folder, &["--name", "july"]);
     let model = format!("july/{}", done[0]["geocode"].as_str().unwrap());
     expect(
-        glebe(folder).args(["model", "pull", &model, "-O", "july"]),
+        glebe(folder).args(["model", "pull", &model, "-O", "pulled"]),
         0,
     );
     ingest("20150909T100017", "2015-09-09T10:00:17Z");

@@ -97,9 +97,6 @@ fn models_are_found_by_their_tags_compared_and_taken_along() {
         [run_of(folder, "a"), run_of(folder, "b")],
         ["short", "long"]
     );
-    mends_a_folder(&folder.join("a"), || {
-        drop(pull(&["--geocode", code, "--tag", "prod"], "a", 0));
-    });
     ask(&["model", "tag", "--remove", "prod", code], 0);
     assert_eq!(tagged("prod"), all_of("long")[1..]);
     ask(&["model", "tag", "--remove", "prod"], 0);
@@ -123,20 +120,6 @@ fn models_are_found_by_their_tags_compared_and_taken_along() {
     assert_eq!(bundle.len(), cells.len());
     drop(nodes);
     predicts_offline(folder, &scenes, "e");
-}
-
-/// Pulled again, what is whole stays and what is damaged or gone is brought.
-fn mends_a_folder(folder: &Path, pull: impl Fn()) {
-    let file = |name: &str| folder.join(name);
-    let written = || std::fs::metadata(file("config.json")).unwrap().modified();
-    let before = written().unwrap();
-    let weights = std::fs::read(file("model.safetensors")).unwrap();
-    std::fs::write(file("model.safetensors"), b"cut off").unwrap();
-    std::fs::remove_file(file("README.md")).unwrap();
-    pull();
-    assert_eq!(written().unwrap(), before);
-    assert_eq!(std::fs::read(file("model.safetensors")).unwrap(), weights);
-    assert!(file("README.md").is_file());
 }
 
 /// Predicts a scene with a bundle and no cluster: each cell by its own model.

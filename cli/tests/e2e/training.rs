@@ -344,7 +344,10 @@ fn a_map_is_learned_published_pulled_and_predicted() {
     assert_eq!(done["metrics"]["map"]["ms_ssim_scales"], 2, "{done}");
     assert!(done["metrics"]["map"]["val_ssim"].is_number(), "{done}");
     let model = format!("moist/{}", done["geocode"].as_str().unwrap());
-    expect(glebe(folder).args(["model", "pull", &model, "-O", "m"]), 0);
+    let pull = ["model", "pull", &model, "-O", "m"];
+    let pull = || drop(expect(glebe(folder).args(pull), 0));
+    pull();
+    mends_a_folder(&folder.join("m"), pull);
     let card = std::fs::read_to_string(folder.join("m/README.md")).unwrap();
     assert!(card.contains("nir = B8A (20 m, nearest pixel"), "{card}");
     let scene = std::fs::read_dir(&scenes).unwrap();
@@ -359,6 +362,20 @@ fn a_map_is_learned_published_pulled_and_predicted() {
     let mut own = own.filter(|c| c["kinship"] == "own");
     let mean = own.next().unwrap()["mean"].as_f64().unwrap();
     assert!(mean.abs() < 1.0, "no map of NDMI: {told}");
+}
+
+/// Pulled again, what is whole stays and what is damaged or gone is brought.
+fn mends_a_folder(folder: &Path, pull: impl Fn()) {
+    let file = |name: &str| folder.join(name);
+    let written = || std::fs::metadata(file("config.json")).unwrap().modified();
+    let before = written().unwrap();
+    let weights = std::fs::read(file("model.safetensors")).unwrap();
+    std::fs::write(file("model.safetensors"), b"cut off").unwrap();
+    std::fs::remove_file(file("README.md")).unwrap();
+    pull();
+    assert_eq!(written().unwrap(), before);
+    assert_eq!(std::fs::read(file("model.safetensors")).unwrap(), weights);
+    assert!(file("README.md").is_file());
 }
 
 #[test]

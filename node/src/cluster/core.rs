@@ -86,6 +86,8 @@ pub(crate) struct Core {
     pub arrivals: Arrivals,
     /// Held while a change of the layout is planned: one asks all nodes for all that they hold.
     pub planning: tokio::sync::Mutex<()>,
+    /// Held while what stays in the place of an object is put in its turn.
+    pub keeping: tokio::sync::Mutex<()>,
     /// Bytes of objects on their way to others.
     pub sending: Budgets,
     /// Bytes on their way from others to repair what is held here.
@@ -329,6 +331,7 @@ impl Core {
             upkeep: Upkeep::default(),
             arrivals: Arrivals::default(),
             planning: tokio::sync::Mutex::default(),
+            keeping: tokio::sync::Mutex::default(),
             sending: Budgets::new(budget::SENT_KIB),
             pulling: Budgets::new(budget::PULLED_KIB),
             link,

@@ -10,6 +10,7 @@
 //!
 //! *Not here*: moving the newcomer's slots to it (`sync`).
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,37 +43,61 @@ pub(crate) struct Newcomer {
     pub replicas: Option<u8>,
 }
 
-/// Asks a member to be let in.
+/// Asks members to be let in, one after the other, until one lets this node in.
 pub(crate) async fn join(
     link: &Link,
-    address: &str,
+    addresses: &str,
     token: &Token,
-    newcomer: Newcomer,
+    newcomer: &Newcomer,
 ) -> Result<Welcome, Fault> {
-    let nobody = |error: LinkError| {
-        Fault::new(
-            FaultKind::Unreachable,
-            format!("nobody to join at {address}"),
-        )
+    let mut last = nobody(addresses, &LinkError::Unreachable);
+    for address in seeds::of_list(addresses).await {
+        match link.reach(address, JOIN_LIMIT).await {
+            // A name that stands for every node stands for this one, too.
+            Ok(reached) if reached.node == *link.me() => {}
+            Ok(reached) => match ask(link, (address, reached), token, newcomer).await {
+                Ok(welcome) => return Ok(welcome),
+                Err(fault) => last = fault,
+            },
+            // What somebody said counts more than that another said nothing.
+            Err(error) if last.kind == FaultKind::Unreachable => {
+                last = nobody(&address.to_string(), &error);
+            }
+            Err(_) => {}
+        }
+    }
+    Err(last)
+}
+
+fn nobody(address: &str, error: &LinkError) -> Fault {
+    let what = format!("nobody to join at {address}");
+    Fault::new(FaultKind::Unreachable, what)
         .because(error.to_string())
         .try_("check the address, and that the node there is up")
-    };
-    let reached = reach(link, address).await.map_err(nobody)?;
+}
+
+/// Asks one member to be let in.
+async fn ask(
+    link: &Link,
+    (address, reached): (SocketAddr, Reached),
+    token: &Token,
+    newcomer: &Newcomer,
+) -> Result<Welcome, Fault> {
     let ends = Ends {
         joiner: link.me(),
         member: &reached.node,
     };
     let request = JoinRequest {
         claim: token.claim(ends),
-        p2p: newcomer.p2p,
-        http: newcomer.http,
-        place: newcomer.place,
+        p2p: newcomer.p2p.clone(),
+        http: newcomer.http.clone(),
+        place: newcomer.place.clone(),
         replicas: newcomer.replicas,
         versions: Versions::OURS,
     };
     let answer = link.join(&reached, encode(&request), JOIN_LIMIT).await;
     link.part(&reached).await;
-    match decode(&answer.map_err(nobody)?) {
+    match decode(&answer.map_err(|error| nobody(&address.to_string(), &error))?) {
         Ok(JoinAnswer::Refused(fault)) => Err(fault.into()),
         Ok(JoinAnswer::Welcome(welcome)) if token.answered_by(welcome.proof, ends) => Ok(*welcome),
         Ok(JoinAnswer::Welcome(_)) => Err(Fault::new(
@@ -84,20 +109,6 @@ pub(crate) async fn join(
             .because(error.to_string())
             .try_("run the same version of glebe on all nodes")),
     }
-}
-
-/// Reaches the first of all addresses that another node answers at.
-async fn reach(link: &Link, addresses: &str) -> Result<Reached, LinkError> {
-    let mut last = LinkError::Unreachable;
-    for address in seeds::resolve_all(addresses).await {
-        match link.reach(address, JOIN_LIMIT).await {
-            // A name that stands for every node stands for this one, too.
-            Ok(reached) if reached.node == *link.me() => {}
-            Ok(reached) => return Ok(reached),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
 }
 
 /// Answers a stranger who asks to be let in.

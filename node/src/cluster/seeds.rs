@@ -21,15 +21,16 @@ use crate::layout::Stamp;
 
 /// Longest that an address may take to answer.
 const REACH_LIMIT: Duration = Duration::from_secs(2);
-/// Addresses of a name that are tried: one member is enough.
+/// Longest that a name may take to be looked up.
+const LOOKUP_LIMIT: Duration = Duration::from_secs(5);
+/// Addresses that are tried: one member is enough.
 const ADDRESSES_MAX: usize = 16;
 
 /// Looks at the seeds for members that are not up where this node thinks they are.
 pub(super) async fn find(core: &Arc<Core>) {
     let Some(seeds) = &core.seeds else { return };
-    let addresses = resolve_all(seeds).await;
-    let tried = addresses.into_iter().take(ADDRESSES_MAX);
-    join_all(tried.map(|address| try_one(core, address))).await;
+    let addresses = of_list(seeds).await;
+    join_all(addresses.into_iter().map(|address| try_one(core, address))).await;
 }
 
 async fn try_one(core: &Arc<Core>, address: SocketAddr) {
@@ -63,22 +64,30 @@ pub(crate) async fn resolve(text: &str) -> Option<SocketAddr> {
     resolve_all(text).await.into_iter().next()
 }
 
-/// Returns all addresses of `host:port`, or of several with commas between them, each once: a name
-/// may stand for every node of a cluster.
-pub(crate) async fn resolve_all(text: &str) -> Vec<SocketAddr> {
-    let mut all = Vec::new();
-    // What is empty nobody has said yet: no other machine knows either.
-    for one in text.split(',').map(str::trim).filter(|one| !one.is_empty()) {
-        let found: Vec<SocketAddr> = match one.parse() {
-            Ok(address) => vec![address],
-            Err(_) => tokio::net::lookup_host(one)
-                .await
-                .map(Iterator::collect)
-                .unwrap_or_default(),
-        };
-        let new = found.into_iter().filter(|address| !all.contains(address));
-        let new: Vec<SocketAddr> = new.collect();
-        all.extend(new);
+/// Returns all addresses of `host:port`: a name may stand for every node of a cluster.
+async fn resolve_all(text: &str) -> Vec<SocketAddr> {
+    if let Ok(address) = text.parse() {
+        return vec![address];
     }
+    if text.is_empty() {
+        // Nobody has said yet where that node is: no other machine knows either.
+        return Vec::new();
+    }
+    let found = tokio::time::timeout(LOOKUP_LIMIT, tokio::net::lookup_host(text)).await;
+    let found = found.ok().and_then(Result::ok);
+    found.map(Iterator::collect).unwrap_or_default()
+}
+
+/// Returns the addresses that `--join` lists with commas between them, each once.
+pub(crate) async fn of_list(text: &str) -> Vec<SocketAddr> {
+    let named = text.split(',').take(ADDRESSES_MAX);
+    let found = join_all(named.map(|one| resolve_all(one.trim()))).await;
+    let mut all: Vec<SocketAddr> = Vec::new();
+    for address in found.into_iter().flatten() {
+        if !all.contains(&address) {
+            all.push(address);
+        }
+    }
+    all.truncate(ADDRESSES_MAX);
     all
 }

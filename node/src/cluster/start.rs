@@ -282,7 +282,7 @@ async fn enter(
             .because("the data folder belongs to no cluster yet")
             .try_(JOIN_ADVICE)
     })?;
-    let welcome = join(link, &to.address, token, newcomer).await?;
+    let welcome = join(link, &to.address, token, &newcomer).await?;
     let (cluster, standing) = (welcome.cluster, welcome.standing);
     let mut record = ClusterRecord::new(cluster, welcome.secret, welcome.changes, standing);
     // Written with the rest: who is killed before it has greeted anybody finds them again.

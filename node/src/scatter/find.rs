@@ -116,6 +116,8 @@ struct Download<'a> {
     key: &'a ObjectKey,
     entry: FileEntry,
     purpose: Purpose,
+    /// It is a replica that nobody waits for: whoever waits for an answer goes first.
+    can_wait: bool,
     bytes: Rope,
 }
 
@@ -125,6 +127,7 @@ impl<'a> Download<'a> {
             key,
             entry,
             purpose,
+            can_wait: false,
             bytes: Rope::default(),
         }
     }
@@ -136,7 +139,7 @@ impl<'a> Download<'a> {
         node: &NodeId,
         left: u64,
     ) -> (Option<OwnedSemaphorePermit>, u32) {
-        if self.purpose != Purpose::Repair {
+        if !self.can_wait {
             return (None, u32::try_from(CHUNK_BYTES_MAX).unwrap_or(u32::MAX));
         }
         let budget = core.pulling.of(node);
@@ -216,6 +219,7 @@ pub(crate) async fn replica(
     let mut files = Vec::with_capacity(record.files.len());
     for entry in &record.files {
         let mut download = Download::new(&record.key, entry.clone(), purpose);
+        download.can_wait = true;
         download.take_from(core, node).await?;
         files.push(ObjectFile {
             name: entry.name.clone(),

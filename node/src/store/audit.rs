@@ -13,7 +13,7 @@ use super::error::StoreError;
 use super::files::KINDS;
 use super::object::{OBJECT_FILE, ObjectKey};
 use super::record::Record;
-use super::{PutMode, Store, note};
+use super::{PutMode, Store, note, rebuild};
 use crate::slots::SlotSet;
 
 /// What is wrong with an object.
@@ -100,21 +100,36 @@ impl Store {
         self.put(&object, PutMode::Heal(record.revision)).map(drop)
     }
 
-    /// Compares folders and records; remakes the index if a folder has none. Returns the objects
-    /// that were left out because they are not whole.
-    pub fn reconcile(&self) -> Result<Vec<(ObjectKey, String)>, StoreError> {
+    /// Compares folders and records; remakes the index if a whole folder has none, and notes those
+    /// that are not whole. Tells whether the index was remade.
+    pub fn reconcile(&self) -> Result<bool, StoreError> {
         for (key, slot, folder) in self.files.walk()? {
-            let lock = self.lock(&key);
-            let recorded = self.known(&key)?.is_some_and(|r| r.slot() == slot);
-            let is_left_out = self.left_out().iter().any(|(left, _)| *left == key);
-            if !recorded && !is_left_out && self.files.disk.is_there(&folder) {
-                drop(lock);
-                tracing::warn!(%key, "has files and no record; the index is remade from the files");
-                self.rebuild_index()?;
-                break;
+            let is_here = |known: Option<Record>| known.is_some_and(|record| record.slot() == slot);
+            if is_here(self.known(&key)?) || self.is_left_out(&key) {
+                continue;
+            }
+            let read = {
+                // Whoever was just writing it has recorded it, or taken it away.
+                let _lock = self.lock(&key);
+                if is_here(self.index().records.get(&key)?) || !self.files.disk.is_there(&folder) {
+                    continue;
+                }
+                rebuild::read(self.files.disk.as_ref(), &key, (slot, &folder))
+            };
+            match read {
+                Ok(_) => {
+                    tracing::warn!(%key, "has files and no record; the index is remade of them");
+                    self.rebuild_index()?;
+                    return Ok(true);
+                }
+                Err(reason) => {
+                    tracing::warn!(%key, reason, "an object is left out of the index");
+                    let mut left = self.left_out.lock().unwrap_or_else(PoisonError::into_inner);
+                    left.insert(key, reason);
+                }
             }
         }
-        Ok(self.left_out())
+        Ok(false)
     }
 
     /// Returns what is on the disk and in no record, because it is not whole.

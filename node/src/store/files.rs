@@ -57,6 +57,8 @@ pub(super) struct Files {
     next: AtomicU64,
     /// Held while the folder of a slot is made.
     making: Mutex<()>,
+    /// Held while a damaged folder is kept aside.
+    aside: Mutex<()>,
 }
 
 /// What a rename is about to do, written beside it.
@@ -95,6 +97,7 @@ impl Files {
             reserve_bytes: AtomicU64::new(reserve_bytes),
             next: AtomicU64::new(0),
             making: Mutex::new(()),
+            aside: Mutex::new(()),
         };
         let make = StoreError::io("make the store's folders");
         files.make_folders(dir).map_err(make)?;
@@ -258,6 +261,7 @@ impl Files {
     /// it; the oldest go.
     pub(super) fn quarantine(&self, replaced: &Staged, key: &ObjectKey) {
         let keep = || -> io::Result<()> {
+            let _aside = self.aside.lock().unwrap_or_else(PoisonError::into_inner);
             self.disk.make_folder(&self.quarantine)?;
             let mut kept = self.folders(&self.quarantine)?;
             let number = |folder: &PathBuf| {

@@ -55,7 +55,11 @@ pub(super) fn fill(files: &Files, records: &Records) -> Result<Rebuild, StoreErr
 }
 
 /// Describes the object in a folder; an error says why it is not whole.
-fn read(disk: &dyn Disk, key: &ObjectKey, (slot, folder): (Slot, &Path)) -> Result<Record, String> {
+pub(super) fn read(
+    disk: &dyn Disk,
+    key: &ObjectKey,
+    (slot, folder): (Slot, &Path),
+) -> Result<Record, String> {
     let files = read_files(disk, folder).map_err(|e| e.to_string())?;
     let note = read_note(disk, folder)?;
     let revision = note.as_ref().map_or(1, |n| n.revision);

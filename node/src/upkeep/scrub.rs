@@ -12,12 +12,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use wire::cluster::RepairReport;
+use wire::fault::Fault;
 
 use super::{Pace, heal};
+use crate::answer;
 use crate::cluster::catalog;
 use crate::cluster::core::Core;
 use crate::store::{Harm, ObjectKey};
-use crate::sync::KINDS;
+use crate::sync::{KINDS, slots_held};
 
 /// Longest pause before the first pass: a node that is started for an hour a day reads, too.
 const FIRST: Duration = Duration::from_mins(5);
@@ -33,7 +35,7 @@ pub(super) async fn run(core: &Arc<Core>, pace: &Pace) {
     let mut report = RepairReport::default();
     reconcile(core, &mut report).await;
     for left in report.left {
-        tracing::warn!(left, "is on the disk and in no answer");
+        tracing::warn!(left, "folders and records do not agree");
     }
     let mut rest = pace.rest.min(FIRST);
     loop {
@@ -66,18 +68,32 @@ pub(super) async fn pass(core: &Arc<Core>, rate: Option<u64>, report: &mut Repai
 }
 
 async fn reconcile(core: &Arc<Core>, report: &mut RepairReport) {
-    match core.blocking(crate::store::Store::reconcile).await {
-        Ok(left_out) => {
-            for (key, why) in left_out {
-                report.left.push(format!("{key}: {why}"));
-            }
+    let compared = core
+        .blocking(|store| Ok((store.reconcile()?, store.left_out())))
+        .await;
+    let told = match compared {
+        Ok((remade, left_out)) => {
+            let left = left_out
+                .into_iter()
+                .map(|(key, why)| format!("{key}: {why}"));
+            report.left.extend(left);
+            if remade { tell(core).await } else { Ok(()) }
         }
-        Err(fault) => report.left.push(fault.to_string()),
-    }
-    // What was hidden may be a collection.
-    if let Err(fault) = catalog::changed(core).await {
+        Err(fault) => Err(fault),
+    };
+    if let Err(fault) = told {
         report.left.push(fault.to_string());
     }
+}
+
+/// Has others ask this node for what was hidden: it may belong to other owners by now, and be a
+/// collection.
+async fn tell(core: &Arc<Core>) -> Result<(), Fault> {
+    catalog::changed(core).await?;
+    let slots = core.blocking(slots_held).await?;
+    core.arrivals.note_stray();
+    core.wake();
+    answer::mark(core, &slots).await
 }
 
 /// Returns what is held here, from where this start of the node begins.

@@ -1,6 +1,6 @@
 //! What is deleted stays deleted, whoever was away meanwhile.
 
-use node::store::ObjectKey;
+use node::store::{ObjectKey, PutMode};
 use query::Query;
 use wire::bundle::Kind;
 use wire::object::PutOutcome;
@@ -60,6 +60,21 @@ async fn what_is_deleted_while_a_replica_is_down_stays_deleted_when_it_is_back()
     for node in &nodes {
         is_gone(node, &keys).await;
         assert_eq!(node.all().await.0.len(), 12);
+    }
+}
+
+/// As one is put that another user was told is kept, and that a third deletes meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_replica_of_a_revision_does_not_bring_back_what_was_deleted_after_it() {
+    let nodes = cluster(3, 2).await;
+    fill(&nodes, 2).await;
+    let object = splits(1).remove(0);
+    let keys = [object.key.clone()];
+    assert_eq!(nodes[0].cluster.delete(&keys).await, Ok(1));
+    let late = nodes[1].cluster.put(object, PutMode::Replica(1)).await;
+    assert_eq!(late.unwrap().outcome, PutOutcome::Kept);
+    for node in &nodes {
+        is_gone(node, &keys).await;
     }
 }
 
