@@ -95,7 +95,9 @@ fn vegetation_learned_from_one_sentinel_2_day_is_predicted_on_another() {
     let predict = ["predict", "july", "-O", "september.tif", "-o", "json"];
     let told = expect(glebe(folder).args(predict).args(september), 0);
     let told: Value = serde_json::from_slice(&told.stdout).unwrap();
-    assert!(told["pixels"].as_u64().unwrap() > 9_000, "{told}");
+    let answered = |what: &str| told["cells"][0]["predicted"][what].as_u64().unwrap();
+    assert!(answered("pixels") > 9_000, "{told}");
+    assert!(answered("pixels_outside") < 1_000, "{told}");
     let done = trained(folder, &["--name", "both", "--hold-out", "dates"]);
     assert!(is_of_use(&done[0]["metrics"], "val_mse"), "{done:?}");
 }

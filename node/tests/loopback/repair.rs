@@ -112,6 +112,8 @@ async fn forgotten_objects_are_found_by_their_sums_at_a_cost_that_follows_the_di
     let nodes = cluster(3, 2).await;
     put_models(&nodes, 300).await;
     for count in [1, 8] {
+        // Nothing else is repaired meanwhile.
+        until("all is confirmed", async || is_clean(&nodes[0]).await).await;
         let before = repair_bytes(&nodes[0]).await;
         let lost: Vec<ObjectKey> = held(&nodes[2], Kind::Model)
             .into_iter()
