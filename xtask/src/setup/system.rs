@@ -14,7 +14,7 @@ use crate::trouble::Result;
 use crate::workspace::Workspace;
 
 /// Each package, and what it is for.
-const PACKAGES: [(&str, &str); 8] = [
+const PACKAGES: [(&str, &str); 10] = [
     ("libgdal-dev", "headers and library that glebe-ingest links"),
     (
         "gdal-bin",
@@ -34,6 +34,11 @@ const PACKAGES: [(&str, &str); 8] = [
         "xfsprogs",
         "makes the file system on which tests cut the power of disks",
     ),
+    (
+        "iproute2",
+        "makes the networks in which tests cut nodes off and slow them",
+    ),
+    ("nftables", "loses packets there"),
     (
         "python3-venv",
         "keeps the Python packages out of the system",
