@@ -202,12 +202,14 @@ pub(crate) async fn wait(session: &Session, client: &Client, name: &str) -> Done
             session.screen.note(note);
         }
         is_told = is_paused;
-        let goes_on = match (is_paused, session.is_alone().await) {
-            (true, _) => "stays paused; look",
-            (false, true) => "is kept; it goes on",
-            (false, false) => "goes on without this command; wait again",
+        let (goes_on, verb) = match (is_paused, session.is_alone().await) {
+            (true, _) => ("stays paused; it goes on", "resume"),
+            (false, true) => ("is kept; it goes on", "wait"),
+            (false, false) => ("goes on without this command; wait again", "wait"),
         };
-        session.part_with(format!("run {name} {goes_on} with: glebe job wait {name}"));
+        session.part_with(format!(
+            "run {name} {goes_on} with: glebe job {verb} {name}"
+        ));
         let ended = view.jobs.iter().filter(|j| !unfinished(j.state)).count();
         progress.set_total(view.jobs.len() as u64);
         progress.set(ended as u64, &scores(&view));

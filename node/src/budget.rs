@@ -1,8 +1,8 @@
 //! How many bytes may be on their way between this node and each other one.
 //!
 //! *Invariants*: a node that takes nothing in holds back at most its own budget of memory here, and
-//! what is sent to others goes on; what is pulled to repair makes the questions on the same
-//! connection wait for no more than its budget.
+//! what is sent to others goes on; replicas that are pulled make the questions on the same
+//! connection wait for no more than their budget.
 //!
 //! *Not here*: objects that wait to be sent (`http` bounds those that it takes in).
 

@@ -30,7 +30,6 @@ use crate::peer::{Request, Response, Stored, Version};
 use crate::scatter;
 use crate::slots::SlotSet;
 use crate::store::{ContentHash, Hashed, Object, ObjectKey, PutMode};
-use crate::sync;
 
 /// Longest that an owner may take to say what it holds.
 const VERSIONS_LIMIT: Duration = Duration::from_secs(5);
@@ -187,7 +186,7 @@ impl<'a> Putting<'a> {
         let key = &self.object().key;
         let mut last = Fault::new(FaultKind::Partial, format!("who held {key} is away"));
         for node in &self.others {
-            match sync::replica_at(self.core, (node, Purpose::Repair), key).await {
+            match scatter::replica_at(self.core, (node, Purpose::Repair), key).await {
                 Ok((record, object)) => return Ok((record.revision, object)),
                 Err(fault) => last = fault,
             }

@@ -28,7 +28,7 @@ use crate::slots::SlotSet;
 use crate::store::{Held, ObjectKey, Record};
 use coverage::{Coverage, Holders};
 
-pub(crate) use find::{fetch, known, record, replica};
+pub(crate) use find::{fetch, known, record, replica, replica_at};
 pub(crate) use search::search;
 
 /// Longest that a page may take; a node that takes longer is replaced.

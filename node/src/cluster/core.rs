@@ -90,7 +90,7 @@ pub(crate) struct Core {
     pub keeping: tokio::sync::Mutex<()>,
     /// Bytes of objects on their way to others.
     pub sending: Budgets,
-    /// Bytes on their way from others to repair what is held here.
+    /// Bytes of replicas on their way from others, for which nobody waits.
     pub pulling: Budgets,
     /// None without a network.
     pub link: Option<Link>,

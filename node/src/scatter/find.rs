@@ -25,7 +25,7 @@ use crate::peer::{Piece, Request, Response};
 use crate::refusals::Refused;
 use crate::rope::Rope;
 use crate::slots::SlotSet;
-use crate::store::{Hashed, Object, ObjectFile, ObjectKey, Record};
+use crate::store::{ContentHash, Hashed, Object, ObjectFile, ObjectKey, Record};
 use crate::swarm::CHUNK_BYTES_MAX;
 
 /// An object's record and a node that holds it.
@@ -232,6 +232,24 @@ pub(crate) async fn replica(
         files,
     };
     Ok(Hashed::checked(object, record.files.clone()))
+}
+
+/// Reads what a node holds of an object.
+pub(crate) async fn replica_at(
+    core: &Arc<Core>,
+    (node, purpose): (&NodeId, Purpose),
+    key: &ObjectKey,
+) -> Result<(Record, Hashed), Fault> {
+    let request = Request::Describe(purpose, key.clone());
+    let answer = core.ask(node, request, PAGE_LIMIT).await?;
+    let Response::Described(Some(record)) = answer else {
+        return Err(AskError::senseless(node).into());
+    };
+    if record.key != *key || record.hash != ContentHash::of(&record.files) {
+        return Err(AskError::senseless(node).into());
+    }
+    let replica = replica(core, (node, purpose), &record).await?;
+    Ok((*record, replica))
 }
 
 /// Asks for an object those that were not asked before; returns who holds it, newest first.

@@ -12,13 +12,13 @@ use wire::fault::{Fault, FaultKind};
 
 use super::KINDS;
 use crate::answer::transfer;
-use crate::cluster::core::{AskError, Core};
+use crate::cluster::core::Core;
 use crate::identity::NodeId;
 use crate::meters::Purpose;
-use crate::peer::{Request, Response, Version};
+use crate::peer::Version;
 use crate::scatter::{self, cover, gather, held, listing};
 use crate::slots::SlotSet;
-use crate::store::{ContentHash, Hashed, Held, ObjectKey, Record};
+use crate::store::{Held, ObjectKey};
 
 /// Objects pulled at once: hides the round trips of small ones, and leaves processors to questions.
 pub(crate) const AT_ONCE: usize = 4;
@@ -87,26 +87,8 @@ pub(crate) async fn pull_one(
     if mine.is_some_and(|mine| mine.covers(&theirs)) {
         return Ok(());
     }
-    let (record, replica) = replica_at(core, (node, purpose), key).await?;
+    let (record, replica) = scatter::replica_at(core, (node, purpose), key).await?;
     let revision = Some(record.revision);
     transfer::store(core, Arc::new(replica), revision, (false, None)).await?;
     Ok(())
-}
-
-/// Reads what a node holds of an object.
-pub(crate) async fn replica_at(
-    core: &Arc<Core>,
-    (node, purpose): (&NodeId, Purpose),
-    key: &ObjectKey,
-) -> Result<(Record, Hashed), Fault> {
-    let request = Request::Describe(purpose, key.clone());
-    let answer = core.ask(node, request, scatter::PAGE_LIMIT).await?;
-    let Response::Described(Some(record)) = answer else {
-        return Err(AskError::senseless(node).into());
-    };
-    if record.key != *key || record.hash != ContentHash::of(&record.files) {
-        return Err(AskError::senseless(node).into());
-    }
-    let replica = scatter::replica(core, (node, purpose), &record).await?;
-    Ok((*record, replica))
 }
