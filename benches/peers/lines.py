@@ -1,6 +1,7 @@
 """Draws figures as lines, from what a benchmark or test printed.
 
     lines.py usage ROWS.json OUT.svg    cores busy over time, of `cargo xtask bench usage --json`
+    lines.py memory ROWS.json OUT.svg   memory over time, of the same
     lines.py needs ROWS.ndjson OUT.svg  memory of a step, told and seen, of the `needs` tests
     lines.py transfer SAID.txt OUT.svg  epochs saved, seed by seed, as `bench transfer` says them
 """
@@ -75,13 +76,22 @@ def draw(target, title, labels, lines, dots=(), log=False):
 
 
 def usage(rows, target):
+    draw(target, "Cores busy while small models come to be, one worker on two cores",
+         ("seconds", "cores"), by_mode(rows, ", cores busy"))
+
+
+def memory(rows, target):
+    draw(target, "Memory while small models come to be, one worker on two cores",
+         ("seconds", "MiB"), by_mode(rows, ", memory"))
+
+
+def by_mode(rows, measured):
     lines = []
     for row in rows["rows"]:
-        if row["unit"] == "cores":
-            head, program = row["what"].removesuffix(", cores busy").split(": ")
+        head, _, program = row["what"].removesuffix(measured).partition(": ")
+        if row["what"].endswith(measured) and ", " in head:
             lines.append((f"{head.split(', ')[1]}: {program}", row["series"]))
-    draw(target, "Cores busy while small models come to be, one worker on two cores",
-         ("seconds", "cores"), lines)
+    return lines
 
 
 def needs(rows, target):
@@ -113,8 +123,8 @@ def transfer(text, target):
 if __name__ == "__main__":
     kind, source, target = sys.argv[1:]
     text = open(source).read()
-    if kind == "usage":
-        usage(json.loads(text), target)
+    if kind in ("usage", "memory"):
+        {"usage": usage, "memory": memory}[kind](json.loads(text), target)
     elif kind == "transfer":
         transfer(text, target)
     else:

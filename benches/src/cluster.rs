@@ -3,13 +3,12 @@
 //! *Invariants*: every put is acknowledged by two nodes that fsynced it; the peers (the bare
 //! transport, the bare disk) move the same chunks in the same run, interleaved.
 //!
-//! *Not here*: starting processes (`query`, `ingest`): the nodes run in this one, on sockets.
+//! *Not here*: starting processes (`process`): the nodes run in this one, on sockets, but for the
+//! one that is lost, so that what it takes to come back is not taken from those that are asked.
 
 mod nodes;
-mod objects;
 mod peers;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -17,11 +16,11 @@ use futures::StreamExt;
 use node::store::Object;
 use tokio::runtime::Runtime;
 
+use crate::objects::{self, OBJECT_BYTES};
+use crate::process::Bench;
 use crate::row::Row;
 use nodes::{Nodes, now};
 
-/// Bytes of an object: a split of one band group, and what DESIGN §5 was measured with.
-pub(crate) const OBJECT_BYTES: usize = 512 << 10;
 /// Puts in a round.
 const PUTS: u64 = 96;
 /// Puts under way at once, as a busy ingest has them.
@@ -37,7 +36,7 @@ const IDLE_QUERIES: usize = 1_000;
 /// Longest that anything here may take.
 const LIMIT: Duration = Duration::from_mins(15);
 
-pub(crate) fn run() -> Result<Vec<Row>> {
+pub(crate) fn run(bench: &Bench) -> Result<Vec<Row>> {
     let runtime = Runtime::new()?;
     let mut rows = runtime.block_on(puts(("split", 2), objects::split))?;
     rows.extend(runtime.block_on(puts(("model", 2), |n| Ok(objects::model(n))))?);
@@ -46,7 +45,7 @@ pub(crate) fn run() -> Result<Vec<Row>> {
     rows.extend(runtime.block_on(puts(("split", 3), objects::split))?);
     rows.push(runtime.block_on(scrubs())?);
     rows.push(runtime.block_on(kills())?);
-    rows.extend(runtime.block_on(losses())?);
+    rows.extend(runtime.block_on(losses(bench))?);
     Ok(rows)
 }
 
@@ -139,22 +138,30 @@ async fn kills() -> Result<Row> {
 
 /// Rate at which a lost folder is filled again, beside the bare transport and the bare disk, and
 /// what queries take meanwhile.
-async fn losses() -> Result<Vec<Row>> {
+async fn losses(bench: &Bench) -> Result<Vec<Row>> {
     let whole = std::env::var_os("GLEBE_BENCH_FULL").is_some();
     let (lost, replicas) = if whole { LOST_WHOLE } else { LOST };
-    let mut nodes = Nodes::start(replicas.into(), replicas).await?;
+    let nodes = Nodes::start((replicas - 1).into(), replicas).await?;
+    let token = bench.scratch.path().join("join.token");
+    std::fs::write(&token, nodes.join_token()?)?;
+    let address = nodes.first().p2p().to_owned();
+    let token = token.display().to_string();
+    let joined = ["--workers", "0", "--join", &address, "--token-file", &token];
+    let node = bench.up_with("lost", &joined)?;
+    nodes.settled(replicas.into()).await?;
     put_all(&nodes, 2, (0..lost).map(objects::split)).await?;
     let idle = nodes.query_millis(IDLE_QUERIES).await?;
-    let dir = nodes.stop_last().await;
-    std::fs::remove_dir_all(dir.path().join("objects"))?;
-    std::fs::remove_file(dir.path().join("index.redb"))?;
+    let dir = node.data.clone();
+    drop(node);
+    std::fs::remove_dir_all(dir.join("objects"))?;
+    std::fs::remove_file(dir.join("index.redb"))?;
     let bare = peers::Transport::start().await?;
     let transport = bare.mebibytes_a_second(PUTS, 1).await?;
     let disk = peers::disk(PUTS, 1).await?;
     let began = now();
-    nodes.open(Arc::clone(&dir)).await?;
+    let node = bench.up_with("lost", &["--workers", "0"])?;
     let mut busy = Vec::new();
-    while nodes.last_holds() < lost {
+    while nodes.splits_at(&node.http).await < lost {
         ensure!(began.elapsed() < LIMIT, "the lost folder is not filled");
         busy.extend(nodes.query_millis(20).await?);
     }

@@ -8,6 +8,7 @@
 mod cluster;
 mod compose;
 mod ingest;
+mod objects;
 mod partition;
 mod predict;
 mod process;
@@ -103,7 +104,7 @@ fn run(args: Args) -> Result<()> {
         let rows = match name {
             Name::Startup => startup::run(&bench)?,
             Name::Ingest => ingest::run(&bench)?,
-            Name::Cluster => cluster::run()?,
+            Name::Cluster => cluster::run(&bench)?,
             Name::Compose => compose::run(&bench)?,
             Name::Partition => partition::run(&bench)?,
             Name::Predict => predict::run(&bench)?,

@@ -56,10 +56,15 @@ impl Bench {
 
     /// Starts a node of its own with a worker a core.
     pub(crate) fn up(&self, name: &str) -> Result<Up> {
-        let data = self.scratch.path().join(name);
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        self.up_with(name, &["--workers", &workers.to_string()])
+    }
+
+    /// Starts a node with those flags.
+    pub(crate) fn up_with(&self, name: &str, flags: &[&str]) -> Result<Up> {
+        let data = self.scratch.path().join(name);
         let mut command = self.glebe(&["up", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"]);
-        command.args(["--workers", &workers.to_string(), "--data"]);
+        command.args(flags).arg("--data");
         command
             .arg(&data)
             .stdin(Stdio::null())
@@ -153,11 +158,16 @@ pub(crate) fn seconds(command: &mut Command) -> Result<f64> {
 }
 
 /// Runs a command and returns its stdout and its seconds.
-#[allow(clippy::disallowed_methods, reason = "a benchmark measures wall time")]
 pub(crate) fn timed(command: &mut Command) -> Result<(String, f64)> {
+    took(|| output(command))
+}
+
+/// Does something; returns its seconds too.
+#[allow(clippy::disallowed_methods, reason = "a benchmark measures wall time")]
+pub(crate) fn took<T>(work: impl FnOnce() -> Result<T>) -> Result<(T, f64)> {
     let start = Instant::now();
-    let said = output(command)?;
-    Ok((said, start.elapsed().as_secs_f64()))
+    let done = work()?;
+    Ok((done, start.elapsed().as_secs_f64()))
 }
 
 /// Runs a command and returns its stdout.

@@ -28,8 +28,10 @@ pub(crate) fn run(bench: &Bench) -> Result<Vec<Row>> {
     for mode in MODES {
         let (models, taken) = few.train(mode, mode)?;
         for (program, taken) in taken {
-            let what = format!("{models} small models, {mode}: {program}, cores busy");
-            rows.push(Row::new(&what, "cores", numbers(&taken.cores)).over(taken.cores));
+            let what = |of: &str| format!("{models} small models, {mode}: {program}, {of}");
+            let (cores, mib) = (numbers(&taken.cores), numbers(&taken.mib));
+            rows.push(Row::new(&what("cores busy"), "cores", cores).over(taken.cores));
+            rows.push(Row::new(&what("memory"), "MiB", mib).over(taken.mib));
         }
     }
     let many = Store::of(bench, MANY_PX, 1)?;

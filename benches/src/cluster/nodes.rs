@@ -17,14 +17,15 @@ use query::Query;
 use tempfile::TempDir;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use wire::bundle::Kind;
 use wire::fault::Fault;
 use wire::search::SearchLine;
 
-use super::objects;
+use crate::objects;
 
 /// Longest that a cluster may take to settle.
 const SETTLE: Duration = Duration::from_secs(30);
+/// Time between looks at who has joined.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Running nodes, with their folders.
 pub(super) struct Nodes {
@@ -38,25 +39,46 @@ impl Nodes {
         let founder = start(Arc::new(tempfile::tempdir()?), Some(replicas), None).await?;
         nodes.all.push(founder);
         while nodes.all.len() < count {
-            let (first, _, dir) = &nodes.all[0];
-            let token = join_token(dir.path(), TOKEN_LIFETIME).map_err(wrong)?;
             let join = Join {
-                address: first.p2p().to_owned(),
-                token: Some(token.parse().map_err(|_| anyhow!("no token"))?),
+                address: nodes.first().p2p().to_owned(),
+                token: Some(
+                    nodes
+                        .join_token()?
+                        .parse()
+                        .map_err(|_| anyhow!("no token"))?,
+                ),
             };
             let node = start(Arc::new(tempfile::tempdir()?), None, Some(join)).await?;
             nodes.all.push(node);
         }
-        for (cluster, ..) in &nodes.all {
-            ensure!(cluster.settled(SETTLE).await, "the cluster does not settle");
-        }
+        nodes.settled(count).await?;
         Ok(nodes)
     }
 
-    /// Opens a node in a folder that it had before.
-    pub(super) async fn open(&mut self, dir: Arc<TempDir>) -> Result<()> {
-        self.all.push(start(dir, None, None).await?);
+    /// Returns what lets a node join.
+    pub(super) fn join_token(&self) -> Result<String> {
+        let (_, _, dir) = &self.all[0];
+        join_token(dir.path(), TOKEN_LIFETIME).map_err(wrong)
+    }
+
+    /// Waits until all nodes here see that many, and a layout that has settled.
+    pub(super) async fn settled(&self, count: usize) -> Result<()> {
+        let began = now();
+        for (cluster, ..) in &self.all {
+            while cluster.view().nodes.len() < count {
+                ensure!(began.elapsed() < SETTLE, "a node does not join");
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            ensure!(cluster.settled(SETTLE).await, "the cluster does not settle");
+        }
         Ok(())
+    }
+
+    /// Returns how many splits the node of that address says that it holds; none while it does not.
+    pub(super) async fn splits_at(&self, http: &str) -> u64 {
+        let status = self.first().status().await;
+        let node = status.nodes.iter().find(|node| node.http == http);
+        node.map_or(0, |node| node.splits)
     }
 
     /// Stops the last node; returns its folder.
@@ -70,15 +92,6 @@ impl Nodes {
     /// Returns the first node.
     pub(super) fn first(&self) -> &Cluster {
         &self.all[0].0
-    }
-
-    /// Returns how many splits the last node holds.
-    pub(super) fn last_holds(&self) -> u64 {
-        let last = self
-            .all
-            .last()
-            .and_then(|(_, store, _)| store.keys(Kind::Split).ok());
-        last.map_or(0, |keys| keys.len() as u64)
     }
 
     /// Has the first node read all that it holds; returns the bytes.

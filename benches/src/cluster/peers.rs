@@ -16,7 +16,8 @@ use node::identity::{Identity, NodeId};
 use node::swarm::{self, Lane, Link, Listening};
 use tempfile::TempDir;
 
-use super::{OBJECT_BYTES, mebibytes, now};
+use super::{mebibytes, now};
+use crate::objects::OBJECT_BYTES;
 
 /// Longest that a chunk may take.
 const LIMIT: Duration = Duration::from_secs(30);

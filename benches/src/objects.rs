@@ -1,9 +1,9 @@
-//! What the nodes are given to keep: splits, and models of the same size.
+//! What nodes are given to keep: splits, and models.
 //!
-//! *Invariants*: each number gives an object of its own, of some half a mebibyte that nothing
-//! compresses.
+//! *Invariants*: each number gives an object of its own, that nothing compresses; of some half a
+//! mebibyte unless it is asked to be small.
 //!
-//! *Not here*: who keeps them (`nodes`).
+//! *Not here*: who keeps them (`cluster`, `startup`).
 
 use anyhow::{Context as _, Result, ensure};
 use earth::geocode::{Geocode, Scheme};
@@ -16,20 +16,37 @@ use earth::split::placement::PlacementRule;
 use node::store::{Object, ObjectFile, ObjectKey};
 use wire::bundle::Kind;
 
-use super::OBJECT_BYTES;
-
+/// Bytes of an object: a split of one band group, and what DESIGN §5 was measured with.
+pub(crate) const OBJECT_BYTES: usize = 512 << 10;
 /// Width of a pixel with which a geohash of five digits, 40 degrees from the equator, holds
 /// `OBJECT_BYTES` of 16 bits each.
 const PIXEL_M: f64 = 9.2;
+/// The same of a small split: some fifty pixels.
+const SMALL_PIXEL_M: f64 = 640.0;
 /// An area that holds one in 1,024 of all cells; what is placed by whole geocodes is at all nodes.
-pub(super) const AREA: &str = "9x00";
+pub(crate) const AREA: &str = "9x00";
 /// The one file of a split.
-const FILE: &str = "r9.2.tif";
+const FILE: &str = "pixels.tif";
 
 /// Returns a split of one band, as an ingest puts it.
-pub(super) fn split(n: u64) -> Result<Object> {
+pub(crate) fn split(n: u64) -> Result<Object> {
+    let object = split_of(n, PIXEL_M)?;
+    let bytes: usize = object.files.iter().map(|file| file.bytes.len()).sum();
+    ensure!(
+        bytes.abs_diff(OBJECT_BYTES) < OBJECT_BYTES / 8,
+        "{bytes} bytes"
+    );
+    Ok(object)
+}
+
+/// Returns a split of few pixels: what many of cost is their number.
+pub(crate) fn small_split(n: u64) -> Result<Object> {
+    split_of(n, SMALL_PIXEL_M)
+}
+
+fn split_of(n: u64, pixel_m: f64) -> Result<Object> {
     let cell = cell(n);
-    let grid = Grid::of(&cell, PIXEL_M)?;
+    let grid = Grid::of(&cell, pixel_m)?;
     let samples: Vec<u16> = noise(n)
         .flat_map(|word| {
             let [a, b, c, d, ..] = word.to_le_bytes();
@@ -41,37 +58,31 @@ pub(super) fn split(n: u64) -> Result<Object> {
     let pixels = grid.pixels();
     let assets = [AssetRaster {
         name: FILE.to_owned(),
-        resolution_m: PIXEL_M,
+        resolution_m: pixel_m,
         grid,
         fill: None,
         rasters: vec![raster],
     }];
-    let encoded = encode(meta(n, cell, pixels)?, &assets)?;
+    let encoded = encode(meta(n, cell, (pixels, pixel_m))?, &assets)?;
     let file = |(name, bytes): (String, Vec<u8>)| ObjectFile {
         name,
         bytes: bytes.into(),
     };
-    let object = Object {
+    Ok(Object {
         key: ObjectKey::new(Kind::Split, encoded.meta.id.as_str()),
         placement_key: encoded.meta.placement_key.clone(),
         files: encoded.files.into_iter().map(file).collect(),
-    };
-    let bytes: usize = object.files.iter().map(|file| file.bytes.len()).sum();
-    ensure!(
-        bytes.abs_diff(OBJECT_BYTES) < OBJECT_BYTES / 8,
-        "{bytes} bytes"
-    );
-    Ok(object)
+    })
 }
 
-fn meta(n: u64, geocode: Geocode, pixels: u64) -> Result<SplitMeta> {
+fn meta(n: u64, geocode: Geocode, (pixels, pixel_m): (u64, f64)) -> Result<SplitMeta> {
     let band = BandMeta {
         name: "B1".to_owned(),
         common: None,
         centre_nm: None,
         asset: FILE.to_owned(),
         index: 0,
-        resolution_m: PIXEL_M,
+        resolution_m: pixel_m,
         sample: SampleType::U16,
         fill: None,
         scale: 1.0,
@@ -106,7 +117,7 @@ fn meta(n: u64, geocode: Geocode, pixels: u64) -> Result<SplitMeta> {
 }
 
 /// Returns a model.
-pub(super) fn model(n: u64) -> Object {
+pub(crate) fn model(n: u64) -> Object {
     let cell = cell(n).to_string();
     let config = format!(r#"{{"run":"r","geocode":"{cell}"}}"#);
     let weights: Vec<u8> = noise(n)
