@@ -1,12 +1,15 @@
 //! `glebe model`: list, show, pull, compare, tag and delete models.
 //!
-//! *Invariants*: a pulled file is whole and hashes to what the ring says.
+//! *Invariants*: a pulled file is whole and hashes to what the ring says; nothing is pulled over
+//! something else.
 //!
-//! *Not here*: training; which of several models is meant (`choose`).
+//! *Not here*: training; which of several models is meant (`choose`), where there is room for it
+//! (`room`).
 
 mod bundle;
 mod choose;
 mod compare;
+mod room;
 mod stand_in;
 mod tag;
 
@@ -151,6 +154,7 @@ async fn pull(session: &Session, client: &Client, args: &ModelPull) -> Done {
     if let Some(note) = instead {
         session.screen.note(note);
     }
+    room::one(&args.out, &model)?;
     let total = download(client, &model, &args.out).await?;
     if session.screen.is_json() {
         session.screen.json(&model);

@@ -153,6 +153,16 @@ pub(crate) fn fault(fault: &Fault, global: &Global) -> ExitCode {
     code
 }
 
+/// Returns the first few of many names, and how many more there are.
+pub(crate) fn some_of<T: AsRef<str>>(names: &[T], most: usize) -> String {
+    let shown = names.iter().take(most).map(AsRef::as_ref);
+    let text = shown.collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(most) {
+        0 => text,
+        more => format!("{text} and {more} more"),
+    }
+}
+
 /// Prints each setting and where it came from.
 pub(crate) fn origins(settings: &Settings) -> ExitCode {
     let cluster = settings

@@ -17,23 +17,24 @@ use wire::fault::Fault;
 use wire::model::ModelView;
 
 use super::choose::{self, Found};
-use super::download;
+use super::stand_in::StandIn;
+use super::{download, room};
 use crate::Done;
 use crate::export::{Partial, unwritable};
 use crate::print::{Progress, bytes, line};
 use crate::session::Session;
 
 /// The file that lists a bundle's models.
-const BUNDLE_FILE: &str = "bundle.json";
+pub(super) const BUNDLE_FILE: &str = "bundle.json";
+/// Models that stand in for others of which each is told.
+const STAND_INS_MAX: usize = 6;
 
 /// Downloads one model of each cell that was found.
 pub(super) async fn pull(session: &Session, client: &Client, (found, out): (Found, &Path)) -> Done {
     let instead = found.instead.clone();
     let models = choose::each_cell(found)?;
-    for note in instead
-        .iter()
-        .flat_map(|why| models.iter().map(|m| why.told(m)))
-    {
+    room::bundle(out, &models)?;
+    for note in told(instead.as_ref(), &models) {
         session.screen.note(note);
     }
     let mut progress = Progress::new(&session.screen, models.len() as u64, "models");
@@ -54,6 +55,19 @@ pub(super) async fn pull(session: &Session, client: &Client, (found, out): (Foun
     screen.note(format!("{count} models, {}, blake3 ok", bytes(total)));
     screen.note(format!("next: glebe predict {out} SCENE -O out.tif"));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says of the first few models that they stand in, and of how many more.
+fn told(instead: Option<&StandIn>, models: &[ModelView]) -> Vec<String> {
+    let Some(why) = instead else {
+        return Vec::new();
+    };
+    let shown = models.iter().take(STAND_INS_MAX);
+    let mut notes: Vec<String> = shown.map(|model| why.told(model)).collect();
+    if let Some(more) = models.len().checked_sub(STAND_INS_MAX).filter(|n| *n > 0) {
+        notes.push(format!("so do {more} more models"));
+    }
+    notes
 }
 
 fn list(models: &[ModelView], out: &Path) -> Result<(), Fault> {

@@ -16,6 +16,7 @@ use wire::params::ModelsParams;
 
 use crate::args::{Place, point};
 use crate::model::stand_in::{self, StandIn};
+use crate::print::some_of;
 
 /// Names shown of many.
 const SHOWN_MAX: usize = 6;
@@ -71,15 +72,27 @@ pub(super) async fn all(
         let all = asked(client, run, &anywhere).await?;
         (models, instead) = stand_in::find(client, &own, all).await?;
     }
-    let words = [text, code.as_deref().unwrap_or_default()];
-    let of_place = [&place.at, &place.bbox, &place.tag].map(|w| w.as_deref().unwrap_or_default());
-    let words = words.into_iter().chain(of_place).filter(|w| !w.is_empty());
     Ok(Found {
         models,
-        words: words.collect::<Vec<_>>().join(" "),
+        words: words(text, place),
         asked: code,
         instead,
     })
+}
+
+/// Returns what was asked for as it was typed, each word once.
+fn words(text: &str, place: &Place) -> String {
+    let tag = place.tag.as_ref().map(|tag| format!("tagged {tag}"));
+    // A full name has its cell in it, and goes before that of a flag.
+    let code = place.geocode.as_ref().filter(|_| !text.contains('/'));
+    let of_place = [code, place.at.as_ref(), place.bbox.as_ref()];
+    let of_place = of_place.into_iter().flatten().map(String::as_str);
+    let name = Some(text).filter(|text| !text.is_empty());
+    let words: Vec<&str> = { name.into_iter() }
+        .chain(of_place)
+        .chain(tag.as_deref())
+        .collect();
+    words.join(" ")
 }
 
 /// Finds one model by its full name.
@@ -164,11 +177,7 @@ fn distinct<'a>(words: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
 }
 
 fn shown(words: &[&str]) -> String {
-    let mut text = words[..words.len().min(SHOWN_MAX)].join(", ");
-    if words.len() > SHOWN_MAX {
-        text += &format!(" and {} more", words.len() - SHOWN_MAX);
-    }
-    text
+    some_of(words, SHOWN_MAX)
 }
 
 async fn asked(
@@ -200,4 +209,26 @@ pub(super) fn wanted(run: Option<String>, place: &Place) -> Result<ModelsParams,
         lon: at.map(|p| p.0),
         lat: at.map(|p| p.1),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_asked_for_is_told_once() {
+        let nowhere = Place::default();
+        let cell = Place {
+            geocode: Some("9xj5k".to_owned()),
+            tag: Some("prod".to_owned()),
+            ..Place::default()
+        };
+        assert_eq!(words("july/9xj5k", &nowhere), "july/9xj5k");
+        assert_eq!(words("july", &cell), "july 9xj5k tagged prod");
+        assert_eq!(words("", &cell), "9xj5k tagged prod");
+        assert_eq!(
+            nothing(&words("a/9xj5k", &nowhere)).what,
+            "no model a/9xj5k"
+        );
+    }
 }

@@ -97,6 +97,7 @@ fn models_are_found_by_their_tags_compared_and_taken_along() {
         [run_of(folder, "a"), run_of(folder, "b")],
         ["short", "long"]
     );
+    nothing_is_pulled_over_another_model(one, folder, &cells);
     ask(&["model", "tag", "--remove", "prod", code], 0);
     assert_eq!(tagged("prod"), all_of("long")[1..]);
     ask(&["model", "tag", "--remove", "prod"], 0);
@@ -108,7 +109,13 @@ fn models_are_found_by_their_tags_compared_and_taken_along() {
     let said = pull(&[&format!("long/{code}zz")], "c", 0);
     assert!(said.contains(&format!("this is that of {code}")), "{said}");
     assert_eq!(run_of(folder, "c"), "long");
-    pull(&["--at", "0,0"], "d", 1);
+    let said = pull(&["--at", "0,0"], "d", 1);
+    assert!(said.contains("error: no model 0,0\n"), "{said}");
+    let said = stderr(&expect(
+        one.ask(folder).args(["model", "show", "none/9xj"]),
+        1,
+    ));
+    assert!(said.contains("error: no model none/9xj\n"), "{said}");
 
     // All of an area go into one folder, which predicts without a cluster.
     let area = ["short", "--bbox", "-180,-90,180,90"];
@@ -120,6 +127,24 @@ fn models_are_found_by_their_tags_compared_and_taken_along() {
     assert_eq!(bundle.len(), cells.len());
     drop(nodes);
     predicts_offline(folder, &scenes, "e");
+}
+
+/// Pulls into folder `a`, which holds the model of the first cell, called `prod`.
+fn nothing_is_pulled_over_another_model(node: &Node, folder: &Path, cells: &[String]) {
+    let pull = |words: &[&str], out: &str, code| {
+        let mut pull = node.ask(folder);
+        pull.args(["model", "pull"]).args(words).args(["-O", out]);
+        stderr(&expect(&mut pull, code))
+    };
+    let said = pull(&["--geocode", &cells[1], "--tag", "prod"], "a", 5);
+    assert!(said.contains("a holds something else"), "{said}");
+    let all = ["short", "--bbox", "-180,-90,180,90", "--bundle"];
+    pull(&all, "a", 5);
+    pull(&["--geocode", &cells[0], "--tag", "prod"], "a", 0);
+    assert_eq!(run_of(folder, "a"), "short");
+    for _ in 0..2 {
+        pull(&all, "bundled", 0);
+    }
 }
 
 /// Predicts a scene with a bundle and no cluster: each cell by its own model.
