@@ -24,7 +24,7 @@ mod wrangle;
 
 pub(crate) use compose::Compose;
 pub(crate) use model::{ModelPull, ModelVerb, Place};
-pub(crate) use moving::{Moving, Reading, Rebalance};
+pub(crate) use moving::{Moving, Reading, Rebalance, Timed};
 pub(crate) use region::{RegionGroups, RegionVerb};
 pub(crate) use selectors::{Selectors, bbox, instant, known_dataset, point};
 pub(crate) use simulate::{Drill as DrillArgs, Forecast as ForecastArgs, Simulate, SimulateVerb};

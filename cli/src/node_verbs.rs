@@ -16,7 +16,7 @@ use wire::fault::{Fault, FaultKind};
 use wire::params::RepairParams;
 
 use crate::Done;
-use crate::args::{CollectionCreate, CollectionVerb, NodeVerb, Reading};
+use crate::args::{CollectionCreate, CollectionVerb, NodeVerb, Reading, Timed};
 use crate::cluster::{owned, state};
 use crate::print::{Align, Table, bytes, count, line};
 use crate::session::Session;
@@ -100,15 +100,18 @@ async fn repair(
 ) -> Done {
     let dry_run = reading.dry_run;
     let report = client.repair(&RepairParams { node, dry_run }).await?;
-    if session.screen.is_json() {
+    let minutes = reading.minutes(report.bytes);
+    if session.screen.is_json() && dry_run {
+        let told = &report;
+        session.screen.json(&Timed { told, minutes });
+    } else if session.screen.is_json() {
         session.screen.json(&report);
     } else if dry_run {
         line(&format!(
-            "would read and hash {} objects ({}; {:.1} min at {} MB/s), bring back {} that are \
-             gone, pull {} that other owners have newer",
+            "would read and hash {} objects ({}; {minutes:.1} min at {} MB/s), bring back {} that \
+             are gone, pull {} that other owners have newer",
             count(report.checked),
             bytes(report.bytes),
-            reading.minutes(report.bytes),
             reading.rate,
             count(report.healed),
             count(report.pulled),

@@ -14,7 +14,7 @@ use wire::cluster::{ClusterView, LayoutChange, LayoutPlan, NodeView};
 use wire::fault::{Fault, FaultKind};
 
 use crate::Done;
-use crate::args::Moving;
+use crate::args::{Moving, Timed};
 use crate::print::{Align, Progress, Screen, Table, bytes, count, line};
 use crate::session::Session;
 use crate::status::short;
@@ -95,7 +95,7 @@ fn ask(screen: &Screen, plan: &LayoutPlan, moving: &Moving) -> Result<(), Fault>
 }
 
 fn summary(plan: &LayoutPlan, moving: &Moving) -> String {
-    let minutes = plan.bytes_busiest as f64 / (moving.rate * 1e6) / 60.0;
+    let Timed { minutes, .. } = timed(plan, moving);
     let partial = if plan.complete {
         ""
     } else {
@@ -112,9 +112,17 @@ fn summary(plan: &LayoutPlan, moving: &Moving) -> String {
     )
 }
 
+/// Returns a plan with the time that the busiest node takes.
+fn timed<'a>(plan: &'a LayoutPlan, moving: &Moving) -> Timed<'a, LayoutPlan> {
+    Timed {
+        told: plan,
+        minutes: moving.minutes(plan.bytes_busiest),
+    }
+}
+
 fn show(screen: &Screen, plan: &LayoutPlan, moving: &Moving) {
     if screen.is_json() {
-        screen.json(plan);
+        screen.json(&timed(plan, moving));
         return;
     }
     if plan.next == plan.version {
@@ -198,4 +206,26 @@ fn away(view: &ClusterView) -> String {
         return String::new();
     }
     format!("waits for {}", down.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_as_json_tells_the_minutes_that_the_table_does() {
+        let plan = LayoutPlan {
+            slots: 3,
+            bytes_busiest: 9_000_000_000,
+            ..LayoutPlan::default()
+        };
+        let moving = Moving {
+            dry_run: true,
+            no_wait: false,
+            rate: 50.0,
+        };
+        let json = serde_json::to_value(timed(&plan, &moving)).unwrap();
+        assert_eq!((&json["minutes"], &json["slots"]), (&3.0.into(), &3.into()));
+        assert!(summary(&plan, &moving).contains("3.0 min at 50 MB/s"));
+    }
 }

@@ -5,6 +5,7 @@
 //! *Not here*: the verbs (`verbs`).
 
 use clap::Args;
+use serde::Serialize;
 
 /// How a change of the layout is made.
 #[derive(Debug, Clone, Copy, Args)]
@@ -31,11 +32,32 @@ pub(crate) struct Reading {
     pub(crate) rate: f64,
 }
 
+impl Moving {
+    /// Returns how long sending or taking in takes at that rate.
+    pub(crate) fn minutes(&self, bytes: u64) -> f64 {
+        minutes(bytes, self.rate)
+    }
+}
+
 impl Reading {
     /// Returns how long reading takes at that rate.
     pub(crate) fn minutes(&self, bytes: u64) -> f64 {
-        bytes as f64 / (self.rate * 1e6) / 60.0
+        minutes(bytes, self.rate)
     }
+}
+
+/// What is told as JSON of what moves or is read: all that a node says of it, and the time.
+#[derive(Debug, Serialize)]
+pub(crate) struct Timed<'a, T> {
+    #[serde(flatten)]
+    pub(crate) told: &'a T,
+    /// How long the busiest node takes at `--rate`.
+    pub(crate) minutes: f64,
+}
+
+/// Returns minutes for bytes at megabytes a second.
+fn minutes(bytes: u64, rate: f64) -> f64 {
+    bytes as f64 / (rate * 1e6) / 60.0
 }
 
 /// Parses a rate above zero.

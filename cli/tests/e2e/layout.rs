@@ -43,6 +43,7 @@ fn a_node_is_drained_under_ingest_and_removed_and_every_split_is_where_it_should
         &["node", "drain", &leaver[40..], "--dry-run"],
     );
     assert!(dry["slots"].as_u64() > Some(1_000), "{dry}");
+    assert!(dry["minutes"].as_f64() > Some(0.0), "{dry}");
     let before = json(&nodes[1], folder, &["cluster", "show"])["newest"].clone();
     assert_eq!(dry["version"], before, "a dry run changes nothing");
     let drained = expect(nodes[1].ask(folder).args(["node", "drain", &leaver]), 0);
