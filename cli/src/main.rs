@@ -13,6 +13,7 @@ mod doctor;
 mod download;
 mod export;
 mod forecast;
+mod formats;
 mod get;
 mod ingest;
 mod job;
@@ -60,6 +61,9 @@ fn main() -> ExitCode {
     };
     if cli.global.show_origin {
         return print::origins(&settings);
+    }
+    if let Err(fault) = formats::check(&cli.verb, &settings.output) {
+        return print::fault(&fault, &cli.global);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -75,3 +75,46 @@ fn settings_say_where_they_come_from() {
     let said = stderr(&expect(glebe(folder).arg("status"), 2));
     assert!(said.contains("dta"), "{said}");
 }
+
+#[test]
+fn a_format_that_a_verb_cannot_print_is_refused_and_nothing_is_done() {
+    let folder = scratch();
+    let folder = folder.path();
+    let verbs = [
+        "up",
+        "status",
+        "doctor",
+        "get -O got",
+        "compose -O composed.tif",
+        "train ndvi-cnn",
+        "predict july -O map.tif",
+        "synth -O world",
+        "simulate",
+        "node list",
+        "collection list",
+        "job list",
+        "model list",
+        "region groups",
+        "cluster show",
+    ];
+    let refused = |words: &str, format: &str, has: &str| {
+        let mut command = glebe(folder);
+        command.args(words.split(' ')).args(["-o", format]);
+        let said = stderr(&expect(&mut command, 2));
+        let wanted = [format!("does not print {format}"), format!("one of {has}")];
+        for text in wanted {
+            assert!(said.contains(&text), "{words}: {said}");
+        }
+    };
+    for words in verbs {
+        for format in ["csv", "geojson", "id"] {
+            refused(words, format, "table, json, ndjson\n");
+        }
+    }
+    refused("ingest .", "geojson", "table, json, ndjson, id\n");
+    let mut status = glebe(folder);
+    status.arg("status").env("GLEBE_OUTPUT", "csv");
+    let said = stderr(&expect(&mut status, 2));
+    assert!(said.contains("GLEBE_OUTPUT asks for it"), "{said}");
+    assert_eq!(std::fs::read_dir(folder).unwrap().count(), 0);
+}
