@@ -134,12 +134,32 @@ fn fault(error: GroupError) -> Fault {
     let (kind, step) = match error {
         GroupError::Nothing => (
             FaultKind::Nothing,
-            "dates with less cloud: groups need a split with 95 % coverage and at most 10 % cloud",
+            "glebe search --min-coverage 95 --max-cloud 10 with the same place: groups need such \
+             a split, and it says what is nearest"
+                .to_owned(),
         ),
-        GroupError::TooMany { .. } => (FaultKind::Usage, "a smaller -k, or none"),
-        GroupError::Damaged(_) => (FaultKind::Data, "glebe cluster verify"),
+        GroupError::TooMany { members, .. } => {
+            let most = format!("-k with 1 to {members}, or without -k");
+            (FaultKind::Usage, most)
+        }
+        GroupError::Damaged(_) => (FaultKind::Data, "glebe cluster verify".to_owned()),
     };
     Fault::new(kind, "the cells cannot be grouped")
         .because(error.to_string())
         .try_(step)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_asks_for_too_many_groups_is_told_how_many_there_can_be() {
+        let (asked, members) = (99, 12);
+        let fault = fault(GroupError::TooMany { asked, members });
+        assert_eq!(
+            fault.try_.as_deref(),
+            Some("-k with 1 to 12, or without -k")
+        );
+    }
 }

@@ -3,9 +3,10 @@
 //! *Invariants*: an embedded run waits for its end, since its node ends with the command; a run on
 //! a cluster goes on without the command.
 //!
-//! *Not here*: plans and leases (node), fitting (trainer).
+//! *Not here*: plans and leases (node), fitting (trainer), cells that got no model (`lost`).
 
 pub(crate) mod heirs;
+mod lost;
 pub(crate) mod module;
 pub(crate) mod recipe;
 
@@ -314,13 +315,8 @@ pub(crate) fn summary(screen: &Screen, view: &RunView) -> ExitCode {
             "why: glebe job logs {name}   again: glebe job resume {name}"
         ));
     }
-    for job in view
-        .jobs
-        .iter()
-        .filter(|j| j.state == JobState::Quarantined)
-    {
-        let reason = job.reason.as_deref().unwrap_or("no reason was given");
-        screen.note(format!("no model for {}: {reason}", job.geocode));
+    for told in lost::told(view) {
+        screen.note(told);
     }
     if let Some(told) = heirs::started(view) {
         screen.note(told);

@@ -8,7 +8,7 @@
 use earth::cube::{CubeBand, CubeTime};
 use earth::extent::LonLatBox;
 use earth::geocode::Geocode;
-use earth::grid::Grid;
+use earth::grid::{Grid, RESOLUTION_MAX};
 use earth::raster::region::{self, CellBand, Frame, RegionError};
 use earth::raster::resample::Method;
 use earth::raster::{Raster, Samples};
@@ -23,6 +23,8 @@ use crate::print::bytes;
 /// Most bytes of a mosaic in memory: what a laptop holds beside everything else. Writing it takes
 /// about as much again.
 const REGION_BYTES_MAX: u64 = 4 << 30;
+/// Share by which a proposed resolution is coarser than it would have to be by area alone.
+const ROUNDED_UP: f64 = 1.01;
 
 /// Cells' images in one raster.
 #[derive(Debug)]
@@ -58,7 +60,8 @@ impl Region {
         }
         kinds.push((PROVENANCE.to_owned(), SampleType::U16));
         let pixel: u64 = kinds.iter().map(|(_, k)| k.bytes() as u64 + 1).sum();
-        check_size(&frame, pixel)?;
+        let side = (frame.georef().width, frame.georef().height);
+        check_size(side, pixel, resolution)?;
         let (names, samples): (Vec<_>, Vec<_>) = kinds.into_iter().unzip();
         Ok(Self {
             canvas: region::Region::new(frame, &samples),
@@ -171,17 +174,25 @@ fn one_resolution(plan: &ComposePlan) -> Result<f64, Fault> {
     }
 }
 
-fn check_size(frame: &Frame, pixel_bytes: u64) -> Result<(), Fault> {
-    let size = frame.pixels().saturating_mul(pixel_bytes);
+/// Refuses an image that memory does not hold, and proposes the pixels with which it would.
+fn check_size((width, height): (u32, u32), pixel_bytes: u64, resolution: f64) -> Result<(), Fault> {
+    let pixels = u64::from(width) * u64::from(height);
+    let size = pixels.saturating_mul(pixel_bytes);
     if size <= REGION_BYTES_MAX {
         return Ok(());
     }
-    let (width, height) = (frame.georef().width, frame.georef().height);
     let what = format!("an image of {width} x {height} pixels is too large");
     let limit = bytes(REGION_BYTES_MAX);
-    Err(Fault::new(FaultKind::Refused, what)
-        .because(format!("it takes {}; {limit} at most", bytes(size)))
-        .try_("a coarser --resolution, fewer --bands, a smaller --bbox, or -O DIR"))
+    let fault = Fault::new(FaultKind::Refused, what)
+        .because(format!("it takes {}; {limit} at most", bytes(size)));
+    // Each side has so many times fewer pixels; a little more, as edges are rounded outwards.
+    let fewer = (size as f64 / REGION_BYTES_MAX as f64).sqrt() * ROUNDED_UP;
+    let coarser = (resolution * fewer).ceil();
+    Err(fault.try_(if coarser <= RESOLUTION_MAX {
+        format!("--resolution {coarser}, fewer --bands, or -O DIR for a file a cell")
+    } else {
+        "a smaller --bbox, or -O DIR for a file a cell".to_owned()
+    }))
 }
 
 /// Gives pixels the numbers of scenes in place of parts.
@@ -212,4 +223,24 @@ fn fault(error: &RegionError) -> Fault {
     Fault::new(kind, "the cells cannot be one image")
         .because(error.to_string())
         .try_(step)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_that_is_too_large_is_told_at_which_resolution_it_is_not() {
+        check_size((30_000, 30_000), 4, 10.0).unwrap();
+        let fault = check_size((200_000, 200_000), 4, 10.0).unwrap_err();
+        let step = fault.try_.unwrap();
+        let resolution = step.strip_prefix("--resolution ").unwrap();
+        let (resolution, _) = resolution.split_once(',').unwrap();
+        let resolution: f64 = resolution.parse().unwrap();
+        assert!((62.0..=63.0).contains(&resolution), "{step}");
+        // The side in pixels of that resolution.
+        check_size((31_746, 31_746), 4, resolution).unwrap();
+        let step = check_size((u32::MAX, u32::MAX), 8, 900.0).unwrap_err().try_;
+        assert!(step.unwrap().starts_with("a smaller --bbox"));
+    }
 }

@@ -4,9 +4,16 @@
 //!
 //! *Not here*: the answers of a scene (`predict`), those of stored splits (`compose`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
+
+use crate::print::some_of;
+
+/// Models named of those that answer in one way.
+const NAMED_MAX: usize = 3;
+/// Notes of the trainer that are shown.
+const NOTES_MAX: usize = 6;
 
 /// Says what the trainer's summary holds.
 pub(super) fn summary(said: &Value) -> String {
@@ -30,11 +37,11 @@ pub(super) fn summary(said: &Value) -> String {
         .map(|(model, kin)| (model.as_str(), kin.as_str()));
     let without = list("cells_without_model").filter_map(Value::as_str);
     let without: Vec<String> = without.map(str::to_owned).collect();
-    let warnings = list("warnings").filter_map(Value::as_str);
+    let warnings: Vec<&str> = list("warnings").filter_map(Value::as_str).collect();
     let lines = stand_ins(named)
         .into_iter()
         .chain(fills(&without))
-        .chain(warnings.map(|warning| format!("note: {warning}")))
+        .chain(notes(&warnings))
         .chain(outside((count("pixels_outside"), count("pixels"))));
     for line in lines {
         text += &format!("\n{line}");
@@ -44,7 +51,7 @@ pub(super) fn summary(said: &Value) -> String {
 
 /// Says which models answered for cells that have none of their own; `cells` are model and kinship.
 pub(crate) fn stand_ins<'a>(cells: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<String> {
-    let mut counts: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+    let mut ways: BTreeMap<&str, (u64, BTreeSet<&str>)> = BTreeMap::new();
     for (model, kinship) in cells {
         let how = match kinship {
             "ancestor" => "a larger cell's, around them",
@@ -52,12 +59,33 @@ pub(crate) fn stand_ins<'a>(cells: impl Iterator<Item = (&'a str, &'a str)>) -> 
             "global" => "the global one",
             _ => continue,
         };
-        *counts.entry((model, how)).or_default() += 1;
+        let (count, models) = ways.entry(how).or_default();
+        *count += 1;
+        models.insert(model);
     }
-    let tell = |((model, how), count): ((&str, &str), u64)| {
-        format!("{count} cells without a model of their own answered by {model}, {how}")
+    let tell = |(how, (count, models)): (&str, (u64, BTreeSet<&str>))| {
+        let models: Vec<&str> = models.into_iter().collect();
+        let by = match models.as_slice() {
+            [one] => format!("{one}, {how}"),
+            many => format!(
+                "{} models ({}), each {how}",
+                many.len(),
+                some_of(many, NAMED_MAX)
+            ),
+        };
+        format!("{count} cells without a model of their own answered by {by}")
     };
-    counts.into_iter().map(tell).collect()
+    ways.into_iter().map(tell).collect()
+}
+
+/// Returns the trainer's notes, and how many are not shown.
+fn notes(warnings: &[&str]) -> Vec<String> {
+    let shown = warnings.iter().take(NOTES_MAX);
+    let mut lines: Vec<String> = shown.map(|warning| format!("note: {warning}")).collect();
+    if let Some(more) = warnings.len().checked_sub(NOTES_MAX).filter(|n| *n > 0) {
+        lines.push(format!("and {more} more such notes: -o json has them all"));
+    }
+    lines
 }
 
 /// Says which cells no model answers for.
@@ -79,4 +107,27 @@ pub(crate) fn outside((outside, pixels): (u64, u64)) -> Option<String> {
              (band 'outside')"
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_way_to_be_answered_is_told_once() {
+        let models: Vec<String> = (0..300).map(|i| format!("tree/9xj{i:03}")).collect();
+        let cells = models.iter().map(|model| (model.as_str(), "ancestor"));
+        let cells = cells.chain([("tree/9xj5k", "own"), ("tree/9xj5m", "donor")]);
+        let told = stand_ins(cells);
+        let expected = [
+            "300 cells without a model of their own answered by 300 models (tree/9xj000, \
+             tree/9xj001, tree/9xj002 and 297 more), each a larger cell's, around them",
+            "1 cells without a model of their own answered by tree/9xj5m, the donor's of their \
+             group",
+        ];
+        assert_eq!(told, expected);
+        let many = ["a model of another sensor"; 9];
+        assert_eq!(notes(&many).len(), NOTES_MAX + 1);
+        assert_eq!(notes(&many[..2]).len(), 2);
+    }
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use wire::run::{JobState, JobView, RunView};
 use wire::transfer::{Beside, Inheritance, TransferMode};
 
-use crate::print::{Align, Table, bytes};
+use crate::print::{Align, Table, bytes, some_of};
 use crate::region;
 use crate::status::short;
 
@@ -55,16 +55,13 @@ pub(crate) fn told(inheritance: &Inheritance) -> String {
             "{first} donors first, then {heirs} heirs from their weights (silhouette \
              {silhouette:.2})"
         );
-        (told, "no donor")
+        (told, "no donor (why: glebe region groups)")
     };
     if !cold.is_empty() {
-        let mut named = cold[..cold.len().min(NAMED_MAX)].join(", ");
-        if cold.len() > NAMED_MAX {
-            named += &format!(" and {} more", cold.len() - NAMED_MAX);
-        }
         told += &format!(
-            "; {} cells start cold, having {lacking}: {named}",
-            cold.len()
+            "; {} cells start cold, having {lacking}: {}",
+            cold.len(),
+            some_of(cold, NAMED_MAX)
         );
     }
     told
@@ -145,4 +142,22 @@ pub(crate) fn started(view: &RunView) -> Option<String> {
     }
     let tree = tree(view).map(|tree| format!("\n{tree}"));
     Some(told + &tree.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_without_a_donor_are_counted_and_why_is_one_command_away() {
+        let cold = (0..9).map(|i| format!("9xj5{i}"));
+        let inheritance = Inheritance {
+            cold: cold.collect(),
+            ..Inheritance::default()
+        };
+        let told = told(&inheritance);
+        let lacking = "9 cells start cold, having no donor (why: glebe region groups): 9xj50, ";
+        assert!(told.contains(lacking), "{told}");
+        assert!(told.ends_with("9xj55 and 3 more"), "{told}");
+    }
 }

@@ -1,0 +1,125 @@
+//! Cells that a run made no model for, and why: each reason once.
+//!
+//! *Invariants*: reasons that differ in numbers alone are one; every cell is counted under one.
+//!
+//! *Not here*: the reasons (trainer, node), one job's own (`glebe job show`).
+
+use wire::run::{JobState, JobView, RunView};
+
+use crate::print::some_of;
+
+/// Cells named of those with one reason.
+const NAMED_MAX: usize = 3;
+/// How the trainer's words begin where a cell has too few chips.
+const TOO_FEW: &str = "too few chips";
+/// Least side of chips that is proposed: below it hardly anything is seen.
+const CHIP_PX_MIN: u32 = 8;
+
+/// Tells each reason once, in the order of the first cell with it.
+pub(super) fn told(view: &RunView) -> Vec<String> {
+    let mut kinds: Vec<(String, Vec<&JobView>)> = Vec::new();
+    for job in { view.jobs.iter() }.filter(|j| j.state == JobState::Quarantined) {
+        let shape = shape(job);
+        match kinds.iter_mut().find(|(known, _)| *known == shape) {
+            Some((_, jobs)) => jobs.push(job),
+            None => kinds.push((shape, vec![job])),
+        }
+    }
+    let mut told: Vec<String> = kinds.iter().map(|(_, jobs)| one(jobs)).collect();
+    if kinds.iter().any(|(shape, _)| shape.starts_with(TOO_FEW)) {
+        told.extend(smaller(view));
+    }
+    told
+}
+
+fn reason(job: &JobView) -> &str {
+    job.reason.as_deref().unwrap_or("no reason was given")
+}
+
+/// Returns a reason without its numbers and without the cell.
+fn shape(job: &JobView) -> String {
+    let text = reason(job).replace(&job.geocode, "#");
+    let mut shape = String::with_capacity(text.len());
+    let is_number = |c: char| c.is_ascii_digit();
+    for c in text.chars() {
+        match (is_number(c), shape.ends_with('#')) {
+            (true, true) => {}
+            (true, false) => shape.push('#'),
+            (false, _) => shape.push(c),
+        }
+    }
+    shape
+}
+
+/// Tells one reason, in the words about the first cell.
+fn one(jobs: &[&JobView]) -> String {
+    let Some(first) = jobs.first() else {
+        return String::new();
+    };
+    let (cell, why) = (&first.geocode, reason(first));
+    if jobs.len() == 1 {
+        return format!("no model for {cell}: {why}");
+    }
+    let cells: Vec<&str> = jobs.iter().map(|job| job.geocode.as_str()).collect();
+    let (count, named) = (cells.len(), some_of(&cells, NAMED_MAX));
+    let whose = if jobs.iter().all(|job| reason(job) == why) {
+        String::new()
+    } else {
+        format!("of {cell}: ")
+    };
+    format!("no model for {count} cells ({named}): {whose}{why}")
+}
+
+/// Proposes chips of which more fit into a cell.
+fn smaller(view: &RunView) -> Option<String> {
+    let (now, recipe) = (view.run.hyper.chip_px, &view.run.recipe);
+    let half = now / 2;
+    (half >= CHIP_PX_MIN).then(|| {
+        format!("try: glebe train {recipe} --chip {half} (was {now}), with the same selectors")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn view(jobs: &[(&str, &str)]) -> RunView {
+        let job = |(geocode, reason): &(&str, &str)| {
+            serde_json::json!({
+                "run": "july", "geocode": geocode, "node": "n", "splits": 1, "attempts": 3,
+                "state": "quarantined", "reason": reason,
+            })
+        };
+        let jobs: Vec<_> = jobs.iter().map(job).collect();
+        let run = serde_json::json!({
+            "name": "july", "recipe": "ndvi-cnn", "query": query::Query::default(),
+            "hyper": wire::run::Hyper::default(), "seed": 7,
+        });
+        serde_json::from_value(serde_json::json!({"run": run, "jobs": jobs, "complete": true}))
+            .unwrap()
+    }
+
+    #[test]
+    fn each_reason_is_told_once_with_a_count_and_a_few_cells() {
+        let few = |n: u32| format!("too few chips of 32 pixels: {n} to learn from");
+        let reasons = [few(3), few(14), few(0), few(5)];
+        let view = view(&[
+            ("9xj5k", &reasons[0]),
+            ("9xj5m", "the worker ended"),
+            ("9xj5n", &reasons[1]),
+            ("9xj5p", &reasons[2]),
+            ("9xj5q", &reasons[3]),
+            ("9xj5r", "the split of 9xj5r is damaged"),
+            ("9xj5s", "the split of 9xj5s is damaged"),
+        ]);
+        let told = told(&view);
+        let expected = [
+            "no model for 4 cells (9xj5k, 9xj5n, 9xj5p and 1 more): of 9xj5k: too few chips of \
+             32 pixels: 3 to learn from",
+            "no model for 9xj5m: the worker ended",
+            "no model for 2 cells (9xj5r, 9xj5s): of 9xj5r: the split of 9xj5r is damaged",
+            "try: glebe train ndvi-cnn --chip 16 (was 32), with the same selectors",
+        ];
+        assert_eq!(told, expected);
+    }
+}
