@@ -20,6 +20,7 @@ mod cloud_scores;
 mod conformance;
 mod edges;
 mod hostile;
+mod hostile_xml;
 mod landsat;
 mod memory;
 mod modis;

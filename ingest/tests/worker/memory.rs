@@ -39,7 +39,7 @@ const TOP_OF_ATMOSPHERE: Bound = Bound {
 };
 
 /// Returns the most memory that this process has held.
-fn peak() -> u64 {
+pub(crate) fn peak() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));
     let kilobytes = line.and_then(|l| l.split_whitespace().next()).unwrap();

@@ -3,16 +3,16 @@
 //! *Invariants*: nothing is guessed: an absent time or quantification is an error; an absent offset
 //! is 0, as baselines before 04.00 mean it (ESA, Sentinel-2 Products Specification Document 14.9).
 //!
-//! *Not here*: which files exist (`super`). Entities are not expanded, document types refused.
+//! *Not here*: which files exist (`super`), what a document may hold (`source::xml`).
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use quick_xml::Reader;
-use quick_xml::events::{BytesStart, Event};
 
-/// Deepest nesting: real metadata has ten levels.
-const DEPTH_MAX: usize = 64;
+use crate::source::xml::{self, Leaf, leaves_with};
+
+/// The attribute that says which band an element is about, as baselines spell it.
+const BAND: [&str; 2] = ["band_id", "bandId"];
 
 /// Processing level of a product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,18 +75,9 @@ pub struct Product {
 /// Why metadata cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum XmlError {
-    /// Not well-formed.
-    #[error("it is not well-formed XML: {0}")]
-    Form(#[from] quick_xml::Error),
-    /// Attribute not well-formed.
-    #[error("an attribute is not well-formed: {0}")]
-    Attribute(#[from] quick_xml::events::attributes::AttrError),
-    /// It declares a document type, as only hostile metadata does.
-    #[error("it declares a document type")]
-    DocType,
-    /// Nested too deeply.
-    #[error("it is nested more than {DEPTH_MAX} levels deep")]
-    Deep,
+    /// No XML that is read.
+    #[error(transparent)]
+    Xml(#[from] xml::XmlError),
     /// An element is missing.
     #[error("it has no {0}")]
     Missing(&'static str),
@@ -100,29 +91,21 @@ pub enum XmlError {
     },
 }
 
-/// One leaf element.
-#[derive(Debug, Default)]
-struct Leaf {
-    name: String,
-    band: Option<String>,
-    text: String,
-}
-
 /// Reads a product's metadata.
 pub fn product(level: Level, text: &str) -> Result<Product, XmlError> {
-    let leaves = leaves(text)?;
+    let leaves = leaves_with(text, &BAND)?;
     let first = |name: &str| {
         leaves
             .iter()
-            .find(|l| l.name == name)
+            .find(|l| l.name() == name)
             .map(|l| l.text.as_str())
     };
     let start = first("PRODUCT_START_TIME").ok_or(XmlError::Missing("PRODUCT_START_TIME"))?;
     let name = level.quantification();
     let quantification = first(name).ok_or(XmlError::Missing(name))?;
-    let all = |name: &'static str| leaves.iter().filter(move |l| l.name == name);
+    let all = |name: &'static str| leaves.iter().filter(move |l| l.name() == name);
     let offset = |leaf: &Leaf| {
-        let band = leaf.band.as_deref().and_then(|b| b.parse().ok());
+        let band = leaf.attribute.as_deref().and_then(|b| b.parse().ok());
         let band = band.ok_or(XmlError::Missing("band_id"))?;
         Ok::<_, XmlError>((band, number(level.offset(), &leaf.text)?))
     };
@@ -155,43 +138,6 @@ fn positive(name: &'static str, text: &str) -> Result<f64, XmlError> {
 fn value(name: &'static str, text: &str) -> XmlError {
     let text = text.chars().take(64).collect();
     XmlError::Value { name, text }
-}
-
-/// Returns all elements that directly hold text, in order.
-fn leaves(text: &str) -> Result<Vec<Leaf>, XmlError> {
-    let mut reader = Reader::from_str(text);
-    let mut open: Vec<Leaf> = Vec::new();
-    let mut done = Vec::new();
-    loop {
-        match reader.read_event()? {
-            Event::Start(_) if open.len() >= DEPTH_MAX => return Err(XmlError::Deep),
-            Event::Start(start) => open.push(leaf(&start)?),
-            Event::End(_) => done.extend(open.pop().filter(|l| !l.text.trim().is_empty())),
-            Event::Text(piece) => {
-                if let Some(leaf) = open.last_mut() {
-                    leaf.text.push_str(piece.xml10_content().trim());
-                }
-            }
-            Event::DocType(_) => return Err(XmlError::DocType),
-            Event::Eof if open.is_empty() => return Ok(done),
-            Event::Eof => return Err(XmlError::Missing("end: the file is cut short")),
-            _ => {}
-        }
-    }
-}
-
-fn leaf(start: &BytesStart<'_>) -> Result<Leaf, XmlError> {
-    let mut leaf = Leaf {
-        name: start.local_name().as_ref().to_owned(),
-        ..Leaf::default()
-    };
-    for attribute in start.attributes() {
-        let attribute = attribute?;
-        if matches!(attribute.key.as_ref(), "band_id" | "bandId") {
-            leaf.band = Some(attribute.value.to_string());
-        }
-    }
-    Ok(leaf)
 }
 
 #[cfg(test)]
@@ -230,8 +176,9 @@ mod tests {
             Err(XmlError::Missing(_))
         ));
         let dtd = format!("<!DOCTYPE a [<!ENTITY x \"y\">]>{}", &L2A[21..]);
-        assert!(matches!(product(Level::L2A, &dtd), Err(XmlError::DocType)));
-        let deep = "<a>".repeat(100_000);
-        assert!(matches!(product(Level::L2A, &deep), Err(XmlError::Deep)));
+        assert!(matches!(
+            product(Level::L2A, &dtd),
+            Err(XmlError::Xml(xml::XmlError::DocType))
+        ));
     }
 }
