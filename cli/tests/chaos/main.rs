@@ -24,5 +24,6 @@ mod lines;
 mod partitions;
 mod power;
 mod proxy;
+mod skew;
 mod suspicion;
 mod users;

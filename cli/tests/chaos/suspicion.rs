@@ -30,7 +30,7 @@ fn signal(node: &Node, name: &str) {
 }
 
 /// Returns whom the nodes take for dead now.
-fn dead(folder: &Path, nodes: &[&Node]) -> BTreeSet<String> {
+pub(crate) fn dead(folder: &Path, nodes: &[&Node]) -> BTreeSet<String> {
     let states = nodes.iter().flat_map(|node| node.states(folder));
     states
         .filter(|(_, state)| state == "down")

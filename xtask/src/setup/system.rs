@@ -14,7 +14,7 @@ use crate::trouble::Result;
 use crate::workspace::Workspace;
 
 /// Each package, and what it is for.
-const PACKAGES: [(&str, &str); 10] = [
+const PACKAGES: [(&str, &str); 11] = [
     ("libgdal-dev", "headers and library that glebe-ingest links"),
     (
         "gdal-bin",
@@ -39,6 +39,7 @@ const PACKAGES: [(&str, &str); 10] = [
         "makes the networks in which tests cut nodes off and slow them",
     ),
     ("nftables", "loses packets there"),
+    ("faketime", "gives one node of a test the wrong time"),
     (
         "python3-venv",
         "keeps the Python packages out of the system",
