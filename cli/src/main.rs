@@ -65,6 +65,10 @@ fn main() -> ExitCode {
     if let Err(fault) = formats::check(&cli.verb, &settings.output) {
         return print::fault(&fault, &cli.global);
     }
+    // A node closes itself further (`up`); its workers hold no secret.
+    if !matches!(cli.verb, Verb::Up(_)) {
+        worker::leave_no_core();
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();

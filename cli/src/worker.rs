@@ -1,12 +1,14 @@
 //! Starting the worker binaries beside this one.
 //!
 //! *Invariants*: a worker is found beside `glebe`, in `GLEBE_BIN_DIR`, or on the path, in that
-//! order; a missing one is a fault that says how to build it.
+//! order; a missing one is a fault that says how to build it; neither commands nor their workers
+//! leave core files.
 //!
 //! *Not here*: what they print (the verbs).
 
 use std::path::PathBuf;
 
+use rustix::process::{Resource, Rlimit, setrlimit};
 use tokio::process::Command;
 use wire::client::{TOKEN_FILE_VARIABLE, TOKEN_VARIABLE};
 use wire::fault::{Fault, FaultKind};
@@ -22,6 +24,17 @@ pub(crate) fn command(name: &str) -> Result<Command, Fault> {
     command.env(MODULES_VARIABLE, MODULES_ANY);
     command.kill_on_drop(true);
     Ok(command)
+}
+
+/// Has neither this process nor what it starts leave a core file: tokens would stand in it.
+pub(crate) fn leave_no_core() {
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    if let Err(error) = setrlimit(Resource::Core, none) {
+        tracing::warn!(%error, "a core file of this command would hold its token");
+    }
 }
 
 /// Returns the path of a worker binary.

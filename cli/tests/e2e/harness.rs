@@ -237,6 +237,13 @@ impl Node {
         self.child.wait().unwrap();
     }
 
+    /// Ends the node as a bug in it would, with SIGABRT; returns how it ended.
+    pub(crate) fn abort(&mut self) -> std::process::ExitStatus {
+        let pid = self.child.id().to_string();
+        expect(Command::new("kill").args(["-ABRT", &pid]), 0);
+        self.child.wait().unwrap()
+    }
+
     /// Tells whether the process that was started still runs.
     pub(crate) fn lives(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()

@@ -4,6 +4,7 @@
 //!
 //! *Not here*: hostile imagery (`bad_input`, `mutants`), the parts' own tests.
 
+mod closed;
 mod flood;
 mod peers;
 mod secrets;
@@ -29,6 +30,21 @@ pub(crate) fn token(node: &Node, folder: &Path, role: &str) -> PathBuf {
     command.arg(&node.data).arg("-O").arg(&file);
     expect(&mut command, 0);
     file
+}
+
+/// Processes that one has started and that these have, whichever of their threads did.
+pub(crate) fn descendants(of: u32) -> Vec<u32> {
+    let (mut found, mut parents) = (Vec::new(), vec![of]);
+    while let Some(parent) = parents.pop() {
+        let threads = std::fs::read_dir(format!("/proc/{parent}/task"));
+        for thread in threads.into_iter().flatten().flatten() {
+            let listed = std::fs::read_to_string(thread.path().join("children"));
+            let listed = listed.unwrap_or_default();
+            let children = listed.split_whitespace().filter_map(|c| c.parse().ok());
+            parents.extend(children.inspect(|child: &u32| found.push(*child)));
+        }
+    }
+    found
 }
 
 /// A command that asks a node and shows a token.

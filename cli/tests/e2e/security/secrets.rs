@@ -1,13 +1,17 @@
 //! Secrets stay where they belong: in files that only their owner reads.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use super::{ask_with, open_node, token};
-use crate::harness::{DEADLINE, expect, glebe, scratch, stderr, world};
+use serde_json::Value;
+
+use super::{ask_with, descendants, open_node, token};
+use crate::harness::{DEADLINE, Node, expect, glebe, scratch, stderr, world};
+use crate::killed::TRAIN;
 
 /// Files that hold secrets on purpose.
 const SECRET_FILES: [&str; 4] = ["identity.key", "cluster.json", "join.token", "write.token"];
@@ -30,84 +34,77 @@ fn files(folder: &Path) -> Vec<std::path::PathBuf> {
     found
 }
 
-fn holds(bytes: &[u8], secret: &str) -> bool {
-    bytes.windows(secret.len()).any(|w| w == secret.as_bytes())
-}
+/// What nobody but its owner may see, as text and as the bytes that the text stands for.
+struct Secrets(Vec<Vec<u8>>);
 
-/// Returns what stands on the command lines and in the environments of a process's descendants.
-fn children_of(parent: u32) -> Vec<(String, Vec<u8>)> {
-    let mut found = Vec::new();
-    let mut parents = vec![parent];
-    while let Some(parent) = parents.pop() {
-        let path = format!("/proc/{parent}/task/{parent}/children");
-        let text = fs::read_to_string(path).unwrap_or_default();
-        for child in text.split_whitespace().filter_map(|c| c.parse().ok()) {
-            parents.push(child);
-            let of =
-                |id: u32, name: &str| fs::read(format!("/proc/{id}/{name}")).unwrap_or_default();
-            let cmdline = of(child, "cmdline");
-            // Until it runs its own program, a child shows what its parent was started with.
-            if cmdline == of(parent, "cmdline") {
-                continue;
-            }
-            found.push((format!("cmdline of {child}"), cmdline));
-            found.push((format!("environ of {child}"), of(child, "environ")));
+impl Secrets {
+    /// The secrets at the ends of some texts: 64 hexadecimal digits each.
+    fn at_the_ends_of(texts: &[String]) -> Self {
+        let mut secrets = Vec::new();
+        for text in texts {
+            let digits = &text[text.len() - 64..];
+            let byte = |at: usize| u8::from_str_radix(&digits[at..at + 2], 16).unwrap();
+            secrets.push((0..64).step_by(2).map(byte).collect());
+            secrets.push(digits.as_bytes().to_vec());
+        }
+        Self(secrets)
+    }
+
+    /// Asserts that bytes hold none of them.
+    fn are_not_in(&self, bytes: &[u8], what: &str) {
+        for secret in &self.0 {
+            let found = bytes.windows(secret.len()).any(|w| w == secret);
+            assert!(!found, "{what} holds a secret");
         }
     }
-    found
 }
 
-#[test]
-fn no_log_command_line_environment_or_stored_file_holds_a_secret() {
-    let folder = scratch();
-    let folder = folder.path();
-    let node = open_node(folder, "node0", &["-vvv"]);
-    let write = token(&node, folder, "write");
-    let join = folder.join("join.token");
-    let mut command = glebe(folder);
-    command.args(["cluster", "token", "--data"]).arg(&node.data);
-    expect(command.arg("-O").arg(&join), 0);
-    let text = |path: &Path| fs::read_to_string(path).unwrap().trim().to_owned();
-    let identity = text(&node.data.join("identity.key"));
-    let cluster: serde_json::Value =
-        serde_json::from_str(&text(&node.data.join("cluster.json"))).unwrap();
-    let secrets = [
-        text(&write)[26..].to_owned(),
-        text(&join)[70..].to_owned(),
-        identity.split(' ').next_back().unwrap().to_owned(),
-        cluster["secret"].as_str().unwrap().to_owned(),
-    ];
-    assert!(secrets.iter().all(|s| s.len() >= 58), "{secrets:?}");
-    let scenes = world(folder, 1, 1, 300);
-    // The token is in the environment of the command itself: its children must not inherit it.
-    let mut ingest = node.ask(folder);
-    ingest
-        .env("GLEBE_TOKEN", text(&write))
-        .arg("ingest")
-        .arg(&scenes);
-    let mut ingest = ingest
+/// The name of the program that a command line starts with.
+fn program(cmdline: &[u8]) -> String {
+    let first = cmdline.split(|b| *b == 0).next().unwrap_or_default();
+    let path = String::from_utf8_lossy(first).into_owned();
+    Path::new(&path)
+        .file_name()
+        .map_or_else(String::new, |n| n.to_string_lossy().into_owned())
+}
+
+/// Looks at the command lines and environments of what a command and a node start until the
+/// command ends well; returns the names of the programs it saw.
+fn watched(mut command: Command, node: &Node, secrets: &Secrets) -> BTreeSet<String> {
+    command
+        .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let (mut looked, start) = (0, Instant::now());
-    let ended = loop {
-        for (what, bytes) in children_of(ingest.id())
-            .into_iter()
-            .chain(children_of(node.pid()))
-        {
-            looked += usize::from(!bytes.is_empty());
-            for secret in &secrets {
-                assert!(!holds(&bytes, secret), "{what} holds a secret");
+        .stderr(Stdio::null());
+    let mut client = command.spawn().unwrap();
+    let (mut seen, start) = (BTreeSet::new(), Instant::now());
+    let of = |id: u32, name: &str| fs::read(format!("/proc/{id}/{name}")).unwrap_or_default();
+    let status = loop {
+        for parent in [client.id(), node.pid()] {
+            for child in descendants(parent) {
+                let cmdline = of(child, "cmdline");
+                // Until it runs its own program, a child shows what its parent was started with.
+                if cmdline == of(parent, "cmdline") {
+                    continue;
+                }
+                secrets.are_not_in(&cmdline, &format!("the command line of {child}"));
+                let environ = of(child, "environ");
+                secrets.are_not_in(&environ, &format!("the environment of {child}"));
+                if !environ.is_empty() {
+                    seen.insert(program(&cmdline));
+                }
             }
         }
-        if let Some(status) = ingest.try_wait().unwrap() {
+        if let Some(status) = client.try_wait().unwrap() {
             break status;
         }
         assert!(start.elapsed() < DEADLINE);
     };
-    assert!(ended.success() && looked > 0, "{ended}, {looked} looked at");
-    expect(ask_with(&node, folder, &join).arg("status"), 5);
+    assert!(status.success(), "{command:?}: {status}");
+    seen
+}
+
+/// Asserts that no file holds a secret, but those that are there to.
+fn are_in_no_file(secrets: &Secrets, folder: &Path) {
     let mut checked = 0;
     for path in files(folder) {
         let name = path.file_name().unwrap().to_string_lossy();
@@ -116,13 +113,61 @@ fn no_log_command_line_environment_or_stored_file_holds_a_secret() {
             assert_eq!(mode, 0o600, "{}", path.display());
             continue;
         }
-        let bytes = fs::read(&path).unwrap();
+        secrets.are_not_in(&fs::read(&path).unwrap(), &path.display().to_string());
         checked += 1;
-        for secret in &secrets {
-            assert!(!holds(&bytes, secret), "{} holds a secret", path.display());
-        }
     }
     assert!(checked > 5, "only {checked} files");
+}
+
+fn text(path: &Path) -> String {
+    fs::read_to_string(path).unwrap().trim().to_owned()
+}
+
+#[test]
+fn no_log_command_line_environment_model_or_stored_file_holds_a_secret() {
+    let folder = scratch();
+    let folder = folder.path();
+    let node = open_node(folder, "node0", &["-vvv"]);
+    let write = token(&node, folder, "write");
+    let join = folder.join("join.token");
+    let mut command = glebe(folder);
+    command.args(["cluster", "token", "--data"]).arg(&node.data);
+    expect(command.arg("-O").arg(&join), 0);
+    let cluster: Value = serde_json::from_str(&text(&node.data.join("cluster.json"))).unwrap();
+    let secrets = Secrets::at_the_ends_of(&[
+        text(&write),
+        text(&join),
+        text(&node.data.join("identity.key")),
+        cluster["secret"].as_str().unwrap().to_owned(),
+    ]);
+    let scenes = world(folder, 1, 2, 300);
+    // The token is in the environment of the command itself: its children must not inherit it.
+    let by_environment = || {
+        let mut command = node.ask(folder);
+        command.env("GLEBE_TOKEN", text(&write));
+        command
+    };
+    let mut ingest = by_environment();
+    ingest.args(["ingest", "--precision", "6"]).arg(&scenes);
+    let seen = watched(ingest, &node, &secrets);
+    let workers = ["glebe-supervise", "glebe-ingest"].map(str::to_owned);
+    assert!(workers.iter().all(|name| seen.contains(name)), "{seen:?}");
+    let mut train = by_environment();
+    train.args(TRAIN).args(["--name", "go", "--wait"]);
+    let seen = watched(train, &node, &secrets);
+    assert!(seen.contains("glebe-trainer"), "{seen:?}");
+    let asked = |words: &[&str]| {
+        let mut command = ask_with(&node, folder, &write);
+        expect(command.args(words), 0)
+    };
+    let models: Value =
+        serde_json::from_slice(&asked(&["model", "list", "-o", "json"]).stdout).unwrap();
+    let model = format!("go/{}", models["models"][0]["geocode"].as_str().unwrap());
+    asked(&["model", "pull", &model, "-O", "pulled"]);
+    asked(&["get", "--datetime", "2000/..", "-O", "got"]);
+    assert!(folder.join("pulled/model.safetensors").is_file());
+    expect(ask_with(&node, folder, &join).arg("status"), 5);
+    are_in_no_file(&secrets, folder);
     let log = fs::metadata(folder.join("node0.log")).unwrap().len();
     assert!(log > 0, "nothing was logged, so nothing was proven");
 }
