@@ -84,7 +84,7 @@ pub(crate) struct Global {
     /// No progress on stderr
     #[arg(long, global = true)]
     pub(crate) no_progress: bool,
-    /// Give up after this long: 30s, 5m, 1h
+    /// Give up after this long: 30s, 5m, 1h; a number alone is seconds
     #[arg(long, global = true, value_name = "TIME", value_parser = seconds)]
     pub(crate) timeout: Option<std::time::Duration>,
     /// Answer yes to questions
@@ -197,4 +197,65 @@ fn seconds(text: &str) -> Result<std::time::Duration, String> {
         _ => return Err(wrong()),
     };
     std::time::Duration::try_from_secs_f64(number * unit).map_err(|_| wrong())
+}
+
+/// Checks that every part of a list is `HOST:PORT`, and returns the list.
+fn members(text: &str) -> Result<String, String> {
+    text.split(',').try_for_each(|one| member(one.trim()))?;
+    Ok(text.to_owned())
+}
+
+fn member(text: &str) -> Result<(), String> {
+    let Some((host, port)) = text.rsplit_once(':') else {
+        return Err(format!("'{text}' has no port; give {text}:7400"));
+    };
+    let is_bare_v6 = host.contains(':') && !(host.starts_with('[') && host.ends_with(']'));
+    if host.is_empty() || is_bare_v6 {
+        return Err(format!(
+            "'{text}' has no host before its port; give HOST:7400, or [::1]:7400"
+        ));
+    }
+    match port.parse::<u16>() {
+        Ok(port) if port > 0 => Ok(()),
+        _ => Err(format!("'{port}' is no port; give 1 to {}", u16::MAX)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn each_node_to_join_is_a_host_with_a_port() {
+        for text in ["10.0.0.1:7400", "a.b:1, c:65535", "[::1]:7400"] {
+            assert_eq!(members(text).as_deref(), Ok(text));
+        }
+        let wrong = [
+            ("10.0.0.1", "give 10.0.0.1:7400"),
+            ("a:1,b", "'b' has no port"),
+            ("a:0", "'0' is no port"),
+            ("a:http", "'http' is no port"),
+            (":7400", "no host"),
+            ("fe80::1", "give HOST:7400, or [::1]:7400"),
+        ];
+        for (text, told) in wrong {
+            let said = members(text).unwrap_err();
+            assert!(said.contains(told), "{text}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_number_alone_is_a_time_in_the_unit_that_help_names() {
+        assert_eq!(seconds("10").unwrap().as_millis(), 10_000);
+        assert_eq!(seconds("2m").unwrap().as_millis(), 120_000);
+        let mut command = Cli::command();
+        let get = command.find_subcommand_mut("get").unwrap();
+        let help = get.render_long_help().to_string().replace('\n', " ");
+        let help: Vec<&str> = help.split_whitespace().collect();
+        assert!(help.join(" ").contains("a number alone is days"));
+        let help = command.render_long_help().to_string();
+        assert!(help.contains("a number alone is seconds"), "{help}");
+    }
 }

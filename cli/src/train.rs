@@ -114,6 +114,7 @@ fn described(args: &Train, recipe: &Recipe) -> Result<Run, Fault> {
         ..default
     };
     let hyper = lesson::changed(hyper, &args.rate, &args.held);
+    lesson::check(&hyper)?;
     let name = args.name.clone().unwrap_or_else(|| {
         let now = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S");
         let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);

@@ -5,7 +5,10 @@
 //! *Not here*: which values a job accepts (`wire::hyper`).
 
 use clap::{Args, ValueEnum};
+use wire::fault::{Fault, FaultKind};
 use wire::run::{HoldOut, Hyper, Schedule};
+
+use super::selectors::percent;
 
 /// How the learning rate changes.
 #[derive(Debug, Args)]
@@ -31,11 +34,11 @@ pub(crate) struct HeldArgs {
     #[arg(long, value_enum)]
     pub(crate) hold_out: Option<HoldOutArg>,
     /// Share of blocks or days by which the best epoch is chosen [default: 20]
-    #[arg(long, value_name = "PERCENT")]
+    #[arg(long, value_name = "PERCENT", value_parser = part)]
     pub(crate) validation: Option<f64>,
     /// Share of blocks or days that chooses nothing and scores the model; 0 for none [default: 20,
     /// of exec:PROGRAM 0]
-    #[arg(long, value_name = "PERCENT")]
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
     pub(crate) test: Option<f64>,
     /// Learn from no chip so near to a held-out one of its cell, in chips [default: 0]
     #[arg(long, value_name = "CHIPS")]
@@ -67,6 +70,31 @@ fn schedule(text: &str) -> Result<Schedule, String> {
     }
 }
 
+/// Reads percent of which something is left on either side.
+fn part(text: &str) -> Result<f64, String> {
+    let value = percent(text)?;
+    let is_part = value > 0.0 && value < 100.0;
+    let wrong = || format!("{text} is not between 0 and 100 percent: both sides need some");
+    is_part.then_some(value).ok_or_else(wrong)
+}
+
+/// Refuses shares that leave nothing to learn from, in percent as they are typed.
+///
+/// # Errors
+/// Shares that are 100 percent or more together.
+pub(crate) fn check(hyper: &Hyper) -> Result<(), Fault> {
+    if hyper.validation + hyper.test < 1.0 {
+        return Ok(());
+    }
+    // Without what is lost between percent and shares.
+    let percent = |share: f64| (share * 1e6).round() / 1e4;
+    let [validation, test] = [hyper.validation, hyper.test].map(percent);
+    let what = format!("--validation {validation} and --test {test} leave nothing to learn from");
+    Err(Fault::new(FaultKind::Usage, what)
+        .because(format!("they are {} percent together", validation + test))
+        .try_("--validation 20 --test 20"))
+}
+
 /// Returns hyper-parameters with what the flags change.
 pub(crate) fn changed(hyper: Hyper, rate: &RateArgs, held: &HeldArgs) -> Hyper {
     let share = |percent: Option<f64>, usual: f64| percent.map_or(usual, |p| p / 100.0);
@@ -88,5 +116,27 @@ impl From<HoldOutArg> for HoldOut {
             HoldOutArg::Blocks => Self::Blocks,
             HoldOutArg::Dates => Self::Dates,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_refused_in_the_percent_that_was_typed() {
+        let of = |validation, test| Hyper {
+            validation,
+            test,
+            ..Hyper::default()
+        };
+        check(&of(0.2, 0.7)).unwrap();
+        let fault = check(&of(0.55, 0.45)).unwrap_err();
+        let what = "--validation 55 and --test 45 leave nothing to learn from";
+        assert_eq!(fault.what, what);
+        for (text, told) in [("130", "outside 0..=100 percent"), ("0", "percent")] {
+            assert!(part(text).unwrap_err().contains(told));
+        }
+        assert!((part("20").unwrap() - 20.0).abs() < 1e-12);
     }
 }

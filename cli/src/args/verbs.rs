@@ -58,7 +58,7 @@ pub(crate) struct Up {
     pub(crate) require_tokens: bool,
     /// Nodes to join, HOST:PORT with commas between, or a name that stands for all, with
     /// --token-file; for a member, where to look for others that have moved
-    #[arg(long, value_name = "HOST:PORT")]
+    #[arg(long, value_name = "HOST:PORT", value_parser = super::members)]
     pub(crate) join: Option<String>,
     /// Replicas of a new cluster; fewer while there are fewer nodes [default: 3]
     #[arg(long, value_name = "R", value_parser = clap::value_parser!(u8).range(1..=16))]

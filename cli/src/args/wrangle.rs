@@ -11,6 +11,8 @@ use jiff::SignedDuration;
 use query::pairs::{CLEAR_MAX, CLOUDY_MIN, Rule};
 use wire::fault::{Fault, FaultKind};
 
+use super::selectors::percent;
+
 /// Days between splits of two sensors, where nothing is said: one orbit of Landsat.
 const WITHIN_DAYS: i64 = 16;
 
@@ -109,12 +111,13 @@ pub(crate) struct Pairs {
     #[arg(long = "pairs", id = "pairs")]
     pub(crate) wanted: bool,
     /// Cloudy from this cloud cover in percent on [default: 20]
-    #[arg(long, value_name = "PERCENT", requires = "pairs")]
+    #[arg(long, value_name = "PERCENT", requires = "pairs", value_parser = percent)]
     pub(crate) cloudy: Option<f64>,
     /// Clear up to this cloud cover in percent [default: 5]
-    #[arg(long, value_name = "PERCENT", requires = "pairs")]
+    #[arg(long, value_name = "PERCENT", requires = "pairs", value_parser = percent)]
     pub(crate) clear: Option<f64>,
-    /// Farthest apart, for --pairs and --with: 35d, 12h [default: any; 16d for --with]
+    /// Farthest apart, for --pairs and --with: 35d, 12h; a number alone is days [default: any; 16d
+    /// for --with]
     #[arg(long, value_name = "TIME", value_parser = span)]
     pub(crate) within: Option<SignedDuration>,
 }
@@ -124,12 +127,12 @@ pub(crate) struct Pairs {
 #[command(next_help_heading = "Pairs (spagan)")]
 pub(crate) struct PairBounds {
     /// Cloudy from this cloud cover in percent on [default: 20]
-    #[arg(long, value_name = "PERCENT")]
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
     cloudy: Option<f64>,
     /// Clear up to this cloud cover in percent [default: 5]
-    #[arg(long, value_name = "PERCENT")]
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
     clear: Option<f64>,
-    /// Farthest apart: 35d, 12h [default: any]
+    /// Farthest apart: 35d, 12h; a number alone is days [default: any]
     #[arg(long, value_name = "TIME", value_parser = span)]
     within: Option<SignedDuration>,
 }

@@ -189,6 +189,39 @@ fn a_wrong_token_is_refused() {
 }
 
 #[test]
+fn each_mistake_about_whom_to_join_has_words_of_its_own() {
+    let folder = scratch();
+    let folder = folder.path();
+    let mut gone = Node::start(folder, "gone", &[]);
+    let token = folder.join("token");
+    let mut make = crate::harness::glebe(folder);
+    make.args(["cluster", "token", "-O"]).arg(&token);
+    expect(make.arg("--data").arg(&gone.data), 0);
+    assert!(gone.stop());
+    let join = |to: &str, code| {
+        let mut up = crate::harness::glebe(folder);
+        up.args(["up", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"]);
+        up.arg("--data").arg(folder.join("stranger"));
+        up.args(["--join", to, "--token-file"]).arg(&token);
+        stderr(&expect(&mut up, code))
+    };
+    let mistakes = [
+        ("127.0.0.1", 2, "'127.0.0.1' has no port"),
+        ("127.0.0.1:p2p", 2, "'p2p' is no port"),
+        (
+            "glebe.invalid:7400",
+            3,
+            "glebe.invalid:7400 stands for no address",
+        ),
+        (&gone.p2p, 3, "nobody to join at"),
+    ];
+    for (to, code, told) in mistakes {
+        let said = join(to, code);
+        assert!(said.contains(told), "{to}: {said}");
+    }
+}
+
+#[test]
 fn a_port_in_use_is_refused() {
     let folder = scratch();
     let nodes = cluster(folder.path(), 1, 1);

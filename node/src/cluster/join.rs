@@ -50,8 +50,12 @@ pub(crate) async fn join(
     token: &Token,
     newcomer: &Newcomer,
 ) -> Result<Welcome, Fault> {
+    let found = seeds::of_list(addresses).await;
+    if found.is_empty() {
+        return Err(unknown(addresses));
+    }
     let mut last = nobody(addresses, &LinkError::Unreachable);
-    for address in seeds::of_list(addresses).await {
+    for address in found {
         match link.reach(address, JOIN_LIMIT).await {
             // A name that stands for every node stands for this one, too.
             Ok(reached) if reached.node == *link.me() => {}
@@ -67,6 +71,13 @@ pub(crate) async fn join(
         }
     }
     Err(last)
+}
+
+fn unknown(addresses: &str) -> Fault {
+    let what = format!("{addresses} stands for no address");
+    Fault::new(FaultKind::Unreachable, what)
+        .because("nothing was found when it was looked up as HOST:PORT")
+        .try_("another --join, HOST:PORT, with a name that this machine knows or a number")
 }
 
 fn nobody(address: &str, error: &LinkError) -> Fault {

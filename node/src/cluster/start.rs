@@ -42,7 +42,7 @@ const SETTLE_LIMIT: Duration = Duration::from_secs(10);
 
 /// What to do to join.
 pub(crate) const JOIN_ADVICE: &str =
-    "glebe cluster token > FILE, then glebe up --join HOST:PORT --token-file FILE";
+    "glebe cluster token -O FILE, then glebe up --join HOST:PORT --token-file FILE";
 
 /// How a node takes part in a cluster.
 #[derive(Debug, Clone)]
