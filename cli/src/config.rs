@@ -87,7 +87,7 @@ impl Settings {
 }
 
 /// Where a setting came from that nobody gave.
-const DEFAULT: &str = "default";
+pub(crate) const DEFAULT: &str = "default";
 
 /// Returns a setting that a flag or its environment variable gave.
 fn given_as(name: &str, value: String) -> Setting<String> {

@@ -43,7 +43,7 @@ use wire::fault::{Fault, FaultKind};
 
 use args::{Cli, RegionVerb, Verb};
 use print::Screen;
-use session::Session;
+use session::{Missing, Session};
 
 /// What a verb ends with: the exit code, or what went wrong.
 pub(crate) type Done = Result<ExitCode, Fault>;
@@ -81,7 +81,7 @@ fn main() -> ExitCode {
     };
     let limit = cli.global.timeout;
     let screen = Screen::new(&cli.global, &settings);
-    let session = Session::new(settings, screen);
+    let session = Session::new(settings, screen, Missing::by(&cli.verb));
     let code = runtime.block_on(bounded(&session, cli.verb, limit));
     runtime.shutdown_timeout(std::time::Duration::from_millis(SHUTDOWN_MS_MAX));
     match code {

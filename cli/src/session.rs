@@ -1,7 +1,7 @@
 //! The node a verb talks to: a cluster's, or the embedded store's.
 //!
 //! *Invariants*: both are the same HTTP client; the embedded store is opened at the first use and
-//! let go at the end.
+//! let go at the end; only verbs that put something begin one where none is.
 //!
 //! *Not here*: what is asked.
 
@@ -16,14 +16,37 @@ use tokio::sync::OnceCell;
 use wire::client::{CA_VARIABLE, Client, ClientOptions, read_token};
 use wire::fault::{Fault, FaultKind};
 
-use crate::config::Settings;
+use crate::args::{CollectionVerb, Verb};
+use crate::config::{DEFAULT, Settings};
 use crate::print::Screen;
+
+/// What a verb does where the folder holds no store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// It begins one.
+    Begun,
+    /// It says so: a name that was typed wrong is no empty store.
+    Refused,
+}
+
+impl Missing {
+    /// Returns what a verb does.
+    pub(crate) fn by(verb: &Verb) -> Self {
+        match verb {
+            Verb::Up(_) | Verb::Ingest(_) | Verb::Collection(CollectionVerb::Create(_)) => {
+                Self::Begun
+            }
+            _ => Self::Refused,
+        }
+    }
+}
 
 /// Settings, screen and the way to a node.
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) settings: Settings,
     pub(crate) screen: Screen,
+    missing: Missing,
     client: OnceLock<Client>,
     embedded: OnceCell<tokio::sync::Mutex<Option<Embedded>>>,
     /// What goes on, or is kept, when the command is stopped.
@@ -31,10 +54,11 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(settings: Settings, screen: Screen) -> Self {
+    pub(crate) fn new(settings: Settings, screen: Screen, missing: Missing) -> Self {
         Self {
             settings,
             screen,
+            missing,
             client: OnceLock::new(),
             embedded: OnceCell::new(),
             parting: Mutex::default(),
@@ -74,6 +98,7 @@ impl Session {
         let cell = self
             .embedded
             .get_or_try_init(|| async {
+                self.check_there()?;
                 let opened = node::embedded::open(data).await?;
                 Ok::<_, Fault>(tokio::sync::Mutex::new(Some(opened)))
             })
@@ -84,6 +109,25 @@ impl Session {
             .as_ref()
             .map(|e| e.client().clone())
             .ok_or_else(closed)
+    }
+
+    /// Refuses a folder without a store, unless the verb begins one.
+    fn check_there(&self) -> Result<(), Fault> {
+        let data = &self.settings.data;
+        if self.missing == Missing::Begun || node::embedded::is_there(&data.value) {
+            return Ok(());
+        }
+        let what = format!("there is no store in {}", data.value.display());
+        // Who has stored nothing yet has found nothing; who named a folder has named a wrong one.
+        let (kind, why) = if data.origin == DEFAULT {
+            let begins = "the first ingest begins one, and nothing else";
+            (FaultKind::Nothing, begins.to_owned())
+        } else {
+            (FaultKind::Usage, format!("{} names it", data.origin))
+        };
+        Err(Fault::new(kind, what)
+            .because(why)
+            .try_("glebe ingest PATH, --data with another folder, or --cluster URL"))
     }
 
     fn connect(&self, url: &str) -> Result<Client, Fault> {

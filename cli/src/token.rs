@@ -17,6 +17,7 @@ use wire::fault::{Fault, FaultKind};
 
 use crate::Done;
 use crate::args::{TokenArgs, TokenVerb};
+use crate::config::DEFAULT;
 use crate::print::{Align, Table, line};
 use crate::session::Session;
 
@@ -30,7 +31,7 @@ impl Source {
     /// Returns the node of `--data`, or the one of `--cluster` where no folder was named.
     async fn of(session: &Session) -> Result<Self, Fault> {
         let settings = &session.settings;
-        if settings.cluster.value.is_some() && settings.data.origin == "default" {
+        if settings.cluster.value.is_some() && settings.data.origin == DEFAULT {
             return Ok(Self::Cluster(session.client().await?));
         }
         Issuer::open(&settings.data.value).map(Self::Folder)

@@ -13,12 +13,15 @@ use wire::client::{Client, ClientOptions};
 use wire::fault::{Fault, FaultKind};
 
 use crate::daemon::{self, SOCKET};
-use crate::lock::{Holder, User};
+use crate::lock::{self, Holder, User};
 
 /// Longest wait for another process that is just opening or leaving the store.
 const OPEN_LIMIT: Duration = Duration::from_secs(20);
 /// Pause between two looks at a store that is being opened or left.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// The folder below a store's that holds what was put.
+const OBJECTS: &str = "objects";
 
 /// A client of an embedded store, and the store itself if this process holds it.
 #[derive(Debug)]
@@ -56,6 +59,12 @@ impl Embedded {
             Role::Attached(user) => drop(user),
         }
     }
+}
+
+/// Tells whether a folder holds a store, open or not; makes nothing.
+pub fn is_there(dir: &Path) -> bool {
+    let is_locked = || lock::FILES.iter().all(|name| dir.join(name).is_file());
+    dir.join(OBJECTS).is_dir() || is_locked()
 }
 
 /// Opens the store below `dir`: holds it, or attaches to the process that does.

@@ -15,6 +15,9 @@ use std::path::Path;
 use rustix::fs::FlockOperation;
 use wire::fault::{Fault, FaultKind};
 
+/// Names of the files in a store's folder that are locked.
+pub(crate) const FILES: [&str; 2] = ["lock", "users"];
+
 /// The right to write below a folder, until dropped.
 #[derive(Debug)]
 pub(crate) struct Holder {
@@ -32,8 +35,8 @@ impl Holder {
     /// Takes the lock of a folder, making the folder; `None` while another process has it.
     pub(crate) fn take(dir: &Path) -> Result<Option<Self>, Fault> {
         fs::create_dir_all(dir).map_err(|e| unusable(dir, &e))?;
-        let lock = open(dir, "lock")?;
-        let users = open(dir, "users")?;
+        let [lock, users] = FILES;
+        let (lock, users) = (open(dir, lock)?, open(dir, users)?);
         match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Some(Self { _lock: lock, users })),
             Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
@@ -50,7 +53,8 @@ impl Holder {
 impl User {
     /// Says that this process is attached; `None` while the holder is about to leave.
     pub(crate) fn attach(dir: &Path) -> Result<Option<Self>, Fault> {
-        let users = open(dir, "users")?;
+        let [_, users] = FILES;
+        let users = open(dir, users)?;
         match rustix::fs::flock(&users, FlockOperation::NonBlockingLockShared) {
             Ok(()) => Ok(Some(Self { _users: users })),
             Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),

@@ -67,10 +67,9 @@ fn an_empty_answer_explains_itself() {
     let folder = scratch();
     let folder = folder.path();
     let said = stderr(&expect(glebe(folder).arg("search"), 1));
-    assert!(
-        said.contains("empty") && said.contains("glebe ingest"),
-        "{said}"
-    );
+    for text in ["there is no store in .glebe", "try: glebe ingest"] {
+        assert!(said.contains(text), "{said}");
+    }
     let scenes = world(folder, 1, 1, 300);
     expect(
         glebe(folder)
@@ -84,6 +83,36 @@ fn an_empty_answer_explains_itself() {
         said.contains("all but --datetime") && said.contains("try:"),
         "{said}"
     );
+}
+
+#[test]
+fn a_folder_that_was_typed_wrong_is_no_empty_store() {
+    let folder = scratch();
+    let folder = folder.path();
+    let verbs = [
+        "search",
+        "status",
+        "get --geocode 9xj -O got",
+        "model list",
+        "job list",
+        "node list",
+        "collection list",
+        "region groups",
+        "cluster verify",
+    ];
+    for words in verbs {
+        let mut command = glebe(folder);
+        command.args(words.split(' ')).args(["--data", "feilds"]);
+        let said = stderr(&expect(&mut command, 2));
+        for text in ["there is no store in feilds", "--data names it", "try:"] {
+            assert!(said.contains(text), "{words}: {said}");
+        }
+    }
+    assert_eq!(std::fs::read_dir(folder).unwrap().count(), 0);
+    let create = "collection create fields --dataset sentinel-2-l2a --data fields";
+    expect(glebe(folder).args(create.split(' ')), 0);
+    let list = ["collection", "list", "--data", "fields", "-o", "json"];
+    expect(glebe(folder).args(list), 0);
 }
 
 #[test]
