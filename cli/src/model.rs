@@ -54,7 +54,7 @@ pub(crate) async fn run(session: &Session, verb: ModelVerb) -> Done {
     }
 }
 
-/// Deletes one model, or all of a run; asks first where somebody can answer.
+/// Deletes one model, or all of a run; asks first.
 async fn delete(session: &Session, client: &Client, text: &str, dry_run: bool) -> Done {
     let (run, geocode) = match text.split_once('/') {
         Some((run, geocode)) => (run, Some(geocode.to_ascii_lowercase())),

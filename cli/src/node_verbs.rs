@@ -142,7 +142,7 @@ async fn repair(
     Ok(ExitCode::from(code))
 }
 
-/// Deletes a collection; asks first where somebody can answer.
+/// Deletes a collection; asks first.
 async fn delete(session: &Session, client: &Client, name: &str, dry_run: bool) -> Done {
     let would = client.delete_collection(name, true).await?;
     let what = format!(

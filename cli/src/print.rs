@@ -28,6 +28,7 @@ pub(crate) struct Screen {
     verbose: u8,
     progress: bool,
     yes: bool,
+    color: Color,
 }
 
 impl Screen {
@@ -38,6 +39,7 @@ impl Screen {
             verbose: global.verbose,
             progress: !global.no_progress && !global.quiet,
             yes: global.yes,
+            color: global.color,
         }
     }
 
@@ -70,11 +72,24 @@ impl Screen {
         self.verbose
     }
 
-    /// Asks before something is done that cannot be undone; where nobody can answer, or with
-    /// `--yes`, it is done.
+    /// Tells whether what is written to stderr is coloured.
+    pub(crate) fn colours(&self) -> bool {
+        colours(self.color)
+    }
+
+    /// Asks before something is done that cannot be undone; with `--yes` it is done.
+    ///
+    /// # Errors
+    /// Nobody can answer here, or the answer is no.
     pub(crate) fn confirm(&self, what: &str) -> Result<(), Fault> {
-        if self.yes || !std::io::stdin().is_terminal() {
+        if self.yes {
             return Ok(());
+        }
+        if !std::io::stdin().is_terminal() {
+            let told = format!("to {what} is asked about, and nobody can answer here");
+            return Err(Fault::new(FaultKind::Usage, told)
+                .because("it cannot be undone")
+                .try_("the same command with --yes, or with --dry-run"));
         }
         to_stderr(&format!("{what}? This cannot be undone. [y/N]"));
         let mut answer = String::new();
@@ -133,12 +148,7 @@ pub(crate) fn fault(fault: &Fault, global: &Global) -> ExitCode {
         to_stderr(&text);
         return code;
     }
-    let colour = match global.color {
-        Color::Always => true,
-        Color::Never => false,
-        Color::Auto => std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
-    };
-    let (red, bold, plain) = if colour {
+    let (red, bold, plain) = if colours(global.color) {
         ("\x1b[1;31m", "\x1b[1m", "\x1b[0m")
     } else {
         ("", "", "")
@@ -151,6 +161,18 @@ pub(crate) fn fault(fault: &Fault, global: &Global) -> ExitCode {
         to_stderr(&format!("  try: {step}"));
     }
     code
+}
+
+/// Tells whether stderr is coloured: as was said, else where a terminal shows it.
+fn colours(wish: Color) -> bool {
+    match wish {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => {
+            let unwanted = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
+            std::io::stderr().is_terminal() && !unwanted
+        }
+    }
 }
 
 /// Returns the first few of many names, and how many more there are.

@@ -1,16 +1,29 @@
 //! `glebe synth`: a seeded world of synthetic scenes.
 //!
-//! *Invariants*: the work is done by `glebe-ingest synth`, the only binary with GDAL.
+//! *Invariants*: the work is done by `glebe-ingest synth`, the only binary with GDAL; it writes into
+//! a folder that is empty or holds a world of its own, and into no other.
 //!
 //! *Not here*: the world itself (ingest).
 
+use std::io::ErrorKind;
+use std::path::Path;
 use std::process::ExitCode;
 
+use wire::fault::{Fault, FaultKind};
+
 use crate::args::Synth;
+use crate::export::unwritable;
 use crate::session::Session;
 use crate::{Done, worker};
 
+/// What lies in a world beside its scenes: its plan, and what is true of them.
+const WORLD_FILE: &str = "world.json";
+const TRUTH_FOLDER: &str = "TRUTH";
+/// End of the names of its scenes.
+const SCENE_END: &str = ".SAFE";
+
 pub(crate) async fn run(session: &Session, args: Synth) -> Done {
+    check_room(&args.out)?;
     let mut command = worker::command("glebe-ingest")?;
     command.arg("synth");
     command.args(["--seed", &args.seed.to_string()]);
@@ -46,4 +59,62 @@ pub(crate) fn code(status: std::process::ExitStatus) -> ExitCode {
             .and_then(|c| u8::try_from(c).ok())
             .unwrap_or(1),
     )
+}
+
+/// Checks that a folder is new or empty, or holds a synthetic world, whole or begun.
+fn check_room(folder: &Path) -> Result<(), Fault> {
+    let taken = |why: String| {
+        let what = format!("{} holds something else", folder.display());
+        Fault::new(FaultKind::Refused, what)
+            .because(why)
+            .try_("-O with a folder that is new or empty")
+    };
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(e) if e.kind() == ErrorKind::NotADirectory => {
+            return Err(taken("it is a file, not a folder".to_owned()));
+        }
+        Err(e) => return Err(unwritable(folder, &e)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(|e| unwritable(folder, &e))?.file_name();
+        names.push(name.to_string_lossy().into_owned());
+    }
+    let is_own = |name: &String| {
+        [WORLD_FILE, TRUTH_FOLDER].contains(&name.as_str()) || name.ends_with(SCENE_END)
+    };
+    if let Some(other) = names.iter().find(|name| !is_own(name)) {
+        return Err(taken(format!("{other} is no part of a synthetic world")));
+    }
+    // Delivered scenes have the same names; only a world has what is true of them.
+    if names.is_empty() || folder.join(TRUTH_FOLDER).is_dir() {
+        return Ok(());
+    }
+    Err(taken(format!("there is no {TRUTH_FOLDER} in it")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_world_goes_where_nothing_or_a_world_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = dir.path().join("scenes");
+        check_room(&at).unwrap();
+        std::fs::create_dir(&at).unwrap();
+        check_room(&at).unwrap();
+        std::fs::create_dir(at.join("S2A_MSIL2A_20230515.SAFE")).unwrap();
+        let fault = check_room(&at).unwrap_err();
+        assert_eq!(fault.kind.exit_code(), 5, "real scenes: {fault:?}");
+        std::fs::create_dir(at.join(TRUTH_FOLDER)).unwrap();
+        std::fs::write(at.join(WORLD_FILE), "{}").unwrap();
+        check_room(&at).unwrap();
+        std::fs::write(at.join("notes.txt"), "words").unwrap();
+        let fault = check_room(&at).unwrap_err();
+        assert!(fault.because[0].contains("notes.txt"), "{fault:?}");
+        check_room(&at.join("notes.txt")).unwrap_err();
+    }
 }

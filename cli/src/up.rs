@@ -16,14 +16,14 @@ use wire::fault::{Fault, FaultKind};
 
 use crate::Done;
 use crate::args::Up;
-use crate::print::line;
+use crate::print::{Screen, line};
 use crate::session::Session;
 
 /// Training workers a node runs at once unless told otherwise.
 const WORKERS: u16 = 1;
 
 pub(crate) async fn run(session: &Session, args: Up) -> Done {
-    logging(session.screen.verbosity());
+    logging(&session.screen);
     close_to_others();
     let config = node::config::Config {
         data: session.settings.data.value.clone(),
@@ -92,9 +92,9 @@ fn close_to_others() {
     }
 }
 
-/// Logs to stderr: warnings, more with `-v`; `GLEBE_LOG` overrides.
-fn logging(verbosity: u8) {
-    let level = match verbosity {
+/// Logs to stderr: warnings, more with `-v`; `GLEBE_LOG` overrides. In colour where faults are.
+fn logging(screen: &Screen) {
+    let level = match screen.verbosity() {
         0 => "warn",
         1 => "info,libp2p=warn",
         2 => "debug,libp2p=info",
@@ -104,6 +104,7 @@ fn logging(verbosity: u8) {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(screen.colours())
         .with_writer(std::io::stderr)
         .init();
 }

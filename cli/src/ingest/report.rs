@@ -14,6 +14,9 @@ use wire::ledger::Ledger;
 use crate::args::Output;
 use crate::print::{Progress, Screen, bytes, count, line, to_stderr};
 
+/// Cloud cover up to which a scene counts as clear in what is proposed, in percent.
+const CLEAR_PERCENT: f64 = 10.0;
+
 /// What was seen so far.
 #[derive(Debug)]
 pub(super) struct Report {
@@ -26,6 +29,7 @@ pub(super) struct Report {
     splits_there: u64,
     bytes_new: u64,
     cells: BTreeSet<String>,
+    dry_run: bool,
 }
 
 impl Report {
@@ -40,6 +44,7 @@ impl Report {
             splits_there: 0,
             bytes_new: 0,
             cells: BTreeSet::new(),
+            dry_run: false,
         }
     }
 
@@ -51,7 +56,8 @@ impl Report {
     /// Takes one event.
     pub(super) fn event(&mut self, event: &Event) {
         match event {
-            Event::Begin { scenes, .. } => {
+            Event::Begin { scenes, dry_run } => {
+                self.dry_run = *dry_run;
                 self.screen.detail(format!("{scenes} scenes found"));
             }
             Event::SceneStarted {
@@ -95,6 +101,9 @@ impl Report {
     }
 
     fn scene(&mut self, ledger: &Ledger, seconds: f64) {
+        if self.dry_run {
+            return self.estimate(ledger);
+        }
         let cloud = ledger.counts.cloud();
         let text = format!(
             "{}  {} splits  cloud {}  coverage {:.1} %  {}{}  {seconds:.1} s{}",
@@ -110,6 +119,16 @@ impl Report {
         for note in &ledger.notes {
             self.progress.note(&self.screen, &format!("  note: {note}"));
         }
+        self.ledgers.push(ledger.clone());
+    }
+
+    /// Takes what a scene would become: a split a cell at most, and nothing is known of its pixels.
+    fn estimate(&mut self, ledger: &Ledger) {
+        self.splits_new += ledger.splits;
+        self.bytes_new += ledger.bytes;
+        let (splits, size) = (count(ledger.splits), bytes(ledger.bytes));
+        let text = format!("{}  up to {splits} splits, about {size}", ledger.scene);
+        self.progress.note(&self.screen, &text);
         self.ledgers.push(ledger.clone());
     }
 
@@ -135,23 +154,7 @@ impl Report {
                 }
             }
         }
-        let verb = if dry_run {
-            "would be stored (nothing was)"
-        } else {
-            "stored"
-        };
-        let summary = format!(
-            "{} scenes, {} new splits in {} geocodes, {} {verb}{}; {} splits and {} scenes were \
-             already there; {} scenes failed",
-            self.ledgers.len(),
-            count(self.splits_new),
-            count(self.cells.len() as u64),
-            bytes(self.bytes_new),
-            amplified(self.amplification()),
-            count(self.splits_there),
-            self.skipped,
-            self.failed.len(),
-        );
+        let summary = self.summary(dry_run);
         match self.screen.output {
             Output::Table => line(&summary),
             Output::Json => self.json(),
@@ -164,9 +167,30 @@ impl Report {
             self.screen
                 .note(format!("{again}; why: glebe collection scenes --failed"));
         }
-        if self.splits_new > 0 && !dry_run {
-            self.screen.note("next: glebe search --max-cloud 10");
+        if self.splits_new > 0
+            && !dry_run
+            && let Some(next) = next(&self.ledgers)
+        {
+            self.screen.note(next);
         }
+    }
+
+    fn summary(&self, dry_run: bool) -> String {
+        let (scenes, skipped, failed) = (self.ledgers.len(), self.skipped, self.failed.len());
+        let (splits, size) = (count(self.splits_new), bytes(self.bytes_new));
+        let there = count(self.splits_there);
+        if dry_run {
+            return format!(
+                "{scenes} scenes, up to {splits} splits of about {size} would be stored (nothing \
+                 was); {skipped} scenes were already there; {failed} scenes failed"
+            );
+        }
+        format!(
+            "{scenes} scenes, {splits} new splits in {} geocodes, {size} stored{}; {there} splits \
+             and {skipped} scenes were already there; {failed} scenes failed",
+            count(self.cells.len() as u64),
+            amplified(self.amplification()),
+        )
     }
 
     fn json(&self) {
@@ -194,6 +218,20 @@ impl Report {
     }
 }
 
+/// Proposes a search that finds some of what was stored last; cloud bounds what is known of it.
+fn next(ledgers: &[Ledger]) -> Option<String> {
+    let last = ledgers.last()?;
+    let of_it = ledgers.iter().filter(|l| l.collection == last.collection);
+    let clouds = of_it.filter_map(|ledger| ledger.counts.cloud());
+    let clearest = clouds.min_by(f64::total_cmp).map(|share| share * 100.0);
+    let bound = match clearest {
+        Some(clearest) if clearest <= CLEAR_PERCENT => format!(" --max-cloud {CLEAR_PERCENT}"),
+        _ => String::new(),
+    };
+    let name = &last.collection;
+    Some(format!("next: glebe search --collection {name}{bound}"))
+}
+
 /// Says how many times the delivered bytes are stored.
 fn amplified(ratio: Option<f64>) -> String {
     ratio.map_or_else(String::new, |r| format!(" ({r:.2} x delivered)"))
@@ -204,4 +242,51 @@ fn missing(ledger: &Ledger) -> String {
         return String::new();
     }
     format!("  not delivered: {}", ledger.missing_bands.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use earth::split::meta::{MaskCounts, PixelCounts};
+    use wire::ledger::Outcome;
+
+    use super::*;
+
+    /// A scene of so many pixels judged clear or not, and so many cloudy ones.
+    fn scene(collection: &str, judged: u64, cloudy: u64) -> Ledger {
+        Ledger {
+            collection: collection.to_owned(),
+            scene: "scene".to_owned(),
+            source: "scene.tif".to_owned(),
+            source_hash: String::new(),
+            source_bytes: 0,
+            outcome: Outcome::Done,
+            cells: 1,
+            splits: 4,
+            cells_empty: 0,
+            bytes: 1,
+            counts: PixelCounts {
+                pixels: 100,
+                in_footprint: 100,
+                valid: 100,
+                mask: (judged > 0).then(|| MaskCounts {
+                    valid: judged,
+                    cloudy,
+                    ..MaskCounts::default()
+                }),
+            },
+            missing_bands: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_proposed_next_finds_what_was_stored() {
+        let of = |ledgers: &[Ledger]| next(ledgers).unwrap();
+        let all = "next: glebe search --collection ";
+        assert_eq!(of(&[scene("naip", 0, 0)]), format!("{all}naip"));
+        assert_eq!(of(&[scene("s2", 100, 60)]), format!("{all}s2"));
+        let both = [scene("s2", 100, 5), scene("s2", 100, 60)];
+        assert_eq!(of(&both), format!("{all}s2 --max-cloud 10"));
+        assert_eq!(next(&[]), None);
+    }
 }

@@ -50,7 +50,11 @@ fn a_collection_deleted_while_a_node_is_dead_stays_deleted_when_that_is_back() {
     let said = format!("{} splits", splits.len());
     assert!(stderr(&would).contains(&said), "{}", stderr(&would));
     expect(nodes[0].ask(folder).args(["search", "-o", "id"]), 0);
-    expect(nodes[0].ask(folder).args(delete), 0);
+    // Nobody can be asked here, so that it has to be said beforehand.
+    let asked = stderr(&expect(nodes[0].ask(folder).args(delete), 2));
+    assert!(asked.contains("with --yes"), "{asked}");
+    expect(nodes[0].ask(folder).args(["search", "-o", "id"]), 0);
+    expect(nodes[0].ask(folder).args(delete).arg("--yes"), 0);
     expect(nodes[0].ask(folder).args(["search", "-o", "id"]), 1);
     let name_of = dead.data.file_name().unwrap().to_str().unwrap().to_owned();
     let back = Node::start(folder, &name_of, &[]);

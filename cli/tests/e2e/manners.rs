@@ -1,6 +1,6 @@
 //! Manners: version, help, completions, man page, doctor, dry runs, settings.
 
-use crate::harness::{expect, glebe, scratch, stderr, stdout, world};
+use crate::harness::{Node, expect, glebe, scratch, stderr, stdout, world};
 
 #[test]
 fn version_help_completions_and_man_page_print() {
@@ -46,6 +46,8 @@ fn a_dry_run_stores_nothing() {
     let args = ["ingest", "--precision", "6", "--dry-run"];
     let said = stdout(&expect(glebe(folder).args(args).arg(scenes), 0));
     assert!(said.contains("nothing was"), "{said}");
+    assert!(said.contains("1 scenes, up to "), "{said}");
+    assert!(!said.contains("up to 0 splits"), "{said}");
     assert!(stderr(&expect(glebe(folder).arg("search"), 1)).contains("empty"));
 }
 
@@ -117,4 +119,38 @@ fn a_format_that_a_verb_cannot_print_is_refused_and_nothing_is_done() {
     let said = stderr(&expect(&mut status, 2));
     assert!(said.contains("GLEBE_OUTPUT asks for it"), "{said}");
     assert_eq!(std::fs::read_dir(folder).unwrap().count(), 0);
+}
+
+#[test]
+fn logs_are_coloured_as_was_said_and_never_in_a_file_unasked() {
+    let folder = scratch();
+    let folder = folder.path();
+    for (name, flags, coloured) in [
+        ("never", ["-v", "--color", "never"], false),
+        ("auto", ["-v", "--color", "auto"], false),
+        ("always", ["-v", "--color", "always"], true),
+    ] {
+        let mut node = Node::start(folder, name, &flags);
+        assert!(node.stop());
+        let log = std::fs::read_to_string(folder.join(format!("{name}.log"))).unwrap();
+        assert!(log.contains("INFO"), "{name}: {log}");
+        assert_eq!(log.contains('\u{1b}'), coloured, "{name}: {log}");
+    }
+}
+
+#[test]
+fn a_synthetic_world_is_written_over_nothing_else() {
+    let folder = scratch();
+    let folder = folder.path();
+    let scenes = world(folder, 1, 1, 60);
+    assert_eq!(world(folder, 1, 1, 60), scenes, "its own is made again");
+    std::fs::create_dir(folder.join("thesis")).unwrap();
+    std::fs::write(folder.join("thesis/world.json"), "{\"mine\": true}").unwrap();
+    let synth = ["synth", "--regions", "1", "--dates", "1", "-O", "thesis"];
+    let said = stderr(&expect(glebe(folder).args(synth), 5));
+    assert!(said.contains("thesis holds something else"), "{said}");
+    assert_eq!(
+        std::fs::read_to_string(folder.join("thesis/world.json")).unwrap(),
+        "{\"mine\": true}"
+    );
 }

@@ -69,6 +69,8 @@ fn a_cell_without_a_model_is_answered_by_its_groups_donor_or_stays_fill_and_that
 
     let delete = |code: &str| {
         let name = format!("kin/{code}");
+        let asked = expect(glebe(folder).args(["model", "delete", &name]), 2);
+        assert!(stderr(&asked).contains("with --yes"), "{}", stderr(&asked));
         expect(glebe(folder).args(["model", "delete", &name, "--yes"]), 0);
     };
     delete(heir);
