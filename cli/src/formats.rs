@@ -1,7 +1,7 @@
 //! In which formats a verb can answer.
 //!
-//! *Invariants*: a format that a verb cannot print is refused before anything is done, whoever asked
-//! for it: no script takes a table for CSV.
+//! *Invariants*: a format that a verb cannot print is refused before anything is done, whoever
+//! asked for it: no script takes a table for CSV.
 //!
 //! *Not here*: printing (`print`, the verbs).
 

@@ -1,7 +1,7 @@
 //! `glebe synth`: a seeded world of synthetic scenes.
 //!
-//! *Invariants*: the work is done by `glebe-ingest synth`, the only binary with GDAL; it writes into
-//! a folder that is empty or holds a world of its own, and into no other.
+//! *Invariants*: the work is done by `glebe-ingest synth`, the only binary with GDAL; it writes
+//! into a folder that is empty or holds a world of its own, and into no other.
 //!
 //! *Not here*: the world itself (ingest).
 

@@ -51,8 +51,11 @@ pub(crate) async fn run(session: &Session, mut args: Train) -> Done {
     let mut run = described(&args, &known)?;
     run.module = module.as_ref().map(|module| module.wish.clone());
     let client = session.client().await?;
-    if let Some(module) = module.filter(|_| !args.dry_run) {
-        module.put(&client).await?;
+    if let Some(module) = module {
+        module.check_bands(&client, &run.query).await?;
+        if !args.dry_run {
+            module.put(&client).await?;
+        }
     }
     let plan = client.start_run(&run, args.dry_run).await?;
     if args.dry_run {

@@ -26,7 +26,8 @@ pub(crate) struct TokenArgs {
     /// A token to ask with over HTTP, instead of one to join with
     #[arg(long, value_enum)]
     pub(crate) role: Option<RoleArg>,
-    /// How long it is good: 12h, 30d; a number alone is seconds [default: 24h to join with, without end to ask with]
+    /// How long it is good: 12h, 30d; a number alone is seconds [default: 24h to join with,
+    /// without end to ask with]
     #[arg(long = "for", value_name = "TIME", value_parser = lifetime)]
     pub(crate) lifetime: Option<Duration>,
     /// Who or what it is given to, for the list

@@ -1,18 +1,25 @@
 //! A user's module: read, named by its hash, put into the ring before the run that learns with it.
 //!
-//! *Invariants*: its bytes are never decoded here; the run names it by the last part of its path.
+//! *Invariants*: its bytes are never decoded here; the run names it by the last part of its path;
+//! bands that no split has are refused before it travels, in a dry run, too.
 //!
 //! *Not here*: what may be wished of it (`wire::module`), opening it (trainer).
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use bytes::Bytes;
+use query::Query;
 use wire::client::Client;
 use wire::fault::{Fault, FaultKind};
 use wire::module::{BYTES_MAX, Module, PREFIX};
 use wire::object::PutParams;
 
 use crate::args::Train;
+use crate::search;
+
+/// Splits that are looked at for bands: one dataset's differ little, and these are told in a second.
+const LOOKED_AT_MAX: u64 = 1_000;
 
 /// A module on this machine.
 #[derive(Debug, Clone)]
@@ -83,9 +90,63 @@ impl Local {
         }))
     }
 
+    /// Refuses bands that none of the splits has which a run is about to learn from.
+    pub(crate) async fn check_bands(&self, client: &Client, query: &Query) -> Result<(), Fault> {
+        let most = query.limit.unwrap_or(LOOKED_AT_MAX).min(LOOKED_AT_MAX);
+        let limit = Some(most);
+        let few = Query {
+            limit,
+            ..query.clone()
+        };
+        let (hits, _) = search::collect(client, few).await?;
+        let bands = hits.iter().flat_map(|hit| &hit.bands);
+        let names = bands.flat_map(|band| [Some(&band.name), band.common.as_ref()]);
+        let names: BTreeSet<&str> = names.flatten().map(String::as_str).collect();
+        check_among(&self.wish, &names)
+    }
+
     /// Puts it into the ring; what is there already is the same.
     pub(crate) async fn put(&self, client: &Client) -> Result<(), Fault> {
         let bundle = self.wish.bundle(self.file.clone())?;
         client.put(&bundle, &PutParams::default()).await.map(drop)
+    }
+}
+
+/// Checks that bands have these names; none at all is another fault than a wrong one.
+fn check_among(wish: &Module, names: &BTreeSet<&str>) -> Result<(), Fault> {
+    let is_there = |wanted: &str| names.iter().any(|name| name.eq_ignore_ascii_case(wanted));
+    let wanted = wish.inputs.iter().chain([&wish.label]);
+    let Some(lacking) = { wanted }.find(|name| !names.is_empty() && !is_there(name)) else {
+        return Ok(());
+    };
+    let names: Vec<&str> = names.iter().copied().collect();
+    let what = format!("no split has a band '{lacking}'");
+    Err(Fault::new(FaultKind::Usage, what)
+        .because(format!("there are {}", names.join(", ")))
+        .try_("--inputs and --label with names among these, or --dataset with another one"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_band_that_no_split_has_is_refused_with_those_that_there_are() {
+        let wish = |label: &str| Module {
+            blake3: String::new(),
+            bytes: 1,
+            inputs: vec!["red".to_owned(), "b08".to_owned()],
+            label: label.to_owned(),
+            answer: wire::module::Answer::Map,
+            loss: wire::module::Loss::Mse,
+            classes: None,
+        };
+        let names = ["B04", "red", "B08", "nir"].into();
+        check_among(&wish("nir"), &names).unwrap();
+        let fault = check_among(&wish("swir99"), &names).unwrap_err();
+        assert_eq!(fault.what, "no split has a band 'swir99'");
+        assert_eq!(fault.because, ["there are B04, B08, nir, red"]);
+        // Where nothing matches, that is what is told.
+        check_among(&wish("swir99"), &BTreeSet::new()).unwrap();
     }
 }

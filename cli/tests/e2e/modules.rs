@@ -120,6 +120,13 @@ fn a_users_module_travels_with_its_run_and_gives_the_same_weights_on_three_nodes
     let ingest = ["ingest", "--precision", "6"];
     expect(glebe(folder).args(ingest).arg(&scenes), 0);
     refused(folder);
+    let bands = ["--inputs", "red,green,swir99", "--label", "nir"];
+    let lacking = ["train", "torchscript:net.pt", "--dry-run"];
+    let lacking = stderr(&expect(glebe(folder).args(lacking).args(bands), 2));
+    assert!(
+        lacking.contains("no split has a band 'swir99'"),
+        "{lacking}"
+    );
     expect(train(&mut glebe(folder)), 0);
     let own = weights(&listed(&mut glebe(folder)));
     assert!(!own.is_empty());
