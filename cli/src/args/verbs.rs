@@ -117,7 +117,7 @@ pub(crate) struct Ingest {
     /// Characters per geocode [default: 5, quad-tile 12]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=23))]
     pub(crate) precision: Option<u8>,
-    /// Scenes decoded at once
+    /// Threads that decode and cut; scenes are read one after another
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) jobs: Option<u16>,
     /// Put splits again even if they are there
