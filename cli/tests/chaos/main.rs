@@ -14,6 +14,7 @@
     reason = "tests: a failure is a panic, figures are printed; the harness is the other tests' too"
 )]
 
+mod burnt;
 mod disks;
 mod full;
 #[path = "../e2e/harness.rs"]

@@ -8,7 +8,7 @@
 //!
 //! *Not here*: jumps of both clocks by seeds (the simulation in node).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
@@ -19,7 +19,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::harness::{Node, cluster_of, expect, glebe, scratch, stdout, until, world};
 use crate::partitions::all_is_there;
 use crate::suspicion::dead;
-use crate::users::{at_rest, put, told};
+use crate::users::{Bytes, at_rest, images, put, unlike};
 
 /// An hour ahead at the node's start, and 90 seconds a minute.
 const SKEW: &str = "+3600s x1.5";
@@ -27,9 +27,6 @@ const SKEW: &str = "+3600s x1.5";
 const SURELY: SignedDuration = SignedDuration::from_mins(50);
 /// Which node's clock is wrong.
 const SKEWED: usize = 2;
-
-/// The bytes of a split's images, by id and file.
-type Bytes = BTreeMap<(String, String), Vec<u8>>;
 
 /// The library that fakes clocks, as the system's loader finds it; `None`, with a loud word,
 /// where there is none.
@@ -85,25 +82,6 @@ fn changed(scenes: &Path, to: &Path) -> PathBuf {
     }
     assert!(changed > 0, "no red band below {}", scenes.display());
     to.to_owned()
-}
-
-/// Reads all images of all splits through what is asked.
-fn images(ask: impl Fn() -> Command, out: &Path) -> Bytes {
-    let (ids, complete) = told(&mut ask()).unwrap();
-    assert!(complete && !ids.is_empty(), "{ids:?}");
-    expect(ask().arg("get").args(&ids).arg("-O").arg(out), 0);
-    let mut found = Bytes::new();
-    for id in ids {
-        let split = out.join(id.replace('/', "+"));
-        for entry in std::fs::read_dir(split).unwrap() {
-            let path = entry.unwrap().path();
-            if path.extension().is_some_and(|e| e == "tif") {
-                let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-                found.insert((id.clone(), name), std::fs::read(path).unwrap());
-            }
-        }
-    }
-    found
 }
 
 /// What stands where no clock is wrong and nothing was replaced or deleted.
@@ -186,10 +164,7 @@ fn a_clock_that_is_wrong_at_one_node_changes_no_answer_and_kills_nobody() {
     all_is_there(folder, &nodes, &ids);
     for (i, node) in nodes.iter().enumerate() {
         let found = images(|| node.ask(folder), &folder.join(format!("found{i}")));
-        let names = |bytes: &Bytes| bytes.keys().cloned().collect::<BTreeSet<_>>();
-        assert_eq!(names(&found), names(&expected), "node {i}");
-        let differ: Vec<_> = found.iter().filter(|(k, v)| expected[*k] != **v).collect();
-        let differ: Vec<_> = differ.into_iter().map(|(key, _)| key).collect();
+        let differ = unlike(&found, &expected);
         assert!(differ.is_empty(), "node {i} has other bytes of {differ:?}");
     }
 }

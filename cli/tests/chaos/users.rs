@@ -4,14 +4,17 @@
 //!
 //! *Not here*: the trouble (`kills`, `partitions`, `lines`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::harness::{Node, stdout};
+use crate::harness::{Node, expect, stdout};
+
+/// The bytes of splits' images, by the split's id and the file's name.
+pub(crate) type Bytes = BTreeMap<(String, String), Vec<u8>>;
 
 /// Ids that a node tells, and whether it says that these are all; nothing if it does not answer.
 pub(crate) fn told(at: &mut Command) -> Option<(BTreeSet<String>, bool)> {
@@ -86,4 +89,29 @@ pub(crate) fn at_rest(folder: &Path, at: &Node) -> bool {
 pub(crate) fn verified(folder: &Path, at: &Node) -> bool {
     let verify = at.ask(folder).args(["cluster", "verify"]).output();
     verify.unwrap().status.code() == Some(0)
+}
+
+/// Reads all images of all splits through what is asked, by way of a folder.
+pub(crate) fn images(ask: impl Fn() -> Command, out: &Path) -> Bytes {
+    let (ids, complete) = told(&mut ask()).unwrap();
+    assert!(complete && !ids.is_empty(), "{ids:?}");
+    expect(ask().arg("get").args(&ids).arg("-O").arg(out), 0);
+    let mut found = Bytes::new();
+    for id in ids {
+        let split = out.join(id.replace('/', "+"));
+        for entry in std::fs::read_dir(split).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|e| e == "tif") {
+                let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+                found.insert((id.clone(), name), std::fs::read(path).unwrap());
+            }
+        }
+    }
+    found
+}
+
+/// Which images are not alike, or on one side alone.
+pub(crate) fn unlike<'a>(a: &'a Bytes, b: &'a Bytes) -> BTreeSet<&'a (String, String)> {
+    let all = a.keys().chain(b.keys());
+    all.filter(|key| a.get(*key) != b.get(*key)).collect()
 }
