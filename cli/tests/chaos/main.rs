@@ -27,4 +27,5 @@ mod power;
 mod proxy;
 mod skew;
 mod suspicion;
+mod underway;
 mod users;
