@@ -8,6 +8,7 @@
 
 mod nodes;
 mod peers;
+mod syncs;
 
 use std::time::Duration;
 
@@ -43,6 +44,8 @@ pub(crate) fn run(bench: &Bench) -> Result<Vec<Row>> {
     // What safety costs: one replica, and three of which two are waited for.
     rows.extend(runtime.block_on(puts(("split", 1), objects::split))?);
     rows.extend(runtime.block_on(puts(("split", 3), objects::split))?);
+    rows.extend(runtime.block_on(syncs::rows(1))?);
+    rows.extend(runtime.block_on(syncs::rows(3))?);
     rows.push(runtime.block_on(scrubs())?);
     rows.push(runtime.block_on(kills())?);
     rows.extend(runtime.block_on(losses(bench))?);

@@ -4,6 +4,7 @@
 //!
 //! *Not here*: what is measured.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,8 +36,13 @@ pub(super) struct Nodes {
 impl Nodes {
     /// Starts a cluster.
     pub(super) async fn start(count: usize, replicas: u8) -> Result<Self> {
+        Self::start_in(&std::env::temp_dir(), count, replicas).await
+    }
+
+    /// Starts a cluster whose nodes have their folders below one.
+    pub(super) async fn start_in(below: &Path, count: usize, replicas: u8) -> Result<Self> {
         let mut nodes = Self { all: Vec::new() };
-        let founder = start(Arc::new(tempfile::tempdir()?), Some(replicas), None).await?;
+        let founder = start(Arc::new(tempfile::tempdir_in(below)?), Some(replicas), None).await?;
         nodes.all.push(founder);
         while nodes.all.len() < count {
             let join = Join {
@@ -48,7 +54,7 @@ impl Nodes {
                         .map_err(|_| anyhow!("no token"))?,
                 ),
             };
-            let node = start(Arc::new(tempfile::tempdir()?), None, Some(join)).await?;
+            let node = start(Arc::new(tempfile::tempdir_in(below)?), None, Some(join)).await?;
             nodes.all.push(node);
         }
         nodes.settled(count).await?;
