@@ -12,6 +12,7 @@
     reason = "tests: a failure is a panic, a skip is said loudly, waits have deadlines"
 )]
 
+mod alike;
 mod bad_input;
 mod compose;
 mod corrupt;
