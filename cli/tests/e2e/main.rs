@@ -34,6 +34,7 @@ mod outputs;
 mod pairs;
 mod pausing;
 mod predict;
+mod programs;
 mod raster;
 mod real_imagery;
 mod real_training;
