@@ -1,8 +1,8 @@
 //! The leaves of an XML document with the path that leads to each.
 //!
 //! *Invariants*: document types are refused and entities of their own never expanded; nesting, the
-//! number of elements, the bytes of a tag and what is kept are bounded; a document that is cut short
-//! is an error.
+//! number of elements, the bytes of a tag and what is kept are bounded; a document that is cut
+//! short is an error.
 //!
 //! *Not here*: what elements mean (the sources); the greatest document (`package`).
 
@@ -17,8 +17,8 @@ const DEPTH_MAX: usize = 64;
 const ELEMENTS_MAX: usize = 100_000;
 /// Longest tag, its attributes included: the longest real ones name a dozen namespaces in 2 KB.
 const TAG_BYTES_MAX: usize = 64 << 10;
-/// Most bytes of texts and of the paths that lead to them: real metadata keeps below 1 MB. Each leaf
-/// repeats its path, so that long names far out would otherwise cost gigabytes.
+/// Most bytes of texts and of the paths that lead to them: real metadata keeps below 1 MB. Each
+/// leaf repeats its path, so that long names far out would otherwise cost gigabytes.
 const KEPT_BYTES_MAX: usize = 8 << 20;
 
 /// An element that directly holds text.

@@ -1,5 +1,5 @@
-//! What metadata that was made to hurt costs, as the kernel counts it: a million elements, a million
-//! attributes, long names, no end.
+//! What metadata that was made to hurt costs, as the kernel counts it: a million elements, a
+//! million attributes, long names, no end.
 //!
 //! *Invariants*: documents are written piece by piece, so that only who reads them holds them; each
 //! test has a process of its own (nextest).
