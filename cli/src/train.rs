@@ -143,6 +143,7 @@ fn described(args: &Train, recipe: &Recipe) -> Result<Run, Fault> {
         transfer: args.heirs.wish()?,
         inheritance: None,
         collections: Vec::new(),
+        cells: Vec::new(),
         module: None,
     };
     run.check()?;

@@ -148,6 +148,7 @@ async fn respond(core: &Arc<Core>, from: &NodeId, request: Request) -> Result<Re
         Request::Textures(question) => {
             Response::Textures(textures::textures(core, question).await?)
         }
+        Request::Cells(question) => Response::Cells(jobs::cells(core, question).await?),
         Request::Plan(request) => Response::Planned(jobs::plan(core, request).await?),
         Request::Jobs(run) => {
             let (jobs, slots) = jobs::jobs(core, run).await?;

@@ -24,7 +24,7 @@ mod start;
 mod steer;
 mod stopped;
 pub(crate) mod tend;
-mod training;
+pub(crate) mod training;
 pub(crate) mod vouch;
 
 use std::path::Path;

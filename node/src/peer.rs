@@ -112,6 +112,8 @@ pub enum Request {
     Host(HostRequest),
     /// Of jobs that you lent to the asker. Answered with `Granted`, else with `Done`.
     Guests(GuestWord),
+    /// Names of your cells that match. Answered with `Cells`.
+    Cells(Question),
 }
 
 /// An answer.
@@ -171,6 +173,8 @@ pub enum Response {
     Hosted(Vec<Option<u64>>),
     /// Of each lease whether it still counts.
     Granted(Vec<bool>),
+    /// Geocode texts, in order.
+    Cells(Vec<String>),
 }
 
 /// What a node knows, without the content.
@@ -422,6 +426,7 @@ impl Request {
             | Self::Spare(_)
             | Self::Host(_)
             | Self::Guests(_)
+            | Self::Cells(_)
             | Self::Heed(_) => Purpose::Query,
             Self::FetchComposed(_) => Purpose::Pixels,
             Self::Forget(_) | Self::Compare(_) | Self::Repair(_) => Purpose::Repair,

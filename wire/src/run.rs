@@ -78,13 +78,38 @@ pub struct Run {
     /// planned. Settled then, whatever a user sends; what comes later is another run's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub collections: Vec<String>,
+    /// Geocode texts of its cells, in order: those that matched when it was planned. Settled then,
+    /// whatever a user sends; what is ingested later is another run's. None in runs of older
+    /// versions, whose cells are all that match; left out of leases and of `RunView`, for there may
+    /// be many: some 8 bytes each where geocodes have 5 letters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cells: Vec<String>,
     /// The user's module that is learned with, where the recipe is none of glebe's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub module: Option<Module>,
 }
 
 impl Run {
-    /// Returns what a job needs of a run: all but who else inherits from whom, which may be long.
+    /// Tells whether a cell is one of the run's, once they are settled; of a run of an older version
+    /// all are.
+    pub fn is_of(&self, geocode: &str) -> bool {
+        let cells = &self.cells;
+        cells.is_empty() || cells.binary_search_by(|c| c.as_str().cmp(geocode)).is_ok()
+    }
+
+    /// Returns what was asked for, without all that is settled when a run is planned.
+    #[must_use]
+    pub fn as_asked(&self) -> Self {
+        Self {
+            inheritance: None,
+            collections: Vec::new(),
+            cells: Vec::new(),
+            ..self.clone()
+        }
+    }
+
+    /// Returns what a job needs of a run: all but its cells and who else inherits from whom, both
+    /// of which may be long.
     #[must_use]
     pub fn for_job(&self) -> Self {
         Self {
@@ -98,6 +123,7 @@ impl Run {
             transfer: self.transfer,
             inheritance: None,
             collections: self.collections.clone(),
+            cells: Vec::new(),
             module: self.module.clone(),
         }
     }
@@ -242,7 +268,7 @@ pub struct Moved {
 /// `GET /v1/runs/{name}`: a run with its jobs from all nodes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunView {
-    /// The definition.
+    /// The definition, without its cells: its jobs tell them.
     pub run: Run,
     /// Its jobs, by geocode.
     pub jobs: Vec<JobView>,
@@ -388,7 +414,7 @@ pub struct Lease {
     pub token: u64,
     /// Milliseconds until it expires unless it is renewed.
     pub expires_millis: u64,
-    /// The run, without who else inherits from whom.
+    /// The run, without its cells and who else inherits from whom.
     pub run: Run,
     /// Geocode text.
     pub geocode: String,

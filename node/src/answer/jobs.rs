@@ -1,7 +1,8 @@
 //! This node's part in training runs.
 //!
 //! *Invariants*: jobs are planned from this node's own index, in the slots that the conduit says
-//! are its own, and parents from all that lies here: training moves no imagery.
+//! are its own, and parents from all that lies here: training moves no imagery; of what matches,
+//! only the cells that the run was settled for.
 //!
 //! *Not here*: leases and workers (`runs`), which node plans which slot (`cluster::training`).
 
@@ -10,22 +11,54 @@ use std::sync::Arc;
 
 use earth::geocode::Geocode;
 use earth::split::collection::Collection;
+use query::Query;
 use query::index::Turn;
-use query::page::Order;
+use query::page::{Order, Position};
 use query::predicate::Predicate;
 use wire::fault::{Fault, FaultKind};
 use wire::run::{JobCounts, JobState, Run};
 
 use super::working;
 use crate::cluster::core::Core;
-use crate::peer::{Fates, FatesRequest, LogPart, LogsRequest, PlanRequest, Planned, Steer};
+use crate::cluster::training::RUN_BYTES_MAX;
+use crate::peer::{
+    Fates, FatesRequest, LogPart, LogsRequest, PlanRequest, Planned, Question, Steer,
+};
 use crate::runs::book::{JobKey, Published};
 use crate::runs::{PlannedSplit, Runs};
 use crate::slots::SlotSet;
-use crate::store::Store;
+use crate::store::{Record, Store};
 
 /// Splits read at a time while planning.
 const PAGE_ROWS: usize = 1_024;
+
+/// Returns the geocodes of the cells here that splits match of.
+pub(super) async fn cells(core: &Arc<Core>, question: Question) -> Result<Vec<String>, Fault> {
+    let query = super::listing::parse(&question)?;
+    let store = Arc::clone(&core.store);
+    working(move || {
+        let mut cells = BTreeSet::new();
+        each(&store, (&query, &question.slots), |position, _| {
+            if !cells.contains(position.id.geocode()) {
+                cells.insert(position.id.geocode().to_owned());
+            }
+        })?;
+        let bytes: usize = cells.iter().map(String::len).sum();
+        if bytes > RUN_BYTES_MAX {
+            return Err(too_many(cells.len()));
+        }
+        Ok(cells.into_iter().collect())
+    })
+    .await?
+}
+
+/// Refuses a run of so many cells that their names do not fit a message.
+pub(crate) fn too_many(cells: usize) -> Fault {
+    let what = format!("{cells} cells are too many for one run");
+    Fault::new(FaultKind::Usage, what)
+        .because("their names travel with the run, in one message of 4 MiB")
+        .try_("a --geocode or --bbox that holds fewer, in several runs")
+}
 
 /// Plans, or counts, the jobs of a run.
 pub(super) async fn plan(core: &Arc<Core>, request: PlanRequest) -> Result<Planned, Fault> {
@@ -131,11 +164,31 @@ fn of_parents(
     Ok(all.into_iter().filter_map(moved).collect())
 }
 
-/// Finds this node's splits of a run, all of the collections that the run was settled for.
+/// Finds this node's splits of a run: of the collections and the cells that it was settled for.
 fn local_splits(store: &Store, run: &Run, slots: &SlotSet) -> Result<Vec<PlannedSplit>, Fault> {
-    let predicate = Predicate::compile(&run.query)?;
-    let order = Order::new(&[]);
     let mut splits = Vec::new();
+    each(store, (&run.query, slots), |Position { id, .. }, record| {
+        let is_known = run.collections.iter().any(|c| c == id.collection());
+        if is_known && run.is_of(id.geocode()) {
+            splits.push(PlannedSplit {
+                cell: id.geocode().to_owned(),
+                id,
+                folder: store.folder(&record),
+                placement_key: record.placement_key,
+            });
+        }
+    })?;
+    Ok(splits)
+}
+
+/// Goes through this node's splits that match in some slots.
+fn each(
+    store: &Store,
+    (query, slots): (&Query, &SlotSet),
+    mut take: impl FnMut(Position, Record),
+) -> Result<(), Fault> {
+    let predicate = Predicate::compile(query)?;
+    let order = Order::new(&[]);
     let mut after = None;
     loop {
         let turn = Turn {
@@ -145,17 +198,12 @@ fn local_splits(store: &Store, run: &Run, slots: &SlotSet) -> Result<Vec<Planned
             rows_max: PAGE_ROWS,
         };
         let page = store.query(&predicate, &turn)?;
-        let hits = page.hits.into_iter();
-        let of_run = hits.filter(|(at, _)| run.collections.iter().any(|c| c == at.id.collection()));
-        splits.extend(of_run.map(|(position, record)| PlannedSplit {
-            cell: position.id.geocode().to_owned(),
-            id: position.id,
-            folder: store.folder(&record),
-            placement_key: record.placement_key,
-        }));
+        for (position, record) in page.hits {
+            take(position, record);
+        }
         match page.next {
             Some(next) => after = Some(next),
-            None => return Ok(splits),
+            None => return Ok(()),
         }
     }
 }

@@ -83,11 +83,12 @@ pub(super) fn records(store: &Store, listing: &Listing) -> Result<RecordPage, St
         {
             continue;
         }
-        if bytes > PAGE_BYTES_MAX {
+        bytes += record.document.len() + 128 * (1 + record.files.len());
+        // A record may be longer than a page: then it is one of its own.
+        if bytes > PAGE_BYTES_MAX && !page.records.is_empty() {
             page.more = true;
             break;
         }
-        bytes += record.document.len() + 128 * (1 + record.files.len());
         page.records.push(record);
     }
     Ok(page)

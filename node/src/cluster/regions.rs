@@ -1,10 +1,10 @@
-//! Textures of cells over all nodes.
+//! Cells over all nodes: their names, and their textures.
 //!
 //! *Invariants*: each cell once; where several nodes answer for it, the one that saw most.
 //!
-//! *Not here*: one node's cells (`answer::textures`), which are alike (`query::groups`).
+//! *Not here*: one node's cells (`answer::{jobs, textures}`), which are alike (`query::groups`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use query::Query;
@@ -30,6 +30,35 @@ pub(super) async fn textures(core: &Arc<Core>, query: &Query) -> Result<Textures
 
 /// Asks the same, and tells who answered; tells whether all did.
 pub(super) async fn by_node(core: &Arc<Core>, query: &Query) -> Result<(ByNode, bool), Fault> {
+    let textures = |answer| match answer {
+        Response::Textures(cells) => Some(cells),
+        _ => None,
+    };
+    asked(core, query, (Request::Textures, textures)).await
+}
+
+/// Returns the geocodes of all cells that splits match of; tells whether those are all.
+pub(super) async fn names(
+    core: &Arc<Core>,
+    query: &Query,
+) -> Result<(BTreeSet<String>, bool), Fault> {
+    let names = |answer| match answer {
+        Response::Cells(cells) => Some(cells),
+        _ => None,
+    };
+    let (answers, complete) = asked(core, query, (Request::Cells, names)).await?;
+    let names = answers
+        .into_iter()
+        .flat_map(|(_, cells): (_, Vec<_>)| cells);
+    Ok((names.collect(), complete))
+}
+
+/// Asks the owners of all that can match; returns who answered what, and whether all did.
+async fn asked<T>(
+    core: &Arc<Core>,
+    query: &Query,
+    (request, read): (impl Fn(Question) -> Request, impl Fn(Response) -> Option<T>),
+) -> Result<(Vec<(NodeId, T)>, bool), Fault> {
     let predicate = Predicate::compile(query)?;
     let text =
         serde_json::to_string(query).map_err(|e| Fault::new(FaultKind::Internal, e.to_string()))?;
@@ -41,13 +70,13 @@ pub(super) async fn by_node(core: &Arc<Core>, query: &Query) -> Result<(ByNode, 
             query: text.clone(),
             slots,
         };
+        let (request, read) = (request(question), &read);
         async move {
-            match core
-                .ask(&node, Request::Textures(question), PAGE_LIMIT)
-                .await
-            {
-                Ok(Response::Textures(cells)) => Ok(Ok((node, cells))),
-                Ok(_) => Err(AskError::senseless(&node)),
+            match core.ask(&node, request, PAGE_LIMIT).await {
+                Ok(answer) => match read(answer) {
+                    Some(cells) => Ok(Ok((node, cells))),
+                    None => Err(AskError::senseless(&node)),
+                },
                 // What is refused is refused by all: nobody else is asked instead.
                 Err(AskError::Fault { fault, .. }) if fault.kind == FaultKind::Usage => {
                     Ok(Err(*fault))

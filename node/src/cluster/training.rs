@@ -2,7 +2,8 @@
 //!
 //! *Invariants*: each node plans the cells of which it is the first live owner, from its own index:
 //! jobs go to the data. A run's definition lies in the ring before any job of it exists, with who
-//! starts from whose weights and the collections that its cells are of: both are settled once.
+//! starts from whose weights, its cells, and the collections that these are of: all three are
+//! settled once, and a run without a cell is none.
 //!
 //! *Not here*: jobs and leases of one node (`runs`), the cells of a node that is lost (`tend`).
 
@@ -14,6 +15,7 @@ use bytes::Bytes;
 use earth::split::collection::Collection;
 use earth::split::placement::PlacementKey;
 use futures::future::join_all;
+use query::Query;
 use query::predicate::Predicate;
 use query::route::route;
 use wire::bundle::Kind;
@@ -26,6 +28,7 @@ use wire::transfer::{Inheritance, TransferMode};
 use super::core::{AskError, Core};
 use super::report::acting_primaries;
 use super::{ongoing, regions};
+use crate::answer::jobs::too_many;
 use crate::answer::working;
 use crate::identity::NodeId;
 use crate::peer::{PlanRequest, Request, Response};
@@ -38,24 +41,18 @@ use crate::store::{Object, ObjectFile, ObjectKey, PutMode};
 /// Longest that a node may take to plan its jobs.
 const PLAN_LIMIT: Duration = Duration::from_mins(1);
 
+/// Most bytes of a run's definition: it travels in one message of 4 MiB, with slots beside it.
+pub(crate) const RUN_BYTES_MAX: usize = 7 << 19;
+
 /// Plans a run; unless it is a dry run, keeps it first.
 pub(super) async fn start(core: &Arc<Core>, run: Run, dry_run: bool) -> Result<Plan, Fault> {
-    Predicate::compile(&run.query)?;
-    run.check()?;
-    if !earth::split::collection::is_name(&run.name) {
-        let what = format!("'{}' cannot name a run", run.name);
-        return Err(Fault::new(FaultKind::Usage, what).try_("glebe train … --name NAME"));
-    }
-    if let Some(module) = &run.module {
-        module.check()?;
-    }
-    if run.module.is_some() != run.recipe.starts_with(module::PREFIX) {
-        let what = format!("'{}' and a module do not go together", run.recipe);
-        return Err(Fault::new(FaultKind::Usage, what).try_("glebe train torchscript:FILE.pt"));
-    }
+    check(&run)?;
     let (run, known) = settled(core, run, dry_run).await?;
     let text =
         serde_json::to_string(&run).map_err(|e| Fault::new(FaultKind::Internal, e.to_string()))?;
+    if text.len() > RUN_BYTES_MAX {
+        return Err(too_many(run.cells.len()));
+    }
     if !dry_run {
         if let Some(module) = &run.module {
             is_there(core, module).await?;
@@ -110,26 +107,44 @@ pub(super) async fn start(core: &Arc<Core>, run: Run, dry_run: bool) -> Result<P
     Ok(plan)
 }
 
-/// Settles what is settled once for a run: who starts from whose weights, and of which collections
-/// its cells are. One that is stored already is as it was settled then. Tells whether all that it
-/// follows from is known.
-async fn settled(core: &Arc<Core>, mut run: Run, dry_run: bool) -> Result<(Run, bool), Fault> {
-    run.inheritance = None;
-    run.collections.clear();
+/// Refuses what cannot be a run, whatever is stored.
+fn check(run: &Run) -> Result<(), Fault> {
+    Predicate::compile(&run.query)?;
+    run.check()?;
+    if !earth::split::collection::is_name(&run.name) {
+        let what = format!("'{}' cannot name a run", run.name);
+        return Err(Fault::new(FaultKind::Usage, what).try_("glebe train … --name NAME"));
+    }
+    if let Some(module) = &run.module {
+        module.check()?;
+    }
+    if run.module.is_some() != run.recipe.starts_with(module::PREFIX) {
+        let what = format!("'{}' and a module do not go together", run.recipe);
+        return Err(Fault::new(FaultKind::Usage, what).try_("glebe train torchscript:FILE.pt"));
+    }
+    Ok(())
+}
+
+/// Settles what is settled once for a run: who starts from whose weights, which cells it has, and
+/// of which collections they are; a dry run goes without its cells. One that is stored already is
+/// as it was settled then. Tells whether all that it follows from is known.
+async fn settled(core: &Arc<Core>, run: Run, dry_run: bool) -> Result<(Run, bool), Fault> {
+    let mut run = run.as_asked();
     let stored = scatter::record(core, &ObjectKey::new(Kind::Run, &run.name)).await?;
     if let Some(stored) = stored.and_then(|record| record.read::<Run>().ok()) {
-        let as_asked = Run {
-            inheritance: None,
-            collections: Vec::new(),
-            ..stored.clone()
-        };
-        if as_asked == run {
+        if stored.as_asked() == run {
             return Ok((stored, true));
         }
     }
-    let mut known = true;
+    let mut known = collections(core, &mut run, dry_run).await?;
+    if !dry_run {
+        run.cells = cells(core, &run).await?;
+    }
     if !run.transfer.is_none() {
-        let (cells, complete) = regions::by_node(core, &run.query).await?;
+        let (mut cells, complete) = regions::by_node(core, &run.query).await?;
+        for (_, theirs) in &mut cells {
+            theirs.retain(|cell| run.is_of(&cell.geocode));
+        }
         if !complete && !dry_run {
             let what = "not every node tells the textures of its cells";
             let why = "who starts from whose weights is settled once for a run";
@@ -137,7 +152,7 @@ async fn settled(core: &Arc<Core>, mut run: Run, dry_run: bool) -> Result<(Run, 
                 .because(why)
                 .try_("glebe status, then the same command again; or --transfer none"));
         }
-        known = complete;
+        known &= complete;
         let (wish, seed) = (run.transfer, run.seed);
         let answer = working(move || match wish.mode {
             TransferMode::Tree => tree(cells).map(Some),
@@ -145,8 +160,29 @@ async fn settled(core: &Arc<Core>, mut run: Run, dry_run: bool) -> Result<(Run, 
         });
         run.inheritance = answer.await??;
     }
-    known &= collections(core, &mut run, dry_run).await?;
     Ok((run, known))
+}
+
+/// Asks which cells a run has, whose collections are settled. One without any is refused: nothing
+/// would ever end it, and the corrected command could not have its name.
+async fn cells(core: &Arc<Core>, run: &Run) -> Result<Vec<String>, Fault> {
+    let query = Query {
+        collections: run.collections.clone(),
+        ..run.query.clone()
+    };
+    let (cells, complete) = regions::names(core, &query).await?;
+    if !complete {
+        let what = "not every node tells its cells";
+        return Err(Fault::new(FaultKind::Partial, what)
+            .because("which cells a run has is settled once")
+            .try_("glebe status, then the same command again"));
+    }
+    if cells.is_empty() {
+        let what = "no split matches, so there is nothing to train";
+        return Err(Fault::new(FaultKind::Nothing, what)
+            .try_("the same selectors with glebe search, which says why"));
+    }
+    Ok(cells.into_iter().collect())
 }
 
 /// Settles of which collections a run's cells are; tells whether all are known.
@@ -255,7 +291,10 @@ pub(super) async fn view(core: &Arc<Core>, name: &str) -> Result<Option<RunView>
         unplanned.subtract(&slots);
     }
     Ok(Some(RunView {
-        run,
+        run: Run {
+            cells: Vec::new(),
+            ..run
+        },
         jobs: each_once(jobs),
         complete: readable && unplanned.is_empty(),
     }))

@@ -301,6 +301,7 @@ fn responses() -> Vec<(&'static str, Response)> {
         ("spare", Response::Spare(300)),
         ("hosted", Response::Hosted(vec![None, Some(300)])),
         ("granted", Response::Granted(vec![true, false])),
+        ("cells", Response::Cells(vec!["9xj5k".to_owned()])),
     ]
 }
 

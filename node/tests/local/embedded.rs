@@ -203,6 +203,7 @@ fn run(name: &str) -> Run {
         transfer: wire::transfer::Transfer::default(),
         inheritance: None,
         collections: Vec::new(),
+        cells: Vec::new(),
         module: None,
     }
 }
@@ -365,6 +366,28 @@ async fn a_run_is_whole_though_a_collection_was_added_after_it_began() {
     let fault = client.start_run(&none, false).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::Nothing);
     assert!(client.run("t").await.is_err(), "it could never have a cell");
+    embedded.close().await;
+}
+
+/// Its definition stayed, so that the corrected command was refused, and nothing ever ended it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_nothing_matches_keeps_no_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let embedded = filled(dir.path()).await;
+    let client = embedded.client();
+    let mistaken = Run {
+        query: Query {
+            geocodes: vec!["zzzzz".to_owned()],
+            ..Query::default()
+        },
+        ..run("r")
+    };
+    let fault = client.start_run(&mistaken, false).await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Nothing, "{fault}");
+    assert!(fault.try_.is_some(), "{fault}");
+    assert!(client.runs().await.unwrap().runs.is_empty());
+    let plan = client.start_run(&run("r"), false).await.unwrap();
+    assert_eq!(plan.jobs, 2, "the corrected command has its name");
     embedded.close().await;
 }
 

@@ -42,6 +42,7 @@ pub(crate) fn run(mode: TransferMode) -> Run {
         },
         inheritance: None,
         collections: Vec::new(),
+        cells: Vec::new(),
         module: None,
     }
 }
@@ -246,6 +247,38 @@ async fn the_cells_of_a_lost_node_are_planned_by_others_and_published_ones_are_d
         };
         assert_eq!(job.state, expected, "{job:?}");
     }
+}
+
+/// Cells were planned whenever somebody looked at a run again: an announcement, or the loss of any
+/// node, had runs that ended long ago learn what was ingested since.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cells_ingested_after_a_run_was_planned_are_not_learned_though_a_node_is_lost() {
+    let mut nodes = cluster(3, 2).await;
+    fill(&nodes, CELLS).await;
+    let start = async |at: &Node| {
+        let started = at.cluster.start_run(run(TransferMode::None), false);
+        started.await.unwrap().jobs
+    };
+    assert_eq!(start(&nodes[0]).await, CELLS as u64);
+    let late = splits(2 * CELLS).split_off(CELLS);
+    for object in &late {
+        nodes[1].put(object).await.unwrap();
+    }
+    assert_eq!(start(&nodes[2]).await, CELLS as u64, "it is the same run");
+    // The others take over slots with late cells.
+    let first = nodes[0].cluster.owners(late[0].slot()).remove(0);
+    let lost = nodes.iter().position(|node| node.id() == first).unwrap();
+    drop(nodes.remove(lost).kill().await);
+    let view = async || nodes[0].cluster.run_view("r").await.unwrap().unwrap();
+    until("every cell of the run is planned again", async || {
+        let view = view().await;
+        view.complete && view.jobs.len() >= CELLS
+    })
+    .await;
+    let found: Vec<String> = view().await.jobs.into_iter().map(|j| j.geocode).collect();
+    let mut all = cells();
+    all.sort();
+    assert_eq!(found, all);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

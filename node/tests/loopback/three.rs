@@ -198,6 +198,7 @@ async fn a_run_is_planned_at_the_first_owner_of_each_cell() {
         transfer: wire::transfer::Transfer::default(),
         inheritance: None,
         collections: Vec::new(),
+        cells: Vec::new(),
         module: None,
     };
     let dry = nodes[0].cluster.start_run(run.clone(), true).await.unwrap();

@@ -146,6 +146,7 @@ mod tests {
             transfer: wire::transfer::Transfer::default(),
             inheritance: None,
             collections: Vec::new(),
+            cells: Vec::new(),
             module: None,
         }
     }

@@ -407,6 +407,7 @@ pub(crate) fn lease_in(
             transfer: wire::transfer::Transfer::default(),
             inheritance: None,
             collections: Vec::new(),
+            cells: Vec::new(),
             module: None,
         },
         geocode: cell.to_owned(),

@@ -52,6 +52,7 @@ fn run() -> Run {
         transfer: wire::transfer::Transfer::default(),
         inheritance: None,
         collections: Vec::new(),
+        cells: Vec::new(),
         module: None,
     }
 }

@@ -119,6 +119,19 @@ fn transfer_keeps_its_form() {
         ..run()
     };
     check("run-transfer", &asked);
+    let settled = Run {
+        cells: texts(&["9xj5k", "9xj5m"]),
+        ..run()
+    };
+    check("run-cells", &settled);
+    assert_eq!(settled.as_asked(), run());
+    assert_eq!(asked.as_asked().inheritance, None);
+    assert!(settled.for_job().cells.is_empty(), "a lease is short");
+    assert!(settled.is_of("9xj5m") && !settled.is_of("9xj5"));
+    assert!(
+        run().is_of("9xj5"),
+        "of older versions' runs are all that match"
+    );
     let legacies = [
         ("heritage-awaited", Legacy::Awaited),
         ("heritage-weights", Legacy::Weights(file())),

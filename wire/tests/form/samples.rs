@@ -203,6 +203,7 @@ pub(crate) fn run() -> Run {
         transfer: wire::transfer::Transfer::default(),
         inheritance: None,
         collections: Vec::new(),
+        cells: Vec::new(),
         module: None,
     }
 }

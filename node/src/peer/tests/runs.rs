@@ -3,6 +3,7 @@
 use wire::run::{JobState, Renew, Wish};
 
 use super::super::*;
+use super::question;
 use crate::runs::Wished;
 
 /// Questions about jobs that move.
@@ -17,6 +18,7 @@ pub(super) fn requests() -> Vec<(&'static str, Request)> {
         ),
         ("guests_failed", guests(GuestWord::Failed("{}".to_owned()))),
         ("guests_untried", guests(GuestWord::Untried(vec![lease()]))),
+        ("cells", Request::Cells(question())),
     ]
 }
 

@@ -22,6 +22,7 @@ fn run() -> Run {
         transfer: Transfer::default(),
         inheritance: None,
         collections: Vec::new(),
+        cells: Vec::new(),
         module: None,
     }
 }
