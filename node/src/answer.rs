@@ -155,11 +155,8 @@ async fn respond(core: &Arc<Core>, from: &NodeId, request: Request) -> Result<Re
             Response::Jobs(jobs, slots)
         }
         Request::Fates(asked) => Response::Fates(jobs::fates(core, asked).await?),
-        Request::Heed(run) => {
-            tracing::debug!(run, "a donor has ended");
-            core.runs.tidings.notify_one();
-            Response::Done
-        }
+        Request::Heed(run) => jobs::heed(core, &run),
+        Request::Rivals(asked) => Response::Rivals(jobs::rivals(core, from, asked).await?),
         Request::Counts(names) => Response::Counts(jobs::counts(core, names).await?),
         Request::Steer(steer) => Response::Steered(jobs::steer(core, steer).await?),
         Request::Logs(asked) => Response::Logs(jobs::logs(core, asked).await?),

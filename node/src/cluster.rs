@@ -19,6 +19,7 @@ pub(crate) mod persist;
 mod regions;
 mod remembered;
 mod report;
+mod rivals;
 mod seeds;
 mod start;
 mod steer;

@@ -45,7 +45,7 @@ pub use guests::{GuestWord, HostRequest};
 pub use load::SlotLoad;
 pub use part::{Head, Part};
 pub(crate) use part::{decode_request, decode_response, encode_request, encode_response};
-pub use runs::{LogPart, LogsRequest, PlanRequest, Planned, Steer};
+pub use runs::{LogPart, LogsRequest, PlanRequest, Planned, Rival, RivalsRequest, Steer};
 pub use speaks::{Speaks, Versions};
 
 /// A question to a member.
@@ -114,6 +114,8 @@ pub enum Request {
     Guests(GuestWord),
     /// Names of your cells that match. Answered with `Cells`.
     Cells(Question),
+    /// Which of the asker's jobs may go, for you have one that stays? Answered with `Rivals`.
+    Rivals(RivalsRequest),
 }
 
 /// An answer.
@@ -175,6 +177,8 @@ pub enum Response {
     Granted(Vec<bool>),
     /// Geocode texts, in order.
     Cells(Vec<String>),
+    /// Of each job whether it may go.
+    Rivals(Vec<bool>),
 }
 
 /// What a node knows, without the content.
@@ -427,6 +431,7 @@ impl Request {
             | Self::Host(_)
             | Self::Guests(_)
             | Self::Cells(_)
+            | Self::Rivals(_)
             | Self::Heed(_) => Purpose::Query,
             Self::FetchComposed(_) => Purpose::Pixels,
             Self::Forget(_) | Self::Compare(_) | Self::Repair(_) => Purpose::Repair,

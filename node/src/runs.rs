@@ -15,11 +15,12 @@ mod known;
 mod lending;
 pub mod spool;
 mod told;
+mod withdraw;
 pub mod workers;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use earth::split::meta::SplitId;
@@ -41,6 +42,7 @@ use keep::{Keep, KeepError};
 pub use known::{KnownRun, Wished};
 pub use lending::Lent;
 use spool::Spool;
+use withdraw::Contest;
 
 /// Time after which a worker asks again while others' leases may still come back.
 const ASK_AGAIN_MS: u64 = 500;
@@ -85,6 +87,7 @@ struct Inner {
     keep: Keep,
     spool: Spool,
     hands: Hands,
+    contest: Contest,
 }
 
 impl Runs {
@@ -104,6 +107,7 @@ impl Runs {
             keep,
             spool: Spool::new(data),
             hands: Hands::default(),
+            contest: Contest::default(),
         };
         inner.sweep();
         let (node, inner) = (node.to_owned(), Mutex::new(inner));
@@ -146,6 +150,10 @@ impl Runs {
         let inner = &mut *inner;
         let folders = splits.iter().map(|s| (s.id.clone(), s.folder.clone()));
         inner.folders.extend(folders);
+        let mut known = KnownRun::new(run.clone(), slots.clone());
+        if let Some(before) = inner.runs.get(&run.name) {
+            known.go_on_from(before);
+        }
         let mut added = Vec::new();
         for (geocode, (placement_key, ids)) in by_cell {
             let role = roles.get(geocode.as_str()).cloned().unwrap_or_default();
@@ -155,23 +163,18 @@ impl Runs {
             }
             let run = run.name.clone();
             let key = JobKey { run, geocode };
+            if let Some(ceded) = known.ceded.get(&key.geocode) {
+                job.token = ceded.token;
+            }
             if inner.book.plan(key.clone(), job.clone()) {
+                known.ceded.remove(&key.geocode);
                 // Its home is gone: who does it here goes on from its checkpoint.
                 inner.guests.leave(&key);
                 added.push((key, job));
             }
         }
-        let mut known = KnownRun {
-            run: Arc::new(run.clone()),
-            slots: slots.clone(),
-            wished: Wished::default(),
-        };
-        if let Some(before) = inner.runs.get(&run.name) {
-            known.slots.union(&before.slots);
-            known.wished = before.wished;
-            if known.wished.wish == Wish::Pause {
-                inner.book.steer(&run.name, Wish::Pause, &BTreeSet::new());
-            }
+        if known.wished.wish == Wish::Pause {
+            inner.book.steer(&run.name, Wish::Pause, &BTreeSet::new());
         }
         for (key, job) in &mut added {
             job.state = inner.book.job(key).map_or(job.state, |job| job.state);
@@ -194,11 +197,8 @@ impl Runs {
     pub fn learn(&self, runs: Vec<Run>) {
         let mut inner = self.lock();
         for run in runs {
-            inner.runs.entry(run.name.clone()).or_insert(KnownRun {
-                run: Arc::new(run),
-                slots: SlotSet::none(),
-                wished: Wished::default(),
-            });
+            let known = KnownRun::new(run, SlotSet::none());
+            inner.runs.entry(known.run.name.clone()).or_insert(known);
         }
     }
 
@@ -232,8 +232,11 @@ impl Runs {
         let (of_run, now_ms) = (request.run.as_deref(), self.now_ms());
         inner.hands.asks(&request.worker, of_run, now_ms);
         self.expire(&mut inner);
-        let own = inner.book.lend(of_run, &request.worker, now_ms);
-        let (key, lease) = if let Some(key) = own {
+        let own = (!inner.contest.is_held).then(|| {
+            let worker = &request.worker;
+            inner.book.lend(of_run, worker, now_ms)
+        });
+        let (key, lease) = if let Some(key) = own.flatten() {
             inner.save(&key)?;
             let known = inner.runs.get(&key.run).ok_or_else(|| unknown(&key))?;
             let job = inner.book.job(&key).ok_or_else(|| unknown(&key))?;
@@ -388,7 +391,8 @@ impl Runs {
     pub fn has_ready(&self) -> bool {
         let mut inner = self.lock();
         self.expire(&mut inner);
-        inner.book.has_ready() || inner.guests.book.has_ready()
+        let may_lend = !inner.contest.is_held;
+        may_lend && inner.book.has_ready() || inner.guests.book.has_ready()
     }
 
     fn now_ms(&self) -> u64 {

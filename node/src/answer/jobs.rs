@@ -21,11 +21,13 @@ use wire::run::{JobCounts, JobState, Run};
 use super::working;
 use crate::cluster::core::Core;
 use crate::cluster::training::RUN_BYTES_MAX;
+use crate::identity::NodeId;
 use crate::peer::{
-    Fates, FatesRequest, LogPart, LogsRequest, PlanRequest, Planned, Question, Steer,
+    Fates, FatesRequest, LogPart, LogsRequest, PlanRequest, Planned, Question, Response,
+    RivalsRequest, Steer,
 };
 use crate::runs::book::{JobKey, Published};
-use crate::runs::{PlannedSplit, Runs};
+use crate::runs::{KnownRun, PlannedSplit, Runs};
 use crate::slots::SlotSet;
 use crate::store::{Record, Store};
 
@@ -113,7 +115,7 @@ pub(crate) fn take_over(
 
 /// Returns what is known here of a run and of some of its cells.
 pub(super) async fn fates(core: &Arc<Core>, asked: FatesRequest) -> Result<Fates, Fault> {
-    let runs = Arc::clone(&core.runs);
+    let (runs, of) = (Arc::clone(&core.runs), Arc::clone(core));
     working(move || {
         let known = runs.known_run(&asked.run);
         let fate = |geocode: String| {
@@ -122,11 +124,34 @@ pub(super) async fn fates(core: &Arc<Core>, asked: FatesRequest) -> Result<Fates
         };
         Fates {
             wished: known.as_ref().map(|known| known.wished).unwrap_or_default(),
-            slots: known.map_or_else(SlotSet::none, |known| known.slots),
+            slots: known.map_or_else(SlotSet::none, |known| vouched(&of, &known)),
             cells: asked.cells.iter().cloned().map(fate).collect(),
         }
     })
     .await
+}
+
+/// Looks what a donor of a run left, for it has ended.
+pub(super) fn heed(core: &Core, run: &str) -> Response {
+    tracing::debug!(run, "a donor has ended");
+    core.runs.tidings.notify_one();
+    Response::Done
+}
+
+/// Returns the slots of a run whose cells have all been planned, here or where they were left to.
+pub(crate) fn vouched(core: &Core, known: &KnownRun) -> SlotSet {
+    let is_there = |node: &NodeId| core.look(|view| view.table.may_answer(node));
+    known.vouched(|node| NodeId::parse(node).is_ok_and(|node| is_there(&node)))
+}
+
+/// Tells of each of another node's jobs whether it may go, for one here stays.
+pub(super) async fn rivals(
+    core: &Arc<Core>,
+    from: &NodeId,
+    asked: RivalsRequest,
+) -> Result<Vec<bool>, Fault> {
+    let (runs, by) = (Arc::clone(&core.runs), from.to_string());
+    working(move || runs.weigh(&asked.run, &by, &asked.jobs)).await
 }
 
 /// Finds what the parents learn from that are trained here: all that lies here of the cells in
@@ -214,7 +239,8 @@ pub(super) async fn jobs(core: &Arc<Core>, run: String) -> Result<(String, SlotS
     let (jobs, known) = working(move || (runs.jobs(&run), runs.known_run(&run))).await?;
     let text =
         serde_json::to_string(&jobs).map_err(|e| Fault::new(FaultKind::Internal, e.to_string()))?;
-    Ok((text, known.map_or_else(SlotSet::none, |known| known.slots)))
+    let slots = known.map_or_else(SlotSet::none, |known| vouched(core, &known));
+    Ok((text, slots))
 }
 
 /// Does what a user wants of a run's jobs here; returns how many changed.

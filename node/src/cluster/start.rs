@@ -17,7 +17,7 @@ use super::core::{Core, View};
 use super::file::{self, ClusterFile, ClusterFileError, ClusterRecord, PeerRecord};
 use super::join::{Newcomer, join};
 use super::vouch::Voucher;
-use super::{Cluster, catalog, gossip, lend, remembered, seeds, tend};
+use super::{Cluster, catalog, gossip, lend, remembered, rivals, seeds, tend};
 use crate::access::{Fixed, GrantNews, Keyring, KeyringError};
 use crate::answer::{self, jobs};
 use crate::clock::Clock;
@@ -204,6 +204,7 @@ fn unlike(view: &View) -> Option<Fault> {
 
 /// Looks after runs under way until the node stops.
 fn tend_runs(core: &Arc<Core>) {
+    rivals::hold(core);
     let stop = || core.stop.clone();
     let tending = tend::run(Arc::clone(core));
     core.tasks.spawn(stop().run_until_cancelled_owned(tending));

@@ -1,12 +1,13 @@
 //! What a node does for runs under way without being asked: it tells heirs what their donors left,
-//! and plans the cells whose planner is gone.
+//! plans the cells whose planner is gone, and leaves to others what they have, too.
 //!
 //! *Invariants*: what another node says unasked is only a reason to look; what counts is the model
 //! in the ring and what nodes answer, so that neither a lost message nor a restart leaves an heir
 //! waiting; a cell whose model is published is not trained again; a run that cannot be looked after
 //! keeps no other from it; no imagery moves.
 //!
-//! *Not here*: jobs and leases (`runs`), the first planning of a run (`training`).
+//! *Not here*: jobs and leases (`runs`), the first planning of a run (`training`), which of two
+//! nodes' jobs stays (`rivals`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use wire::transfer::Legacy;
 
 use super::core::{Core, View};
 use super::report::acting_primaries;
+use super::rivals::{self, Compared};
 use super::training::{reach, view};
 use crate::answer::{jobs, working};
 use crate::identity::NodeId;
@@ -49,11 +51,14 @@ struct Memory {
     learned: Option<(BTreeSet<NodeId>, Arc<Vec<Collection>>)>,
     /// Of each run the slots in which nothing was left to be taken over since.
     settled: BTreeMap<String, SlotSet>,
+    /// The jobs here that were compared with the others'.
+    compared: Compared,
 }
 
 /// Looks after runs until it is dropped.
 pub(super) async fn run(core: Arc<Core>) {
     let mut memory = Memory::default();
+    rivals::hear_out(&core, &mut memory.compared).await;
     loop {
         if let Err(fault) = look(&core, &mut memory).await {
             tracing::warn!(%fault, "runs under way are looked after later");
@@ -88,6 +93,7 @@ async fn look(core: &Arc<Core>, memory: &mut Memory) -> Result<(), Fault> {
         Ok(())
     };
     tell_heirs(core, memory).await?;
+    rivals::compare(core, &mut memory.compared).await?;
     taken
 }
 
@@ -249,7 +255,7 @@ async fn take_over(core: &Arc<Core>, memory: &mut Memory) -> Result<(), Fault> {
     let runs = Arc::clone(&core.runs);
     for known in working(move || runs.known()).await? {
         let mut slots = acting.clone();
-        slots.subtract(&known.slots);
+        slots.subtract(&jobs::vouched(core, &known));
         if known.wished.wish == Wish::Cancel || slots.is_empty() {
             continue;
         }

@@ -22,7 +22,7 @@ use wire::bundle::Kind;
 use wire::fault::{Fault, FaultKind};
 use wire::module::{self, MODULE_FILE, Module};
 use wire::object::PutOutcome;
-use wire::run::{JobCounts, JobState, JobView, Plan, Run, RunSummary, RunView, Runs};
+use wire::run::{JobCounts, JobView, Plan, Run, RunSummary, RunView, Runs};
 use wire::transfer::{Inheritance, TransferMode};
 
 use super::core::{AskError, Core};
@@ -33,6 +33,7 @@ use crate::answer::working;
 use crate::identity::NodeId;
 use crate::peer::{PlanRequest, Request, Response};
 use crate::replicate;
+use crate::runs::book::rivals::rank;
 use crate::runs::inherit::{inheritance, tree};
 use crate::scatter::{self, PAGE_LIMIT};
 use crate::slots::SlotSet;
@@ -131,10 +132,9 @@ fn check(run: &Run) -> Result<(), Fault> {
 async fn settled(core: &Arc<Core>, run: Run, dry_run: bool) -> Result<(Run, bool), Fault> {
     let mut run = run.as_asked();
     let stored = scatter::record(core, &ObjectKey::new(Kind::Run, &run.name)).await?;
-    if let Some(stored) = stored.and_then(|record| record.read::<Run>().ok()) {
-        if stored.as_asked() == run {
-            return Ok((stored, true));
-        }
+    let stored = stored.and_then(|record| record.read::<Run>().ok());
+    if let Some(stored) = stored.filter(|stored| stored.as_asked() == run) {
+        return Ok((stored, true));
     }
     let mut known = collections(core, &mut run, dry_run).await?;
     if !dry_run {
@@ -301,17 +301,9 @@ pub(super) async fn view(core: &Arc<Core>, name: &str) -> Result<Option<RunView>
 }
 
 /// Orders jobs by geocode and keeps of each cell the one that got farthest: a node that comes back
-/// may still have what another took over.
+/// has for a moment what another took over.
 fn each_once(mut jobs: Vec<JobView>) -> Vec<JobView> {
-    let rank = |job: &JobView| match job.state {
-        JobState::Done => 0,
-        JobState::Dropped => 1,
-        JobState::Running => 2,
-        JobState::Waiting => 3,
-        JobState::Paused => 4,
-        JobState::Quarantined => 5,
-        JobState::Cancelled => 6,
-    };
+    let rank = |job: &JobView| rank(job.state, job.attempts > 0);
     jobs.sort_by(|a, b| (&a.geocode, rank(a), &a.node).cmp(&(&b.geocode, rank(b), &b.node)));
     jobs.dedup_by(|later, first| later.geocode == first.geocode);
     jobs

@@ -5,6 +5,7 @@
 //! *Not here*: what is done about it (`runs`).
 
 use serde::{Deserialize, Serialize};
+use wire::run::JobState;
 
 use crate::runs::Wished;
 use crate::slots::SlotSet;
@@ -27,6 +28,26 @@ pub struct Planned {
     pub splits: u64,
     /// Jobs, one a geocode.
     pub jobs: u64,
+}
+
+/// Jobs of the asker that the one asked may have, too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RivalsRequest {
+    /// Name of the run.
+    pub run: String,
+    /// The jobs.
+    pub jobs: Vec<Rival>,
+}
+
+/// What is compared of two nodes' jobs of one cell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rival {
+    /// Geocode text.
+    pub geocode: String,
+    /// State.
+    pub state: JobState,
+    /// It was lent before it got there, and not found done.
+    pub was_lent: bool,
 }
 
 /// What is to become of a run's jobs.

@@ -302,6 +302,7 @@ fn responses() -> Vec<(&'static str, Response)> {
         ("hosted", Response::Hosted(vec![None, Some(300)])),
         ("granted", Response::Granted(vec![true, false])),
         ("cells", Response::Cells(vec!["9xj5k".to_owned()])),
+        ("rivals", Response::Rivals(vec![true, false])),
     ]
 }
 

@@ -9,6 +9,7 @@
 //! (`cluster::tend`).
 
 mod heirs;
+pub mod rivals;
 mod surplus;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -130,6 +131,11 @@ impl Book {
             token,
             ..Self::default()
         }
+    }
+
+    /// Gives out tokens that are greater than one given.
+    pub fn count_from(&mut self, token: u64) {
+        self.token = self.token.max(token);
     }
 
     /// Adds a job unless it is there already; returns whether it was added.

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use redb::{
     Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, StorageError,
-    TableDefinition,
+    TableDefinition, WriteTransaction,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -90,12 +90,14 @@ impl Keep {
             }
         }
         let runs = read::<KnownRun>(db, RUNS).map_err(|e| self.fault(e))?;
+        for ceded in runs.iter().flat_map(|(_, known)| known.ceded.values()) {
+            book.count_from(ceded.token);
+        }
         Ok((book, runs.into_iter().collect()))
     }
 
     /// Writes the states of jobs, durably and at once.
     pub fn jobs(&mut self, jobs: &[(JobKey, Job)]) -> Result<(), KeepError> {
-        let named = |k: &JobKey| format!("{}/{}", k.run, k.geocode);
         self.write(JOBS, jobs.iter().map(|(k, j)| (named(k), sealed(j))))
     }
 
@@ -105,10 +107,36 @@ impl Keep {
         self.write(RUNS, [(known.run.name.clone(), sealed(known))])
     }
 
+    /// Removes jobs and writes their run without them, durably and at once.
+    pub fn withdraw(&mut self, known: &KnownRun, jobs: &[JobKey]) -> Result<(), KeepError> {
+        self.commit(|transaction| {
+            let mut table = transaction.open_table(JOBS)?;
+            for key in jobs {
+                table.remove(named(key).as_str())?;
+            }
+            let mut table = transaction.open_table(RUNS)?;
+            table.insert(known.run.name.as_str(), sealed(known).as_slice())?;
+            Ok(())
+        })
+    }
+
     fn write(
         &mut self,
         table: TableDefinition<&str, &[u8]>,
         rows: impl IntoIterator<Item = (String, Vec<u8>)>,
+    ) -> Result<(), KeepError> {
+        self.commit(|transaction| {
+            let mut table = transaction.open_table(table)?;
+            for (key, value) in rows {
+                table.insert(key.as_str(), value.as_slice())?;
+            }
+            Ok(())
+        })
+    }
+
+    fn commit(
+        &mut self,
+        change: impl FnOnce(&WriteTransaction) -> Result<(), redb::Error>,
     ) -> Result<(), KeepError> {
         let db = match self.db.take() {
             Some(db) => db,
@@ -117,12 +145,7 @@ impl Keep {
         let db = self.db.insert(db);
         let all = || -> Result<(), redb::Error> {
             let transaction = db.begin_write()?;
-            {
-                let mut table = transaction.open_table(table)?;
-                for (key, value) in rows {
-                    table.insert(key.as_str(), value.as_slice())?;
-                }
-            }
+            change(&transaction)?;
             transaction.commit()?;
             Ok(())
         };
@@ -140,6 +163,10 @@ impl Keep {
             source,
         }
     }
+}
+
+fn named(key: &JobKey) -> String {
+    format!("{}/{}", key.run, key.geocode)
 }
 
 /// Tells whether the disk is at fault, as when it is full, and not what lies on it.

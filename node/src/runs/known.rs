@@ -1,11 +1,15 @@
 //! A run as one node knows it, and what its users want of it.
 //!
-//! *Invariants*: of two wishes the greater is the later; a definition is shared, never changed.
+//! *Invariants*: of two wishes the greater is the later; a definition is shared, never changed; a
+//! slot that was planned here is vouched for while each of its cells has a job here, or at a node
+//! that is there.
 //!
 //! *Not here*: its jobs (`book`), how it is kept (`keep`).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use earth::split::placement::Slot;
 use query::slots::SlotSet;
 use serde::{Deserialize, Serialize};
 use wire::run::{Run, Wish};
@@ -21,6 +25,49 @@ pub struct KnownRun {
     /// What its users want of it.
     #[serde(default)]
     pub wished: Wished,
+    /// Cells that were planned here and left to other nodes, which have a job of them, too.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ceded: BTreeMap<String, Ceded>,
+}
+
+/// What became of a job that was left to another node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ceded {
+    /// The node.
+    pub to: String,
+    /// Slot of the cell.
+    pub slot: Slot,
+    /// Token of the newest lease here: later ones are greater.
+    pub token: u64,
+}
+
+impl KnownRun {
+    /// Builds what is known of a run of which some slots are planned.
+    pub fn new(run: Run, slots: SlotSet) -> Self {
+        Self {
+            run: Arc::new(run),
+            slots,
+            wished: Wished::default(),
+            ceded: BTreeMap::new(),
+        }
+    }
+
+    /// Adds what was known before.
+    pub fn go_on_from(&mut self, before: &Self) {
+        self.slots.union(&before.slots);
+        self.wished = before.wished;
+        self.ceded.clone_from(&before.ceded);
+    }
+
+    /// Returns the slots each of whose cells has a job here, or at another node that is there.
+    pub fn vouched(&self, is_there: impl Fn(&str) -> bool) -> SlotSet {
+        let mut lost = SlotSet::none();
+        let gone = self.ceded.values().filter(|ceded| !is_there(&ceded.to));
+        gone.for_each(|ceded| lost.insert(ceded.slot));
+        let mut slots = self.slots.clone();
+        slots.subtract(&lost);
+        slots
+    }
 }
 
 /// A wish, and which of all wishes for the run it is: the latest counts, on whatever node.

@@ -29,6 +29,9 @@ impl Runs {
         let now_ms = self.now_ms();
         let mut inner = self.lock();
         self.expire(&mut inner);
+        if inner.contest.is_held {
+            return Vec::new();
+        }
         let all_wait = inner.book.has_ready() && inner.book.under_way() == 0;
         let staffed = inner.hands.any(all_wait, now_ms);
         let inner = &*inner;

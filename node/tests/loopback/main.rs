@@ -22,6 +22,7 @@ mod lose;
 mod moves;
 mod refuse;
 mod repair;
+mod rivals;
 mod three;
 mod versions;
 mod wishes;

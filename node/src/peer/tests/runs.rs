@@ -19,7 +19,20 @@ pub(super) fn requests() -> Vec<(&'static str, Request)> {
         ("guests_failed", guests(GuestWord::Failed("{}".to_owned()))),
         ("guests_untried", guests(GuestWord::Untried(vec![lease()]))),
         ("cells", Request::Cells(question())),
+        ("rivals", rivals()),
     ]
+}
+
+fn rivals() -> Request {
+    let rival = Rival {
+        geocode: "9xj5k".to_owned(),
+        state: JobState::Quarantined,
+        was_lent: true,
+    };
+    Request::Rivals(RivalsRequest {
+        run: "r".to_owned(),
+        jobs: vec![rival],
+    })
 }
 
 pub(super) fn fates_request() -> Request {
