@@ -1,11 +1,12 @@
 //! The book of jobs on disk: `DIR/jobs.redb`.
 //!
 //! ```text
+//! table "about" key "format"       value  u32, the version of all of this; 1 where it is absent
 //! table "jobs"  key "RUN/GEOCODE"  value  u32 LE CRC-32 of what follows, then the job as JSON
 //! table "runs"  key "RUN"          value  u32 LE CRC-32 of what follows, then what is known of the
 //!                                         run as JSON: definition, slots planned, wish
 //! ```
-//! *Invariants*: no file is made before there is a run to write down, so that a node that never
+//! *Invariants*: a book of a later version is refused, not begun anew; no file is made before there is a run to write down, so that a node that never
 //! trained opens and closes none; a record that does not check is dropped with a warning, never
 //! believed: a job whose model is published is known by the model, any other is done again.
 //!
@@ -28,13 +29,36 @@ use super::book::{Book, Job, JobKey};
 const JOBS: TableDefinition<&str, &[u8]> = TableDefinition::new("jobs");
 const RUNS: TableDefinition<&str, &[u8]> = TableDefinition::new("runs");
 
+const ABOUT: TableDefinition<&str, u32> = TableDefinition::new("about");
+/// Where the version stands in its table.
+const FORMAT_KEY: &str = "format";
+/// Version of the book: what is not understood by who reads this one is another.
+const FORMAT: u32 = 1;
+
 /// Why the book cannot be kept.
 #[derive(Debug, thiserror::Error)]
-#[error("the jobs of this node cannot be kept in {}", path.display())]
-pub struct KeepError {
-    path: PathBuf,
-    #[source]
-    source: redb::Error,
+pub enum KeepError {
+    /// The disk, or redb, refuses.
+    #[error("the jobs of this node cannot be kept in {}", path.display())]
+    Disk {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: redb::Error,
+    },
+    /// A later glebe wrote it.
+    #[error(
+        "the jobs in {} are of format {found}, newer than {FORMAT}, which this glebe reads; \
+        run a newer one",
+        path.display()
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+    },
 }
 
 /// Job states and run definitions on disk.
@@ -53,7 +77,13 @@ impl Keep {
             db: None,
         };
         if path.exists() {
-            keep.db = Some(keep.create()?);
+            let db = keep.create()?;
+            let found = format(&db).map_err(|e| keep.fault(e))?;
+            if found > FORMAT {
+                let path = path.to_path_buf();
+                return Err(KeepError::Newer { path, found });
+            }
+            keep.db = Some(db);
         }
         Ok(keep)
     }
@@ -145,6 +175,7 @@ impl Keep {
         let db = self.db.insert(db);
         let all = || -> Result<(), redb::Error> {
             let transaction = db.begin_write()?;
+            transaction.open_table(ABOUT)?.insert(FORMAT_KEY, FORMAT)?;
             change(&transaction)?;
             transaction.commit()?;
             Ok(())
@@ -158,7 +189,7 @@ impl Keep {
     }
 
     fn fault(&self, source: redb::Error) -> KeepError {
-        KeepError {
+        KeepError::Disk {
             path: self.path.clone(),
             source,
         }
@@ -179,6 +210,18 @@ fn is_of_the_disk(error: &DatabaseError) -> bool {
         error.kind(),
         ErrorKind::InvalidData | ErrorKind::UnexpectedEof
     )
+}
+
+/// Returns the version of a book.
+fn format(db: &Database) -> Result<u32, redb::Error> {
+    let transaction = db.begin_read()?;
+    let table = match transaction.open_table(ABOUT) {
+        Ok(table) => table,
+        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(1),
+        Err(e) => return Err(e.into()),
+    };
+    let found = table.get(FORMAT_KEY)?;
+    Ok(found.map_or(1, |found| found.value()))
 }
 
 fn read<T: DeserializeOwned>(
@@ -216,3 +259,6 @@ fn opened<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
     (crc32fast::hash(json) == u32::from_le_bytes(*crc)).then_some(())?;
     serde_json::from_slice(json).ok()
 }
+
+#[cfg(test)]
+mod tests;
