@@ -152,12 +152,18 @@ impl Conduit {
         if let Some(lease) = params.lease() {
             return self.publish(object, lease).await;
         }
-        let mode = if params.overwrite {
+        let is_fixed = is_fixed(object.key.kind);
+        let mode = if params.overwrite && !is_fixed {
             PutMode::Overwrite
         } else {
             PutMode::Keep
         };
-        self.cluster.put(object, mode).await
+        let key = object.key.clone();
+        let ack = self.cluster.put(object, mode).await?;
+        if params.overwrite && is_fixed && ack.outcome == PutOutcome::Kept {
+            return Err(fixed(&key));
+        }
+        Ok(ack)
     }
 
     /// Returns what is stored of a scene.
@@ -306,6 +312,24 @@ fn same_collection(asked: &Collection, found: Collection) -> Result<(bool, Colle
             found.dataset
         ))
         .try_("another name, or the same scheme, precision and placement"))
+}
+
+/// Tells whether nobody replaces what is there, whatever role he has: what was published or settled
+/// once is told by its name. A model is replaced by its own job alone.
+fn is_fixed(kind: Kind) -> bool {
+    matches!(kind, Kind::Model | Kind::Run)
+}
+
+fn fixed(key: &ObjectKey) -> Fault {
+    let (why, step) = match key.kind {
+        Kind::Model => (
+            "a model is replaced by the job that publishes it, and by nobody else",
+            "glebe model delete, or another run",
+        ),
+        _ => ("a run is settled once", "another name"),
+    };
+    let what = format!("there is another {key}");
+    Fault::new(FaultKind::Refused, what).because(why).try_(step)
 }
 
 fn missing(key: &ObjectKey) -> Fault {

@@ -19,6 +19,7 @@ mod grow;
 mod heirs;
 mod hostile;
 mod lose;
+mod models;
 mod moves;
 mod refuse;
 mod repair;

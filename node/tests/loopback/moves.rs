@@ -194,9 +194,7 @@ async fn who_has_more_than_it_can_do_keeps_what_it_begins_as_soon() {
 }
 
 /// Publishes the model of a job through a node, as its worker does.
-async fn publish(node: &Node, lent: &Lease) -> Result<PutAck, Fault> {
-    let parts = (Arc::clone(&node.store), Arc::clone(&node.runs));
-    let conduit = Conduit::new(node.cluster.clone(), parts.0, parts.1);
+pub(crate) async fn publish(node: &Node, lent: &Lease) -> Result<PutAck, Fault> {
     let lease = ours(lent);
     let params = PutParams {
         overwrite: true,
@@ -204,7 +202,13 @@ async fn publish(node: &Node, lent: &Lease) -> Result<PutAck, Fault> {
         geocode: Some(lease.geocode),
         token: Some(lease.token),
     };
-    conduit.put(model(lent), &params).await
+    conduit(node).put(model(lent), &params).await
+}
+
+/// What a node does for its users and workers.
+pub(crate) fn conduit(node: &Node) -> Conduit {
+    let parts = (Arc::clone(&node.store), Arc::clone(&node.runs));
+    Conduit::new(node.cluster.clone(), parts.0, parts.1)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
