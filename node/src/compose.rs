@@ -81,20 +81,20 @@ pub(crate) async fn start(
     request: ComposeRequest,
 ) -> Result<mpsc::Receiver<Outgoing>, Fault> {
     let started = Instant::now();
-    let mut wish = request.wish()?;
+    let wish = request.wish()?;
     let models = match &request.predict {
         Some(asked) => Some(predict::Models::of(core, asked).await?),
         None => None,
     };
-    if let Some(models) = &models {
-        models.shape(&mut wish);
-    }
     let (hits, found) = find(core, &request).await?;
-    let mut jobs = plan::cells(&hits, &wish, request.window_days)?;
-    let mut end = end_of(found);
-    if let Some(models) = &models {
-        end.without_model = models.assign(&mut jobs)?;
-    }
+    let (jobs, without_model) = match models {
+        Some(models) => models.plan(hits, &wish, request.window_days)?,
+        None => (plan::cells(&hits, &wish, request.window_days)?, Vec::new()),
+    };
+    let end = ComposeEnd {
+        without_model,
+        ..end_of(found)
+    };
     let (messages, reader) = mpsc::channel(MESSAGES_MAX);
     let composing = Composing {
         core: Arc::clone(core),

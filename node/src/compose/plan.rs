@@ -49,15 +49,18 @@ pub(super) fn cells(
             known.push(hit);
         }
     }
-    if cells.len() > CELLS_MAX {
-        let what = format!(
-            "{} cells match; {CELLS_MAX} can be composed at once",
-            cells.len()
-        );
-        return Err(Fault::new(FaultKind::Refused, what).try_("a smaller --bbox or --geocode"));
-    }
+    few(cells.len())?;
     let plan = |hits: &Vec<&Hit>| cell(hits, wish, &recipe);
     cells.values().map(plan).collect()
+}
+
+/// Refuses more cells than are composed at once.
+pub(super) fn few(cells: usize) -> Result<(), Fault> {
+    if cells <= CELLS_MAX {
+        return Ok(());
+    }
+    let what = format!("{cells} cells match; {CELLS_MAX} can be composed at once");
+    Err(Fault::new(FaultKind::Refused, what).try_("a smaller --bbox or --geocode"))
 }
 
 /// Refuses splits of several datasets: their bands are not the same.

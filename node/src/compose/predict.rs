@@ -1,8 +1,8 @@
 //! Which models answer the cells of a request.
 //!
 //! *Invariants*: pure but for `Models::of`; a cell gets all models that can have a say in it, those
-//! that answer for its neighbours too, be they their own or stand in there; a cell without kin in
-//! the run gets none and is told.
+//! that answer for its neighbours too, be they their own or stand in there, as long as they take the
+//! same image; a cell without kin in the run gets none and is told.
 //!
 //! *Not here*: answering (`infer`), how much each counts where (trainer).
 
@@ -16,10 +16,11 @@ use serde::{Deserialize, Serialize};
 use wire::bundle::Kind;
 use wire::compose::Predict;
 use wire::fault::{Fault, FaultKind};
+use wire::hit::Hit;
 use wire::model::kin;
 use wire::run::Run;
 
-use super::plan::CellJob;
+use super::plan::{self, CellJob};
 use crate::cluster::core::Core;
 use crate::scatter;
 use crate::slots::SlotSet;
@@ -47,7 +48,8 @@ struct Facts {
     network: Network,
 }
 
-#[derive(Debug, Deserialize)]
+/// What models take, and what they answer: those that differ in it need images of their own.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 struct Network {
     inputs: Vec<String>,
     resolution_m: f64,
@@ -59,8 +61,10 @@ struct Network {
 #[derive(Debug)]
 pub(super) struct Models {
     asked: Predict,
-    network: Network,
-    geocodes: BTreeSet<String>,
+    /// All that differ: one, unless cells have imagery of several resolutions.
+    networks: Vec<Network>,
+    /// Geocode of each model → number of its network.
+    geocodes: BTreeMap<String, usize>,
     donors: BTreeMap<String, String>,
 }
 
@@ -78,64 +82,82 @@ impl Models {
         let prefix = format!("{run}/");
         let own = gathered.answers.iter();
         let own = own.filter_map(|r| Some((r, r.key.id.strip_prefix(&prefix)?)));
-        let own: Vec<_> = own.collect();
-        let (first, _) = own.first().ok_or_else(|| {
-            Fault::new(FaultKind::Nothing, format!("no model {run}")).try_("glebe model list")
-        })?;
-        let facts: Facts = first.read().map_err(|e| {
-            let what = format!("{} cannot be understood", first.key);
-            Fault::new(FaultKind::Data, what).because(e.to_string())
-        })?;
+        let mut networks: Vec<Network> = Vec::new();
+        let mut geocodes = BTreeMap::new();
+        for (record, geocode) in own {
+            let facts: Facts = record.read().map_err(|e| {
+                let what = format!("{} cannot be understood", record.key);
+                Fault::new(FaultKind::Data, what).because(e.to_string())
+            })?;
+            let known = networks.iter().position(|known| *known == facts.network);
+            let number = known.unwrap_or(networks.len());
+            if known.is_none() {
+                networks.push(facts.network);
+            }
+            geocodes.insert(geocode.to_owned(), number);
+        }
+        if geocodes.is_empty() {
+            let what = format!("no model {run}");
+            return Err(Fault::new(FaultKind::Nothing, what).try_("glebe model list"));
+        }
         let defined = scatter::record(core, &ObjectKey::new(Kind::Run, run)).await?;
         let defined = defined.and_then(|record| record.read::<Run>().ok());
         let inheritance = defined.and_then(|run| run.inheritance).unwrap_or_default();
         let owned = |(heir, donor): (&str, &str)| (heir.to_owned(), donor.to_owned());
         Ok(Self {
             asked: asked.clone(),
-            network: facts.network,
-            geocodes: own.iter().map(|(_, code)| (*code).to_owned()).collect(),
+            networks,
+            geocodes,
             donors: inheritance.donor_of().into_iter().map(owned).collect(),
         })
     }
 
-    /// Asks for the bands that the models take, at their resolution.
-    pub(super) fn shape(&self, wish: &mut Wish) {
-        wish.bands.clone_from(&self.network.inputs);
-        wish.resolution_m = Some(self.network.resolution_m);
-    }
-
-    /// Gives each cell its models; returns the cells without any, whose jobs are dropped.
-    pub(super) fn assign(&self, jobs: &mut Vec<CellJob>) -> Result<Vec<String>, Fault> {
-        let mut without = Vec::new();
-        let mut kept = Vec::with_capacity(jobs.len());
-        for mut job in jobs.drain(..) {
-            match self.of_cell(&job.plan.cell()?) {
-                Some(answerers) => {
-                    job.job.predict = Some(answerers);
-                    job.plan.bands = self.bands();
-                    kept.push(job);
-                }
-                None => without.push(job.plan.geocode),
+    /// Plans the images that the models of each cell take, and who answers them; returns the cells
+    /// without any, too. Splits of which no model takes anything may be of any dataset.
+    pub(super) fn plan(
+        &self,
+        hits: Vec<Hit>,
+        wish: &Wish,
+        window_days: Option<f64>,
+    ) -> Result<(Vec<CellJob>, Vec<String>), Fault> {
+        let mut by_network: BTreeMap<usize, Vec<Hit>> = BTreeMap::new();
+        let mut without = BTreeSet::new();
+        for hit in hits {
+            match self.network_of(&cell_of(&hit)?) {
+                Some(network) => by_network.entry(network).or_default().push(hit),
+                None => drop(without.insert(hit.geocode)),
             }
         }
-        *jobs = kept;
-        Ok(without)
+        let mut jobs = Vec::new();
+        for (number, hits) in by_network {
+            let Some(network) = self.networks.get(number) else {
+                continue;
+            };
+            let wish = network.shaped(wish.clone());
+            for mut job in plan::cells(&hits, &wish, window_days)? {
+                job.job.predict = self.of_cell(&job.plan.cell()?);
+                job.plan.bands = network.bands();
+                jobs.push(job);
+            }
+        }
+        plan::few(jobs.len())?;
+        jobs.sort_by(|a, b| a.plan.geocode.cmp(&b.plan.geocode));
+        Ok((jobs, without.into_iter().collect()))
     }
 
-    /// Returns names and types of the bands of an answer.
-    fn bands(&self) -> Vec<(String, SampleType)> {
-        let names = self.network.answer_bands.iter().map(String::as_str);
-        let names = names.chain([OUTSIDE]);
-        names.map(|n| (n.to_owned(), SampleType::F32)).collect()
+    /// Returns the number of the network that answers for a cell: that of its nearest kin.
+    fn network_of(&self, cell: &Geocode) -> Option<usize> {
+        let nearest = self.kin(cell).next()?;
+        self.geocodes.get(&nearest).copied()
     }
 
     fn of_cell(&self, cell: &Geocode) -> Option<Answerers> {
-        let mut models: BTreeSet<String> = self.kin(cell).collect();
-        if models.is_empty() {
-            return None;
-        }
+        let network = self.network_of(cell)?;
+        let takes_it = |code: &String| self.geocodes.get(code) == Some(&network);
+        let mut models: BTreeSet<String> = self.kin(cell).filter(takes_it).collect();
         let beside = cell.neighbours();
-        models.extend(beside.iter().filter_map(|cell| self.kin(cell).next()));
+        let besides = beside.iter().filter_map(|cell| self.kin(cell).next());
+        models.extend(besides.filter(takes_it));
         let heirs = beside.iter().chain([cell]).map(ToString::to_string);
         let donors = heirs.filter_map(|heir| {
             let donor = self.donors.get(&heir)?.clone();
@@ -152,31 +174,140 @@ impl Models {
     /// Returns the geocodes of the run's models that may answer for a cell, the nearest kin first.
     fn kin(&self, cell: &Geocode) -> impl Iterator<Item = String> {
         let donor = self.donors.get(&cell.to_string()).map(String::as_str);
-        kin(cell, donor).filter(|code| self.geocodes.contains(code))
+        kin(cell, donor).filter(|code| self.geocodes.contains_key(code))
     }
+}
+
+impl Network {
+    /// Asks for the bands that it takes, at its resolution.
+    fn shaped(&self, mut wish: Wish) -> Wish {
+        wish.bands.clone_from(&self.inputs);
+        wish.resolution_m = Some(self.resolution_m);
+        wish
+    }
+
+    /// Returns names and types of the bands of an answer.
+    fn bands(&self) -> Vec<(String, SampleType)> {
+        let names = self.answer_bands.iter().map(String::as_str);
+        let names = names.chain([OUTSIDE]);
+        names.map(|n| (n.to_owned(), SampleType::F32)).collect()
+    }
+}
+
+fn cell_of(hit: &Hit) -> Result<Geocode, Fault> {
+    Geocode::parse(hit.scheme, &hit.geocode).map_err(|e| {
+        let what = format!("{} names no cell", hit.id);
+        Fault::new(FaultKind::Data, what).because(e.to_string())
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use earth::geocode::Scheme;
+    use earth::raster::splice::Rule;
+    use earth::split::compose::{Limits, Resampling};
 
     use super::*;
 
+    fn network(resolution_m: f64) -> Network {
+        Network {
+            inputs: vec!["red".to_owned()],
+            resolution_m,
+            answer_bands: vec!["answer".to_owned()],
+        }
+    }
+
+    /// The first model of the run decided for all: cells of another one were refused.
+    #[test]
+    fn a_cell_is_answered_by_models_that_take_the_image_of_its_nearest_kin_and_no_others() {
+        let models = Models {
+            asked: Predict {
+                run: "r".to_owned(),
+                margin_px: None,
+            },
+            networks: vec![network(10.0), network(20.0)],
+            geocodes: [("9xj", 1), ("9xj5k", 0), ("9xj5s", 1), ("9xj5m", 0)]
+                .map(|(code, number)| (code.to_owned(), number))
+                .into(),
+            donors: BTreeMap::new(),
+        };
+        let of = |code: &str| {
+            let cell = Geocode::parse(Scheme::Geohash, code).unwrap();
+            let answerers = models.of_cell(&cell).map(|answerers| answerers.models);
+            (models.network_of(&cell), answerers.unwrap_or_default())
+        };
+        let owned = |codes: &[&str]| codes.iter().map(|c| (*c).to_owned()).collect::<Vec<_>>();
+        // 9xj5s and 9xj5m lie beside 9xj5k.
+        assert_eq!(of("9xj5k"), (Some(0), owned(&["9xj5k", "9xj5m"])));
+        assert_eq!(of("9xj5s"), (Some(1), owned(&["9xj", "9xj5s"])));
+        assert_eq!(of("9xj5t").0, Some(1), "the cell around it stands in");
+        assert_eq!(of("u33dc"), (None, Vec::new()));
+    }
+
+    /// A split of band B04, 10 m, of a cell.
+    fn hit(code: &str) -> Hit {
+        let line = include_str!("../../../wire/tests/golden/search-line-hit.json");
+        let line = line.replace("gc7x3", code);
+        match serde_json::from_str(&line).unwrap() {
+            wire::search::SearchLine::Hit(hit) => *hit,
+            wire::search::SearchLine::End(_) => unreachable!("it is a hit"),
+        }
+    }
+
+    #[test]
+    fn each_cell_is_composed_as_its_own_models_take_it() {
+        let of_band = |resolution_m| Network {
+            inputs: vec!["B04".to_owned()],
+            ..network(resolution_m)
+        };
+        let models = Models {
+            asked: Predict {
+                run: "r".to_owned(),
+                margin_px: None,
+            },
+            networks: vec![of_band(20.0), of_band(10.0)],
+            geocodes: [("gc7x9", 1), ("gc7x3", 0)]
+                .map(|(code, number)| (code.to_owned(), number))
+                .into(),
+            donors: BTreeMap::new(),
+        };
+        let wish = Wish {
+            rule: Rule::LeastCloud,
+            bands: Vec::new(),
+            resolution_m: None,
+            resampling: Resampling::default(),
+            limits: Limits {
+                coverage_min: 0.0,
+                cloud_max: None,
+            },
+        };
+        let hits = ["gc7x9", "gc7x3", "u33dc"].map(hit).to_vec();
+        let (jobs, without) = models.plan(hits, &wish, None).unwrap();
+        let planned = |job: &CellJob| (job.plan.geocode.clone(), job.plan.resolution_m);
+        let planned: Vec<_> = jobs.iter().map(planned).collect();
+        let cell = |code: &str, resolution_m| (code.to_owned(), resolution_m);
+        assert_eq!(planned, [cell("gc7x3", 20.0), cell("gc7x9", 10.0)]);
+        assert_eq!(without, ["u33dc"]);
+        let answerers = jobs[0].job.predict.as_ref().unwrap();
+        assert_eq!(
+            answerers.models,
+            ["gc7x3"],
+            "what lies beside takes another"
+        );
+    }
+
     #[test]
     fn a_cell_gets_its_kin_and_its_neighbours_and_one_without_kin_gets_none() {
-        let owned = |codes: &[&str]| codes.iter().map(|c| (*c).to_owned()).collect();
         let donors = [("9xj5s", "u33dc"), ("gcpvj", "u33dd"), ("u33df", "9xj5z")];
         let models = Models {
             asked: Predict {
                 run: "r".to_owned(),
                 margin_px: Some(9),
             },
-            network: Network {
-                inputs: owned(&["red"]),
-                resolution_m: 10.0,
-                answer_bands: owned(&["answer"]),
-            },
-            geocodes: ["9xj", "9xj5k", "9xj5z", "u33dc"].map(str::to_owned).into(),
+            networks: vec![network(10.0)],
+            geocodes: ["9xj", "9xj5k", "9xj5z", "u33dc"]
+                .map(|code| (code.to_owned(), 0))
+                .into(),
             donors: donors.map(|(h, d)| (h.to_owned(), d.to_owned())).into(),
         };
         let of = |code: &str| {
@@ -188,7 +319,7 @@ mod tests {
         // Beside it lies a cell that the model of 9xj5z stands in for.
         assert_eq!(of("u33dc").unwrap(), ["9xj5z", "u33dc"]);
         assert_eq!(of("gcpvj"), None, "its donor left no model");
-        assert_eq!(models.bands().len(), 2);
+        assert_eq!(models.networks[0].bands().len(), 2);
         let cell = Geocode::parse(Scheme::Geohash, "u33dc").unwrap();
         assert!(
             cell.neighbours()
