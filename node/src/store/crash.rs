@@ -13,6 +13,7 @@ use bytes::Bytes;
 use earth::split::placement::PlacementKey;
 use wire::bundle::Kind;
 
+use super::disk::Disk;
 use super::model_disk::ModelDisk;
 use super::{Object, ObjectFile, ObjectKey, PutMode, Store};
 use crate::simulate::dice::Dice;
@@ -141,4 +142,21 @@ fn whatever_was_acknowledged_survives_a_power_cut_at_every_step() {
         }
     }
     assert!(cuts >= CUTS_MIN, "{cuts} power cuts");
+}
+
+#[test]
+fn a_store_whose_put_failed_at_any_step_lets_go_of_its_disk() {
+    for events in 0_u64.. {
+        let disk = ModelDisk::new();
+        let held: Arc<dyn Disk> = Arc::new(disk.clone());
+        let store = Store::open_on(Arc::clone(&held), Path::new("/d"), 0).unwrap();
+        disk.fail_after(events, Dice::new(events));
+        let put = store.put(&object(0), PutMode::Keep);
+        drop(store);
+        assert_eq!(Arc::strong_count(&held), 1, "after {events} events");
+        if put.is_ok() {
+            assert!(events > 5, "{events}");
+            return;
+        }
+    }
 }

@@ -79,6 +79,8 @@ pub(super) struct Staged {
     disk: Arc<dyn Disk>,
     folder: PathBuf,
     intent: PathBuf,
+    /// Both stay for the next start.
+    stays: bool,
 }
 
 impl Files {
@@ -291,6 +293,7 @@ impl Files {
             disk: Arc::clone(&self.disk),
             folder: self.tmp.join(n.to_string()),
             intent: self.tmp.join(format!("{n}.intent")),
+            stays: false,
         }
     }
 
@@ -377,6 +380,11 @@ impl Files {
 }
 
 impl Staged {
+    /// Leaves the folder and its intent where they are: the next start settles them.
+    pub(super) fn stay(mut self) {
+        self.stays = true;
+    }
+
     fn intent_of(key: &ObjectKey, slot: Slot, hash: Option<ContentHash>) -> io::Result<Vec<u8>> {
         let key = key.clone();
         Ok(serde_json::to_vec(&Intent { key, slot, hash })?)
@@ -385,6 +393,9 @@ impl Staged {
 
 impl Drop for Staged {
     fn drop(&mut self) {
+        if self.stays {
+            return;
+        }
         for path in [&self.folder, &self.intent] {
             if let Err(error) = self.disk.remove(path) {
                 tracing::warn!(%error, "an unfinished write stays until the next start");
@@ -425,5 +436,21 @@ mod tests {
         );
         assert_eq!(id_of(&folder).as_deref(), Some("c/s~9xj5k"));
         assert_eq!(slot_of(folder.parent().unwrap()), Some(slot));
+    }
+    #[test]
+    fn what_is_staged_goes_when_it_is_dropped_unless_it_is_to_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = Files::open(Arc::new(OsDisk), dir.path(), 0).unwrap();
+        let staged = || {
+            let staged = files.new_stage();
+            files.disk.make_folder(&staged.folder).unwrap();
+            (staged.folder.clone(), staged)
+        };
+        let (gone, dropped) = staged();
+        let (there, stays) = staged();
+        drop(dropped);
+        stays.stay();
+        assert!(!gone.exists() && there.is_dir());
+        assert_eq!(Arc::strong_count(&files.disk), 1);
     }
 }

@@ -79,7 +79,7 @@ impl Store {
         let replaced = self.files.place(staged, &record)?;
         if let Err(error) = index.insert(old.as_ref(), &record) {
             // The start settles what the disk holds against what the index holds.
-            std::mem::forget(replaced);
+            replaced.stay();
             return Err(error);
         }
         if matches!(mode, PutMode::Heal(_)) {
