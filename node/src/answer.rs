@@ -6,6 +6,7 @@
 //!
 //! *Not here*: asking others (`scatter`, `replicate`), what predicates mean (query).
 
+mod doubt;
 mod guests;
 pub(crate) mod jobs;
 mod listing;
@@ -25,7 +26,8 @@ use crate::cluster::{catalog, gossip, join, persist};
 use crate::compose;
 use crate::hands;
 use crate::identity::NodeId;
-use crate::peer::{Piece, Request, Response, Share, Version, decode_request, encode_response};
+use crate::peer::{Listed, Listing, Piece, Request, Response, Share, Version};
+use crate::peer::{decode_request, encode_response};
 use crate::refusals::Refused;
 use crate::slots::SlotSet;
 use crate::store::{ObjectKey, Store, StoreError};
@@ -114,27 +116,22 @@ async fn respond(core: &Arc<Core>, from: &NodeId, request: Request) -> Result<Re
             Response::Done
         }
         Request::Probe(node) => Response::Alive(gossip::reaches(core, node).await),
-        Request::Versions(_, keys) => Response::Versions(versions(core, keys).await?),
+        Request::Versions(purpose, keys) => doubt::versions(core, (purpose, keys)).await?,
         Request::Put(part) => transfer::keep(core, from, part).await?,
         Request::Mark(slots) => mark(core, &slots).await.map(|()| Response::Done)?,
-        Request::Describe(_, key) => {
-            let record = core.blocking(move |store| store.known(&key)).await?;
-            Response::Described(record.map(Box::new))
-        }
+        Request::Describe(_, key) => doubt::described(core, key).await?,
         Request::Fetch(piece) => Response::Bytes(fetch(core, piece).await?.into()),
-        Request::List(listing) => {
-            let listed = core.blocking(move |s| listing::held(s, &listing)).await?;
-            for (key, _) in &listed.corrupt {
-                core.upkeep.suspect(key.clone());
-            }
-            Response::Listed(listed)
+        Request::List(listing) => Response::Listed(list(core, listing).await?),
+        Request::Records(listing) => {
+            let records = core.blocking(move |s| listing::records(s, &listing));
+            Response::Records(doubt::sure(core, records).await?)
         }
-        Request::Records(listing) => Response::Records(
-            core.blocking(move |s| listing::records(s, &listing))
-                .await?,
-        ),
-        Request::Search(search) => Response::Hits(listing::hits(core, search).await?),
-        Request::Emptiness(question) => Response::Empty(listing::emptiness(core, question).await?),
+        Request::Search(search) => {
+            Response::Hits(doubt::sure(core, listing::hits(core, search)).await?)
+        }
+        Request::Emptiness(question) => {
+            Response::Empty(doubt::sure(core, listing::emptiness(core, question)).await?)
+        }
         Request::Status(slots) => Response::Status(Box::new(share(core, slots).await?)),
         Request::Forget(gone) => {
             core.blocking(move |store| forget(store, &gone)).await?;
@@ -146,7 +143,7 @@ async fn respond(core: &Arc<Core>, from: &NodeId, request: Request) -> Result<Re
         }
         Request::Repair(job) => Response::Repaired(upkeep::repaired(core, job).await?),
         Request::Textures(question) => {
-            Response::Textures(textures::textures(core, question).await?)
+            Response::Textures(doubt::sure(core, textures::textures(core, question)).await?)
         }
         Request::Cells(question) => Response::Cells(jobs::cells(core, question).await?),
         Request::Plan(request) => Response::Planned(jobs::plan(core, request).await?),
@@ -186,15 +183,19 @@ pub(crate) async fn mark(core: &Arc<Core>, slots: &SlotSet) -> Result<(), Fault>
     Err(Fault::new(FaultKind::Refused, what).try_("glebe status"))
 }
 
-async fn versions(core: &Core, keys: Vec<ObjectKey>) -> Result<Vec<Option<Version>>, Fault> {
-    if keys.len() > VERSIONS_MAX {
-        return Err(Fault::new(
-            FaultKind::Usage,
-            "too many objects in one question",
-        ));
+/// Lists what is held. Who has the files read wants to know of what is here; who does not wants all
+/// that there is.
+async fn list(core: &Core, listing: Listing) -> Result<Listed, Fault> {
+    let verify = listing.verify;
+    let listed = core.blocking(move |s| listing::held(s, &listing));
+    if !verify {
+        return doubt::sure(core, listed).await;
     }
-    core.blocking(move |store| keys.iter().map(|key| store.version(key)).collect())
-        .await
+    let listed = listed.await?;
+    for (key, _) in &listed.corrupt {
+        core.upkeep.suspect(key.clone());
+    }
+    Ok(listed)
 }
 
 /// Forgets tombstones, if they are these still.

@@ -10,6 +10,7 @@ mod audit;
 #[cfg(test)]
 mod crash;
 mod disk;
+mod doubt;
 mod error;
 mod files;
 mod find;
@@ -47,12 +48,13 @@ pub use find::FoundPage;
 pub(crate) use model_disk::ModelDisk;
 pub use object::{ContentHash, Hashed, Object, ObjectError, ObjectFile, ObjectKey};
 pub use put::{Put, PutMode};
-pub use rebuild::Rebuild;
+pub use rebuild::{LeftOut, Rebuild};
 pub use record::{Held, Record, Version};
 pub use sums::{Span, Sum, place};
 pub use tree::Compared;
 
 use disk::{Disk, OsDisk};
+use doubt::Doubt;
 use files::{Files, Staged};
 use index::{Index, unwound};
 use parts::Whole;
@@ -78,8 +80,11 @@ pub struct Store {
     locks: Vec<Mutex<()>>,
     /// Read by every write, written while the index is remade.
     gate: RwLock<()>,
-    /// What is on the disk and in no record because it is not whole, with the reason.
-    left_out: Mutex<BTreeMap<ObjectKey, String>>,
+    /// What is on the disk and in no record because it is not whole.
+    left_out: Mutex<BTreeMap<ObjectKey, LeftOut>>,
+    doubt: Doubt,
+    /// There was neither an index nor an object when it was opened.
+    new: bool,
     /// Files that may be read in parts.
     whole: Whole,
 }
@@ -113,18 +118,25 @@ impl Store {
 
     /// As `open_with_reserve`, on a disk.
     fn open_on(disk: Arc<dyn Disk>, dir: &Path, reserve_bytes: u64) -> Result<Self, StoreError> {
+        let doubt = Doubt::open(Arc::clone(&disk), dir);
         let files = Files::open(disk, dir, reserve_bytes)?;
-        let (index, done) = if files.disk.is_there(&index_path(dir)) {
+        let was_there = files.disk.is_there(&index_path(dir));
+        let opened = if was_there {
             match open_settled(dir, &files) {
                 Err(error) if error.is_damage() => {
                     tracing::warn!(%error, "the index is remade from the files");
-                    remake_settled(dir, &files)?
+                    None
                 }
-                opened => (opened?, Rebuild::default()),
+                opened => Some(opened?),
             }
         } else {
             // A new store, or one whose index was lost: the files tell which.
-            remake_settled(dir, &files)?
+            None
+        };
+        doubt.set_unread(opened.is_some());
+        let (index, done) = match opened {
+            Some(index) => (index, Rebuild::default()),
+            None => remake_settled(dir, &files, (&doubt, was_there))?,
         };
         Ok(Self {
             dir: dir.to_owned(),
@@ -132,7 +144,9 @@ impl Store {
             index: RwLock::new(Arc::new(index)),
             locks: (0..LOCKS).map(|_| Mutex::new(())).collect(),
             gate: RwLock::new(()),
-            left_out: Mutex::new(done.left_out.into_iter().collect()),
+            new: !was_there && done.found_nothing(),
+            left_out: Mutex::new(rebuild::by_key(done.left_out)),
+            doubt,
             whole: Whole::default(),
         })
     }
@@ -286,9 +300,9 @@ impl Store {
     /// Remakes every record from the files alone; puts wait meanwhile, reads do not.
     pub fn rebuild_index(&self) -> Result<Rebuild, StoreError> {
         let _gate = self.gate.write().unwrap_or_else(PoisonError::into_inner);
-        let (index, done) = remake(&self.dir, &self.files)?;
+        let (index, done) = remake(&self.dir, &self.files, (&self.doubt, true))?;
         let mut left = self.left_out.lock().unwrap_or_else(PoisonError::into_inner);
-        *left = done.left_out.iter().cloned().collect();
+        *left = rebuild::by_key(done.left_out.iter().cloned());
         let mut current = self.index.write().unwrap_or_else(PoisonError::into_inner);
         *current = Arc::new(index);
         Ok(done)
@@ -365,14 +379,23 @@ fn open_settled(dir: &Path, files: &Files) -> Result<Index, StoreError> {
     Ok(index)
 }
 
-fn remake_settled(dir: &Path, files: &Files) -> Result<(Index, Rebuild), StoreError> {
-    let (index, done) = remake(dir, files)?;
+fn remake_settled(
+    dir: &Path,
+    files: &Files,
+    about: (&Doubt, bool),
+) -> Result<(Index, Rebuild), StoreError> {
+    let (index, done) = remake(dir, files, about)?;
     settle::settle(files, &index.records)?;
     Ok((index, done))
 }
 
-/// Makes a new index from the files and puts it in the place of the old one.
-fn remake(dir: &Path, files: &Files) -> Result<(Index, Rebuild), StoreError> {
+/// Makes a new index from the files and puts it in the place of the old one, if there was one; it
+/// is doubtful, unless the store is new.
+fn remake(
+    dir: &Path,
+    files: &Files,
+    (doubt, was_there): (&Doubt, bool),
+) -> Result<(Index, Rebuild), StoreError> {
     let fresh = dir.join("index.redb.new");
     let path = index_path(dir);
     let swap = || StoreError::io("replace the index");
@@ -380,6 +403,9 @@ fn remake(dir: &Path, files: &Files) -> Result<(Index, Rebuild), StoreError> {
     let records = Arc::new(Records::open(files.disk.as_ref(), &fresh)?);
     let done = rebuild::fill(files, &records)?;
     let index = Index::over(records)?;
+    if was_there || !done.found_nothing() {
+        doubt.raise()?;
+    }
     files.disk.rename(&fresh, &path).map_err(swap())?;
     files.disk.sync_folder(dir).map_err(swap())?;
     Ok((index, done))

@@ -10,8 +10,8 @@
 //!            gives its own up
 //! ```
 //! *Invariants*: nothing is given up that an owner lacks; a slot counts as synced only if, as for a
-//! query, nobody can hold something that was not told; pulled bytes are checked against their
-//! hashes; all of it is idempotent and tried again until it is done.
+//! query, nobody can hold something that was not told, and a doubtful index gains none; what is
+//! pulled is checked against its hashes; all of it is idempotent and tried again until it is done.
 //!
 //! *Not here*: which layout is read from (`ring`).
 
@@ -98,6 +98,11 @@ async fn catch_up(core: &Arc<Core>) {
     else {
         return;
     };
+    if !gained.is_empty() && core.store.doubt().is_some() {
+        // Trusted first, for the slots that it owns: those that it gains could not be compared.
+        return;
+    }
+    let doubts = core.store.doubts();
     if !gained.is_empty() {
         tracing::info!(
             slots = gained.len(),
@@ -113,7 +118,8 @@ async fn catch_up(core: &Arc<Core>) {
         return;
     }
     core.change(|view, _| {
-        if view.ring.newest().stamp() == newest {
+        // What was pulled before a doubt began may be what was lost.
+        if view.ring.newest().stamp() == newest && core.store.doubts() == doubts {
             view.table.beat(|me| me.synced = newest);
         }
     });
@@ -169,6 +175,14 @@ fn left_behind(view: &View) -> SlotSet {
         }
     }
     slots
+}
+
+/// Returns the slots for which a node must be asked when it starts: of everything that it holds,
+/// and of what it held and cannot read.
+pub(crate) fn slots_told(store: &Store) -> Result<SlotSet, StoreError> {
+    let mut slots = slots_held(store)?;
+    slots.union(&store.left_out_slots());
+    Ok(slots)
 }
 
 /// Returns the slots of everything that a store holds.

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! at the start, and look for files that are gone ─▶ heal
-//! every interval    compare with each other owner, sums first ─▶ pull what is newer there
+//! every interval    compare with each other owner, sums first ─▶ pull what is newer there ─▶ trust
+//!                   an index that was doubtful, for which a round comes at once
 //!                   bury tombstones that every node knows
 //! at the start      compare folders and records ─▶ remake an index that lacks some
 //! all the time      read everything against its checksums, at a bounded rate, and rest ─▶ heal
@@ -15,6 +16,7 @@
 
 mod bury;
 mod compare;
+mod doubt;
 mod heal;
 mod plan;
 mod scrub;
@@ -33,6 +35,8 @@ use crate::cluster::core::{AskError, Core, View};
 use crate::identity::NodeId;
 use crate::peer::{RepairJob, Request, Response};
 use crate::store::ObjectKey;
+
+use doubt::{Clearing, Rounds};
 
 pub(crate) use compare::answer;
 
@@ -109,6 +113,11 @@ impl Upkeep {
         }
     }
 
+    /// Has the owners be compared with soon, should the index be doubtful.
+    pub(crate) fn hurry(&self) {
+        self.nudge.notify_one();
+    }
+
     /// Leaves a node alone until then.
     pub(crate) fn rest(&self, node: &NodeId, until: Duration) {
         self.state().resting.insert(node.clone(), until);
@@ -131,18 +140,17 @@ impl Upkeep {
 pub(crate) async fn run(core: Arc<Core>, pace: Pace) {
     let scrubbing = scrub::run(&core, &pace);
     let rounds = async {
-        let mut wait = pace.first.min(pace.every);
-        let mut next = Instant::now() + wait;
+        let mut rounds = Rounds::new(&pace);
         loop {
             tokio::select! {
                 biased;
-                () = tokio::time::sleep_until(next) => {
+                () = tokio::time::sleep_until(rounds.next) => {
                     let complete = round(&core, &pace).await;
-                    wait = next_wait(wait, complete, pace.every);
-                    next = Instant::now() + wait;
+                    rounds.done(complete, core.store.doubt());
                 }
                 () = core.upkeep.nudge.notified() => heal_suspects(&core).await,
             }
+            rounds.hurry(core.store.doubt());
         }
     };
     tokio::select! {
@@ -196,24 +204,41 @@ async fn heal_missing(core: &Arc<Core>, report: &mut RepairReport) {
     }
 }
 
-/// Compares with every other owner that is up, and pulls what is newer there.
+/// Compares with every other owner that is up, and pulls what is newer there; if all were compared
+/// with, the index is doubtful no more.
 async fn compare_all(core: &Arc<Core>, report: &mut RepairReport) {
+    let mut clearing = Clearing::begin(core);
     if !core.look(|view| view.ring.settled()) {
         // Slots are on their way: `sync` pulls what this node lacks.
         report.complete = false;
-        return;
+        if clearing.is_none() {
+            return;
+        }
     }
     for node in core.look(View::others) {
-        if core.look(|view| view.table.state(&node)) != NodeState::Up {
+        if !compare_with(core, &node, report).await {
             report.complete = false;
-            continue;
+            clearing = clearing.filter(|_| !core.look(|view| doubt::is_needed(view, &node)));
         }
-        match compare::pull_newer(core, &node).await {
-            Ok(pulled) => report.pulled += pulled,
-            Err(fault) => {
-                tracing::debug!(%node, %fault, "could not compare replicas");
-                report.complete = false;
-            }
+    }
+    if let Some(clearing) = clearing {
+        clearing.end(core).await;
+    }
+}
+
+/// Compares with a node and pulls what is newer there; tells whether that could be done.
+async fn compare_with(core: &Arc<Core>, node: &NodeId, report: &mut RepairReport) -> bool {
+    if core.look(|view| view.table.state(node)) != NodeState::Up {
+        return false;
+    }
+    match compare::pull_newer(core, node).await {
+        Ok(pulled) => {
+            report.pulled += pulled;
+            true
+        }
+        Err(fault) => {
+            tracing::debug!(%node, %fault, "could not compare replicas");
+            false
         }
     }
 }

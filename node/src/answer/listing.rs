@@ -46,8 +46,10 @@ pub(super) fn held(store: &Store, listing: &Listing) -> Result<Listed, StoreErro
     items.truncate(ITEMS_MAX);
     if listing.verify && listing.after.is_none() {
         let left = store.left_out().into_iter();
-        let of_kind = left.filter(|(key, _)| key.kind == listing.kind);
-        listed.corrupt.extend(of_kind);
+        let of_kind = left.filter(|left| left.key.kind == listing.kind);
+        listed
+            .corrupt
+            .extend(of_kind.map(|left| (left.key, left.why)));
     }
     let mut hashed = 0;
     for held in items {

@@ -39,6 +39,9 @@ use crate::upkeep;
 const REPLICAS_DEFAULT: u8 = 3;
 /// Longest that a node waits for others to have taken it in before it says that it is ready.
 const SETTLE_LIMIT: Duration = Duration::from_secs(10);
+/// Longest that it then waits for its folders to be compared with its index, so that it is ready
+/// within three seconds whatever it holds; others answer meanwhile.
+const READ_LIMIT: Duration = Duration::from_secs(2);
 
 /// What to do to join.
 pub(crate) const JOIN_ADVICE: &str =
@@ -158,8 +161,15 @@ impl Cluster {
         core.vouchers.trust(vouchers);
         let core = Arc::new(core);
         gossip::recall(&core, told.beats);
+        let is_owner = core.look(owns_with_others);
         let (unconfirmed, catalog) = core
-            .blocking(|store| Ok((sync::slots_held(store)?, catalog::name(store)?)))
+            .blocking(move |store| {
+                if is_owner && store.is_new() {
+                    // It held something once, or was to.
+                    store.distrust()?;
+                }
+                Ok((sync::slots_told(store)?, catalog::name(store)?))
+            })
             .await?;
         core.quietly(|view| {
             view.mark(&unconfirmed);
@@ -185,7 +195,28 @@ impl Cluster {
         if !cluster.settled(SETTLE_LIMIT).await {
             tracing::warn!("serving while slots are still being handed over");
         }
+        read_index(&cluster.core).await;
         Ok(cluster)
+    }
+}
+
+/// Tells whether this node owns slots, by the layout read from, that others own, too.
+fn owns_with_others(view: &View) -> bool {
+    let read = view.ring.read();
+    read.width() > 1 && !read.slots_of(&view.table.me().node).is_empty()
+}
+
+/// Waits, but not for long, until folders were compared with the index: before, the node answers
+/// for nothing alone.
+async fn read_index(core: &Arc<Core>) {
+    let mut changes = core.changes();
+    let read = async {
+        while core.store.is_unread() && core.look(owns_with_others) {
+            changes.changed().await;
+        }
+    };
+    if tokio::time::timeout(READ_LIMIT, read).await.is_err() {
+        tracing::warn!("serving while folders are still being compared with the index");
     }
 }
 

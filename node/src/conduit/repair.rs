@@ -41,7 +41,7 @@ impl Conduit {
             left_out: done
                 .left_out
                 .into_iter()
-                .map(|(key, why)| format!("{key}: {why}"))
+                .map(|left| format!("{}: {}", left.key, left.why))
                 .collect(),
         })
     }

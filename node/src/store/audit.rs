@@ -5,7 +5,8 @@
 //!
 //! *Not here*: bringing it back (`upkeep`), how fast to look (`upkeep`).
 
-use std::sync::PoisonError;
+use std::collections::BTreeMap;
+use std::sync::{MutexGuard, PoisonError};
 
 use wire::bundle::Kind;
 
@@ -13,7 +14,7 @@ use super::error::StoreError;
 use super::files::KINDS;
 use super::object::{OBJECT_FILE, ObjectKey};
 use super::record::Record;
-use super::{PutMode, Store, note, rebuild};
+use super::{LeftOut, PutMode, Store, note, rebuild};
 use crate::slots::SlotSet;
 
 /// What is wrong with an object.
@@ -101,8 +102,15 @@ impl Store {
     }
 
     /// Compares folders and records; remakes the index if a whole folder has none, and notes those
-    /// that are not whole. Tells whether the index was remade.
+    /// that are not whole. Tells whether either was new: the index is doubtful since.
     pub fn reconcile(&self) -> Result<bool, StoreError> {
+        let doubts = self.doubts();
+        self.look_for_folders()?;
+        self.doubt.set_unread(false);
+        Ok(self.doubts() != doubts)
+    }
+
+    fn look_for_folders(&self) -> Result<(), StoreError> {
         for (key, slot, folder) in self.files.walk()? {
             let is_here = |known: Option<Record>| known.is_some_and(|record| record.slot() == slot);
             if is_here(self.known(&key)?) || self.is_left_out(&key) {
@@ -119,29 +127,37 @@ impl Store {
             match read {
                 Ok(_) => {
                     tracing::warn!(%key, "has files and no record; the index is remade of them");
-                    self.rebuild_index()?;
-                    return Ok(true);
+                    // That reads all folders.
+                    return self.rebuild_index().map(drop);
                 }
-                Err(reason) => {
-                    tracing::warn!(%key, reason, "an object is left out of the index");
-                    let mut left = self.left_out.lock().unwrap_or_else(PoisonError::into_inner);
-                    left.insert(key, reason);
+                Err(why) => {
+                    tracing::warn!(%key, why, "an object is left out of the index");
+                    let left = LeftOut { key, slot, why };
+                    self.left_out_by_key().insert(left.key.clone(), left);
+                    self.doubt.raise()?;
                 }
             }
         }
-        Ok(false)
+        Ok(())
     }
 
     /// Returns what is on the disk and in no record, because it is not whole.
-    pub fn left_out(&self) -> Vec<(ObjectKey, String)> {
-        let left = self.left_out.lock().unwrap_or_else(PoisonError::into_inner);
-        let pairs = left.iter().map(|(key, why)| (key.clone(), why.clone()));
-        pairs.collect()
+    pub fn left_out(&self) -> Vec<LeftOut> {
+        self.left_out_by_key().values().cloned().collect()
+    }
+
+    /// Returns the slots of what is left out.
+    pub fn left_out_slots(&self) -> SlotSet {
+        let left = self.left_out_by_key();
+        left.values().map(|left| left.slot).collect()
     }
 
     /// Tells whether an object is on the disk and in no record.
     pub(super) fn is_left_out(&self, key: &ObjectKey) -> bool {
-        let left = self.left_out.lock().unwrap_or_else(PoisonError::into_inner);
-        left.contains_key(key)
+        self.left_out_by_key().contains_key(key)
+    }
+
+    pub(super) fn left_out_by_key(&self) -> MutexGuard<'_, BTreeMap<ObjectKey, LeftOut>> {
+        self.left_out.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -92,8 +92,7 @@ impl Store {
     }
 
     fn whole_again(&self, key: &ObjectKey) {
-        let mut left = self.left_out.lock().unwrap_or_else(PoisonError::into_inner);
-        left.remove(key);
+        self.left_out_by_key().remove(key);
     }
 
     /// Removes the folder of an earlier revision that was placed elsewhere.

@@ -5,6 +5,7 @@
 //!
 //! *Not here*: putting the new index in the place of the old one (`store`).
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
@@ -28,8 +29,32 @@ const BATCH: usize = 256;
 pub struct Rebuild {
     /// Objects recorded.
     pub objects: u64,
-    /// Folders left out because they are not whole, with the reason.
-    pub left_out: Vec<(ObjectKey, String)>,
+    /// Folders left out because they are not whole.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// What is on the disk and in no record, because it is not whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The object that it should be.
+    pub key: ObjectKey,
+    /// The slot under which it lies.
+    pub slot: Slot,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+impl Rebuild {
+    /// Tells whether there was no folder at all.
+    pub(super) fn found_nothing(&self) -> bool {
+        self.objects == 0 && self.left_out.is_empty()
+    }
+}
+
+/// Orders what is left out by its key.
+pub(super) fn by_key(left_out: impl IntoIterator<Item = LeftOut>) -> BTreeMap<ObjectKey, LeftOut> {
+    let pairs = left_out.into_iter().map(|left| (left.key.clone(), left));
+    pairs.collect()
 }
 
 /// Fills an empty index.
@@ -39,9 +64,9 @@ pub(super) fn fill(files: &Files, records: &Records) -> Result<Rebuild, StoreErr
     for (key, slot, folder) in files.walk()? {
         match read(files.disk.as_ref(), &key, (slot, &folder)) {
             Ok(record) => batch.push(record),
-            Err(reason) => {
-                tracing::warn!(%key, reason, "an object is left out of the index");
-                done.left_out.push((key, reason));
+            Err(why) => {
+                tracing::warn!(%key, why, "an object is left out of the index");
+                done.left_out.push(LeftOut { key, slot, why });
             }
         }
         if batch.len() == BATCH {

@@ -2,7 +2,7 @@
 //!
 //! *Invariants*: a slot is confirmed only when every owner in every live layout said that it holds
 //! what is held here, or something newer, or, by who leaves, when an heir does (`bequeath`); a mark
-//! that comes meanwhile is kept.
+//! that comes meanwhile is kept, as is that of what cannot be read, until the index is trusted.
 //!
 //! *Not here*: who marks slots (`replicate`).
 
@@ -73,6 +73,10 @@ pub(super) async fn run(core: &Arc<Core>) {
         } else {
             open.union(&offer(core, &owner, &items).await);
         }
+    }
+    if !round.leaving && core.store.doubt().is_some() {
+        // What cannot be read here the others may lack.
+        open.union(&core.store.left_out_slots());
     }
     if round.leaving {
         open = bequeath::to_others(core, &items, open).await;

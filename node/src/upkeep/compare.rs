@@ -4,8 +4,8 @@
 //! asker: sums of spans ─▶ answerer: for each that differs, its own sums of the sixteenths,
 //!                                   or, where it holds little, all its items
 //! ```
-//! *Invariants*: both compare the slots that both own in one layout; bytes sent grow with what
-//! differs, and with the depth at which it does; a round has a limit.
+//! *Invariants*: both compare the slots that both own in the layout that both read from; bytes sent
+//! grow with what differs, and with the depth at which it does; a round has a limit.
 //!
 //! *Not here*: sums (`store::sums`).
 
@@ -95,13 +95,10 @@ async fn summed(core: &Core, spans: Vec<Span>, slots: &SlotSet) -> Result<Vec<Sp
     core.blocking(sum).await
 }
 
-/// Returns the layout read from, and the slots that this node and another own in it; none while
-/// slots are on their way.
-fn common(view: &View, other: &NodeId) -> Option<(Stamp, SlotSet)> {
+/// Returns the layout read from, and the slots that this node and another own in it; none if there
+/// are none.
+pub(super) fn common(view: &View, other: &NodeId) -> Option<(Stamp, SlotSet)> {
     let layout = view.ring.read();
-    if !view.ring.settled() {
-        return None;
-    }
     let me = &view.table.me().node;
     let mut slots = layout.slots_of(me);
     slots.intersect(&layout.slots_of(other));

@@ -19,7 +19,7 @@ use crate::answer;
 use crate::cluster::catalog;
 use crate::cluster::core::Core;
 use crate::store::{Harm, ObjectKey};
-use crate::sync::{KINDS, slots_held};
+use crate::sync::{KINDS, slots_told};
 
 /// Longest pause before the first pass: a node that is started for an hour a day reads, too.
 const FIRST: Duration = Duration::from_mins(5);
@@ -31,7 +31,7 @@ const OBJECT_BYTES_MIN: u64 = 16 << 10;
 
 /// Compares folders and records, then runs pass after pass.
 pub(super) async fn run(core: &Arc<Core>, pace: &Pace) {
-    // What a damaged index hides no start notices, and until it does answers lack it.
+    // What a damaged index hides no start notices; until then the node does not answer alone.
     let mut report = RepairReport::default();
     reconcile(core, &mut report).await;
     for left in report.left {
@@ -72,12 +72,18 @@ async fn reconcile(core: &Arc<Core>, report: &mut RepairReport) {
         .blocking(|store| Ok((store.reconcile()?, store.left_out())))
         .await;
     let told = match compared {
-        Ok((remade, left_out)) => {
-            let left = left_out
-                .into_iter()
-                .map(|(key, why)| format!("{key}: {why}"));
-            report.left.extend(left);
-            if remade { tell(core).await } else { Ok(()) }
+        Ok((is_news, left_out)) => {
+            let left = left_out.into_iter();
+            let named = left.map(|left| format!("{}: {}", left.key, left.why));
+            report.left.extend(named);
+            // Who waits for the index to be no longer unread.
+            core.wake();
+            if is_news {
+                core.upkeep.hurry();
+                tell(core).await
+            } else {
+                Ok(())
+            }
         }
         Err(fault) => Err(fault),
     };
@@ -90,7 +96,7 @@ async fn reconcile(core: &Arc<Core>, report: &mut RepairReport) {
 /// collection.
 async fn tell(core: &Arc<Core>) -> Result<(), Fault> {
     catalog::changed(core).await?;
-    let slots = core.blocking(slots_held).await?;
+    let slots = core.blocking(slots_told).await?;
     core.arrivals.note_stray();
     core.wake();
     answer::mark(core, &slots).await

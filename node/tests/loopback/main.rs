@@ -11,6 +11,7 @@
 mod bench;
 mod change;
 mod delete;
+mod doubt;
 #[path = "../local/fixture.rs"]
 #[allow(dead_code, reason = "the fixture serves two test binaries")]
 mod fixture;

@@ -1,0 +1,223 @@
+//! What a node does not say alone while its index is doubtful.
+//!
+//! Whoever asks takes one owner's answer for all that there is in a slot. An index that may lack
+//! what was acknowledged must not give it: the node refuses, and another owner is asked, or the
+//! answer says that it is partial.
+//!
+//! *Invariants*: what is refused is refused to this node itself, too; what others need to compare
+//! with this one, and to read what it surely holds, is answered; where a slot has one owner, nobody
+//! could tell better, and all is answered.
+//!
+//! *Not here*: what makes an index doubtful (`store::doubt`), what ends it (`upkeep::doubt`).
+
+use std::future::Future;
+
+use wire::fault::{Fault, FaultKind};
+
+use super::VERSIONS_MAX;
+use crate::cluster::core::Core;
+use crate::meters::Purpose;
+use crate::peer::{Response, Version};
+use crate::store::ObjectKey;
+
+/// Answers for slots, unless the index may lack something of them.
+pub(super) async fn sure<T>(
+    core: &Core,
+    answer: impl Future<Output = Result<T, Fault>>,
+) -> Result<T, Fault> {
+    may_say(core)?;
+    let answer = answer.await?;
+    // It may have turned out to be damaged, and have been remade, just for this.
+    may_say(core)?;
+    Ok(answer)
+}
+
+/// Describes an object that is here; that one is not here only a trusted index tells.
+pub(super) async fn described(core: &Core, key: ObjectKey) -> Result<Response, Fault> {
+    let record = core.blocking(move |store| store.known(&key)).await?;
+    if record.is_none() {
+        may_say(core)?;
+    }
+    Ok(Response::Described(record.map(Box::new)))
+}
+
+/// Tells which versions of objects are here. Who asks for a query wants to know what became of
+/// them: that nothing is known of one only a trusted index tells.
+pub(super) async fn versions(
+    core: &Core,
+    (purpose, keys): (Purpose, Vec<ObjectKey>),
+) -> Result<Response, Fault> {
+    if keys.len() > VERSIONS_MAX {
+        let what = "too many objects in one question";
+        return Err(Fault::new(FaultKind::Usage, what));
+    }
+    let versions: Vec<Option<Version>> = core
+        .blocking(move |store| keys.iter().map(|key| store.version(key)).collect())
+        .await?;
+    if purpose == Purpose::Query && versions.iter().any(Option::is_none) {
+        may_say(core)?;
+    }
+    Ok(Response::Versions(versions))
+}
+
+/// Refuses to answer for slots alone while the index is doubtful.
+fn may_say(core: &Core) -> Result<(), Fault> {
+    let alone = || core.look(|view| view.ring.read().width() < 2);
+    if !core.store.is_doubtful() || alone() {
+        return Ok(());
+    }
+    core.upkeep.hurry();
+    let what = "the node's index may lack what others hold";
+    Err(Fault::new(FaultKind::Partial, what)
+        .because("it was damaged, or the node has just started, and owners are yet to be compared")
+        .try_("the same command again in a moment"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use earth::split::placement::PlacementKey;
+    use tempfile::TempDir;
+    use wire::bundle::Kind;
+
+    use super::super::answer;
+    use super::*;
+    use crate::access::Fixed;
+    use crate::cluster::core::View;
+    use crate::identity::NodeId;
+    use crate::layout::{ChangeSet, Member, Place, Stamp, What};
+    use crate::membership::{Age, Beat, Table};
+    use crate::peer::{Listing, Question, Request, Search, Versions};
+    use crate::ring::Ring;
+    use crate::runs::Runs;
+    use crate::slots::SlotSet;
+    use crate::store::{Object, PutMode, Store};
+
+    /// A node of a layout with that many members, and two replicas, that holds one object.
+    fn core(members: u64) -> (Arc<Core>, TempDir) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        store.put(&held(), PutMode::Replica(2)).unwrap();
+        let node = |i: u64| NodeId::parse(&format!("n{i}")).unwrap();
+        let runs = Runs::open(dir.path(), "n1").unwrap();
+        let first = Member {
+            node: node(1),
+            place: Place::default(),
+            draining: false,
+        };
+        let mut changes = ChangeSet::found(2, &first).unwrap();
+        for i in 2..=members {
+            changes = changes.with(node(i), What::Join(Place::default())).unwrap();
+        }
+        let view = View::new(Ring::new(changes), Table::new(beat(node(1))));
+        let core = Core::new((Arc::new(store), Arc::new(runs)), view, None, None);
+        (Arc::new(core), dir)
+    }
+
+    fn beat(node: NodeId) -> Beat {
+        Beat {
+            node,
+            age: Age::default(),
+            p2p: String::new(),
+            http: String::new(),
+            known: Stamp::default(),
+            synced: Stamp::default(),
+            reading: Stamp::default(),
+            unconfirmed: SlotSet::none(),
+            catalog: 0,
+            versions: Versions::OURS,
+            signature: Fixed::default(),
+        }
+    }
+
+    fn key(id: &str) -> ObjectKey {
+        ObjectKey::new(Kind::Run, id)
+    }
+
+    fn held() -> Object {
+        Object::tombstone(key("held"), PlacementKey::named("run", "held"))
+    }
+
+    fn question() -> Question {
+        Question {
+            query: serde_json::to_string(&query::Query::default()).unwrap(),
+            slots: SlotSet::all(),
+        }
+    }
+
+    fn listing(verify: bool) -> Listing {
+        Listing {
+            kind: Kind::Run,
+            slots: SlotSet::all(),
+            after: None,
+            verify,
+            purpose: Purpose::Repair,
+        }
+    }
+
+    /// What one node must not be asked alone while it is doubtful.
+    fn alone() -> Vec<Request> {
+        let search = Search {
+            question: question(),
+            after: None,
+            rows_max: 10,
+        };
+        vec![
+            Request::Search(search),
+            Request::Records(listing(false)),
+            Request::List(listing(false)),
+            Request::Textures(question()),
+            Request::Emptiness(question()),
+            Request::Describe(Purpose::Query, key("lost")),
+            Request::Versions(Purpose::Query, vec![key("held"), key("lost")]),
+        ]
+    }
+
+    /// What it answers all the same.
+    fn always() -> Vec<Request> {
+        vec![
+            Request::Describe(Purpose::Query, key("held")),
+            Request::List(listing(true)),
+            Request::Versions(Purpose::Query, vec![key("held")]),
+            Request::Versions(Purpose::Repair, vec![key("held"), key("lost")]),
+        ]
+    }
+
+    async fn are_answered(core: &Arc<Core>, questions: Vec<Request>) -> Vec<bool> {
+        let mut answered = Vec::new();
+        for question in questions {
+            let response = answer(core, &core.me, question).await;
+            answered.push(!matches!(response, Response::Fault(_)));
+        }
+        answered
+    }
+
+    #[tokio::test]
+    async fn a_doubtful_node_tells_what_it_has_and_never_what_there_is() {
+        let (core, _dir) = core(2);
+        assert_eq!(are_answered(&core, alone()).await, [true; 7]);
+        core.store.distrust().unwrap();
+        assert_eq!(are_answered(&core, alone()).await, [false; 7]);
+        assert_eq!(are_answered(&core, always()).await, [true; 4]);
+        core.store.trust(core.store.doubt().unwrap()).unwrap();
+        assert_eq!(are_answered(&core, alone()).await, [true; 7]);
+    }
+
+    #[tokio::test]
+    async fn where_nobody_else_could_tell_a_doubtful_node_answers() {
+        let (core, _dir) = core(1);
+        core.store.distrust().unwrap();
+        assert_eq!(are_answered(&core, alone()).await, [true; 7]);
+    }
+
+    #[tokio::test]
+    async fn what_turns_out_damaged_while_it_is_asked_is_not_answered() {
+        let (core, _dir) = core(2);
+        let found_damaged = async {
+            core.store.distrust()?;
+            Ok(())
+        };
+        assert!(sure(&core, found_damaged).await.is_err());
+    }
+}

@@ -1,0 +1,292 @@
+//! Whether the index may lack what was acknowledged.
+//!
+//! What is not whole on the disk is in no index that is made of it, so an index that was remade, or
+//! that lacks a folder, must not be taken for all that there is, until other owners were compared
+//! with.
+//!
+//! *Invariants*: a doubt outlives the process: it is on the disk before the index that it is about
+//! takes its place; one that comes while another is being ended stays.
+//!
+//! *Not here*: what a doubtful node answers (`answer::doubt`), what ends a doubt (`upkeep::doubt`).
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::Store;
+use super::disk::Disk;
+use super::error::StoreError;
+
+/// Name of the file beside the index that says so.
+const MARKER: &str = "doubt";
+/// What it holds, for people: that it is there is what counts.
+const WORDS: &[u8] = b"The index may lack what other owners hold. They are compared with.\n";
+
+/// The doubt about one index.
+#[derive(Debug)]
+pub(super) struct Doubt {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    /// How often there was a reason: the number of the latest.
+    raised: AtomicU64,
+    open: AtomicBool,
+    /// The index is as it was found, and folders were not compared with it yet.
+    unread: AtomicBool,
+    /// Held while the file comes or goes.
+    changing: Mutex<()>,
+}
+
+impl Doubt {
+    /// Finds out whether there is one below `dir`.
+    pub(super) fn open(disk: Arc<dyn Disk>, dir: &Path) -> Self {
+        let open = disk.is_there(&dir.join(MARKER));
+        Self {
+            disk,
+            dir: dir.to_owned(),
+            raised: AtomicU64::new(u64::from(open)),
+            open: AtomicBool::new(open),
+            unread: AtomicBool::new(false),
+            changing: Mutex::new(()),
+        }
+    }
+
+    /// Begins a doubt; it holds in this process even if it cannot be written down.
+    pub(super) fn raise(&self) -> Result<(), StoreError> {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.raised.fetch_add(1, Ordering::SeqCst);
+        self.open.store(true, Ordering::SeqCst);
+        let marker = self.dir.join(MARKER);
+        let written = if self.disk.is_there(&marker) {
+            Ok(())
+        } else {
+            self.disk.write_synced(&marker, WORDS)
+        };
+        written
+            .and_then(|()| self.disk.sync_folder(&self.dir))
+            .map_err(StoreError::io("note that the index is doubtful"))
+    }
+
+    /// Ends the doubt of that number; `false` if there is none, or another since.
+    fn end(&self, number: u64) -> Result<bool, StoreError> {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.current() != Some(number) {
+            return Ok(false);
+        }
+        self.disk
+            .remove(&self.dir.join(MARKER))
+            .and_then(|()| self.disk.sync_folder(&self.dir))
+            .map_err(StoreError::io("note that the index is trusted again"))?;
+        self.open.store(false, Ordering::SeqCst);
+        Ok(true)
+    }
+
+    fn current(&self) -> Option<u64> {
+        let open = self.open.load(Ordering::SeqCst);
+        open.then(|| self.raised.load(Ordering::SeqCst))
+    }
+
+    /// Notes whether folders are yet to be compared with the index.
+    pub(super) fn set_unread(&self, unread: bool) {
+        self.unread.store(unread, Ordering::SeqCst);
+    }
+}
+
+impl Store {
+    /// Tells whether the index may lack what was acknowledged: it was remade, or something is left
+    /// out of it, and other owners were not compared with since; or folders were not compared with
+    /// it since the start.
+    pub fn is_doubtful(&self) -> bool {
+        self.doubt.current().is_some() || self.is_unread()
+    }
+
+    /// Tells whether the index was found at the start and folders were not compared with it yet
+    /// (`reconcile`).
+    pub fn is_unread(&self) -> bool {
+        self.doubt.unread.load(Ordering::SeqCst)
+    }
+
+    /// Returns the number of the doubt that comparing with other owners ends, if there is one.
+    pub fn doubt(&self) -> Option<u64> {
+        self.doubt.current()
+    }
+
+    /// Returns how many doubts there were since the start.
+    pub fn doubts(&self) -> u64 {
+        self.doubt.raised.load(Ordering::SeqCst)
+    }
+
+    /// Begins a doubt: something was found out that the store cannot know.
+    pub fn distrust(&self) -> Result<(), StoreError> {
+        self.doubt.raise()
+    }
+
+    /// Ends the doubt of that number: what other owners hold is here, too. A doubt that began since
+    /// stays, and `false` is returned.
+    pub fn trust(&self, doubt: u64) -> Result<bool, StoreError> {
+        self.doubt.end(doubt)
+    }
+
+    /// Tells whether there was neither an index nor an object when the store was opened.
+    pub fn is_new(&self) -> bool {
+        self.new
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use bytes::Bytes;
+    use earth::split::placement::PlacementKey;
+    use wire::bundle::Kind;
+
+    use super::super::model_disk::ModelDisk;
+    use super::super::{Object, ObjectFile, ObjectKey, PutMode};
+    use super::*;
+    use crate::simulate::dice::Dice;
+
+    fn object(name: &str) -> Object {
+        let text = format!(r#"{{"run":"r","geocode":"{name}"}}"#);
+        Object {
+            key: ObjectKey::new(Kind::Model, format!("r/{name}")),
+            placement_key: PlacementKey::named("test", name),
+            files: vec![ObjectFile {
+                name: "config.json".to_owned(),
+                bytes: Bytes::from(text),
+            }],
+        }
+    }
+
+    /// Makes a store of two objects; returns where the files of the first lie.
+    fn two(dir: &Path) -> PathBuf {
+        let store = Store::open(dir).unwrap();
+        for name in ["a", "b"] {
+            store.put(&object(name), PutMode::Keep).unwrap();
+        }
+        store.folder(&store.known(&object("a").key).unwrap().unwrap())
+    }
+
+    fn reopened(dir: &Path) -> Store {
+        let store = Store::open(dir).unwrap();
+        store.reconcile().unwrap();
+        store
+    }
+
+    #[test]
+    fn a_new_store_and_one_that_was_closed_and_opened_again_are_not_doubtful() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        assert!(store.is_new() && !store.is_doubtful());
+        drop(store);
+        two(dir.path());
+        let store = Store::open(dir.path()).unwrap();
+        // Until its folders were looked at, nobody knows whether the index is the newest.
+        assert!(!store.is_new() && store.is_doubtful() && store.doubt().is_none());
+        assert!(!store.reconcile().unwrap());
+        assert!(!store.is_doubtful());
+    }
+
+    #[test]
+    fn an_index_that_was_damaged_or_lost_is_doubtful_until_it_is_trusted_even_after_a_restart() {
+        for damage in [Some(b"no database at all".as_slice()), None] {
+            let dir = tempfile::tempdir().unwrap();
+            two(dir.path());
+            let index = dir.path().join("index.redb");
+            match damage {
+                Some(bytes) => fs::write(&index, bytes).unwrap(),
+                None => fs::remove_file(&index).unwrap(),
+            }
+            assert!(reopened(dir.path()).is_doubtful());
+            let store = reopened(dir.path());
+            let doubt = store.doubt().unwrap();
+            assert!(store.trust(doubt).unwrap());
+            assert!(!store.is_doubtful() && !store.trust(doubt).unwrap());
+            drop(store);
+            assert!(!reopened(dir.path()).is_doubtful());
+        }
+    }
+
+    #[test]
+    fn what_is_left_out_makes_an_index_doubtful_and_is_told_with_its_slot() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = two(dir.path());
+        let index = dir.path().join("index.redb");
+        let whole = fs::read(&index).unwrap();
+        let store = reopened(dir.path());
+        assert!(store.delete(&object("a").key).unwrap());
+        drop(store);
+        // A folder that no record names, and that is not whole.
+        fs::create_dir_all(&folder).unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        assert_eq!(store.doubt(), None);
+        assert!(store.reconcile().unwrap(), "that is new");
+        let doubt = store.doubt().unwrap();
+        assert_eq!(store.left_out()[0].slot, object("a").slot());
+        assert!(store.left_out_slots().contains(object("a").slot()));
+        assert!(store.trust(doubt).unwrap());
+        // It is known by now.
+        assert!(!store.reconcile().unwrap() && !store.is_doubtful());
+        drop(store);
+        fs::write(&index, &whole[..whole.len() / 2]).unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        assert!(store.doubt().is_some() && store.left_out_slots().contains(object("a").slot()));
+        store.put(&object("a"), PutMode::Replica(1)).unwrap();
+        assert!(store.left_out().is_empty());
+    }
+
+    #[test]
+    fn an_older_index_is_found_out_and_doubtful() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(Store::open(dir.path()).unwrap());
+        let index = dir.path().join("index.redb");
+        let before = fs::read(&index).unwrap();
+        two(dir.path());
+        fs::write(&index, before).unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        assert!(store.is_doubtful() && store.doubt().is_none());
+        assert!(store.reconcile().unwrap());
+        assert!(store.doubt().is_some() && !store.is_unread());
+    }
+
+    #[test]
+    fn a_doubt_that_comes_meanwhile_is_not_ended_with_the_one_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        store.distrust().unwrap();
+        let first = store.doubt().unwrap();
+        store.distrust().unwrap();
+        assert!(!store.trust(first).unwrap());
+        assert!(store.is_doubtful() && dir.path().join(MARKER).is_file());
+        assert!(store.trust(store.doubt().unwrap()).unwrap());
+        assert!(!dir.path().join(MARKER).exists());
+        assert_eq!(store.doubts(), 2);
+    }
+
+    #[test]
+    fn a_power_cut_at_any_step_leaves_no_remade_index_without_its_doubt() {
+        const CUTS: u64 = 200;
+        let made = ModelDisk::new();
+        let dir = Path::new("/d");
+        let store = made.open(dir).unwrap();
+        store.put(&object("a"), PutMode::Keep).unwrap();
+        drop(store);
+        let (mut cut, mut done) = (0, false);
+        while !done && cut < CUTS {
+            for variant in 0..8 {
+                let mut dice = Dice::new(cut * 8 + variant);
+                let disk = made.cut(&mut dice);
+                let index = dir.join("index.redb");
+                disk.remove(&index).unwrap();
+                disk.write_synced(&index, b"no database at all").unwrap();
+                disk.sync_folder(dir).unwrap();
+                disk.fail_after(cut, dice);
+                done = disk.open(dir).is_ok();
+                disk.spare();
+                let store = disk.left().unwrap_or(disk).open(dir).unwrap();
+                assert!(store.doubt().is_some(), "cut {variant} after {cut} events");
+            }
+            cut += 1;
+        }
+        assert!(done && cut > 5, "{cut} cuts");
+    }
+}
