@@ -18,7 +18,7 @@ use wire::object::PutParams;
 use crate::args::Train;
 use crate::search;
 
-/// Splits that are looked at for bands: one dataset's differ little, and these are told in a second.
+/// Splits that are looked at for bands: one dataset's differ little, these are told in a second.
 const LOOKED_AT_MAX: u64 = 1_000;
 
 /// A module on this machine.

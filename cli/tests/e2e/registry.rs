@@ -93,10 +93,8 @@ fn models_are_found_by_their_tags_compared_and_taken_along() {
     };
     pull(&["--geocode", code, "--tag", "prod"], "a", 0);
     pull(&["--geocode", &cells[1], "--tag", "prod"], "b", 0);
-    assert_eq!(
-        [run_of(folder, "a"), run_of(folder, "b")],
-        ["short", "long"]
-    );
+    let runs = [run_of(folder, "a"), run_of(folder, "b")];
+    assert_eq!(runs, ["short", "long"]);
     nothing_is_pulled_over_another_model(one, folder, &cells);
     ask(&["model", "tag", "--remove", "prod", code], 0);
     assert_eq!(tagged("prod"), all_of("long")[1..]);
@@ -109,13 +107,7 @@ fn models_are_found_by_their_tags_compared_and_taken_along() {
     let said = pull(&[&format!("long/{code}zz")], "c", 0);
     assert!(said.contains(&format!("this is that of {code}")), "{said}");
     assert_eq!(run_of(folder, "c"), "long");
-    let said = pull(&["--at", "0,0"], "d", 1);
-    assert!(said.contains("error: no model 0,0\n"), "{said}");
-    let said = stderr(&expect(
-        one.ask(folder).args(["model", "show", "none/9xj"]),
-        1,
-    ));
-    assert!(said.contains("error: no model none/9xj\n"), "{said}");
+    what_there_is_not_is_named_once(one, folder);
 
     // All of an area go into one folder, which predicts without a cluster.
     let area = ["short", "--bbox", "-180,-90,180,90"];
@@ -127,6 +119,14 @@ fn models_are_found_by_their_tags_compared_and_taken_along() {
     assert_eq!(bundle.len(), cells.len());
     drop(nodes);
     predicts_offline(folder, &scenes, "e");
+}
+
+fn what_there_is_not_is_named_once(node: &Node, folder: &Path) {
+    let missing = |words: &[&str]| stderr(&expect(node.ask(folder).args(words), 1));
+    let said = missing(&["model", "pull", "--at", "0,0", "-O", "d"]);
+    assert!(said.contains("error: no model 0,0\n"), "{said}");
+    let said = missing(&["model", "show", "none/9xj"]);
+    assert!(said.contains("error: no model none/9xj\n"), "{said}");
 }
 
 /// Pulls into folder `a`, which holds the model of the first cell, called `prod`.
