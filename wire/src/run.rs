@@ -90,8 +90,8 @@ pub struct Run {
 }
 
 impl Run {
-    /// Tells whether a cell is one of the run's, once they are settled; of a run of an older version
-    /// all are.
+    /// Tells whether a cell is one of the run's, once they are settled; of a run of an older
+    /// version all are.
     pub fn is_of(&self, geocode: &str) -> bool {
         let cells = &self.cells;
         cells.is_empty() || cells.binary_search_by(|c| c.as_str().cmp(geocode)).is_ok()

@@ -1,6 +1,6 @@
 //! Cells of which two nodes have a job: one of them gives its own up.
 //!
-//! A node that comes back has jobs of cells that others took over meanwhile; a run that is announced
+//! A node that comes back has jobs of cells that others took over meanwhile; a run that is told of
 //! again is planned by who owns its cells by then. Each node asks the others about the jobs that it
 //! has, whenever there are other nodes, or it has other jobs.
 //!

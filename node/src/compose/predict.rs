@@ -1,8 +1,8 @@
 //! Which models answer the cells of a request.
 //!
 //! *Invariants*: pure but for `Models::of`; a cell gets all models that can have a say in it, those
-//! that answer for its neighbours too, be they their own or stand in there, as long as they take the
-//! same image; a cell without kin in the run gets none and is told.
+//! that answer for its neighbours too, be they their own or stand in there, if they take the same
+//! image; a cell without kin in the run gets none and is told.
 //!
 //! *Not here*: answering (`infer`), how much each counts where (trainer).
 

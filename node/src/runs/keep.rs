@@ -4,11 +4,13 @@
 //! table "about" key "format"       value  u32, the version of all of this; 1 where it is absent
 //! table "jobs"  key "RUN/GEOCODE"  value  u32 LE CRC-32 of what follows, then the job as JSON
 //! table "runs"  key "RUN"          value  u32 LE CRC-32 of what follows, then what is known of the
-//!                                         run as JSON: definition, slots planned, wish
+//!                                         run as JSON: definition, slots planned, wish,
+//!                                         cells left to other nodes
 //! ```
-//! *Invariants*: a book of a later version is refused, not begun anew; no file is made before there is a run to write down, so that a node that never
-//! trained opens and closes none; a record that does not check is dropped with a warning, never
-//! believed: a job whose model is published is known by the model, any other is done again.
+//! *Invariants*: a book of a later version is refused, not begun anew; no file is made before
+//! there is a run to write down, so that a node that never trained opens and closes none; a record
+//! that does not check is dropped with a warning, never believed: a job whose model is published is
+//! known by the model, any other is done again.
 //!
 //! *Not here*: what jobs are (`book`).
 
