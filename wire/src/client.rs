@@ -240,7 +240,7 @@ impl Client {
 
     /// Returns a run with its jobs.
     pub async fn run(&self, name: &str) -> Result<RunView, Fault> {
-        self.json(self.get(&named("/v1/runs", name)?)).await
+        self.run_view(self.get(&named("/v1/runs", name)?)).await
     }
 
     /// Cancels or pauses the jobs of a run that are not finished, or has all that are not done
@@ -359,8 +359,7 @@ impl Client {
     /// Sends a request whose answer has no content that matters.
     async fn plain(&self, request: reqwest::RequestBuilder) -> Result<(), Fault> {
         let response = self.send(request).await?;
-        drop(self.body(response).await?);
-        Ok(())
+        self.skip(response).await
     }
 }
 

@@ -10,9 +10,12 @@ use serde::de::DeserializeOwned;
 
 use super::failure::{cut_off, garbled, refused, transport};
 use super::{Client, Fault};
+use crate::run::RunView;
 
 /// Greatest JSON answer: a verification or ledger list of 10^5 scenes stays below it.
 const JSON_BYTES_MAX: usize = 256 << 20;
+/// Greatest view of a run: one of 444,000 cells, of each of whose jobs all is told, stays below it.
+const RUN_BYTES_MAX: usize = 1 << 30;
 
 impl Client {
     pub(super) fn get(&self, path: &str) -> RequestBuilder {
@@ -38,17 +41,22 @@ impl Client {
         if status.is_success() {
             return Ok(response);
         }
-        let body = self.body(response).await?;
+        let body = self.body(response, JSON_BYTES_MAX).await?;
         Err(refused(status, &body, &self.address))
     }
 
-    /// Reads a whole body, bounded.
-    pub(super) async fn body(&self, mut response: Response) -> Result<BytesMut, Fault> {
+    /// Reads a body that does not matter, bounded.
+    pub(super) async fn skip(&self, response: Response) -> Result<(), Fault> {
+        self.body(response, JSON_BYTES_MAX).await.map(drop)
+    }
+
+    /// Reads a whole body of at most so many bytes.
+    async fn body(&self, mut response: Response, bytes_max: usize) -> Result<BytesMut, Fault> {
         let mut body = BytesMut::new();
         let failed = |e| transport(&e, &self.address);
         while let Some(chunk) = response.chunk().await.map_err(failed)? {
-            if body.len() + chunk.len() > JSON_BYTES_MAX {
-                let reason = format!("it is longer than {JSON_BYTES_MAX} bytes");
+            if body.len() + chunk.len() > bytes_max {
+                let reason = format!("it is longer than {bytes_max} bytes");
                 return Err(cut_off(&self.address, &reason));
             }
             body.extend_from_slice(&chunk);
@@ -61,8 +69,24 @@ impl Client {
         &self,
         request: RequestBuilder,
     ) -> Result<T, Fault> {
+        self.within(request, JSON_BYTES_MAX).await
+    }
+
+    /// Sends a request for a run with its jobs and parses the answer.
+    pub(super) async fn run_view(&self, request: RequestBuilder) -> Result<RunView, Fault> {
+        self.within(request, RUN_BYTES_MAX).await
+    }
+
+    async fn within<T: DeserializeOwned>(
+        &self,
+        request: RequestBuilder,
+        bytes_max: usize,
+    ) -> Result<T, Fault> {
         let response = self.send(request).await?;
-        let body = self.body(response).await?;
+        let body = self.body(response, bytes_max).await?;
         serde_json::from_slice(&body).map_err(|e| garbled(&self.address, &e))
     }
 }
+
+#[cfg(test)]
+mod tests;
