@@ -39,6 +39,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How long nobody may know of a donor before its heirs start cold: while one owner of its cell
 /// lives, the cell is planned again within seconds of a loss.
 const SILENCE_MAX: Duration = Duration::from_mins(1);
+/// Most donors that are asked about in one message: what became of each is told in up to 8 KB, and
+/// all in one answer.
+const FATES_AT_ONCE_MAX: usize = 512;
 /// The file of a model whose weights heirs start from.
 const WEIGHTS_FILE: &str = "model.safetensors";
 
@@ -125,21 +128,30 @@ async fn tell_heirs_of(
         let run = run.to_owned();
         let donor = JobKey { run, geocode };
         match weights(core, &donor).await {
-            Some(legacy) => bequeath(core, donor, legacy).await?,
+            Some(legacy) => bequeath(core, &donor, legacy).await?,
             None => open.push(donor),
         }
     }
-    if open.is_empty() {
-        return Ok(());
+    for open in open.chunks(FATES_AT_ONCE_MAX) {
+        tell_fates(core, (run, open), memory).await?;
     }
-    let cells: Vec<String> = open.iter().map(|donor| donor.geocode.clone()).collect();
+    Ok(())
+}
+
+/// Tells the heirs of donors that have no model what became of these.
+async fn tell_fates(
+    core: &Arc<Core>,
+    (run, donors): (&str, &[JobKey]),
+    memory: &mut Memory,
+) -> Result<(), Fault> {
+    let cells: Vec<String> = donors.iter().map(|donor| donor.geocode.clone()).collect();
     let (answers, _) = fates(core, run, cells).await;
-    for (i, donor) in open.into_iter().enumerate() {
+    for (i, donor) in donors.iter().enumerate() {
         let known = answers
             .iter()
             .filter_map(|fates| fates.cells.get(i)?.as_ref());
         match judge(&donor.geocode, &known) {
-            Fate::Open => drop(memory.silent.remove(&donor)),
+            Fate::Open => drop(memory.silent.remove(donor)),
             Fate::Ended(reason) => bequeath(core, donor, Legacy::Lost(reason)).await?,
             Fate::Unknown(reason) => {
                 let since = memory.silent.entry(donor.clone());
@@ -164,11 +176,11 @@ async fn weights(core: &Arc<Core>, donor: &JobKey) -> Option<Legacy> {
     ))
 }
 
-async fn bequeath(core: &Arc<Core>, donor: JobKey, legacy: Legacy) -> Result<(), Fault> {
+async fn bequeath(core: &Arc<Core>, donor: &JobKey, legacy: Legacy) -> Result<(), Fault> {
     if let Legacy::Lost(reason) = &legacy {
         tracing::warn!(run = donor.run, %reason, "heirs start cold");
     }
-    let runs = Arc::clone(&core.runs);
+    let (runs, donor) = (Arc::clone(&core.runs), donor.clone());
     working(move || runs.bequeath(&donor, &legacy)).await??;
     Ok(())
 }
@@ -407,7 +419,30 @@ async fn steer(
 
 #[cfg(test)]
 mod tests {
+    use earth::split::placement::PlacementKey;
+
     use super::*;
+    use crate::peer::encode_response;
+    use crate::runs::book::{Job, Role};
+    use crate::swarm::FRAME_BYTES_MAX;
+
+    #[test]
+    fn the_longest_reasons_of_all_donors_asked_about_at_once_fit_an_answer() {
+        let mut job = Job::new(
+            PlacementKey::named("test", "9xj5k"),
+            Vec::new(),
+            Role::Donor,
+        );
+        job.state = JobState::Quarantined;
+        job.reason = Some("\u{1f30d}".repeat(1 << 20));
+        let fates = Fates {
+            slots: SlotSet::all(),
+            wished: Wished::default(),
+            cells: vec![Some((job.state, job.told())); FATES_AT_ONCE_MAX],
+        };
+        let length = encode_response(&Response::Fates(fates)).length();
+        assert!(length <= FRAME_BYTES_MAX, "{length} bytes");
+    }
 
     fn judged(known: &[(JobState, Option<&str>)]) -> Fate {
         let owned = |(state, why): &(JobState, Option<&str>)| (*state, why.map(str::to_owned));

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use wire::diary::TEXT_MAX;
 use wire::run::JobState;
 use wire::transfer::{Heritage, Legacy};
 
@@ -47,8 +48,14 @@ impl Job {
         }
     }
 
-    /// Says why it waits or starts cold, or why it failed last.
+    /// Says why it waits or starts cold, or why it failed last, in at most `TEXT_MAX` characters:
+    /// it travels in messages with that of other jobs.
     pub fn told(&self) -> Option<String> {
+        let why = self.why()?;
+        Some(why.chars().take(TEXT_MAX).collect())
+    }
+
+    fn why(&self) -> Option<String> {
         if let Some(donor) = self.awaits() {
             return Some(format!("waits for donor {donor}"));
         }
