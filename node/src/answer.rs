@@ -10,6 +10,7 @@ mod doubt;
 mod guests;
 pub(crate) mod jobs;
 mod listing;
+mod pages;
 mod textures;
 pub(crate) mod transfer;
 
@@ -29,9 +30,10 @@ use crate::identity::NodeId;
 use crate::peer::{Listed, Listing, Piece, Request, Response, Share, Version};
 use crate::peer::{decode_request, encode_response};
 use crate::refusals::Refused;
+use crate::rope::Rope;
 use crate::slots::SlotSet;
 use crate::store::{ObjectKey, Store, StoreError};
-use crate::swarm::{CHUNK_BYTES_MAX, Inbound, Lane};
+use crate::swarm::{CHUNK_BYTES_MAX, FRAME_BYTES_MAX, Inbound, Lane};
 use crate::upkeep;
 
 pub(crate) use transfer::Transfers;
@@ -84,10 +86,25 @@ async fn answer_one(core: Arc<Core>, work: Arc<Semaphore>, question: Inbound) {
         Lane::Work if request.waits() => None,
         Lane::Work => work.acquire_owned().await.ok(),
     };
-    let response = encode_response(&answer(&core, &from, request).await);
+    let response = written(&answer(&core, &from, request).await);
     drop(permit);
     core.meters.sent(purpose, response.length());
     reply.send(response).await;
+}
+
+/// Writes an answer down. One that fits no message becomes a fault: who gets none takes this node
+/// for one that does not answer.
+fn written(response: &Response) -> Rope {
+    let frame = encode_response(response);
+    let length = frame.length();
+    if length <= FRAME_BYTES_MAX {
+        return frame;
+    }
+    tracing::warn!(length, "an answer does not fit a message");
+    let what = format!("an answer of {length} bytes does not fit a message");
+    let fault = Fault::new(FaultKind::Internal, what)
+        .because(format!("a message has at most {FRAME_BYTES_MAX} bytes"));
+    encode_response(&Response::Fault(fault.into()))
 }
 
 /// Answers one question of a member, or of this node itself.
@@ -147,10 +164,8 @@ async fn respond(core: &Arc<Core>, from: &NodeId, request: Request) -> Result<Re
         }
         Request::Cells(question) => Response::Cells(jobs::cells(core, question).await?),
         Request::Plan(request) => Response::Planned(jobs::plan(core, request).await?),
-        Request::Jobs(run) => {
-            let (jobs, slots) = jobs::jobs(core, run).await?;
-            Response::Jobs(jobs, slots)
-        }
+        Request::Jobs(run) => pages::first(core, run).await?,
+        Request::JobsPage(asked) => Response::JobsPage(pages::behind(core, asked).await?),
         Request::Fates(asked) => Response::Fates(jobs::fates(core, asked).await?),
         Request::Heed(run) => jobs::heed(core, &run),
         Request::Rivals(asked) => Response::Rivals(jobs::rivals(core, from, asked).await?),
@@ -236,4 +251,23 @@ pub(crate) async fn working<T: Send + 'static>(
 ) -> Result<T, Fault> {
     let done = hands::work(work).await;
     done.map_err(|_| Fault::new(FaultKind::Internal, "a working thread was lost"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::peer::decode_response;
+
+    #[test]
+    fn an_answer_that_fits_no_message_is_a_fault_that_says_so() {
+        let answer = |bytes: usize| Response::Cells(vec!["c".repeat(bytes)]);
+        let read = |response: &Response| decode_response(&written(response).joined());
+        let fits = answer(CHUNK_BYTES_MAX);
+        assert_eq!(read(&fits), Ok(fits));
+        let Ok(Response::Fault(fault)) = read(&answer(FRAME_BYTES_MAX)) else {
+            panic!("it cannot be sent");
+        };
+        let fault = Fault::from(fault);
+        assert!(fault.to_string().contains("does not fit"), "{fault}");
+    }
 }

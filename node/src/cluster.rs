@@ -11,6 +11,7 @@ pub(crate) mod changes;
 pub(crate) mod core;
 pub(crate) mod file;
 pub(crate) mod gossip;
+mod jobs;
 pub(crate) mod join;
 pub(crate) mod lend;
 mod marks;

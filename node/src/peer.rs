@@ -45,7 +45,9 @@ pub use guests::{GuestWord, HostRequest};
 pub use load::SlotLoad;
 pub use part::{Head, Part};
 pub(crate) use part::{decode_request, decode_response, encode_request, encode_response};
-pub use runs::{LogPart, LogsRequest, PlanRequest, Planned, Rival, RivalsRequest, Steer};
+pub use runs::{
+    JobsPage, JobsRequest, LogPart, LogsRequest, PlanRequest, Planned, Rival, RivalsRequest, Steer,
+};
 pub use speaks::{Speaks, Versions};
 
 /// A question to a member.
@@ -81,7 +83,7 @@ pub enum Request {
     Forget(Vec<(ObjectKey, Version)>),
     /// Plan a run's jobs from your own splits in these slots. Answered with `Planned`.
     Plan(PlanRequest),
-    /// Your jobs of a run. Answered with `Jobs`.
+    /// Your jobs of a run. Answered with `Jobs`, or with the first `JobsPage` of what is longer.
     Jobs(String),
     /// Your jobs of these runs, counted. Answered with `Counts`.
     Counts(Vec<String>),
@@ -116,6 +118,8 @@ pub enum Request {
     Cells(Question),
     /// Which of the asker's jobs may go, for you have one that stays? Answered with `Rivals`.
     Rivals(RivalsRequest),
+    /// Your jobs of a run behind one. Answered with `JobsPage`.
+    JobsPage(JobsRequest),
 }
 
 /// An answer.
@@ -179,6 +183,8 @@ pub enum Response {
     Cells(Vec<String>),
     /// Of each job whether it may go.
     Rivals(Vec<bool>),
+    /// A page of jobs.
+    JobsPage(JobsPage),
 }
 
 /// What a node knows, without the content.
@@ -420,6 +426,7 @@ impl Request {
             | Self::Status(_)
             | Self::Plan(_)
             | Self::Jobs(_)
+            | Self::JobsPage(_)
             | Self::Counts(_)
             | Self::Steer(_)
             | Self::Logs(_)

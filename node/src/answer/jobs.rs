@@ -4,7 +4,8 @@
 //! are its own, and parents from all that lies here: training moves no imagery; of what matches,
 //! only the cells that the run was settled for.
 //!
-//! *Not here*: leases and workers (`runs`), which node plans which slot (`cluster::training`).
+//! *Not here*: telling jobs (`pages`), leases and workers (`runs`), which node plans which slot
+//! (`cluster::training`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -45,7 +46,8 @@ pub(super) async fn cells(core: &Arc<Core>, question: Question) -> Result<Vec<St
                 cells.insert(position.id.geocode().to_owned());
             }
         })?;
-        let bytes: usize = cells.iter().map(String::len).sum();
+        // Each travels with a byte for its length.
+        let bytes: usize = cells.iter().map(|cell| cell.len() + 1).sum();
         if bytes > RUN_BYTES_MAX {
             return Err(too_many(cells.len()));
         }
@@ -231,16 +233,6 @@ fn each(
             None => return Ok(()),
         }
     }
-}
-
-/// Returns the jobs of a run as JSON, and the slots whose cells were planned here.
-pub(super) async fn jobs(core: &Arc<Core>, run: String) -> Result<(String, SlotSet), Fault> {
-    let runs = Arc::clone(&core.runs);
-    let (jobs, known) = working(move || (runs.jobs(&run), runs.known_run(&run))).await?;
-    let text =
-        serde_json::to_string(&jobs).map_err(|e| Fault::new(FaultKind::Internal, e.to_string()))?;
-    let slots = known.map_or_else(SlotSet::none, |known| vouched(core, &known));
-    Ok((text, slots))
 }
 
 /// Does what a user wants of a run's jobs here; returns how many changed.

@@ -5,7 +5,8 @@
 //! starts from whose weights, its cells, and the collections that these are of: all three are
 //! settled once, and a run without a cell is none.
 //!
-//! *Not here*: jobs and leases of one node (`runs`), the cells of a node that is lost (`tend`).
+//! *Not here*: jobs and leases of one node (`runs`), gathering all jobs (`jobs`), the cells of a
+//! node that is lost (`tend`).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,18 +23,17 @@ use wire::bundle::Kind;
 use wire::fault::{Fault, FaultKind};
 use wire::module::{self, MODULE_FILE, Module};
 use wire::object::PutOutcome;
-use wire::run::{JobCounts, JobView, Plan, Run, RunSummary, RunView, Runs};
+use wire::run::{JobCounts, Plan, Run, RunSummary, RunView, Runs};
 use wire::transfer::{Inheritance, TransferMode};
 
 use super::core::{AskError, Core};
 use super::report::acting_primaries;
-use super::{ongoing, regions};
+use super::{jobs, ongoing, regions};
 use crate::answer::jobs::too_many;
 use crate::answer::working;
 use crate::identity::NodeId;
 use crate::peer::{PlanRequest, Request, Response};
 use crate::replicate;
-use crate::runs::book::rivals::rank;
 use crate::runs::inherit::{inheritance, tree};
 use crate::scatter::{self, PAGE_LIMIT};
 use crate::slots::SlotSet;
@@ -277,36 +277,16 @@ pub(super) async fn view(core: &Arc<Core>, name: &str) -> Result<Option<RunView>
         .map_err(|e| Fault::new(FaultKind::Data, e.to_string()))?;
     let catalog = core.catalog().await;
     let mut unplanned = reach(&run, &catalog.collections)?;
-    let answers = everybody(core, &Request::Jobs(name.to_owned())).await;
-    let mut jobs = Vec::new();
-    let mut readable = catalog.missing.is_empty();
-    for (text, slots) in answers.into_iter().filter_map(|answer| match answer {
-        Some(Response::Jobs(text, slots)) => Some((text, slots)),
-        _ => None,
-    }) {
-        match serde_json::from_str::<Vec<JobView>>(&text) {
-            Ok(theirs) => jobs.extend(theirs),
-            Err(_) => readable = false,
-        }
-        unplanned.subtract(&slots);
-    }
+    let told = jobs::told(core, name).await;
+    unplanned.subtract(&told.slots);
     Ok(Some(RunView {
         run: Run {
             cells: Vec::new(),
             ..run
         },
-        jobs: each_once(jobs),
-        complete: readable && unplanned.is_empty(),
+        jobs: told.jobs,
+        complete: catalog.missing.is_empty() && told.is_readable && unplanned.is_empty(),
     }))
-}
-
-/// Orders jobs by geocode and keeps of each cell the one that got farthest: a node that comes back
-/// has for a moment what another took over.
-fn each_once(mut jobs: Vec<JobView>) -> Vec<JobView> {
-    let rank = |job: &JobView| rank(job.state, job.attempts > 0);
-    jobs.sort_by(|a, b| (&a.geocode, rank(a), &a.node).cmp(&(&b.geocode, rank(b), &b.node)));
-    jobs.dedup_by(|later, first| later.geocode == first.geocode);
-    jobs
 }
 
 /// Returns all runs with their jobs counted.

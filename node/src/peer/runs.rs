@@ -1,6 +1,6 @@
-//! Planning a run, what a user wants of it, and what was said of its jobs.
+//! Planning a run, its jobs page by page, what a user wants of it, and what was said of its jobs.
 //!
-//! *Invariants*: positions are those of the answerer's own lines.
+//! *Invariants*: positions are those of the answerer's own lines; pages go by geocode.
 //!
 //! *Not here*: what is done about it (`runs`).
 
@@ -28,6 +28,26 @@ pub struct Planned {
     pub splits: u64,
     /// Jobs, one a geocode.
     pub jobs: u64,
+}
+
+/// Where to go on with the jobs of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobsRequest {
+    /// Name of the run.
+    pub run: String,
+    /// Geocode text of the last job that was told.
+    pub after: String,
+}
+
+/// A page of a node's jobs of a run, by geocode.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobsPage {
+    /// JSON of a list of `wire::run::JobView`.
+    pub jobs: String,
+    /// Slots whose cells were planned when it was read.
+    pub slots: SlotSet,
+    /// More follow.
+    pub more: bool,
 }
 
 /// Jobs of the asker that the one asked may have, too.

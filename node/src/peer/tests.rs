@@ -12,7 +12,7 @@ use crate::identity::to_hex;
 use crate::layout::{Member, Place, What};
 use crate::store::{ContentHash, Span};
 use crate::token::Claim;
-use runs::{fates, fates_request, log_part, logs, plan, planned, steer};
+use runs::{fates, fates_request, log_part, logs, page, plan, planned, steer};
 
 /// One line a message: its name and its bytes in hexadecimal digits.
 const GOLDEN: &str = include_str!("../../tests/golden/peer.txt");
@@ -303,6 +303,7 @@ fn responses() -> Vec<(&'static str, Response)> {
         ("granted", Response::Granted(vec![true, false])),
         ("cells", Response::Cells(vec!["9xj5k".to_owned()])),
         ("rivals", Response::Rivals(vec![true, false])),
+        ("jobs_page", Response::JobsPage(page())),
     ]
 }
 

@@ -13,6 +13,7 @@ pub mod rivals;
 mod surplus;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use earth::split::meta::SplitId;
 use earth::split::placement::PlacementKey;
@@ -177,6 +178,20 @@ impl Book {
     /// Returns all jobs in order of run and geocode.
     pub fn jobs(&self) -> impl Iterator<Item = (&JobKey, &Job)> {
         self.jobs.iter()
+    }
+
+    /// Returns the jobs of a run in order of geocode, those behind one or all.
+    pub fn jobs_of(&self, run: &str, after: Option<&str>) -> impl Iterator<Item = (&JobKey, &Job)> {
+        let key = |geocode: &str| JobKey {
+            run: run.to_owned(),
+            geocode: geocode.to_owned(),
+        };
+        let from = match after {
+            Some(geocode) => Bound::Excluded(key(geocode)),
+            None => Bound::Included(key("")),
+        };
+        let behind = self.jobs.range((from, Bound::Unbounded));
+        behind.take_while(move |(key, _)| key.run == run)
     }
 
     /// Returns one job.

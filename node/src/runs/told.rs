@@ -18,6 +18,12 @@ use super::{Inner, Runs, key, stale};
 impl Runs {
     /// Returns this node's jobs of a run, by geocode.
     pub fn jobs(&self, run: &str) -> Vec<JobView> {
+        self.jobs_behind(run, None, usize::MAX)
+    }
+
+    /// Returns at most so many of this node's jobs of a run, by geocode: those behind one, or the
+    /// first.
+    pub fn jobs_behind(&self, run: &str, after: Option<&str>, jobs_max: usize) -> Vec<JobView> {
         let inner = self.lock();
         let view = |(key, job): (&JobKey, &Job)| JobView {
             run: key.run.clone(),
@@ -33,12 +39,8 @@ impl Runs {
             descent: job.descent.clone(),
             moved: job.moved.clone(),
         };
-        inner
-            .book
-            .jobs()
-            .filter(|(k, _)| k.run == run)
-            .map(view)
-            .collect()
+        let jobs = inner.book.jobs_of(run, after);
+        jobs.take(jobs_max).map(view).collect()
     }
 
     /// Takes down what a worker says of its job; a stale token is refused.

@@ -20,6 +20,7 @@ mod grow;
 mod heirs;
 mod hostile;
 mod lose;
+mod many;
 mod models;
 mod moves;
 mod refuse;

@@ -20,6 +20,7 @@ pub(super) fn requests() -> Vec<(&'static str, Request)> {
         ("guests_untried", guests(GuestWord::Untried(vec![lease()]))),
         ("cells", Request::Cells(question())),
         ("rivals", rivals()),
+        ("jobs_page", behind()),
     ]
 }
 
@@ -33,6 +34,21 @@ fn rivals() -> Request {
         run: "r".to_owned(),
         jobs: vec![rival],
     })
+}
+
+fn behind() -> Request {
+    Request::JobsPage(JobsRequest {
+        run: "r".to_owned(),
+        after: "9xj5k".to_owned(),
+    })
+}
+
+pub(super) fn page() -> JobsPage {
+    JobsPage {
+        jobs: "[]".to_owned(),
+        slots: SlotSet::none(),
+        more: true,
+    }
 }
 
 pub(super) fn fates_request() -> Request {
