@@ -104,7 +104,7 @@ fn replace(node: &Node, folder: &Path, scenes: &Path, collection: &str) {
 }
 
 fn delete(node: &Node, folder: &Path, collection: &str) {
-    let delete = ["collection", "delete", collection];
+    let delete = ["collection", "delete", "--yes", collection];
     expect(node.ask(folder).args(delete), 0);
 }
 

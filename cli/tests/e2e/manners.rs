@@ -126,9 +126,9 @@ fn logs_are_coloured_as_was_said_and_never_in_a_file_unasked() {
     let folder = scratch();
     let folder = folder.path();
     for (name, flags, coloured) in [
-        ("never", ["-v", "--color", "never"], false),
-        ("auto", ["-v", "--color", "auto"], false),
-        ("always", ["-v", "--color", "always"], true),
+        ("never", ["-vv", "--color", "never"], false),
+        ("auto", ["-vv", "--color", "auto"], false),
+        ("always", ["-vv", "--color", "always"], true),
     ] {
         let mut node = Node::start(folder, name, &flags);
         assert!(node.stop());
