@@ -5,6 +5,7 @@
 //!
 //! *Not here*: the simulation (node).
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,6 +26,8 @@ use crate::session::Session;
 
 /// Greatest number of cells: beyond it the list takes gigabytes, and balance changes no more.
 const CELLS_MAX: f64 = 4e6;
+/// Replicas of a forecast unless told otherwise.
+const REPLICAS: u8 = 3;
 
 pub(crate) async fn run(session: &Session, args: Simulate) -> Done {
     let screen = session.screen.clone();
@@ -95,8 +98,8 @@ fn question(args: &ForecastArgs) -> Result<Question, Fault> {
     }
     Ok(Question {
         nodes: args.nodes,
-        replicas: args.replicas,
-        killed: args.kill,
+        replicas: replicas(args.replicas, (args.nodes, REPLICAS))?,
+        killed: killed(args)?,
         cells: cover::of_box(scheme, precision, &area).map_err(|e| wrong(e.to_string()))?,
         rule: args
             .first
@@ -106,6 +109,35 @@ fn question(args: &ForecastArgs) -> Result<Question, Fault> {
         rate: args.rate,
         seed: args.seed,
     })
+}
+
+/// Returns how many replicas are asked for, unless told how many there usually are.
+fn replicas(asked: Option<u8>, (nodes, usual): (u16, u8)) -> Result<u8, Fault> {
+    let most = u8::try_from(nodes).unwrap_or(u8::MAX);
+    match asked {
+        Some(asked) if asked > most => {
+            let what = format!("--replicas {asked} is more than there are nodes");
+            let because = format!("each replica lies on a node of its own, and there are {nodes}");
+            Err(Fault::new(FaultKind::Usage, what)
+                .because(because)
+                .try_(format!("--replicas {most}, or --nodes {asked}")))
+        }
+        asked => Ok(asked.unwrap_or(usual.min(most))),
+    }
+}
+
+/// Returns how many nodes die.
+fn killed(args: &ForecastArgs) -> Result<u16, Fault> {
+    let most = args.nodes.saturating_sub(1);
+    match args.kill {
+        Some(kill) if kill > most => {
+            let what = format!("--kill {kill} leaves none of {} nodes", args.nodes);
+            Err(Fault::new(FaultKind::Usage, what)
+                .because("what is lost and copied is told of the nodes that live on")
+                .try_(format!("--kill {most}")))
+        }
+        kill => Ok(kill.unwrap_or(most.min(1))),
+    }
 }
 
 fn tell(told: &Forecast, args: &ForecastArgs) {
@@ -192,20 +224,20 @@ fn whole(n: f64) -> u64 {
     n.round() as u64
 }
 
-fn described(args: &DrillArgs, seed: u64) -> Drill {
+fn described(args: &DrillArgs, seed: u64) -> Result<Drill, Fault> {
     let mut drill = Drill::of_seed(seed);
     drill.nodes = args.nodes.unwrap_or(drill.nodes);
-    drill.replicas = args.replicas.unwrap_or(drill.replicas);
+    drill.replicas = replicas(args.replicas, (drill.nodes, drill.replicas))?;
     drill.lasts = args.seconds.map_or(drill.lasts, Duration::from_secs);
     if let Some(faults) = &args.faults {
         drill.faults = faults.iter().filter_map(|f| f.fault()).collect();
     }
-    drill
+    Ok(drill)
 }
 
 /// Runs one drill and tells what happened.
 fn drill(screen: &Screen, args: &DrillArgs) -> Done {
-    let mut drill = described(args, args.seed);
+    let mut drill = described(args, args.seed)?;
     drill.detail = if args.log.is_some() || screen.verbosity() > 0 {
         Detail::Messages
     } else {
@@ -268,12 +300,15 @@ fn as_json(drill: &Drill, outcome: &Outcome) -> serde_json::Value {
         .iter()
         .map(|(fault, n)| (fault.word().to_owned(), json!(n)))
         .collect();
+    let cuts = outcome.cuts.iter().filter(|(_, n)| **n > 0);
+    let cuts: BTreeMap<_, _> = cuts.collect();
     json!({
         "seed": drill.seed,
         "nodes": drill.nodes,
         "replicas": drill.replicas,
         "seconds": drill.lasts.as_secs(),
         "faults": faults,
+        "power_cuts": cuts,
         "acknowledged": {"puts": tally.acked, "deletions": tally.deleted},
         "refused": tally.refused,
         "queries": {"answered": tally.queries, "complete": tally.complete},
@@ -292,23 +327,23 @@ fn drills(screen: &Screen, args: &DrillArgs) -> Done {
     let end = args.seed.saturating_add(seeds);
     let next = AtomicU64::new(args.seed);
     let broken: Mutex<Vec<(Drill, Outcome)>> = Mutex::new(Vec::new());
-    let failed: Mutex<Option<SimulationError>> = Mutex::new(None);
+    let failed: Mutex<Option<Fault>> = Mutex::new(None);
     let play = || {
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
             if seed >= end {
                 return;
             }
-            let drill = described(args, seed);
-            match drill.run() {
-                Ok(outcome) if outcome.violations.is_empty() => {}
-                Ok(outcome) => {
+            let run = |drill: Drill| drill.run().map(|o| (drill, o)).map_err(|e| impossible(&e));
+            match described(args, seed).and_then(run) {
+                Ok((_, outcome)) if outcome.violations.is_empty() => {}
+                Ok((drill, outcome)) => {
                     screen.note(format!("broken: {}", drill.command()));
                     lock(&broken).push((drill, outcome));
                 }
-                Err(error) => {
+                Err(fault) => {
                     next.store(end, Ordering::Relaxed);
-                    *lock(&failed) = Some(error);
+                    *lock(&failed) = Some(fault);
                 }
             }
         }
@@ -319,8 +354,8 @@ fn drills(screen: &Screen, args: &DrillArgs) -> Done {
             scope.spawn(play);
         }
     });
-    if let Some(error) = lock(&failed).take() {
-        return Err(impossible(&error));
+    if let Some(fault) = lock(&failed).take() {
+        return Err(fault);
     }
     let mut broken = std::mem::take(&mut *lock(&broken));
     broken.sort_by_key(|(drill, _)| drill.seed);

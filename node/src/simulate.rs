@@ -21,7 +21,7 @@ mod network;
 mod scene;
 mod truth;
 
-pub use drill::{Drill, Outcome, SimulationError};
+pub use drill::{DRILL_NODES_MAX, Drill, Outcome, SimulationError};
 pub use faults::Fault;
 pub use log::Detail;
 pub use truth::Tally;

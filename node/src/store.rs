@@ -45,7 +45,7 @@ use wire::hit::FileEntry;
 pub use audit::Harm;
 pub use error::StoreError;
 pub use find::FoundPage;
-pub(crate) use model_disk::ModelDisk;
+pub(crate) use model_disk::{Failing, ModelDisk, STEPS, Step, When};
 pub use object::{ContentHash, Hashed, Object, ObjectError, ObjectFile, ObjectKey};
 pub use put::{Put, PutMode};
 pub use rebuild::{LeftOut, Rebuild};

@@ -22,6 +22,7 @@ What is lost when three of twelve machines burn, with two replicas and with thre
 What happens to a real cluster when everything goes wrong at once?
   glebe simulate drill --seed 7
   glebe simulate drill --seed 7 --faults kill,partition -v
+  glebe simulate drill --seed 7 --faults rot,power-cut
   glebe simulate drill --seeds 100";
 
 /// `glebe simulate`.
@@ -52,17 +53,12 @@ pub(crate) struct Forecast {
         value_parser = clap::value_parser!(u16).range(1..=1_000)
     )]
     pub(crate) nodes: u16,
-    /// Replicas of each split
-    #[arg(
-        long,
-        value_name = "R",
-        default_value_t = 3,
-        value_parser = clap::value_parser!(u8).range(1..=7)
-    )]
-    pub(crate) replicas: u8,
-    /// Nodes that die at once
-    #[arg(long, value_name = "K", default_value_t = 1)]
-    pub(crate) kill: u16,
+    /// Replicas of each split [default: 3, or as many as there are nodes]
+    #[arg(long, value_name = "R", value_parser = clap::value_parser!(u8).range(1..=7))]
+    pub(crate) replicas: Option<u8>,
+    /// Nodes that die at once, fewer than there are [default: 1, of one node none]
+    #[arg(long, value_name = "K")]
+    pub(crate) kill: Option<u16>,
     /// Where the imagery lies [default: the conterminous United States]
     #[arg(
         long,
@@ -111,10 +107,10 @@ pub(crate) struct Drill {
         value_parser = clap::value_parser!(u64).range(1..)
     )]
     pub(crate) seeds: Option<u64>,
-    /// Nodes at the start [default: 3 to 5, by the seed]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=100))]
-    pub(crate) nodes: Option<u8>,
-    /// Replicas [default: 2 or 3, by the seed]
+    /// Nodes at the start, 1,000 at most; hundreds take hours [default: 3 to 5, by the seed]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    pub(crate) nodes: Option<u16>,
+    /// Replicas, no more than there are nodes [default: 2 or 3, by the seed]
     #[arg(long, value_name = "R", value_parser = clap::value_parser!(u8).range(1..=7))]
     pub(crate) replicas: Option<u8>,
     /// Virtual seconds in which things go wrong
@@ -137,7 +133,7 @@ pub(crate) enum FaultArg {
     Kill,
     /// All nodes are killed at once
     Outage,
-    /// A node's power fails while it writes
+    /// A node's power fails while it writes, starts or heals, also at each step by name
     PowerCut,
     /// The cluster falls into two parts
     Partition,
@@ -159,6 +155,8 @@ pub(crate) enum FaultArg {
     LostDisk,
     /// Slots move: a node is drained, or restored, its share changes, or bytes are evened out
     Shift,
+    /// Bytes of a stored file turn, at one owner of several
+    Rot,
 }
 
 impl FaultArg {
@@ -180,6 +178,7 @@ impl FaultArg {
             Self::Leave => Fault::Leave,
             Self::LostDisk => Fault::LostDisk,
             Self::Shift => Fault::Shift,
+            Self::Rot => Fault::Rot,
         })
     }
 }

@@ -60,3 +60,56 @@ fn fifty_nodes_are_forecast_without_one() {
     );
     assert!(number("/traffic/gossip_bytes_s") <= 1_000.0, "{told}");
 }
+
+#[test]
+fn clusters_that_cannot_be_are_refused_with_what_helps() {
+    let folder = scratch();
+    let refused = |args: &[&str], say: &[&str]| {
+        let asked = glebe(folder.path()).arg("simulate").args(args).output();
+        let asked = asked.unwrap();
+        let told = String::from_utf8_lossy(&asked.stderr).into_owned();
+        assert_eq!(asked.status.code(), Some(2), "{args:?}: {told}");
+        for word in say {
+            assert!(told.contains(word), "{args:?}: {told} lacks {word}");
+        }
+        assert!(asked.stdout.is_empty(), "{args:?}");
+    };
+    refused(
+        &["--nodes", "3", "--kill", "3"],
+        &["--kill 3 leaves none of 3 nodes", "--kill 2"],
+    );
+    refused(
+        &["--nodes", "3", "--replicas", "5"],
+        &["--replicas 5 is more than there are nodes", "--nodes 5"],
+    );
+    refused(
+        &["drill", "--nodes", "2", "--replicas", "3"],
+        &["--replicas 3 is more than there are nodes", "--replicas 2"],
+    );
+    refused(
+        &["drill", "--seeds", "2", "--nodes", "2", "--replicas", "3"],
+        &["--replicas 3 is more than there are nodes"],
+    );
+    refused(&["drill", "--nodes", "1001"], &["1001", "1..=1000"]);
+    refused(&["--nodes", "1001"], &["1001", "1..=1000"]);
+}
+
+#[test]
+fn few_nodes_are_forecast_with_as_many_replicas_and_a_drill_tells_what_rots() {
+    let folder = scratch();
+    for (nodes, replicas, killed) in [("1", 1, 0), ("2", 2, 1)] {
+        let box_ = ["--bbox", "-105.0,40.0,-104.5,40.5"];
+        let asked = ["simulate", "--nodes", nodes, "-o", "json"];
+        let told = stdout(&expect(glebe(folder.path()).args(asked).args(box_), 0));
+        let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+        assert_eq!(told["replicas"], replicas, "{told}");
+        assert_eq!(told["deaths"]["killed"], killed, "{told}");
+    }
+    let drill = [
+        "simulate", "drill", "--seed", "3", "--faults", "rot", "-o", "json",
+    ];
+    let told = stdout(&expect(glebe(folder.path()).args(drill), 0));
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert!(told["faults"]["rot"].as_u64() > Some(0), "{told}");
+    assert!(told["power_cuts"].is_object(), "{told}");
+}

@@ -5,6 +5,7 @@
 //!
 //! *Not here*: the run itself (`scene`).
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,10 +16,10 @@ use super::log::Detail;
 use super::scene::Scene;
 use super::truth::Tally;
 use crate::hands;
-use crate::layout::folded;
+use crate::layout::{REPLICAS_MAX, folded};
 
-/// Greatest number of nodes of a drill: beyond it one seed takes minutes.
-const NODES_MAX: u8 = 100;
+/// Greatest number of nodes of a drill: what the one-hop table is meant for.
+pub const DRILL_NODES_MAX: u16 = 1_000;
 /// Where simulated disks lie, if it is there: memory, for which an fsync costs nothing.
 const MEMORY: &str = "/dev/shm";
 /// Virtual seconds of faults unless told otherwise.
@@ -29,9 +30,9 @@ const SECONDS: u64 = 30;
 pub struct Drill {
     /// Decides everything else.
     pub seed: u64,
-    /// Nodes at the start.
-    pub nodes: u8,
-    /// Replicas of every split.
+    /// Nodes at the start, 1 to `DRILL_NODES_MAX`.
+    pub nodes: u16,
+    /// Replicas of every split, 1 to as many as there are nodes, `REPLICAS_MAX` at most.
     pub replicas: u8,
     /// Virtual time in which things go wrong.
     pub lasts: Duration,
@@ -54,6 +55,9 @@ pub struct Outcome {
     pub tally: Tally,
     /// How often what went wrong.
     pub faults: Vec<(Fault, u64)>,
+    /// How often the power failed at which step of what a store does to its disk; all steps that
+    /// have a name are here.
+    pub cuts: BTreeMap<&'static str, u64>,
     /// Virtual time after the last fault until all was where it belongs.
     pub healed_after: Option<Duration>,
     /// Frames between nodes, and their bytes.
@@ -89,7 +93,7 @@ impl Drill {
         let replicas = 2 + dice.below(2);
         Self {
             seed,
-            nodes: u8::try_from(nodes).unwrap_or(3),
+            nodes: u16::try_from(nodes).unwrap_or(3),
             replicas: u8::try_from(replicas).unwrap_or(2),
             lasts: Duration::from_secs(SECONDS),
             faults: Fault::ALL.to_vec(),
@@ -110,9 +114,7 @@ impl Drill {
 
     fn stage<T>(&self, play: impl AsyncFnOnce(&mut Scene<'_>) -> T) -> Result<T, SimulationError> {
         let senseless = |what: &str| SimulationError::Senseless(what.to_owned());
-        if !(1..=NODES_MAX).contains(&self.nodes) {
-            return Err(senseless("a drill has 1 to 100 nodes"));
-        }
+        self.check()?;
         let imagery = imagery().ok_or_else(|| senseless("no split can be encoded"))?;
         let mut dice = Dice::new(self.seed);
         let disk = |source| SimulationError::Disk {
@@ -134,6 +136,23 @@ impl Drill {
         folded::remember(false);
         hands::simulate(None);
         outcome
+    }
+
+    fn check(&self) -> Result<(), SimulationError> {
+        let senseless = |what: String| Err(SimulationError::Senseless(what));
+        let (nodes, replicas) = (self.nodes, self.replicas);
+        if !(1..=DRILL_NODES_MAX).contains(&nodes) {
+            return senseless(format!(
+                "a drill has 1 to {DRILL_NODES_MAX} nodes, not {nodes}"
+            ));
+        }
+        if !(1..=REPLICAS_MAX).contains(&replicas) || u16::from(replicas) > nodes {
+            let most = nodes.min(REPLICAS_MAX.into());
+            return senseless(format!(
+                "{nodes} nodes keep 1 to {most} replicas, each on a node of its own, not {replicas}"
+            ));
+        }
+        Ok(())
     }
 
     /// Returns the command that runs this drill again and tells what happens.
@@ -182,4 +201,30 @@ fn place() -> PathBuf {
         return memory.to_owned();
     }
     std::env::temp_dir()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_that_cannot_be_is_refused_with_its_reason() {
+        let refused = |nodes: u16, replicas: u8| {
+            let mut drill = Drill::of_seed(1);
+            (drill.nodes, drill.replicas) = (nodes, replicas);
+            drill.check().map_err(|error| error.to_string())
+        };
+        for (nodes, replicas) in [(1, 1), (3, 3), (7, 7), (1_000, 7)] {
+            assert_eq!(refused(nodes, replicas), Ok(()), "{nodes} {replicas}");
+        }
+        for nodes in [0, 1_001, u16::MAX] {
+            let why = refused(nodes, 1).unwrap_err();
+            assert!(why.contains("1 to 1000 nodes, not"), "{why}");
+        }
+        for (nodes, replicas, most) in [(2, 3, 2), (1_000, 8, 7), (5, 0, 5)] {
+            let why = refused(nodes, replicas).unwrap_err();
+            let range = format!("1 to {most} replicas");
+            assert!(why.contains(&range), "{why}");
+        }
+    }
 }

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use super::dice::Dice;
+use crate::store::{Failing, Step, When};
 
 /// Something that goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,7 +16,8 @@ pub enum Fault {
     Kill,
     /// All nodes are killed at once, and start again later.
     Outage,
-    /// A node's power fails while it writes: what was not synced is torn. It starts again later.
+    /// A node's power fails while it writes, starts or heals, at any event of its disk or at a
+    /// named step: what was not synced is torn. It starts again later.
     PowerCut,
     /// The cluster falls into two parts that do not hear each other.
     Partition,
@@ -38,11 +40,13 @@ pub enum Fault {
     /// Slots move at a user's word: a node is drained or gets its slots again, its share changes,
     /// or bytes are evened out.
     Shift,
+    /// Bytes of a file turn at one of the owners of what it belongs to.
+    Rot,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Kill,
         Self::Outage,
         Self::PowerCut,
@@ -56,6 +60,7 @@ impl Fault {
         Self::Leave,
         Self::LostDisk,
         Self::Shift,
+        Self::Rot,
     ];
 
     /// Returns its name.
@@ -74,6 +79,7 @@ impl Fault {
             Self::Leave => "leave",
             Self::LostDisk => "lost-disk",
             Self::Shift => "shift",
+            Self::Rot => "rot",
         }
     }
 
@@ -81,7 +87,8 @@ impl Fault {
     fn weight(self) -> u64 {
         match self {
             Self::Kill => 8,
-            Self::PowerCut | Self::Partition | Self::OneWay | Self::Storm => 4,
+            Self::PowerCut => 6,
+            Self::Partition | Self::OneWay | Self::Storm | Self::Rot => 4,
             Self::FullDisk | Self::Pause | Self::Join | Self::LostDisk | Self::Shift => 2,
             Self::Outage | Self::WrongDay | Self::Leave => 1,
         }
@@ -107,6 +114,14 @@ const LONG: u64 = 150;
 
 /// Events of a disk within which its power fails: some puts.
 const EVENTS_MAX: u64 = 120;
+/// The same where it starts: a start that has nothing to settle makes fewer.
+const EVENTS_MAX_START: u64 = 40;
+
+/// Starts of a thousand at which the power fails: of those after a power cut, of newcomers' first,
+/// and of nodes that have just lost bytes, while they heal.
+pub(super) const AGAIN: u64 = 350;
+pub(super) const AT_FIRST: u64 = 500;
+pub(super) const WHILE_IT_HEALS: u64 = 350;
 
 impl Fate {
     /// Draws from some kinds of faults.
@@ -139,9 +154,36 @@ impl Fate {
         None
     }
 
-    /// Draws after how many events of a disk its power fails, and what is left then.
-    pub(super) fn power(&mut self) -> (u64, Dice) {
-        (self.dice.below(EVENTS_MAX), self.dice.fork())
+    /// Draws when a node's power fails, and what is left then.
+    pub(super) fn power(&mut self, when: When) -> (Failing, Dice) {
+        let (events, anywhere) = match when {
+            When::Work => (EVENTS_MAX, 500),
+            When::First => (EVENTS_MAX, 300),
+            When::Start => (EVENTS_MAX_START, 300),
+            When::Heal => (0, 0),
+        };
+        let steps = Step::taken(when);
+        let failing = if self.dice.chance(anywhere) {
+            Failing::After(self.dice.below(events))
+        } else {
+            Failing::At(steps[self.dice.place(steps.len())])
+        };
+        (failing, self.dice.fork())
+    }
+
+    /// Tells whether the power fails besides, so many times of a thousand, if it ever does.
+    pub(super) fn also_cuts(&mut self, of_thousand: u64) -> bool {
+        self.kinds.contains(&Fault::PowerCut) && self.dice.chance(of_thousand)
+    }
+
+    /// Lets nothing go wrong any more.
+    pub(super) fn rest(&mut self) {
+        self.kinds.clear();
+    }
+
+    /// Returns dice of somebody else's.
+    pub(super) fn fork(&mut self) -> Dice {
+        self.dice.fork()
     }
 
     /// Draws how long a node stays without power.

@@ -27,7 +27,7 @@ use crate::identity::{Identity, NodeId};
 use crate::layout::{ChangeSet, Member, Place, Standing};
 use crate::ring::Standpoint;
 use crate::runs::Runs;
-use crate::store::{ModelDisk, Store};
+use crate::store::{Failing, ModelDisk, Store};
 use crate::token::{ClusterId, ClusterSecret};
 use crate::upkeep::Pace;
 
@@ -37,7 +37,7 @@ const EPOCH_S: i64 = 1_767_225_600;
 const GONE_MS_MAX: u32 = 5_000;
 
 /// Where the store lies on the disk in memory.
-const DISK: &str = "/store";
+pub(super) const DISK: &str = "/store";
 
 /// How replicas are kept: often enough to be seen in half a minute, and tombstones collected while
 /// a node is away, if anybody did that; longer than a frame is on its way in a storm, and than a
@@ -66,6 +66,8 @@ pub(super) struct Machine {
     pub gone: bool,
     dir: PathBuf,
     disk: ModelDisk,
+    /// How its power fails at its next start, if it is told to.
+    fails_next: Option<(Failing, Dice)>,
     phase: Phase,
     /// What must be gone after a kill.
     store: Weak<Store>,
@@ -110,6 +112,7 @@ impl Machine {
             gone: false,
             dir,
             disk: ModelDisk::new(),
+            fails_next: None,
             phase: Phase::Down,
             store: Weak::new(),
         })
@@ -141,7 +144,11 @@ impl Machine {
         if let Some(left) = self.disk.left() {
             self.disk = left;
         }
+        let fails_next = self.fails_next.take();
         self.spare();
+        if let Some((failing, dice)) = fails_next {
+            self.disk.fail(failing, dice);
+        }
         let store = Arc::new(self.disk.open(Path::new(DISK))?);
         if self.full {
             store.reserve(u64::MAX);
@@ -228,19 +235,34 @@ impl Machine {
         }
     }
 
-    /// Lets its power fail after so many more events of its disk.
-    pub(super) fn lose_power(&self, events: u64, dice: Dice) {
-        self.disk.fail_after(events, dice);
+    /// Lets its power fail; of one that is down, from its next start on.
+    pub(super) fn lose_power(&mut self, (failing, dice): (Failing, Dice)) {
+        if self.is_down() {
+            self.fails_next = Some((failing, dice));
+        } else {
+            self.disk.fail(failing, dice);
+        }
     }
 
     /// Lets its power not fail, if it has not yet.
-    pub(super) fn spare(&self) {
+    pub(super) fn spare(&mut self) {
+        self.fails_next = None;
         self.disk.spare();
     }
 
     /// Tells whether its power has failed, though it seems to run.
     pub(super) fn is_dark(&self) -> bool {
         !self.is_down() && self.disk.has_failed()
+    }
+
+    /// Tells whether it has no power since it was last told to start.
+    pub(super) fn has_lost_power(&self) -> bool {
+        self.disk.has_failed()
+    }
+
+    /// Returns the step at which its power has failed since, if it has and that has a name.
+    pub(super) fn lost_power_at(&self) -> Option<&'static str> {
+        self.disk.failed_at().map(|step| step.word)
     }
 
     /// Ends the node at once; returns when nothing of it is left.
@@ -277,6 +299,6 @@ impl Machine {
 
 /// Returns the address of a node: of its own number, anew with every turn.
 fn address(number: usize, turn: u8) -> SocketAddr {
-    let low = u16::try_from(number % 1_000).unwrap_or(0);
+    let low = u16::try_from(number).unwrap_or(0);
     SocketAddr::from(([10, 0, turn, 1], 7_000 + low))
 }

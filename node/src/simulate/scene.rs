@@ -6,6 +6,7 @@
 //! *Not here*: what is drawn (`faults`), what was promised (`truth`).
 
 mod mend;
+mod rot;
 mod shift;
 mod users;
 
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 use super::dice::Dice;
 use super::drill::{Drill, Outcome};
-use super::faults::{Fate, Fault};
+use super::faults::{AGAIN, AT_FIRST, Fate, Fault};
 use super::imagery::Imagery;
 use super::log::Log;
 use super::machine::{Charter, Machine};
@@ -24,6 +25,7 @@ use super::network::{Network, Sent, Weather, short};
 use super::truth::Truth;
 use crate::cluster::Join;
 use crate::layout::What;
+use crate::store::{STEPS, When};
 use crate::token::{ClusterId, ClusterSecret};
 
 /// How often nodes are looked at, faults drawn and users sent: virtual time.
@@ -54,6 +56,10 @@ pub(super) struct Scene<'a> {
     moves: u8,
     /// The member that was last asked to give up its slots.
     drained: Option<usize>,
+    /// Files of which bytes have turned, until they are whole again or gone.
+    turned: Vec<rot::Turned>,
+    /// How often the power failed at which step.
+    cuts: BTreeMap<&'static str, u64>,
     users: users::Users,
 }
 
@@ -101,6 +107,8 @@ impl<'a> Scene<'a> {
             counts: BTreeMap::new(),
             moves: 0,
             drained: None,
+            turned: Vec::new(),
+            cuts: STEPS.iter().map(|step| (step.word, 0)).collect(),
             drill,
             dice,
             imagery,
@@ -130,6 +138,7 @@ impl<'a> Scene<'a> {
             violations: truth.violations.clone(),
             tally: truth.tally,
             faults: self.counts.iter().map(|(f, n)| (*f, *n)).collect(),
+            cuts: self.cuts.clone(),
             healed_after,
             frames: sent
                 .values()
@@ -205,11 +214,27 @@ impl<'a> Scene<'a> {
         }
         for i in 0..self.machines.len() {
             if self.machines[i].is_dark() {
-                let name = &self.machines[i].name;
-                self.log.event(format_args!("{name} has lost its power"));
+                self.log_cut(i);
                 let until = self.log.elapsed() + self.fate.outage();
                 self.kill(i, until).await;
+                self.cut_next(i, (AGAIN, When::Start));
             }
+        }
+        self.see_healed();
+    }
+
+    fn log_cut(&self, i: usize) {
+        let name = &self.machines[i].name;
+        let step = self.machines[i].lost_power_at().unwrap_or("no step");
+        self.log
+            .event(format_args!("{name} has lost its power: {step}"));
+    }
+
+    /// Lets a node's power fail, so many times of a thousand, at a step that it takes then.
+    fn cut_next(&mut self, i: usize, (of_thousand, when): (u64, When)) {
+        if self.fate.also_cuts(of_thousand) {
+            let power = self.fate.power(when);
+            self.machines[i].lose_power(power);
         }
     }
 
@@ -217,9 +242,18 @@ impl<'a> Scene<'a> {
     fn start(&mut self, i: usize) {
         let join = self.ticket(i);
         let machine = &mut self.machines[i];
+        if let Some(step) = machine.lost_power_at() {
+            *self.cuts.entry(step).or_default() += 1;
+        }
         let name = format!("{} ..{}", machine.name, short(&machine.id));
         match machine.start(&self.network, join) {
             Ok(()) => self.log.event(format_args!("{name} starts")),
+            Err(_) if machine.has_lost_power() => {
+                self.log_cut(i);
+                let until = self.log.elapsed() + self.fate.outage();
+                self.ends.push((until, End::Down(i)));
+                self.cut_next(i, (AGAIN, When::Start));
+            }
             Err(fault) => {
                 let what = format!("{name} cannot open its disk: {fault}");
                 self.log.event(format_args!("{what}"));
@@ -260,8 +294,10 @@ impl<'a> Scene<'a> {
                 }
             }
             Fault::PowerCut => {
-                let (events, dice) = self.fate.power();
-                self.machines[i].lose_power(events, dice);
+                let down = self.machines[i].is_down();
+                let when = if down { When::Start } else { When::Work };
+                let power = self.fate.power(when);
+                self.machines[i].lose_power(power);
             }
             Fault::Partition => self.part(until),
             Fault::OneWay => {
@@ -290,6 +326,7 @@ impl<'a> Scene<'a> {
             Fault::Leave => self.leave(i),
             Fault::LostDisk => self.lose_disk(i, until).await,
             Fault::Shift => self.shift(i, other),
+            Fault::Rot => self.rot(i),
         }
     }
 
@@ -336,6 +373,7 @@ impl<'a> Scene<'a> {
             Ok(machine) => self.machines.push(machine),
             Err(error) => return self.violate(format!("no disk for a newcomer: {error}")),
         }
+        self.cut_next(number, (AT_FIRST, When::First));
         if self.ticket(number).is_some() {
             self.start(number);
         } else {
@@ -343,10 +381,11 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// Takes a node out for good, if enough others stay and none has lost its disk: what is only
-    /// on these two is lost.
+    /// Takes a node out for good, if enough others stay and none has lost its disk, or bytes that
+    /// are not healed yet: what is only on these two is lost.
     fn leave(&mut self, i: usize) {
-        if self.can_spare(i) && !self.machines.iter().any(|m| m.gone) {
+        let lost = self.machines.iter().any(|m| m.gone) || !self.turned.is_empty();
+        if self.can_spare(i) && !lost {
             self.take_out(i, i);
         }
     }
@@ -372,9 +411,11 @@ impl<'a> Scene<'a> {
     }
 
     /// Loses a node's disk for good; it is taken out later. Of one drill, one disk: W nodes hold
-    /// what is acknowledged, and the others may not be alike yet.
+    /// what is acknowledged, and the others may not be alike yet; nor one besides bytes that are not
+    /// healed yet.
     async fn lose_disk(&mut self, i: usize, until: Duration) {
-        if !self.can_spare(i) || self.machines.iter().any(|m| m.left || m.gone) {
+        let lost = self.machines.iter().any(|m| m.left || m.gone) || !self.turned.is_empty();
+        if !self.can_spare(i) || lost {
             return;
         }
         if let Err(leak) = self.machines[i].kill(&self.network).await {

@@ -140,7 +140,7 @@ mod tests {
     use earth::split::placement::PlacementKey;
     use wire::bundle::Kind;
 
-    use super::super::model_disk::ModelDisk;
+    use super::super::model_disk::{Failing, ModelDisk};
     use super::super::{Object, ObjectFile, ObjectKey, PutMode};
     use super::*;
     use crate::simulate::dice::Dice;
@@ -279,7 +279,7 @@ mod tests {
                 disk.remove(&index).unwrap();
                 disk.write_synced(&index, b"no database at all").unwrap();
                 disk.sync_folder(dir).unwrap();
-                disk.fail_after(cut, dice);
+                disk.fail(Failing::After(cut), dice);
                 done = disk.open(dir).is_ok();
                 disk.spare();
                 let store = disk.left().unwrap_or(disk).open(dir).unwrap();

@@ -5,13 +5,15 @@
 //!
 //! Simulated nodes run on it, and power cuts are tried on it.
 //!
-//! *Invariants*: what was synced survives; of the rest each operation may survive or not, in any
-//! combination, a write by single sectors; a rename survives whole or not at all; once the power
-//! has failed nothing is read or written any more.
+//! *Invariants*: what was synced survives, but for bits that are told to turn; of the rest each
+//! operation may survive or not, in any combination, a write by single sectors; a rename survives
+//! whole or not at all; once the power has failed nothing is read or written any more.
 //!
 //! *Not here*: what is written to it, and what must survive (`crash`, `simulate`).
 
+mod rot;
 mod state;
+mod step;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -21,12 +23,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use redb::{Builder, Database, DatabaseError, StorageBackend};
 
 use self::state::{Event, Inode, Node, Op, Place, State};
+pub(crate) use self::step::{STEPS, Step, When};
 use super::disk::{Disk, Entry};
 use super::{Store, StoreError};
 use crate::simulate::dice::Dice;
 
 /// Bytes that it says are free: nobody fills a terabyte of memory.
 const FREE_BYTES: u64 = 1 << 40;
+/// Events of a thousand that are done just before the power fails; the others are not begun.
+const DONE: u64 = 500;
 
 /// The disk; clones are the same disk.
 #[derive(Debug, Clone)]
@@ -45,10 +50,19 @@ struct Inner {
 #[derive(Debug)]
 enum Power {
     On,
-    /// It fails after so many more events.
-    FailsAfter(u64, Dice),
-    /// It has failed; this is left.
-    Failed(ModelDisk),
+    /// It fails some day.
+    Fails(Failing, Dice),
+    /// It has failed, perhaps at a step that has a name; this is left.
+    Failed(ModelDisk, Option<&'static Step>),
+}
+
+/// When the power fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Failing {
+    /// After so many more events.
+    After(u64),
+    /// When that step is taken next.
+    At(&'static Step),
 }
 
 /// Goes through the states that a disk was in.
@@ -98,31 +112,39 @@ impl ModelDisk {
         }
     }
 
-    /// Lets the power fail after so many more events.
-    pub(crate) fn fail_after(&self, events: u64, dice: Dice) {
+    /// Lets the power fail; what is under way then is done or not, and nobody is told.
+    pub(crate) fn fail(&self, failing: Failing, dice: Dice) {
         let power = &mut self.lock().power;
         if matches!(power, Power::On) {
-            *power = Power::FailsAfter(events, dice);
+            *power = Power::Fails(failing, dice);
         }
     }
 
     /// Lets the power not fail, if it has not yet.
     pub(crate) fn spare(&self) {
         let power = &mut self.lock().power;
-        if matches!(power, Power::FailsAfter(..)) {
+        if matches!(power, Power::Fails(..)) {
             *power = Power::On;
         }
     }
 
     /// Tells whether the power has failed.
     pub(crate) fn has_failed(&self) -> bool {
-        matches!(self.lock().power, Power::Failed(_))
+        matches!(self.lock().power, Power::Failed(..))
+    }
+
+    /// Returns the step at which the power failed, if it has and that has a name.
+    pub(crate) fn failed_at(&self) -> Option<&'static Step> {
+        match self.lock().power {
+            Power::Failed(_, step) => step,
+            _ => None,
+        }
     }
 
     /// Returns what a power failure has left, if there was one.
     pub(crate) fn left(&self) -> Option<Self> {
         match &self.lock().power {
-            Power::Failed(left) => Some(left.clone()),
+            Power::Failed(left, _) => Some(left.clone()),
             _ => None,
         }
     }
@@ -163,19 +185,23 @@ impl ModelDisk {
     fn powered(&self) -> io::Result<MutexGuard<'_, Inner>> {
         let inner = self.lock();
         match inner.power {
-            Power::Failed(_) => Err(io::Error::other("the power has failed")),
+            Power::Failed(..) => Err(io::Error::other("the power has failed")),
             _ => Ok(inner),
         }
     }
 
     fn note(&self, event: Event) -> io::Result<()> {
         let inner = &mut *self.powered()?;
-        if let Power::FailsAfter(events, dice) = &mut inner.power {
-            if *events == 0 {
-                inner.power = Power::Failed(Self::of(inner.state.cut(dice), None));
-                return Err(io::Error::other("the power fails"));
+        if let Power::Fails(failing, dice) = &mut inner.power
+            && failing.is_now(&inner.state, &event)
+        {
+            let step = inner.state.step(&event);
+            if dice.chance(DONE) {
+                inner.state.take(&event);
             }
-            *events -= 1;
+            let left = Self::of(inner.state.cut(dice), None);
+            inner.power = Power::Failed(left, step);
+            return Err(io::Error::other("the power fails"));
         }
         inner.state.take(&event);
         if let Some(events) = &mut inner.events {
@@ -220,6 +246,20 @@ impl ModelDisk {
                 self.make(path, Node::File(Vec::new()))
             }
             found => found,
+        }
+    }
+}
+
+impl Failing {
+    /// Tells whether it is time, at an event; counts that.
+    fn is_now(&mut self, state: &State, event: &Event) -> bool {
+        match self {
+            Self::After(0) => true,
+            Self::After(events) => {
+                *events -= 1;
+                false
+            }
+            Self::At(step) => state.is_step(event, step),
         }
     }
 }

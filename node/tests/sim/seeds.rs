@@ -13,6 +13,10 @@ const SEEDS: u64 = 40;
 const SEEDS_NIGHTLY: u64 = 100_000;
 /// Broken seeds after which no more are tried.
 const BROKEN_MAX: usize = 5;
+/// Seeds from which on each step of a disk must have been cut, with all faults.
+const SEEDS_FOR_CUTS: u64 = 2_000;
+/// Power cuts at each step among them.
+const CUTS_MIN: u64 = 3;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
@@ -39,6 +43,7 @@ fn every_seed_keeps_every_promise() {
     let next = AtomicU64::new(first);
     let broken = Mutex::new(Vec::new());
     let sum = Mutex::new(Tally::default());
+    let cuts = Mutex::new(BTreeMap::<&str, u64>::new());
     let slowest = Mutex::new(Vec::new());
     let stories = Mutex::new(BTreeMap::new());
     let started = Instant::now();
@@ -57,6 +62,9 @@ fn every_seed_keeps_every_promise() {
             let outcome = drill.run().unwrap();
             slowest.lock().unwrap().push(began.elapsed());
             stories.lock().unwrap().insert(seed, outcome.digest.clone());
+            for (step, n) in &outcome.cuts {
+                *cuts.lock().unwrap().entry(step).or_default() += n;
+            }
             let mut sum = sum.lock().unwrap();
             sum.acked += outcome.tally.acked;
             sum.deleted += outcome.tally.deleted;
@@ -87,8 +95,19 @@ fn every_seed_keeps_every_promise() {
     let all: Vec<String> = stories.into_values().collect();
     let all = blake3::hash(all.concat().as_bytes()).to_hex();
     eprintln!("digest of all stories: {}", &all[..16]);
+    let cuts = cuts.into_inner().unwrap();
+    eprintln!("power cuts at each step: {cuts:#?}");
     assert!(broken.is_empty(), "broken:\n{}", broken.join("\n"));
     assert!(sum.complete > 0 && sum.acked > 0 && sum.deleted > 0 && sum.fetched > 0);
+    if count >= SEEDS_FOR_CUTS && faults == Fault::ALL {
+        check_cuts(&cuts);
+    }
+}
+
+/// Checks that the power failed at each step that has a name.
+fn check_cuts(cuts: &BTreeMap<&str, u64>) {
+    let rare: Vec<_> = cuts.iter().filter(|(_, n)| **n < CUTS_MIN).collect();
+    assert!(rare.is_empty(), "cut less than {CUTS_MIN} times: {rare:?}");
 }
 
 /// Whatever else this process does: another seed is played beside it.

@@ -30,9 +30,10 @@ impl Scene<'_> {
     pub(super) async fn heal(&mut self) -> Option<Duration> {
         self.log.event(format_args!("all is mended"));
         self.ends.clear();
+        self.fate.rest();
         self.undo(End::Cut);
         self.undo(End::Storm);
-        self.machines.iter().for_each(Machine::spare);
+        self.machines.iter_mut().for_each(Machine::spare);
         for i in 0..self.machines.len() {
             self.undo(End::Full(i));
             self.undo(End::Down(i));
@@ -100,7 +101,7 @@ impl Scene<'_> {
         let member = self.machines.iter().find(|m| !m.left)?;
         let report = member.cluster()?.verify().await;
         if report.complete && report.problems.is_empty() {
-            return None;
+            return self.rotten();
         }
         let first = report.problems.first().cloned().unwrap_or_default();
         Some(format!("verify, complete {}: {first}", report.complete))

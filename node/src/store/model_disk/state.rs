@@ -1,6 +1,7 @@
 //! What a disk in memory holds: as programs see it, and as it would be without power.
 //!
-//! *Invariants*: `safe` changes by what is synced alone; what a cut leaves follows from the dice.
+//! *Invariants*: `safe` changes by what is synced, and by bits that turn, alone; what a cut leaves
+//! follows from the dice.
 //!
 //! *Not here*: paths, and whether there is power (`model_disk`).
 
@@ -10,6 +11,10 @@ use crate::simulate::dice::Dice;
 
 /// Bytes that a disk writes whole or not at all.
 const SECTOR: usize = 512;
+/// Most neighbouring bytes that turn at a time.
+const TURNED_MAX: usize = 8;
+/// The folder in which all others are.
+const ROOT: Inode = 0;
 
 /// A file or folder, by number.
 pub(super) type Inode = usize;
@@ -49,6 +54,8 @@ pub(in crate::store) struct State {
     pub(super) live: Vec<Node>,
     safe: Vec<Node>,
     pending: Vec<Op>,
+    /// Where each of `live` is now, if it is anywhere.
+    homes: Vec<Option<Place>>,
 }
 
 impl Op {
@@ -114,7 +121,51 @@ impl State {
             live: root.clone(),
             safe: root,
             pending: Vec::new(),
+            homes: vec![None],
         }
+    }
+
+    /// Tells whether that is a folder.
+    pub(super) fn is_folder(&self, inode: Inode) -> bool {
+        matches!(self.live[inode], Node::Folder(_))
+    }
+
+    /// Returns the names that lead to a file or folder; `None` if it is nowhere any more.
+    pub(super) fn path(&self, inode: Inode) -> Option<Vec<&str>> {
+        let mut names = Vec::new();
+        let mut at = inode;
+        while at != ROOT {
+            let (folder, name) = self.homes[at].as_ref()?;
+            names.push(name.as_str());
+            at = *folder;
+        }
+        names.reverse();
+        Some(names)
+    }
+
+    /// Turns bits of a file that was synced, as a disk does that damages what it holds: some
+    /// neighbouring bytes, one bit of each. Tells whether there was anything to turn.
+    pub(super) fn turn_bits(&mut self, file: Inode, dice: &mut Dice) -> bool {
+        let Node::File(held) = &self.safe[file] else {
+            return false;
+        };
+        let length = held.len();
+        if length == 0 {
+            return false;
+        }
+        let first = dice.place(length);
+        let behind = first + 1 + dice.place(TURNED_MAX);
+        for at in first..behind.min(length) {
+            let bit = 1_u8 << dice.below(8);
+            for nodes in [&mut self.live, &mut self.safe] {
+                if let Node::File(bytes) = &mut nodes[file]
+                    && let Some(byte) = bytes.get_mut(at)
+                {
+                    *byte ^= bit;
+                }
+            }
+        }
+        true
     }
 
     pub(super) fn take(&mut self, event: &Event) {
@@ -122,8 +173,10 @@ impl State {
             Event::Make(node) => {
                 self.live.push(node.clone());
                 self.safe.push(node.clone());
+                self.homes.push(None);
             }
             Event::Do(op) => {
+                self.rehome(op);
                 apply(&mut self.live, op);
                 self.pending.push(op.clone());
             }
@@ -131,6 +184,29 @@ impl State {
             Event::SyncFolder(folder) => {
                 self.settle(|op| op.places().iter().any(|(f, _)| f == folder));
             }
+        }
+    }
+
+    /// Notes where things are once that is done.
+    fn rehome(&mut self, op: &Op) {
+        let there = |(folder, name): &Place| match &self.live[*folder] {
+            Node::Folder(names) => names.get(name).copied(),
+            Node::File(_) => None,
+        };
+        let (gone, come) = match op {
+            Op::Link(place, inode) => (there(place), vec![(*inode, place)]),
+            Op::Unlink(place) => (there(place), Vec::new()),
+            Op::Rename(_, to, inode) => (there(to), vec![(*inode, to)]),
+            Op::Exchange((one, first), (other, second)) => {
+                (None, vec![(*first, other), (*second, one)])
+            }
+            Op::Write(..) | Op::SetLen(..) => return,
+        };
+        if let Some(gone) = gone {
+            self.homes[gone] = None;
+        }
+        for (inode, place) in come {
+            self.homes[inode] = Some(place.clone());
         }
     }
 
@@ -167,10 +243,24 @@ impl State {
         }
         Self {
             live: nodes.clone(),
+            homes: homes(&nodes),
             safe: nodes,
             pending: Vec::new(),
         }
     }
+}
+
+/// Returns where each file and folder is.
+fn homes(nodes: &[Node]) -> Vec<Option<Place>> {
+    let mut homes = vec![None; nodes.len()];
+    for (folder, node) in nodes.iter().enumerate() {
+        if let Node::Folder(names) = node {
+            for (name, inode) in names {
+                homes[*inode] = Some((folder, name.clone()));
+            }
+        }
+    }
+    homes
 }
 
 /// Writes each sector or not.
