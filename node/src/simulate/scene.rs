@@ -411,8 +411,8 @@ impl<'a> Scene<'a> {
     }
 
     /// Loses a node's disk for good; it is taken out later. Of one drill, one disk: W nodes hold
-    /// what is acknowledged, and the others may not be alike yet; nor one besides bytes that are not
-    /// healed yet.
+    /// what is acknowledged, and the others may not be alike yet; nor one besides bytes that are
+    /// not healed yet.
     async fn lose_disk(&mut self, i: usize, until: Duration) {
         let lost = self.machines.iter().any(|m| m.left || m.gone) || !self.turned.is_empty();
         if !self.can_spare(i) || lost {

@@ -1,15 +1,15 @@
 //! Bytes that turn on a disk, as a disk does that damages what it holds.
 //!
-//! *Invariants*: bytes turn at an owner alone, and only of what all its owners hold alike in the one
-//! live layout: a second replica of an object rots after the first is whole again, so never the
+//! *Invariants*: bytes turn at an owner alone, and only of what all its owners hold alike in the
+//! one live layout: a second replica of an object rots after the first is whole again, so never the
 //! last; no disk is lost and no node taken out while anything is not healed.
 //!
-//! *Not here*: which bits turn (`store::model_disk`). `verify` reads no notes (`object.json`), so the
-//! end of a drill waits for each to be read in its turn. Two findings are open, and the drills leave
-//! them alone. A stand-in's copy that rots and then loses its record, as the index is remade without
-//! it, stays on its disk, and `verify` names it for ever: nobody who owns it heals it. Pages of
-//! `index.redb` that turn are noticed only as they are read, and an answer may lack a record until
-//! then: drills turn none.
+//! *Not here*: which bits turn (`store::model_disk`). `verify` reads no notes (`object.json`), so
+//! the end of a drill waits for each to be read in its turn. Two findings are open, and the drills
+//! leave them alone. A stand-in's copy that rots and then loses its record, as the index is remade
+//! without it, stays on its disk, and `verify` names it for ever: nobody who owns it heals it.
+//! Pages of `index.redb` that turn are noticed only as they are read, and an answer may lack a
+//! record until then: drills turn none.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

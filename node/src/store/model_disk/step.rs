@@ -1,7 +1,7 @@
 //! The steps of what a store does to its disk, by name, so that the power can fail at each.
 //!
-//! *Invariants*: what is done to what decides the step, so that no name is noted by whoever does it;
-//! each is in one row of `STEPS`.
+//! *Invariants*: what is done to what decides the step, so that no name is noted by whoever does
+//! it; each is in one row of `STEPS`.
 //!
 //! *Not here*: what a cut at one leaves (`state`), when there is one (`model_disk`).
 
