@@ -7,6 +7,7 @@
 
 mod ask;
 pub(crate) mod catalog;
+mod ceded;
 pub(crate) mod changes;
 pub(crate) mod core;
 pub(crate) mod file;
@@ -16,12 +17,14 @@ pub(crate) mod join;
 pub(crate) mod lend;
 mod marks;
 mod ongoing;
+mod pauses;
 pub(crate) mod persist;
 mod regions;
 mod remembered;
 mod report;
 mod rivals;
 mod seeds;
+mod settled;
 mod start;
 mod steer;
 mod stopped;

@@ -6,6 +6,7 @@
 //! *Not here*: which splits a run learns from (`cluster`), what a recipe computes (trainer).
 
 pub mod book;
+mod ceded;
 pub mod diaries;
 mod guests;
 mod hands;

@@ -21,9 +21,11 @@ use wire::fault::Fault;
 use wire::run::{JobState, Run, Wish};
 use wire::transfer::Legacy;
 
+use super::ceded::{self, Asked};
 use super::core::{Core, View};
 use super::report::acting_primaries;
 use super::rivals::{self, Compared};
+use super::settled::Settled;
 use super::training::{reach, view};
 use crate::answer::{jobs, working};
 use crate::identity::NodeId;
@@ -53,9 +55,11 @@ struct Memory {
     /// The nodes among whom the runs were learned of, and the collections that there were.
     learned: Option<(BTreeSet<NodeId>, Arc<Vec<Collection>>)>,
     /// Of each run the slots in which nothing was left to be taken over since.
-    settled: BTreeMap<String, SlotSet>,
+    settled: Settled,
     /// The jobs here that were compared with the others'.
     compared: Compared,
+    /// Who told what became of jobs that were left to it.
+    asked: Asked,
 }
 
 /// Looks after runs until it is dropped.
@@ -97,6 +101,7 @@ async fn look(core: &Arc<Core>, memory: &mut Memory) -> Result<(), Fault> {
     };
     tell_heirs(core, memory).await?;
     rivals::compare(core, &mut memory.compared).await?;
+    ceded::review(core, &mut memory.asked).await?;
     taken
 }
 
@@ -271,7 +276,10 @@ async fn take_over(core: &Arc<Core>, memory: &mut Memory) -> Result<(), Fault> {
         if known.wished.wish == Wish::Cancel || slots.is_empty() {
             continue;
         }
-        if memory.settled.get(&known.run.name) == Some(&slots) {
+        if memory
+            .settled
+            .holds(&known.run.name, &slots, Instant::now())
+        {
             continue;
         }
         let name = known.run.name.clone();
@@ -280,7 +288,7 @@ async fn take_over(core: &Arc<Core>, memory: &mut Memory) -> Result<(), Fault> {
             slots: slots.clone(),
         };
         match left.take(core, &catalog.collections).await {
-            Ok(true) => drop(memory.settled.insert(name, slots)),
+            Ok(true) => memory.settled.note(name, slots, Instant::now()),
             Ok(false) => {}
             Err(fault) => tracing::warn!(run = name, %fault, "its cells are looked after later"),
         }
@@ -377,7 +385,13 @@ impl Left {
         let (store, runs) = (Arc::clone(&core.store), Arc::clone(&core.runs));
         let Self { run, slots } = self;
         let name = run.name.clone();
-        let planned = working(move || jobs::take_over((&store, &runs), (&run, &slots), &published));
+        let living = core.look(living);
+        let planned = working(move || {
+            let planned = jobs::take_over((&store, &runs), (&run, &slots), &published)?;
+            let is_there = |node: &str| NodeId::parse(node).is_ok_and(|n| living.contains(&n));
+            runs.forget_ceded(&run.name, &slots, is_there)?;
+            Ok::<_, Fault>(planned)
+        });
         let cells = planned.await??;
         if cells > 0 {
             tracing::info!(

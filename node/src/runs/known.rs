@@ -2,7 +2,7 @@
 //!
 //! *Invariants*: of two wishes the greater is the later; a definition is shared, never changed; a
 //! slot that was planned here is vouched for while each of its cells has a job here, or at a node
-//! that is there.
+//! that is there and has not said that it has none.
 //!
 //! *Not here*: its jobs (`book`), how it is kept (`keep`).
 
@@ -33,12 +33,19 @@ pub struct KnownRun {
 /// What became of a job that was left to another node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ceded {
-    /// The node.
+    /// The node; empty once that has no job of it any more.
     pub to: String,
     /// Slot of the cell.
     pub slot: Slot,
     /// Token of the newest lease here: later ones are greater.
     pub token: u64,
+}
+
+impl Ceded {
+    /// Tells whether it is known that no node has the job.
+    pub fn is_lost(&self) -> bool {
+        self.to.is_empty()
+    }
 }
 
 impl KnownRun {
@@ -62,7 +69,8 @@ impl KnownRun {
     /// Returns the slots each of whose cells has a job here, or at another node that is there.
     pub fn vouched(&self, is_there: impl Fn(&str) -> bool) -> SlotSet {
         let mut lost = SlotSet::none();
-        let gone = self.ceded.values().filter(|ceded| !is_there(&ceded.to));
+        let is_gone = |ceded: &&Ceded| ceded.is_lost() || !is_there(&ceded.to);
+        let gone = self.ceded.values().filter(is_gone);
         gone.for_each(|ceded| lost.insert(ceded.slot));
         let mut slots = self.slots.clone();
         slots.subtract(&lost);

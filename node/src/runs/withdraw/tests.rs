@@ -244,3 +244,47 @@ fn who_comes_back_lends_nothing_until_others_were_heard() {
     a.let_go();
     assert!(a.has_ready() && lease(&a).is_some());
 }
+
+/// Its node was there, and so the cell counted as planned though nobody had a job of it.
+#[test]
+fn what_was_left_to_a_node_that_has_it_no_more_is_planned_again() {
+    let ((_a, a), (dir, b)) = (node("a"), node("b"));
+    bring(&a, JobState::Running);
+    let lent = lease(&b).unwrap();
+    assert_eq!(compare(&b, &a), 1);
+    let left = (("r".to_owned(), "a".to_owned()), vec!["9xj5k".to_owned()]);
+    assert_eq!(b.ceded(), BTreeMap::from([left.clone()]));
+    let (_, cells) = left;
+    assert_eq!(b.reclaim("r", "c", &cells), Ok(0), "it is not there");
+    assert_eq!(b.known_run("r").unwrap().vouched(|_| true), SlotSet::all());
+    assert_eq!(b.reclaim("r", "a", &cells), Ok(1));
+    drop(b);
+    let b = Runs::open(dir.path(), "b").unwrap();
+    let mut open = SlotSet::all();
+    open.subtract(&b.known_run("r").unwrap().vouched(|_| true));
+    let slot = PlacementKey::named("test", "9xj5k").slot();
+    assert!(open.len() == 1 && open.contains(slot), "it is nobody's");
+    assert!(b.ceded().is_empty(), "nobody is asked");
+    assert_eq!(plan(&b), 1, "it is planned again");
+    assert_eq!(b.known_run("r").unwrap().vouched(|_| true), SlotSet::all());
+    let again = lease(&b).unwrap();
+    assert!(again.token > lent.token, "an old lease is none any more");
+}
+
+/// Nothing could be planned of it, and so its run was never complete again.
+#[test]
+fn a_cell_whose_node_is_gone_is_forgotten_once_its_slot_was_planned_without_it() {
+    let ((_a, a), (dir, b)) = (node("a"), node("b"));
+    bring(&a, JobState::Running);
+    assert_eq!(compare(&b, &a), 1);
+    let slot = PlacementKey::named("test", "9xj5k").slot();
+    let (its, others) = (SlotSet::of(|s| s == slot), SlotSet::of(|s| s != slot));
+    let planned = b.plan(&run(), (&its, &[]), &BTreeMap::new());
+    assert_eq!(planned, Ok(0), "its splits are deleted");
+    assert_eq!(b.forget_ceded("r", &others, |_| false), Ok(0));
+    assert_eq!(b.forget_ceded("r", &its, |node| node == "a"), Ok(0));
+    assert_eq!(b.forget_ceded("r", &its, |_| false), Ok(1));
+    drop(b);
+    let b = Runs::open(dir.path(), "b").unwrap();
+    assert_eq!(b.known_run("r").unwrap().vouched(|_| false), SlotSet::all());
+}
