@@ -44,6 +44,7 @@ pub use known::{KnownRun, Wished};
 pub use lending::Lent;
 use spool::Spool;
 use withdraw::Contest;
+pub use withdraw::Publishing;
 
 /// Time after which a worker asks again while others' leases may still come back.
 const ASK_AGAIN_MS: u64 = 500;

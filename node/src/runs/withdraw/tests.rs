@@ -221,6 +221,25 @@ fn a_job_that_was_published_since_it_was_compared_stays() {
     );
 }
 
+/// Its lease was good when it began to publish, and its model was kept for a job that was gone.
+#[test]
+fn a_job_whose_model_is_being_published_stays() {
+    let ((_a, a), (_b, b)) = (node("a"), node("b"));
+    bring(&a, JobState::Running);
+    bring(&b, JobState::Running);
+    let lent = Renew {
+        run: "r".to_owned(),
+        geocode: "9xj5k".to_owned(),
+        token: 1,
+    };
+    let (first, second) = (b.publishing(&lent), b.publishing(&lent));
+    assert_eq!(compare(&b, &a), 0, "it ends soon");
+    drop(first);
+    assert_eq!(compare(&b, &a), 0, "one is not yet through");
+    drop(second);
+    assert_eq!(compare(&b, &a), 1, "nothing was published");
+}
+
 #[test]
 fn who_is_behind_is_told_to_compare_and_a_job_that_nobody_else_has_stays() {
     let ((_a, a), (_b, b)) = (node("a"), node("b"));
