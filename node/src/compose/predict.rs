@@ -80,26 +80,12 @@ impl Models {
                 .try_("glebe status"));
         }
         let prefix = format!("{run}/");
-        let own = gathered.answers.iter();
-        let own = own.filter_map(|r| Some((r, r.key.id.strip_prefix(&prefix)?)));
-        let mut networks: Vec<Network> = Vec::new();
-        let mut geocodes = BTreeMap::new();
-        for (record, geocode) in own {
-            let facts: Facts = record.read().map_err(|e| {
-                let what = format!("{} cannot be understood", record.key);
-                Fault::new(FaultKind::Data, what).because(e.to_string())
-            })?;
-            let known = networks.iter().position(|known| *known == facts.network);
-            let number = known.unwrap_or(networks.len());
-            if known.is_none() {
-                networks.push(facts.network);
-            }
-            geocodes.insert(geocode.to_owned(), number);
-        }
-        if geocodes.is_empty() {
-            let what = format!("no model {run}");
-            return Err(Fault::new(FaultKind::Nothing, what).try_("glebe model list"));
-        }
+        let own = gathered.answers.iter().filter_map(|record| {
+            let geocode = record.key.id.strip_prefix(&prefix)?.to_owned();
+            let facts = record.read::<Facts>().map_err(|e| e.to_string());
+            Some((geocode, facts.map(|facts| facts.network)))
+        });
+        let (networks, geocodes) = sorted(run, own)?;
         let defined = scatter::record(core, &ObjectKey::new(Kind::Run, run)).await?;
         let defined = defined.and_then(|record| record.read::<Run>().ok());
         let inheritance = defined.and_then(|run| run.inheritance).unwrap_or_default();
@@ -194,6 +180,49 @@ impl Network {
     }
 }
 
+/// Sorts the models of a run by their networks: all networks that differ, and the number of each
+/// model's. One that cannot be understood answers for nothing.
+fn sorted(
+    run: &str,
+    models: impl Iterator<Item = (String, Result<Network, String>)>,
+) -> Result<(Vec<Network>, BTreeMap<String, usize>), Fault> {
+    let mut networks: Vec<Network> = Vec::new();
+    let mut geocodes = BTreeMap::new();
+    let mut garbled = None;
+    for (geocode, network) in models {
+        let network = match network {
+            Ok(network) => network,
+            Err(error) => {
+                tracing::warn!(
+                    run,
+                    geocode,
+                    error,
+                    "a model is left out: what it takes is unclear"
+                );
+                garbled.get_or_insert((geocode, error));
+                continue;
+            }
+        };
+        let known = networks.iter().position(|known| *known == network);
+        let number = known.unwrap_or(networks.len());
+        if known.is_none() {
+            networks.push(network);
+        }
+        geocodes.insert(geocode, number);
+    }
+    if !geocodes.is_empty() {
+        return Ok((networks, geocodes));
+    }
+    let Some((geocode, error)) = garbled else {
+        let what = format!("no model {run}");
+        return Err(Fault::new(FaultKind::Nothing, what).try_("glebe model list"));
+    };
+    let what = format!("no model of {run} can be understood");
+    Err(Fault::new(FaultKind::Data, what)
+        .because(format!("config.json of {run}/{geocode}: {error}"))
+        .try_("glebe model list"))
+}
+
 fn cell_of(hit: &Hit) -> Result<Geocode, Fault> {
     Geocode::parse(hit.scheme, &hit.geocode).map_err(|e| {
         let what = format!("{} names no cell", hit.id);
@@ -215,6 +244,24 @@ mod tests {
             resolution_m,
             answer_bands: vec!["answer".to_owned()],
         }
+    }
+
+    /// One file that somebody put under the run's name kept all models from answering.
+    #[test]
+    fn a_model_that_cannot_be_understood_is_left_out_and_refused_only_where_none_is_left() {
+        let good = |code: &str, m| (code.to_owned(), Ok(network(m)));
+        let bad = |code: &str| (code.to_owned(), Err("no inputs".to_owned()));
+        let models = [good("9xj5k", 10.0), bad("9xj5m"), good("9xj5s", 10.0)];
+        let (networks, geocodes) = sorted("r", models.into_iter()).unwrap();
+        assert_eq!(networks, [network(10.0)]);
+        let left = [("9xj5k".to_owned(), 0), ("9xj5s".to_owned(), 0)];
+        assert_eq!(geocodes, left.into());
+        let fault = sorted("r", [bad("9xj5m")].into_iter()).unwrap_err();
+        let text = fault.to_string();
+        assert_eq!(fault.kind, FaultKind::Data, "{text}");
+        assert!(fault.try_.is_some(), "{text}");
+        let none = sorted("r", std::iter::empty()).unwrap_err();
+        assert_eq!(none.kind, FaultKind::Nothing);
     }
 
     /// The first model of the run decided for all: cells of another one were refused.
