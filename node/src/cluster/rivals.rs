@@ -7,7 +7,8 @@
 //! *Invariants*: nobody gives a job up but for one whose node says that it stays; what a node had
 //! when it stopped is not lent before the others were heard, or `HELD_MAX` is over; a job that
 //! another node does as a guest is its home's alone, and no rival; nothing is said while nothing
-//! has changed.
+//! has changed; a doubt is kept until its run was compared, whatever became of other runs; who does
+//! not answer, as a node of an earlier version, is asked ever less often.
 //!
 //! *Not here*: which of two jobs stays (`runs::book`), giving one up (`runs::withdraw`).
 
@@ -16,28 +17,105 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
+use tokio::time::Instant;
 use wire::fault::Fault;
 
-use super::core::{Core, View};
+use super::ask::AskError;
+use super::ceded::starts;
+use super::core::Core;
+use super::pauses::Pauses;
 use crate::answer::working;
 use crate::identity::NodeId;
 use crate::peer::{Request, Response, Rival, RivalsRequest};
 use crate::scatter::PAGE_LIMIT;
+use crate::swarm::LinkError;
 
 /// Longest that a node which comes back lends none of its jobs: others are heard within a second,
 /// or are as good as gone.
 const HELD_MAX: Duration = Duration::from_secs(5);
 /// Time between questions while somebody has not answered yet.
 const PACE: Duration = Duration::from_millis(200);
+/// First pause after a question that a node closed without an answer, as one does that does not
+/// know it yet.
+const UNKNOWN_PAUSE: Duration = Duration::from_secs(2);
 /// Most jobs in a message: some 20 bytes each.
 const AT_ONCE_MAX: usize = 65_536;
 
 /// What was compared, and with whom.
 #[derive(Debug, Default)]
 pub(super) struct Compared {
-    with: BTreeSet<NodeId>,
-    /// How many jobs of each run this node had then.
-    sizes: BTreeMap<String, usize>,
+    /// The nodes that may answer, each with the number of its start.
+    others: BTreeMap<NodeId, u64>,
+    /// The runs of which this node has jobs.
+    runs: BTreeMap<String, Heard>,
+    pauses: Pauses,
+}
+
+/// Who told of the rivals of a run's jobs here.
+#[derive(Debug, Default)]
+struct Heard {
+    /// How many jobs this node had then.
+    size: usize,
+    by: BTreeSet<NodeId>,
+}
+
+impl Compared {
+    /// Notes what there is to compare, and with whom; what is doubted is compared anew with all.
+    fn note(
+        &mut self,
+        others: BTreeMap<NodeId, u64>,
+        sizes: &BTreeMap<String, usize>,
+        doubted: &BTreeSet<String>,
+    ) {
+        for (node, start) in &others {
+            if self.others.get(node) != Some(start) {
+                // It came back, or is another version by now.
+                self.pauses.end(node);
+                for heard in self.runs.values_mut() {
+                    heard.by.remove(node);
+                }
+            }
+        }
+        self.others = others;
+        self.runs.retain(|run, _| sizes.contains_key(run));
+        for (run, size) in sizes {
+            let heard = self.runs.entry(run.clone()).or_default();
+            if heard.size != *size || doubted.contains(run) {
+                heard.size = *size;
+                heard.by.clear();
+            }
+        }
+    }
+
+    /// Returns whom to ask of a run now.
+    fn open(&self, run: &str, now: Instant) -> Vec<NodeId> {
+        let heard = self.runs.get(run);
+        let is_open = |node: &&NodeId| {
+            heard.is_none_or(|heard| !heard.by.contains(node)) && self.pauses.are_over(node, now)
+        };
+        self.others.keys().filter(is_open).cloned().collect()
+    }
+
+    /// Takes down who answered, and who is to be asked again after how long at least; some jobs of
+    /// the run went.
+    fn take(&mut self, run: &str, answers: BTreeMap<NodeId, Option<Duration>>, gone: usize) {
+        let heard = self.runs.entry(run.to_owned()).or_default();
+        heard.size = heard.size.saturating_sub(gone);
+        for (node, pause) in answers {
+            if let Some(first) = pause {
+                self.pauses.begin(&node, first, Instant::now());
+            } else {
+                self.pauses.end(&node);
+                heard.by.insert(node);
+            }
+        }
+    }
+
+    /// Tells whether all were heard about all jobs.
+    fn is_done(&self) -> bool {
+        let heard_all = |heard: &Heard| self.others.keys().all(|node| heard.by.contains(node));
+        self.runs.values().all(heard_all)
+    }
 }
 
 /// Has a node that comes back lend nothing before the others were heard.
@@ -63,50 +141,50 @@ pub(super) async fn hear_out(core: &Arc<Core>, compared: &mut Compared) {
 /// Compares this node's jobs with the others', where anything has changed; tells whether all that
 /// may answer did.
 pub(super) async fn compare(core: &Arc<Core>, compared: &mut Compared) -> Result<bool, Fault> {
-    let others = core.look(others);
-    if compared.with != others {
-        compared.sizes.clear();
-        compared.with.clone_from(&others);
-    }
     let runs = Arc::clone(&core.runs);
     let (sizes, doubted) = working(move || (runs.sizes(), runs.doubted())).await?;
-    compared.sizes.retain(|run, _| sizes.contains_key(run));
+    compared.note(core.look(starts), &sizes, &doubted);
+    if !doubted.is_empty() {
+        let runs = Arc::clone(&core.runs);
+        working(move || runs.noted(&doubted)).await?;
+    }
     let mut all = true;
-    for (run, size) in sizes {
-        if compared.sizes.get(&run) == Some(&size) && !doubted.contains(&run) {
+    for run in sizes.keys() {
+        let nodes = compared.open(run, Instant::now());
+        if nodes.is_empty() {
             continue;
         }
-        compared.sizes.remove(&run);
-        let (answered, withdrawn) = compare_run(core, &run, &others).await?;
-        all &= answered;
-        if answered {
-            compared.sizes.insert(run, size.saturating_sub(withdrawn));
+        match compare_run(core, run, &nodes).await {
+            Ok((answers, gone)) => compared.take(run, answers, gone),
+            Err(fault) => {
+                all = false;
+                tracing::warn!(run, %fault, "its jobs are compared with others' later");
+            }
         }
     }
-    Ok(all)
+    Ok(all && compared.is_done())
 }
 
-/// Returns the other members that may answer.
-fn others(view: &View) -> BTreeSet<NodeId> {
-    let others = view.others().into_iter();
-    others.filter(|node| view.table.may_answer(node)).collect()
-}
-
-/// Compares the jobs of one run; tells whether everybody answered, and how many jobs went.
+/// Compares the jobs of one run; returns of each node asked how long to wait at least before it is
+/// asked again, if it did not answer, and how many jobs went.
 async fn compare_run(
     core: &Arc<Core>,
     run: &str,
-    others: &BTreeSet<NodeId>,
-) -> Result<(bool, usize), Fault> {
+    nodes: &[NodeId],
+) -> Result<(BTreeMap<NodeId, Option<Duration>>, usize), Fault> {
     let (runs, of) = (Arc::clone(&core.runs), run.to_owned());
     let jobs = working(move || runs.rivals(&of)).await?;
-    let (mut all, mut gone) = (true, 0);
+    let mut answers: BTreeMap<_, _> = nodes.iter().map(|node| (node.clone(), None)).collect();
+    let mut gone = 0;
     for jobs in jobs.chunks(AT_ONCE_MAX) {
-        let asks = others.iter().map(|node| ask(core, node, (run, jobs)));
-        for (node, may_go) in others.iter().zip(join_all(asks).await) {
-            let Some(may_go) = may_go else {
-                all = false;
-                continue;
+        let asks = nodes.iter().map(|node| ask(core, node, (run, jobs)));
+        for (node, may_go) in nodes.iter().zip(join_all(asks).await) {
+            let may_go = match may_go {
+                Ok(may_go) => may_go,
+                Err(pause) => {
+                    answers.insert(node.clone(), Some(pause));
+                    continue;
+                }
             };
             let going = jobs.iter().zip(may_go).filter(|(_, may_go)| *may_go);
             let going: Vec<Rival> = going.map(|(job, _)| job.clone()).collect();
@@ -119,24 +197,120 @@ async fn compare_run(
             gone += withdrawn;
         }
     }
-    Ok((all, gone))
+    Ok((answers, gone))
 }
 
-/// Asks a node which of these jobs may go; `None` if it does not say so.
-async fn ask(core: &Arc<Core>, node: &NodeId, (run, jobs): (&str, &[Rival])) -> Option<Vec<bool>> {
+/// Asks a node which of these jobs may go; if it does not say so, returns how long to wait at least
+/// before it is asked again.
+async fn ask(
+    core: &Arc<Core>,
+    node: &NodeId,
+    (run, jobs): (&str, &[Rival]),
+) -> Result<Vec<bool>, Duration> {
     let request = Request::Rivals(RivalsRequest {
         run: run.to_owned(),
         jobs: jobs.to_vec(),
     });
     match core.ask(node, request, PAGE_LIMIT).await {
-        Ok(Response::Rivals(may_go)) if may_go.len() == jobs.len() => Some(may_go),
+        Ok(Response::Rivals(may_go)) if may_go.len() == jobs.len() => Ok(may_go),
         Ok(_) => {
             tracing::warn!(%node, "a node gave an answer that makes no sense");
-            None
+            Err(UNKNOWN_PAUSE)
         }
         Err(error) => {
             tracing::debug!(%error, "a node does not tell whether it has the same jobs");
-            None
+            let refused = LinkError::Refused;
+            let is_refused = matches!(error, AskError::Link { error, .. } if error == refused);
+            Err(if is_refused { UNKNOWN_PAUSE } else { PACE })
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn others(starts: &[(&str, u64)]) -> BTreeMap<NodeId, u64> {
+        let parsed = |(node, start): &(&str, u64)| (NodeId::parse(node).unwrap(), *start);
+        starts.iter().map(parsed).collect()
+    }
+
+    fn sizes(runs: &[(&str, usize)]) -> BTreeMap<String, usize> {
+        let owned = |(run, size): &(&str, usize)| ((*run).to_owned(), *size);
+        runs.iter().map(owned).collect()
+    }
+
+    fn open(compared: &Compared, run: &str) -> Vec<String> {
+        let nodes = compared.open(run, Instant::now());
+        nodes.iter().map(ToString::to_string).collect()
+    }
+
+    fn answer(compared: &mut Compared, run: &str, answers: &[(&str, Option<Duration>)]) {
+        let parsed =
+            |(node, pause): &(&str, Option<Duration>)| (NodeId::parse(node).unwrap(), *pause);
+        compared.take(run, answers.iter().map(parsed).collect(), 0);
+    }
+
+    /// Two nodes that were heard about runs r and s, of which each has a job.
+    fn heard() -> Compared {
+        let mut compared = Compared::default();
+        let both = others(&[("a", 1), ("b", 1)]);
+        compared.note(both, &sizes(&[("r", 1), ("s", 1)]), &BTreeSet::new());
+        assert!(!compared.is_done());
+        for run in ["r", "s"] {
+            assert_eq!(open(&compared, run), ["a", "b"]);
+            answer(&mut compared, run, &[("a", None), ("b", None)]);
+        }
+        assert!(compared.is_done());
+        compared
+    }
+
+    /// They were lost where an earlier run could not be compared.
+    #[test]
+    fn runs_that_are_doubted_stay_to_be_compared_until_they_were() {
+        let (mut compared, both) = (heard(), others(&[("a", 1), ("b", 1)]));
+        let of = sizes(&[("r", 1), ("s", 1)]);
+        let doubted = BTreeSet::from(["r".to_owned(), "s".to_owned()]);
+        compared.note(both.clone(), &of, &doubted);
+        // Nothing comes of it this time.
+        compared.note(both, &of, &BTreeSet::new());
+        for run in ["r", "s"] {
+            assert_eq!(open(&compared, run), ["a", "b"]);
+        }
+        assert!(!compared.is_done());
+    }
+
+    #[test]
+    fn only_who_did_not_answer_is_asked_again_and_not_at_once_whatever_the_run() {
+        let mut compared = Compared::default();
+        let both = others(&[("a", 1), ("old", 1)]);
+        let of = sizes(&[("r", 1), ("s", 1)]);
+        compared.note(both.clone(), &of, &BTreeSet::new());
+        let long = Duration::from_mins(2);
+        answer(&mut compared, "r", &[("a", None), ("old", Some(long))]);
+        compared.note(both, &of, &BTreeSet::new());
+        assert!(open(&compared, "r").is_empty());
+        assert_eq!(open(&compared, "s"), ["a"]);
+        assert!(!compared.is_done());
+        let later = compared.open("r", Instant::now() + long);
+        assert_eq!(later, [NodeId::parse("old").unwrap()]);
+        let upgraded = others(&[("a", 1), ("old", 2)]);
+        compared.note(upgraded, &of, &BTreeSet::new());
+        assert_eq!(open(&compared, "r"), ["old"], "it starts anew");
+        assert_eq!(open(&compared, "s"), ["a", "old"]);
+    }
+
+    #[test]
+    fn who_came_back_is_asked_again_and_all_are_once_jobs_came_or_went() {
+        let mut compared = heard();
+        let of = sizes(&[("r", 1), ("s", 1)]);
+        compared.note(others(&[("a", 1)]), &of, &BTreeSet::new());
+        assert!(compared.is_done());
+        compared.note(others(&[("a", 1), ("b", 1)]), &of, &BTreeSet::new());
+        assert_eq!(open(&compared, "r"), ["b"]);
+        let more = sizes(&[("r", 2), ("s", 1)]);
+        compared.note(others(&[("a", 1), ("b", 1)]), &more, &BTreeSet::new());
+        assert_eq!(open(&compared, "r"), ["a", "b"]);
+        assert_eq!(open(&compared, "s"), ["b"]);
     }
 }

@@ -100,9 +100,16 @@ impl Runs {
         sizes
     }
 
-    /// Takes the runs of which another node has said that its jobs got farther.
+    /// Returns the runs of which another node may have jobs that got farther, until they are
+    /// `noted`.
     pub fn doubted(&self) -> BTreeSet<String> {
-        std::mem::take(&mut self.lock().contest.doubted)
+        self.lock().contest.doubted.clone()
+    }
+
+    /// Forgets these doubts, for whoever compares jobs has noted them.
+    pub fn noted(&self, doubted: &BTreeSet<String>) {
+        let mut inner = self.lock();
+        inner.contest.doubted.retain(|run| !doubted.contains(run));
     }
 
     /// Returns this node's jobs of a run as they are compared with others'.

@@ -249,7 +249,11 @@ fn who_is_behind_is_told_to_compare_and_a_job_that_nobody_else_has_stays() {
     };
     assert_eq!(b.weigh("r", "a", &[none]), [false]);
     assert_eq!((b.doubted().len(), compare(&a, &b)), (0, 0));
-    assert_eq!(b.doubted(), BTreeSet::from(["r".to_owned()]));
+    let doubted = BTreeSet::from(["r".to_owned()]);
+    assert_eq!(b.doubted(), doubted);
+    assert_eq!(b.doubted(), doubted, "until it is noted");
+    b.noted(&doubted);
+    assert!(b.doubted().is_empty());
     assert_eq!(b.sizes(), BTreeMap::from([("r".to_owned(), 1)]));
 }
 
