@@ -6,7 +6,7 @@
 //!
 //! *Not here*: asking others (`scatter`, `replicate`), what predicates mean (query).
 
-mod doubt;
+pub(crate) mod doubt;
 mod guests;
 pub(crate) mod jobs;
 mod listing;
@@ -162,7 +162,9 @@ async fn respond(core: &Arc<Core>, from: &NodeId, request: Request) -> Result<Re
         Request::Textures(question) => {
             Response::Textures(doubt::sure(core, textures::textures(core, question)).await?)
         }
-        Request::Cells(question) => Response::Cells(jobs::cells(core, question).await?),
+        Request::Cells(question) => {
+            Response::Cells(doubt::sure(core, jobs::cells(core, question)).await?)
+        }
         Request::Plan(request) => Response::Planned(jobs::plan(core, request).await?),
         Request::Jobs(run) => pages::first(core, run).await?,
         Request::JobsPage(asked) => Response::JobsPage(pages::behind(core, asked).await?),

@@ -2,7 +2,7 @@
 //!
 //! Whoever asks takes one owner's answer for all that there is in a slot. An index that may lack
 //! what was acknowledged must not give it: the node refuses, and another owner is asked, or the
-//! answer says that it is partial.
+//! answer says that it is partial. Nor does it settle or plan a run, for that stays.
 //!
 //! *Invariants*: what is refused is refused to this node itself, too; what others need to compare
 //! with this one, and to read what it surely holds, is answered; where a slot has one owner, nobody
@@ -60,10 +60,15 @@ pub(super) async fn versions(
     Ok(Response::Versions(versions))
 }
 
+/// Tells whether what is listed here may be taken for all that there is: the index is trusted, or
+/// nobody else could tell.
+pub(crate) fn is_sure(core: &Core) -> bool {
+    !core.store.is_doubtful() || core.look(|view| view.ring.read().width() < 2)
+}
+
 /// Refuses to answer for slots alone while the index is doubtful.
-fn may_say(core: &Core) -> Result<(), Fault> {
-    let alone = || core.look(|view| view.ring.read().width() < 2);
-    if !core.store.is_doubtful() || alone() {
+pub(super) fn may_say(core: &Core) -> Result<(), Fault> {
+    if is_sure(core) {
         return Ok(());
     }
     core.upkeep.hurry();
@@ -75,20 +80,22 @@ fn may_say(core: &Core) -> Result<(), Fault> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::sync::Arc;
 
     use earth::split::placement::PlacementKey;
     use tempfile::TempDir;
     use wire::bundle::Kind;
+    use wire::run::Run;
 
-    use super::super::answer;
+    use super::super::{answer, jobs};
     use super::*;
     use crate::access::Fixed;
     use crate::cluster::core::View;
     use crate::identity::NodeId;
     use crate::layout::{ChangeSet, Member, Place, Stamp, What};
     use crate::membership::{Age, Beat, Table};
-    use crate::peer::{Listing, Question, Request, Search, Versions};
+    use crate::peer::{Listing, PlanRequest, Question, Request, Search, Versions};
     use crate::ring::Ring;
     use crate::runs::Runs;
     use crate::slots::SlotSet;
@@ -156,6 +163,21 @@ mod tests {
         }
     }
 
+    fn a_run() -> Run {
+        let query = query::Query::default();
+        let run = serde_json::json!({"name": "r", "recipe": "mean", "query": query, "seed": 1});
+        serde_json::from_value(run).unwrap()
+    }
+
+    /// Has a run planned, or its jobs counted.
+    fn plan(dry_run: bool) -> Request {
+        Request::Plan(PlanRequest {
+            run: serde_json::to_string(&a_run()).unwrap(),
+            slots: SlotSet::all(),
+            dry_run,
+        })
+    }
+
     /// What one node must not be asked alone while it is doubtful.
     fn alone() -> Vec<Request> {
         let search = Search {
@@ -169,6 +191,8 @@ mod tests {
             Request::List(listing(false)),
             Request::Textures(question()),
             Request::Emptiness(question()),
+            Request::Cells(question()),
+            plan(false),
             Request::Describe(Purpose::Query, key("lost")),
             Request::Versions(Purpose::Query, vec![key("held"), key("lost")]),
         ]
@@ -178,6 +202,7 @@ mod tests {
     fn always() -> Vec<Request> {
         vec![
             Request::Describe(Purpose::Query, key("held")),
+            plan(true),
             Request::List(listing(true)),
             Request::Versions(Purpose::Query, vec![key("held")]),
             Request::Versions(Purpose::Repair, vec![key("held"), key("lost")]),
@@ -196,19 +221,33 @@ mod tests {
     #[tokio::test]
     async fn a_doubtful_node_tells_what_it_has_and_never_what_there_is() {
         let (core, _dir) = core(2);
-        assert_eq!(are_answered(&core, alone()).await, [true; 7]);
+        assert_eq!(are_answered(&core, alone()).await, [true; 9]);
         core.store.distrust().unwrap();
-        assert_eq!(are_answered(&core, alone()).await, [false; 7]);
-        assert_eq!(are_answered(&core, always()).await, [true; 4]);
+        assert_eq!(are_answered(&core, alone()).await, [false; 9]);
+        assert_eq!(are_answered(&core, always()).await, [true; 5]);
         core.store.trust(core.store.doubt().unwrap()).unwrap();
-        assert_eq!(are_answered(&core, alone()).await, [true; 7]);
+        assert_eq!(are_answered(&core, alone()).await, [true; 9]);
     }
 
     #[tokio::test]
     async fn where_nobody_else_could_tell_a_doubtful_node_answers() {
         let (core, _dir) = core(1);
         core.store.distrust().unwrap();
-        assert_eq!(are_answered(&core, alone()).await, [true; 7]);
+        assert_eq!(are_answered(&core, alone()).await, [true; 9]);
+    }
+
+    #[tokio::test]
+    async fn a_doubtful_node_plans_no_run() {
+        let (core, _dir) = core(2);
+        core.store.distrust().unwrap();
+        let nothing = BTreeMap::new();
+        let take = || jobs::take_over(&core, (&a_run(), &SlotSet::all()), &nothing);
+        assert!(take().is_err());
+        assert_eq!(are_answered(&core, vec![plan(false)]).await, [false]);
+        assert!(core.runs.known().is_empty());
+        core.store.trust(core.store.doubt().unwrap()).unwrap();
+        assert_eq!(take().unwrap(), 0);
+        assert_eq!(core.runs.known().len(), 1);
     }
 
     #[tokio::test]

@@ -2,7 +2,7 @@
 //!
 //! *Invariants*: jobs are planned from this node's own index, in the slots that the conduit says
 //! are its own, and parents from all that lies here: training moves no imagery; of what matches,
-//! only the cells that the run was settled for.
+//! only the cells that the run was settled for; none are planned from a doubtful index.
 //!
 //! *Not here*: telling jobs (`pages`), leases and workers (`runs`), which node plans which slot
 //! (`cluster::training`).
@@ -19,7 +19,7 @@ use query::predicate::Predicate;
 use wire::fault::{Fault, FaultKind};
 use wire::run::{JobCounts, JobState, Run};
 
-use super::working;
+use super::{doubt, working};
 use crate::cluster::core::Core;
 use crate::cluster::training::RUN_BYTES_MAX;
 use crate::identity::NodeId;
@@ -69,22 +69,28 @@ pub(super) async fn plan(core: &Arc<Core>, request: PlanRequest) -> Result<Plann
     let run: Run = serde_json::from_str(&request.run).map_err(|e| {
         Fault::new(FaultKind::Usage, "the run cannot be read").because(e.to_string())
     })?;
-    let (store, runs) = (Arc::clone(&core.store), Arc::clone(&core.runs));
+    if !request.dry_run {
+        doubt::may_say(core)?;
+    }
+    let of = Arc::clone(core);
     let (me, collections) = (
         core.me.to_string(),
         core.catalog().await.collections.clone(),
     );
     working(move || {
-        let mut splits = local_splits(&store, &run, &request.slots)?;
+        let mut splits = local_splits(&of.store, &run, &request.slots)?;
         let own = splits.len() as u64;
-        splits.extend(of_parents(&store, (&run, &me), &collections)?);
+        splits.extend(of_parents(&of.store, (&run, &me), &collections)?);
         let cells: BTreeSet<&str> = splits.iter().map(|s| s.cell.as_str()).collect();
         let planned = Planned {
             splits: own,
             jobs: cells.len() as u64,
         };
         if !request.dry_run {
-            runs.plan(&run, (&request.slots, &splits), &BTreeMap::new())?;
+            // The index may have turned out to be damaged just now.
+            doubt::may_say(&of)?;
+            of.runs
+                .plan(&run, (&request.slots, &splits), &BTreeMap::new())?;
         }
         Ok(planned)
     })
@@ -106,13 +112,15 @@ pub(crate) fn plan_again(store: &Store, runs: &Runs) -> Result<(), Fault> {
 }
 
 /// Plans the cells of a run in slots whose planner is gone; those in `published` are done already.
+/// An error if the index is doubtful.
 pub(crate) fn take_over(
-    (store, runs): (&Store, &Runs),
+    core: &Core,
     (run, slots): (&Run, &SlotSet),
     published: &BTreeMap<String, Published>,
 ) -> Result<u64, Fault> {
-    let splits = local_splits(store, run, slots)?;
-    runs.plan(run, (slots, &splits), published)
+    let splits = local_splits(&core.store, run, slots)?;
+    doubt::may_say(core)?;
+    core.runs.plan(run, (slots, &splits), published)
 }
 
 /// Returns what is known here of a run and of some of its cells.

@@ -27,7 +27,7 @@ use super::report::acting_primaries;
 use super::rivals::{self, Compared};
 use super::settled::Settled;
 use super::training::{reach, view};
-use crate::answer::{jobs, working};
+use crate::answer::{doubt, jobs, working};
 use crate::identity::NodeId;
 use crate::peer::{Fates, FatesRequest, Request, Response};
 use crate::runs::Wished;
@@ -52,14 +52,23 @@ const WEIGHTS_FILE: &str = "model.safetensors";
 struct Memory {
     /// Since when nobody has known of a donor.
     silent: BTreeMap<JobKey, Instant>,
-    /// The nodes among whom the runs were learned of, and the collections that there were.
-    learned: Option<(BTreeSet<NodeId>, Arc<Vec<Collection>>)>,
+    learned: Option<Learned>,
     /// Of each run the slots in which nothing was left to be taken over since.
     settled: Settled,
     /// The jobs here that were compared with the others'.
     compared: Compared,
     /// Who told what became of jobs that were left to it.
     asked: Asked,
+}
+
+/// What there was when the runs were learned of.
+#[derive(Debug, PartialEq)]
+struct Learned {
+    /// The nodes among whom they were.
+    among: BTreeSet<NodeId>,
+    collections: Arc<Vec<Collection>>,
+    /// How often the index was doubtful: what this node was told to plan then it refused.
+    doubts: u64,
 }
 
 /// Looks after runs until it is dropped.
@@ -257,8 +266,17 @@ fn living(view: &View) -> BTreeSet<NodeId> {
 /// Plans the cells of which this node has become the first live owner and which no live node has
 /// planned.
 async fn take_over(core: &Arc<Core>, memory: &mut Memory) -> Result<(), Fault> {
+    if !doubt::is_sure(core) {
+        // The next look tries again, and learns of what was refused here meanwhile.
+        memory.learned = None;
+        return Ok(());
+    }
     let catalog = core.catalog().await;
-    let now = (core.look(living), Arc::clone(&catalog.collections));
+    let now = Learned {
+        among: core.look(living),
+        collections: Arc::clone(&catalog.collections),
+        doubts: core.store.doubts(),
+    };
     if memory.learned.as_ref() != Some(&now) {
         memory.settled.clear();
         if !learn(core).await? || !catalog.missing.is_empty() {
@@ -382,14 +400,14 @@ impl Left {
         core: &Arc<Core>,
         published: BTreeMap<String, Published>,
     ) -> Result<(), Fault> {
-        let (store, runs) = (Arc::clone(&core.store), Arc::clone(&core.runs));
+        let of = Arc::clone(core);
         let Self { run, slots } = self;
         let name = run.name.clone();
         let living = core.look(living);
         let planned = working(move || {
-            let planned = jobs::take_over((&store, &runs), (&run, &slots), &published)?;
+            let planned = jobs::take_over(&of, (&run, &slots), &published)?;
             let is_there = |node: &str| NodeId::parse(node).is_ok_and(|n| living.contains(&n));
-            runs.forget_ceded(&run.name, &slots, is_there)?;
+            of.runs.forget_ceded(&run.name, &slots, is_there)?;
             Ok::<_, Fault>(planned)
         });
         let cells = planned.await??;
@@ -432,65 +450,4 @@ async fn steer(
 }
 
 #[cfg(test)]
-mod tests {
-    use earth::split::placement::PlacementKey;
-
-    use super::*;
-    use crate::peer::encode_response;
-    use crate::runs::book::{Job, Role};
-    use crate::swarm::FRAME_BYTES_MAX;
-
-    #[test]
-    fn the_longest_reasons_of_all_donors_asked_about_at_once_fit_an_answer() {
-        let mut job = Job::new(
-            PlacementKey::named("test", "9xj5k"),
-            Vec::new(),
-            Role::Donor,
-        );
-        job.state = JobState::Quarantined;
-        job.reason = Some("\u{1f30d}".repeat(1 << 20));
-        let fates = Fates {
-            slots: SlotSet::all(),
-            wished: Wished::default(),
-            cells: vec![Some((job.state, job.told())); FATES_AT_ONCE_MAX],
-        };
-        let length = encode_response(&Response::Fates(fates)).length();
-        assert!(length <= FRAME_BYTES_MAX, "{length} bytes");
-    }
-
-    fn judged(known: &[(JobState, Option<&str>)]) -> Fate {
-        let owned = |(state, why): &(JobState, Option<&str>)| (*state, why.map(str::to_owned));
-        let known: Vec<_> = known.iter().map(owned).collect();
-        judge("9xj5k", &known.iter())
-    }
-
-    #[test]
-    fn an_heir_waits_while_anybody_may_still_train_its_donor() {
-        let gone = (JobState::Quarantined, Some("no chips"));
-        assert_eq!(judged(&[gone, (JobState::Waiting, None)]), Fate::Open);
-        assert_eq!(judged(&[(JobState::Running, None), gone]), Fate::Open);
-        assert_eq!(judged(&[(JobState::Paused, None), gone]), Fate::Open);
-    }
-
-    #[test]
-    fn heirs_of_a_donor_without_a_model_are_told_why() {
-        let ended = |why: &str| Fate::Ended(why.to_owned());
-        assert_eq!(
-            judged(&[(JobState::Quarantined, Some("no chips"))]),
-            ended("donor 9xj5k has no model: no chips")
-        );
-        assert_eq!(
-            judged(&[(JobState::Cancelled, None)]),
-            ended("donor 9xj5k was cancelled")
-        );
-    }
-
-    #[test]
-    fn what_nobody_knows_and_a_model_that_is_gone_are_waited_for_but_not_for_ever() {
-        assert!(matches!(judged(&[]), Fate::Unknown(_)));
-        assert!(matches!(
-            judged(&[(JobState::Done, None)]),
-            Fate::Unknown(_)
-        ));
-    }
-}
+mod tests;

@@ -98,7 +98,10 @@ pub(super) async fn start(core: &Arc<Core>, run: Run, dry_run: bool) -> Result<P
                     plan.jobs_by_node.insert(node.to_string(), planned.jobs);
                 }
             }
-            Err(AskError::Fault { fault, .. }) => return Err(*fault),
+            // One that doubts its index plans its share once it does no more.
+            Err(AskError::Fault { fault, .. }) if fault.kind != FaultKind::Partial => {
+                return Err(*fault);
+            }
             Err(error) => {
                 tracing::warn!(%error, "a node did not plan its jobs");
                 plan.complete = false;
