@@ -83,8 +83,6 @@ pub struct Store {
     /// What is on the disk and in no record because it is not whole.
     left_out: Mutex<BTreeMap<ObjectKey, LeftOut>>,
     doubt: Doubt,
-    /// There was neither an index nor an object when it was opened.
-    new: bool,
     /// Files that may be read in parts.
     whole: Whole,
 }
@@ -144,7 +142,6 @@ impl Store {
             index: RwLock::new(Arc::new(index)),
             locks: (0..LOCKS).map(|_| Mutex::new(())).collect(),
             gate: RwLock::new(()),
-            new: !was_there && done.found_nothing(),
             left_out: Mutex::new(rebuild::by_key(done.left_out)),
             doubt,
             whole: Whole::default(),

@@ -164,8 +164,9 @@ impl Cluster {
         let is_owner = core.look(owns_with_others);
         let (unconfirmed, catalog) = core
             .blocking(move |store| {
-                if is_owner && store.is_new() {
-                    // It held something once, or was to.
+                if is_owner && store.is_empty()? {
+                    // It held something once, or was to; that there is an index tells nothing: a
+                    // start that failed may have made it.
                     store.distrust()?;
                 }
                 Ok((sync::slots_told(store)?, catalog::name(store)?))

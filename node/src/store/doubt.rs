@@ -125,11 +125,6 @@ impl Store {
     pub fn trust(&self, doubt: u64) -> Result<bool, StoreError> {
         self.doubt.end(doubt)
     }
-
-    /// Tells whether there was neither an index nor an object when the store was opened.
-    pub fn is_new(&self) -> bool {
-        self.new
-    }
 }
 
 #[cfg(test)]
@@ -176,12 +171,15 @@ mod tests {
     fn a_new_store_and_one_that_was_closed_and_opened_again_are_not_doubtful() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
-        assert!(store.is_new() && !store.is_doubtful());
+        assert!(store.is_empty().unwrap() && !store.is_doubtful());
         drop(store);
+        // That it was opened before tells nothing of what it held.
+        assert!(Store::open(dir.path()).unwrap().is_empty().unwrap());
         two(dir.path());
         let store = Store::open(dir.path()).unwrap();
         // Until its folders were looked at, nobody knows whether the index is the newest.
-        assert!(!store.is_new() && store.is_doubtful() && store.doubt().is_none());
+        assert!(store.is_doubtful() && store.doubt().is_none());
+        assert!(!store.is_empty().unwrap());
         assert!(!store.reconcile().unwrap());
         assert!(!store.is_doubtful());
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
-use node::store::ObjectKey;
+use node::store::{ObjectKey, Store};
 use node::upkeep::Pace;
 use tempfile::TempDir;
 use wire::bundle::Kind;
@@ -149,6 +149,8 @@ async fn an_owner_that_comes_back_with_nothing_lets_others_answer_until_it_is_fi
     let dir = nodes.pop().unwrap().kill().await;
     fs::remove_dir_all(dir.path().join("objects")).unwrap();
     fs::remove_file(dir.path().join("index.redb")).unwrap();
+    // A first start opens the store and comes no further, for its port is taken, say.
+    drop(Store::open(dir.path()).unwrap());
     nodes.push(still(dir).await);
     all_know(&nodes, &ids).await;
     assert!(nodes[2].store.is_doubtful());
