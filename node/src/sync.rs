@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use arrivals::{Arrivals, Life};
-pub(crate) use pull::{AT_ONCE, pull_one};
+pub(crate) use pull::{AT_ONCE, Unpulled, pull_one};
 
 use crate::cluster::core::{Core, View};
 use crate::layout::Stamp;

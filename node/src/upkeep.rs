@@ -34,6 +34,7 @@ use wire::fault::{Fault, FaultKind};
 use crate::cluster::core::{AskError, Core, View};
 use crate::identity::NodeId;
 use crate::peer::{RepairJob, Request, Response};
+use crate::slots::SlotSet;
 use crate::store::ObjectKey;
 
 use doubt::{Clearing, Rounds};
@@ -216,8 +217,17 @@ async fn compare_all(core: &Arc<Core>, report: &mut RepairReport) {
         }
     }
     for node in core.look(View::others) {
-        if !compare_with(core, &node, report).await {
-            report.complete = false;
+        let compared = compare_with(core, &node, report).await;
+        report.complete &= matches!(compared, Compared::Whole);
+        let counts = match compared {
+            Compared::Whole => true,
+            // What nobody can bring here keeps no doubt, if that node is asked for it.
+            Compared::ButFor(slots) => {
+                clearing.is_none() || doubt::marked(core, &node, &slots).await
+            }
+            Compared::No => false,
+        };
+        if !counts {
             clearing = clearing.filter(|_| !core.look(|view| doubt::is_needed(view, &node)));
         }
     }
@@ -226,21 +236,33 @@ async fn compare_all(core: &Arc<Core>, report: &mut RepairReport) {
     }
 }
 
-/// Compares with a node and pulls what is newer there; tells whether that could be done.
-async fn compare_with(core: &Arc<Core>, node: &NodeId, report: &mut RepairReport) -> bool {
+/// Whether a node was compared with, and what was newer there was pulled.
+enum Compared {
+    Whole,
+    /// All but what nobody can bring here, in these slots.
+    ButFor(SlotSet),
+    No,
+}
+
+/// Compares with a node and pulls what is newer there.
+async fn compare_with(core: &Arc<Core>, node: &NodeId, report: &mut RepairReport) -> Compared {
     if core.look(|view| view.table.state(node)) != NodeState::Up {
-        return false;
+        return Compared::No;
     }
-    match compare::pull_newer(core, node).await {
+    let failed = match compare::pull_newer(core, node).await {
         Ok(pulled) => {
-            report.pulled += pulled;
-            true
+            report.pulled += pulled.count;
+            report.left.extend(pulled.left);
+            match pulled.failed {
+                None if pulled.slots.is_empty() => return Compared::Whole,
+                None => return Compared::ButFor(pulled.slots),
+                Some(fault) => fault,
+            }
         }
-        Err(fault) => {
-            tracing::debug!(%node, %fault, "could not compare replicas");
-            false
-        }
-    }
+        Err(fault) => fault,
+    };
+    tracing::debug!(%node, fault = %failed, "could not compare replicas");
+    Compared::No
 }
 
 /// Checks and heals all that this node holds, as fast as it can.

@@ -181,7 +181,8 @@ async fn even_out(
     match theirs {
         Some(theirs) if theirs == mine => Ok(()),
         Some(theirs) if theirs.covers(&mine) => {
-            pull::pull_one(core, (owner, Purpose::Repair), &item.key, theirs).await
+            pull::pull_one(core, (owner, Purpose::Repair), &item.key, theirs).await?;
+            Ok(())
         }
         _ => {
             let key = item.key.clone();

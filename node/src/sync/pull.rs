@@ -70,9 +70,38 @@ async fn pull_items(
     });
     let mut pulls = stream::iter(pulls).buffer_unordered(AT_ONCE);
     while let Some(pulled) = pulls.next().await {
-        pulled?;
+        pulled.map_err(Fault::from)?;
     }
     Ok(())
+}
+
+/// Why an object could not be pulled.
+#[derive(Debug)]
+pub(crate) enum Unpulled {
+    /// It could not be asked for.
+    Asking(Fault),
+    /// Its holder cannot read it either.
+    There(Fault),
+    /// It cannot be written here.
+    Here(Fault),
+}
+
+impl Unpulled {
+    /// Tells a holder that cannot read an object from one that could not be asked for it.
+    fn reading(fault: Fault) -> Self {
+        match fault.kind {
+            FaultKind::Data | FaultKind::Nothing => Self::There(fault),
+            _ => Self::Asking(fault),
+        }
+    }
+}
+
+impl From<Unpulled> for Fault {
+    fn from(unpulled: Unpulled) -> Self {
+        match unpulled {
+            Unpulled::Asking(fault) | Unpulled::There(fault) | Unpulled::Here(fault) => fault,
+        }
+    }
 }
 
 /// Pulls one object, unless what is held here covers it; what travels counts to a purpose.
@@ -81,14 +110,17 @@ pub(crate) async fn pull_one(
     (node, purpose): (&NodeId, Purpose),
     key: &ObjectKey,
     theirs: Version,
-) -> Result<(), Fault> {
+) -> Result<(), Unpulled> {
     let name = key.clone();
-    let mine = core.blocking(move |store| store.version(&name)).await?;
+    let mine = core.blocking(move |store| store.version(&name)).await;
+    let mine = mine.map_err(Unpulled::Asking)?;
     if mine.is_some_and(|mine| mine.covers(&theirs)) {
         return Ok(());
     }
-    let (record, replica) = scatter::replica_at(core, (node, purpose), key).await?;
+    let (record, replica) = scatter::replica_at(core, (node, purpose), key)
+        .await
+        .map_err(Unpulled::reading)?;
     let revision = Some(record.revision);
-    transfer::store(core, Arc::new(replica), revision, (false, None)).await?;
-    Ok(())
+    let kept = transfer::store(core, Arc::new(replica), revision, (false, None)).await;
+    kept.map(drop).map_err(Unpulled::Here)
 }

@@ -10,6 +10,7 @@
 //! *Not here*: sums (`store::sums`).
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
@@ -22,24 +23,78 @@ use crate::meters::Purpose;
 use crate::peer::{Comparison, Difference, Request, Response};
 use crate::slots::SlotSet;
 use crate::store::{Compared, Held, Span, Store, StoreError};
-use crate::sync::{AT_ONCE, pull_one};
+use crate::sync::{AT_ONCE, Unpulled, pull_one};
 
 /// Spans in one message: sixteen sums, or some items, are answered to each.
 const SPANS_MAX: usize = 256;
+/// Objects that are named because they cannot be pulled: a report fits a message.
+const LEFT_MAX: usize = 256;
 /// Longest that an answer may take.
 const COMPARE_LIMIT: Duration = Duration::from_secs(15);
 
-/// Pulls what another owner has newer; returns how many objects that were.
-pub(super) async fn pull_newer(core: &Arc<Core>, node: &NodeId) -> Result<u64, Fault> {
+/// What came of pulling what another owner has newer.
+#[derive(Debug)]
+pub(super) struct Pulled {
+    /// Objects pulled.
+    pub count: u64,
+    /// What that one cannot read either, or what cannot be written here, each with its reason: as
+    /// many as are named.
+    pub left: Vec<String>,
+    /// The slots of all of that.
+    pub slots: SlotSet,
+    /// Why an object could not be asked for, if one could not.
+    pub failed: Option<Fault>,
+}
+
+impl Pulled {
+    fn new() -> Self {
+        Self {
+            count: 0,
+            left: Vec::new(),
+            slots: SlotSet::none(),
+            failed: None,
+        }
+    }
+
+    fn note(&mut self, held: &Held, pulled: Result<(), Unpulled>) {
+        match pulled {
+            Ok(()) => self.count += 1,
+            Err(Unpulled::Asking(fault)) => self.failed = Some(fault),
+            Err(Unpulled::There(fault) | Unpulled::Here(fault)) => {
+                self.slots.insert(held.slot);
+                if self.left.len() < LEFT_MAX {
+                    self.left.push(format!("{}: {fault}", held.key));
+                }
+            }
+        }
+    }
+}
+
+/// Pulls what another owner has newer, as far as it can be had: one object that cannot keeps no
+/// other from it. An error if nobody could tell what is newer there.
+pub(super) async fn pull_newer(core: &Arc<Core>, node: &NodeId) -> Result<Pulled, Fault> {
     let newer = newer_at(core, node).await?;
+    let is_full = &AtomicBool::new(false);
     let pulls = newer.into_iter().map(|held| async move {
-        pull_one(core, (node, Purpose::Repair), &held.key, held.version()).await
+        let done = if is_full.load(Ordering::Relaxed) {
+            let what = "there is no space left here";
+            Err(Unpulled::Here(Fault::new(FaultKind::Refused, what)))
+        } else {
+            pull_one(core, (node, Purpose::Repair), &held.key, held.version()).await
+        };
+        if let Err(Unpulled::Here(fault)) = &done {
+            // What nobody could write need not travel.
+            is_full.fetch_or(fault.kind == FaultKind::Refused, Ordering::Relaxed);
+        }
+        (held, done)
     });
     let mut pulls = stream::iter(pulls).buffer_unordered(AT_ONCE);
-    let mut pulled = 0;
-    while let Some(done) = pulls.next().await {
-        done?;
-        pulled += 1;
+    let mut pulled = Pulled::new();
+    while let Some((held, done)) = pulls.next().await {
+        pulled.note(&held, done);
+        if pulled.failed.is_some() && !core.look(|view| view.table.may_answer(node)) {
+            break;
+        }
     }
     Ok(pulled)
 }
@@ -137,4 +192,32 @@ fn differences(
         }
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use earth::split::placement::PlacementKey;
+    use wire::bundle::Kind;
+
+    use super::*;
+    use crate::store::{Object, ObjectKey, PutMode};
+
+    #[test]
+    fn what_cannot_be_had_is_told_from_what_could_not_be_asked_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let key = ObjectKey::new(Kind::Run, "r");
+        let gone = Object::tombstone(key, PlacementKey::named("run", "r"));
+        store.put(&gone, PutMode::Keep).unwrap();
+        let held = store.list(Kind::Run, &SlotSet::all()).unwrap().remove(0);
+        let fault = |kind| Fault::new(kind, "no");
+        let mut pulled = Pulled::new();
+        pulled.note(&held, Ok(()));
+        assert!(pulled.count == 1 && pulled.slots.is_empty() && pulled.failed.is_none());
+        pulled.note(&held, Err(Unpulled::Asking(fault(FaultKind::Unreachable))));
+        assert!(pulled.slots.is_empty() && pulled.failed.is_some());
+        pulled.note(&held, Err(Unpulled::There(fault(FaultKind::Data))));
+        pulled.note(&held, Err(Unpulled::Here(fault(FaultKind::Refused))));
+        assert!(pulled.slots.contains(held.slot) && pulled.left.len() == 2);
+    }
 }

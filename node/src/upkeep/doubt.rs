@@ -4,6 +4,8 @@
 //! compared with every other owner of every slot of this node, and all pulled that was newer there
 //! what is left out here: every other owner of its slot has it, or none, or one that has it hands
 //!                        it over (it is marked)                                  ─▶ trusted
+//! what cannot be pulled: its holder cannot read it, or nobody can write it here; the holder is
+//!                        marked
 //! ```
 //! *Invariants*: a comparison ends only a doubt that began before it; one owner that was not
 //! compared with keeps the doubt, however long it is away, unless it leaves and is down; the slots
@@ -138,13 +140,21 @@ async fn know(core: &Arc<Core>, left: &LeftOut) -> Result<bool, Fault> {
     }
     let slots: SlotSet = std::iter::once(left.slot).collect();
     for node in having {
-        let mark = Request::Mark(slots.clone());
-        match core.ask(&node, mark, ASK_LIMIT).await {
-            Ok(_) => return Ok(true),
-            Err(error) => tracing::debug!(%error, "a holder could not be marked"),
+        if marked(core, &node, &slots).await {
+            return Ok(true);
         }
     }
     Ok(false)
+}
+
+/// Has a holder of what this node lacks be asked for these slots; tells whether it is.
+pub(super) async fn marked(core: &Arc<Core>, node: &NodeId, slots: &SlotSet) -> bool {
+    let mark = Request::Mark(slots.clone());
+    let marked = core.ask(node, mark, ASK_LIMIT).await;
+    if let Err(error) = &marked {
+        tracing::debug!(%error, "a holder could not be marked");
+    }
+    marked.is_ok()
 }
 
 /// When replicas are compared next.
