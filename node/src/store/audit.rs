@@ -112,16 +112,20 @@ impl Store {
     }
 
     /// Compares folders and records; remakes the index if a whole folder has none, and notes those
-    /// that are not whole. Tells whether either was new: the index is doubtful since.
+    /// that are not whole. Tells whether either was new: the index is doubtful since. An error if
+    /// not all folders could be read: the first time in a row the index is doubtful since, too.
     pub fn reconcile(&self) -> Result<bool, StoreError> {
         let doubts = self.doubts();
-        self.look_for_folders()?;
+        let looked = self.look_for_folders();
+        let raised = self.doubt.has_read(looked.is_ok());
         self.doubt.set_unread(false);
+        looked.and(raised)?;
         Ok(self.doubts() != doubts)
     }
 
     fn look_for_folders(&self) -> Result<(), StoreError> {
-        for (key, slot, folder) in self.files.walk()? {
+        let (found, unread) = self.files.walk_on();
+        for (key, slot, folder) in found {
             let is_here = |known: Option<Record>| known.is_some_and(|record| record.slot() == slot);
             if is_here(self.known(&key)?) || self.is_left_out(&key) {
                 continue;
@@ -148,7 +152,7 @@ impl Store {
                 }
             }
         }
-        Ok(())
+        unread.map_or(Ok(()), Err)
     }
 
     /// Returns what is on the disk and in no record, because it is not whole.

@@ -32,6 +32,8 @@ pub(super) struct Doubt {
     open: AtomicBool,
     /// The index is as it was found, and folders were not compared with it yet.
     unread: AtomicBool,
+    /// Not all folders could be read when they were last looked at.
+    hindered: AtomicBool,
     /// Held while the file comes or goes.
     changing: Mutex<()>,
 }
@@ -46,8 +48,19 @@ impl Doubt {
             raised: AtomicU64::new(u64::from(open)),
             open: AtomicBool::new(open),
             unread: AtomicBool::new(false),
+            hindered: AtomicBool::new(false),
             changing: Mutex::new(()),
         }
+    }
+
+    /// Notes whether all folders could be read; if not, and they could before, a doubt begins. It
+    /// is one for all attempts: a comparison ends it, however often they are tried again.
+    pub(super) fn has_read(&self, all: bool) -> Result<(), StoreError> {
+        let was_hindered = self.hindered.swap(!all, Ordering::SeqCst);
+        if all || was_hindered {
+            return Ok(());
+        }
+        self.raise()
     }
 
     /// Begins a doubt; it holds in this process even if it cannot be written down.
@@ -244,6 +257,38 @@ mod tests {
         assert!(store.is_doubtful() && store.doubt().is_none());
         assert!(store.reconcile().unwrap());
         assert!(store.doubt().is_some() && !store.is_unread());
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_listed_hides_no_other_and_its_doubt_ends_like_any() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = two(dir.path());
+        let store = Store::open(dir.path()).unwrap();
+        assert!(store.delete(&object("a").key).unwrap());
+        fs::create_dir_all(&folder).unwrap();
+        // Splits are looked at before models.
+        let splits = dir.path().join("objects/split");
+        fs::remove_dir(&splits).unwrap();
+        fs::write(&splits, b"no folder").unwrap();
+        assert!(store.is_unread() && store.reconcile().is_err());
+        assert!(!store.is_unread());
+        assert_eq!(store.left_out()[0].key, object("a").key);
+        assert!(store.trust(store.doubt().unwrap()).unwrap());
+        assert!(store.reconcile().is_err() && !store.is_doubtful());
+        fs::remove_file(&splits).unwrap();
+        fs::create_dir(&splits).unwrap();
+        assert!(!store.reconcile().unwrap() && !store.is_doubtful());
+        fs::remove_dir(&splits).unwrap();
+        assert!(store.reconcile().is_err() && store.is_doubtful());
+    }
+
+    #[test]
+    fn a_doubt_that_cannot_be_written_down_holds_all_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        fs::remove_dir_all(dir.path()).unwrap();
+        assert!(store.distrust().is_err());
+        assert!(store.is_doubtful() && store.doubt().is_some());
     }
 
     #[test]

@@ -61,6 +61,9 @@ pub(super) struct Files {
     aside: Mutex<()>,
 }
 
+/// An object's folder, and where it lies.
+pub(super) type Found = (ObjectKey, Slot, PathBuf);
+
 /// What a rename is about to do, written beside it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Intent {
@@ -352,24 +355,34 @@ impl Files {
     }
 
     /// Returns every object folder below `objects` with the kind and slot it lies under.
-    pub(super) fn walk(&self) -> Result<Vec<(ObjectKey, Slot, PathBuf)>, StoreError> {
-        let walk = || -> io::Result<Vec<(ObjectKey, Slot, PathBuf)>> {
-            let mut found = Vec::new();
-            for kind in KINDS {
-                for slot_folder in self.folders(&self.objects.join(kind.word()))? {
-                    let Some(slot) = slot_of(&slot_folder) else {
-                        continue;
-                    };
-                    for folder in self.folders(&slot_folder)? {
-                        if let Some(id) = id_of(&folder) {
-                            found.push((ObjectKey { kind, id }, slot, folder));
-                        }
+    pub(super) fn walk(&self) -> Result<Vec<Found>, StoreError> {
+        let (found, unread) = self.walk_on();
+        unread.map_or(Ok(found), Err)
+    }
+
+    /// As `walk`, but past folders that cannot be listed; the first of them is told, too.
+    pub(super) fn walk_on(&self) -> (Vec<Found>, Option<StoreError>) {
+        let (mut found, mut unread) = (Vec::new(), None);
+        let mut listed = |folder: &Path| {
+            self.folders(folder).unwrap_or_else(|error| {
+                tracing::warn!(folder = %folder.display(), %error, "a folder cannot be listed");
+                unread.get_or_insert(error);
+                Vec::new()
+            })
+        };
+        for kind in KINDS {
+            for slot_folder in listed(&self.objects.join(kind.word())) {
+                let Some(slot) = slot_of(&slot_folder) else {
+                    continue;
+                };
+                for folder in listed(&slot_folder) {
+                    if let Some(id) = id_of(&folder) {
+                        found.push((ObjectKey { kind, id }, slot, folder));
                     }
                 }
             }
-            Ok(found)
-        };
-        walk().map_err(StoreError::io("list the objects"))
+        }
+        (found, unread.map(StoreError::io("list the objects")))
     }
 
     fn folders(&self, parent: &Path) -> io::Result<Vec<PathBuf>> {
