@@ -38,6 +38,8 @@ use crate::store::ObjectKey;
 
 /// Time between looks when nobody told of anything: a lost message costs an heir no more.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// Longest time between attempts to read all runs of the ring while some slots have no answer.
+const LEARN_WAIT_MAX: Duration = Duration::from_secs(30);
 /// How long nobody may know of a donor before its heirs start cold: while one owner of its cell
 /// lives, the cell is planned again within seconds of a loss.
 const SILENCE_MAX: Duration = Duration::from_mins(1);
@@ -53,6 +55,8 @@ struct Memory {
     /// Since when nobody has known of a donor.
     silent: BTreeMap<JobKey, Instant>,
     learned: Option<Learned>,
+    /// When that is tried again after it failed.
+    retry: Retry,
     /// Of each run the slots in which nothing was left to be taken over since.
     settled: Settled,
     /// The jobs here that were compared with the others'.
@@ -62,13 +66,41 @@ struct Memory {
 }
 
 /// What there was when the runs were learned of.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 struct Learned {
     /// The nodes among whom they were.
     among: BTreeSet<NodeId>,
     collections: Arc<Vec<Collection>>,
     /// How often the index was doubtful: what this node was told to plan then it refused.
     doubts: u64,
+}
+
+/// When all runs are read again after not all could be.
+#[derive(Debug, Default)]
+struct Retry {
+    /// What there was when they were read last.
+    seen: Option<Learned>,
+    wait: Duration,
+    due: Option<Instant>,
+}
+
+impl Retry {
+    /// Tells whether it is time: at once where something has changed, else after twice the time
+    /// each.
+    fn is_due(&mut self, now: &Learned) -> bool {
+        if self.seen.as_ref() != Some(now) {
+            *self = Self {
+                seen: Some(now.clone()),
+                ..Self::default()
+            };
+        }
+        if self.due.is_some_and(|due| Instant::now() < due) {
+            return false;
+        }
+        self.wait = LEARN_WAIT_MAX.min(LOOK_EVERY.max(self.wait * 2));
+        self.due = Some(Instant::now() + self.wait);
+        true
+    }
 }
 
 /// Looks after runs until it is dropped.
@@ -279,10 +311,14 @@ async fn take_over(core: &Arc<Core>, memory: &mut Memory) -> Result<(), Fault> {
     };
     if memory.learned.as_ref() != Some(&now) {
         memory.settled.clear();
+        if !memory.retry.is_due(&now) {
+            return Ok(());
+        }
         if !learn(core).await? || !catalog.missing.is_empty() {
             return Ok(());
         }
         hear(core).await?;
+        memory.retry = Retry::default();
         memory.learned = Some(now);
     }
     let acting = core.look(acting_primaries).remove(&core.me);

@@ -1,6 +1,7 @@
 //! Pulls what this node lacks from those that hold it.
 //!
-//! *Invariants*: an object is kept only if its files have the hashes that its holder listed.
+//! *Invariants*: an object is kept only if its files have the hashes that its holder listed; who
+//! cannot read it is told from who could not be asked.
 //!
 //! *Not here*: when to pull (`sync`).
 

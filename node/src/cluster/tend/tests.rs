@@ -60,3 +60,23 @@ fn what_nobody_knows_and_a_model_that_is_gone_are_waited_for_but_not_for_ever() 
         Fate::Unknown(_)
     ));
 }
+
+#[tokio::test(start_paused = true)]
+async fn runs_that_cannot_all_be_read_are_read_ever_less_often_until_something_changes() {
+    let seen = |doubts| Learned {
+        among: BTreeSet::new(),
+        collections: Arc::default(),
+        doubts,
+    };
+    let mut retry = Retry::default();
+    let began = Instant::now();
+    let mut read = Vec::new();
+    while began.elapsed() < Duration::from_secs(100) {
+        if retry.is_due(&seen(0)) {
+            read.push(began.elapsed().as_secs());
+        }
+        tokio::time::advance(LOOK_EVERY).await;
+    }
+    assert_eq!(read, [0, 2, 6, 14, 30, 60, 90]);
+    assert!(!retry.is_due(&seen(0)) && retry.is_due(&seen(1)));
+}
