@@ -100,11 +100,13 @@ impl Scene<'_> {
         }
         let member = self.machines.iter().find(|m| !m.left)?;
         let report = member.cluster()?.verify().await;
-        if report.complete && report.problems.is_empty() {
-            return self.rotten();
+        match self.mendable(&report.problems) {
+            None if report.complete => self.rotten(),
+            first => {
+                let (complete, first) = (report.complete, first.unwrap_or_default());
+                Some(format!("verify, complete {complete}: {first}"))
+            }
         }
-        let first = report.problems.first().cloned().unwrap_or_default();
-        Some(format!("verify, complete {}: {first}", report.complete))
     }
 
     /// Holds every node to every promise.
