@@ -107,7 +107,7 @@ pub(crate) struct Drill {
         value_parser = clap::value_parser!(u64).range(1..)
     )]
     pub(crate) seeds: Option<u64>,
-    /// Nodes at the start, 1,000 at most; hundreds take hours [default: 3 to 5, by the seed]
+    /// Nodes at the start, 1,000 at most [default: 3 to 5, by the seed]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1_000))]
     pub(crate) nodes: Option<u16>,
     /// Replicas, no more than there are nodes [default: 2 or 3, by the seed]
