@@ -64,6 +64,8 @@ use crate::slots::SlotSet;
 
 /// Bytes of the disk that puts leave free: the index can still be written, and read.
 pub const RESERVE_BYTES: u64 = 64 << 20;
+/// What lies beside the index of a node that is a member of a cluster.
+pub(crate) const MEMBER_FILE: &str = "cluster.json";
 /// Locks over objects: more than the threads that put at a time.
 const LOCKS: usize = 64;
 /// Times a file is read again because its object was overwritten meanwhile.
@@ -131,6 +133,8 @@ impl Store {
             // A new store, or one whose index was lost: the files tell which.
             None
         };
+        // A member's store held something once, or was to: an index that is gone was lost.
+        let was_there = was_there || files.disk.is_there(&dir.join(MEMBER_FILE));
         doubt.set_unread(opened.is_some());
         let (index, done) = match opened {
             Some(index) => (index, Rebuild::default()),

@@ -28,7 +28,7 @@ use crate::ring::Standpoint;
 use crate::token::{ClusterId, ClusterSecret};
 
 /// Name of the file in a node's data folder.
-pub(super) const CLUSTER_FILE: &str = "cluster.json";
+pub(super) const CLUSTER_FILE: &str = crate::store::MEMBER_FILE;
 /// What helps where the file is beyond reading.
 const ANEW: &str = "put it back as it was, or join with a fresh data folder";
 /// Version of the file.

@@ -161,16 +161,8 @@ impl Cluster {
         core.vouchers.trust(vouchers);
         let core = Arc::new(core);
         gossip::recall(&core, told.beats);
-        let is_owner = core.look(owns_with_others);
         let (unconfirmed, catalog) = core
-            .blocking(move |store| {
-                if is_owner && store.is_empty()? {
-                    // It held something once, or was to; that there is an index tells nothing: a
-                    // start that failed may have made it.
-                    store.distrust()?;
-                }
-                Ok((sync::slots_told(store)?, catalog::name(store)?))
-            })
+            .blocking(move |store| Ok((sync::slots_told(store)?, catalog::name(store)?)))
             .await?;
         core.quietly(|view| {
             view.mark(&unconfirmed);

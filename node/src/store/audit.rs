@@ -35,16 +35,6 @@ impl Store {
         Ok(held.into_iter().map(|held| held.key).collect())
     }
 
-    /// Tells whether nothing at all is held, no tombstone either.
-    pub fn is_empty(&self) -> Result<bool, StoreError> {
-        for kind in KINDS {
-            if !self.keys(kind)?.is_empty() {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
     /// Returns the objects of which a file is gone or has another length; reads no file.
     pub fn missing(&self) -> Result<Vec<ObjectKey>, StoreError> {
         let mut missing = Vec::new();

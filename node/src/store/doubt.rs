@@ -184,17 +184,26 @@ mod tests {
     fn a_new_store_and_one_that_was_closed_and_opened_again_are_not_doubtful() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
-        assert!(store.is_empty().unwrap() && !store.is_doubtful());
+        assert!(!store.is_doubtful());
         drop(store);
-        // That it was opened before tells nothing of what it held.
-        assert!(Store::open(dir.path()).unwrap().is_empty().unwrap());
+        // One that holds nothing yet, of a node that has joined: nothing was lost.
+        std::fs::write(dir.path().join(super::super::MEMBER_FILE), b"{}").unwrap();
+        assert!(!reopened(dir.path()).is_doubtful());
         two(dir.path());
         let store = Store::open(dir.path()).unwrap();
         // Until its folders were looked at, nobody knows whether the index is the newest.
         assert!(store.is_doubtful() && store.doubt().is_none());
-        assert!(!store.is_empty().unwrap());
         assert!(!store.reconcile().unwrap());
         assert!(!store.is_doubtful());
+    }
+
+    #[test]
+    fn a_member_whose_disk_came_back_empty_is_doubtful_also_after_a_start_that_failed() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(super::super::MEMBER_FILE), b"{}").unwrap();
+        for _ in 0..2 {
+            assert!(Store::open(dir.path()).unwrap().doubt().is_some());
+        }
     }
 
     #[test]
