@@ -24,6 +24,7 @@ mod predict;
 mod print;
 mod region;
 mod resplit;
+mod room;
 mod scenes;
 mod search;
 mod session;

@@ -95,7 +95,7 @@ fn ask(screen: &Screen, plan: &LayoutPlan, moving: &Moving) -> Result<(), Fault>
 }
 
 fn summary(plan: &LayoutPlan, moving: &Moving) -> String {
-    let Timed { minutes, .. } = timed(plan, moving);
+    let minutes = moving.minutes(plan.bytes_busiest);
     let partial = if plan.complete {
         ""
     } else {

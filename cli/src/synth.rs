@@ -5,16 +5,14 @@
 //!
 //! *Not here*: the world itself (ingest).
 
-use std::io::ErrorKind;
 use std::path::Path;
 use std::process::ExitCode;
 
-use wire::fault::{Fault, FaultKind};
+use wire::fault::Fault;
 
 use crate::args::Synth;
-use crate::export::unwritable;
 use crate::session::Session;
-use crate::{Done, worker};
+use crate::{Done, room, worker};
 
 /// What lies in a world beside its scenes: its plan, and what is true of them.
 const WORLD_FILE: &str = "world.json";
@@ -63,36 +61,22 @@ pub(crate) fn code(status: std::process::ExitStatus) -> ExitCode {
 
 /// Checks that a folder is new or empty, or holds a synthetic world, whole or begun.
 fn check_room(folder: &Path) -> Result<(), Fault> {
-    let taken = |why: String| {
-        let what = format!("{} holds something else", folder.display());
-        Fault::new(FaultKind::Refused, what)
-            .because(why)
-            .try_("-O with a folder that is new or empty")
-    };
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(e) if e.kind() == ErrorKind::NotADirectory => {
-            return Err(taken("it is a file, not a folder".to_owned()));
-        }
-        Err(e) => return Err(unwritable(folder, &e)),
-    };
-    let mut names = Vec::new();
-    for entry in entries {
-        let name = entry.map_err(|e| unwritable(folder, &e))?.file_name();
-        names.push(name.to_string_lossy().into_owned());
-    }
+    let names = room::names(folder)?;
     let is_own = |name: &String| {
         [WORLD_FILE, TRUTH_FOLDER].contains(&name.as_str()) || name.ends_with(SCENE_END)
     };
     if let Some(other) = names.iter().find(|name| !is_own(name)) {
-        return Err(taken(format!("{other} is no part of a synthetic world")));
+        let why = format!("{other} is no part of a synthetic world");
+        return Err(room::taken(folder, why));
     }
     // Delivered scenes have the same names; only a world has what is true of them.
     if names.is_empty() || folder.join(TRUTH_FOLDER).is_dir() {
         return Ok(());
     }
-    Err(taken(format!("there is no {TRUTH_FOLDER} in it")))
+    Err(room::taken(
+        folder,
+        format!("there is no {TRUTH_FOLDER} in it"),
+    ))
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use query::{Paired, Query};
 use wire::client::Client;
 use wire::fault::{Fault, FaultKind};
 use wire::model::{InputMetrics, MapMetrics};
-use wire::run::{Hyper, JobState, Mode, PROGRAM, Packing, Plan, Run, RunView};
+use wire::run::{Hyper, JobState, PROGRAM, Packing, Plan, Run, RunView};
 
 use crate::Done;
 use crate::args::{ModeArg, Train, lesson};
@@ -130,10 +130,6 @@ fn described(args: &Train, recipe: &Recipe) -> Result<Run, Fault> {
         );
     }
     let run = Run {
-        name,
-        recipe: args.recipe.clone(),
-        query,
-        mode: Mode::Partitioned,
         packing: match args.mode {
             ModeArg::Sequential => Packing::Sequential,
             ModeArg::Packed => Packing::Packed,
@@ -141,10 +137,7 @@ fn described(args: &Train, recipe: &Recipe) -> Result<Run, Fault> {
         hyper,
         seed: args.seed,
         transfer: args.heirs.wish()?,
-        inheritance: None,
-        collections: Vec::new(),
-        cells: Vec::new(),
-        module: None,
+        ..Run::new(name, args.recipe.as_str(), query)
     };
     run.check()?;
     Ok(run)

@@ -90,6 +90,25 @@ pub struct Run {
 }
 
 impl Run {
+    /// Builds a run with all else as usual: one model a cell, jobs one after the other, default
+    /// hyper-parameters, seed 1, each model from weights of its own, nothing settled.
+    pub fn new(name: impl Into<String>, recipe: impl Into<String>, query: Query) -> Self {
+        Self {
+            name: name.into(),
+            recipe: recipe.into(),
+            query,
+            mode: Mode::default(),
+            packing: Packing::default(),
+            hyper: Hyper::default(),
+            seed: 1,
+            transfer: Transfer::default(),
+            inheritance: None,
+            collections: Vec::new(),
+            cells: Vec::new(),
+            module: None,
+        }
+    }
+
     /// Tells whether a cell is one of the run's, once they are settled; of a run of an older
     /// version all are.
     pub fn is_of(&self, geocode: &str) -> bool {

@@ -5,15 +5,13 @@
 //!
 //! *Not here*: downloading (`model`), which models (`choose`).
 
-use std::io::ErrorKind;
 use std::path::Path;
 
-use wire::fault::{Fault, FaultKind};
+use wire::fault::Fault;
 use wire::model::ModelView;
 
 use super::bundle::BUNDLE_FILE;
-use crate::download;
-use crate::export::unwritable;
+use crate::{download, room};
 
 /// The file by which a model is told from every other: it names run, cell and weights.
 const CONFIG_FILE: &str = "config.json";
@@ -68,35 +66,15 @@ pub(super) fn bundle(folder: &Path, models: &[ModelView]) -> Result<(), Fault> {
     rooms.try_for_each(|room| room)
 }
 
-/// Returns the names in a folder; none if it is not there. What a pull that was stopped left of a
-/// file counts as nothing.
+/// Returns the names in a folder. What a pull that was stopped left of a file counts as nothing.
 fn names(folder: &Path) -> Result<Vec<String>, Fault> {
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) if e.kind() == ErrorKind::NotADirectory => {
-            return Err(taken(folder, "it is a file, not a folder"));
-        }
-        Err(e) => return Err(unwritable(folder, &e)),
-    };
-    let mut names = Vec::new();
-    for entry in entries {
-        let name = entry.map_err(|e| unwritable(folder, &e))?.file_name();
-        let name = name.to_string_lossy().into_owned();
-        if !(name.starts_with('.') && name.ends_with(PARTIAL_END)) {
-            names.push(name);
-        }
-    }
-    names.sort();
+    let mut names = room::names(folder)?;
+    names.retain(|name| !(name.starts_with('.') && name.ends_with(PARTIAL_END)));
     Ok(names)
 }
 
 fn taken(folder: &Path, why: &str) -> Fault {
-    let what = format!("{} holds something else", folder.display());
-    Fault::new(FaultKind::Refused, what)
-        .because(why)
-        .because("a model is not written over another, or beside other files")
-        .try_("-O with a folder that is new or empty")
+    room::taken(folder, why).because("a model is not written over another, or beside other files")
 }
 
 #[cfg(test)]

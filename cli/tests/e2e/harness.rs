@@ -85,6 +85,12 @@ pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
+/// What a verb answers at a node, as JSON.
+pub(crate) fn json(node: &Node, folder: &Path, words: &[&str]) -> Value {
+    let output = expect(node.ask(folder).args(words).args(["-o", "json"]), 0);
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
 /// The JSON lines that a command wrote to stdout.
 pub(crate) fn ndjson(output: &Output) -> Vec<Value> {
     stdout(output)

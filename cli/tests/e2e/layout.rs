@@ -4,12 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::harness::{Node, cluster, expect, ndjson, scratch, stderr, stdout, until, world};
-
-fn json(node: &Node, folder: &Path, words: &[&str]) -> Value {
-    let output = expect(node.ask(folder).args(words).args(["-o", "json"]), 0);
-    serde_json::from_slice(&output.stdout).unwrap()
-}
+use crate::harness::{Node, cluster, expect, json, ndjson, scratch, stderr, stdout, until, world};
 
 fn ids(node: &Node, folder: &Path) -> Vec<String> {
     let output = expect(node.ask(folder).args(["search", "-o", "id"]), 0);

@@ -2,9 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::Value;
-
-use crate::harness::{Node, expect, glebe, scratch, stderr, stdout, until, world};
+use crate::harness::{Node, expect, glebe, json, scratch, stderr, stdout, until, world};
 
 const TRAIN: [&str; 10] = [
     "train",
@@ -30,11 +28,6 @@ fn pair(folder: &Path) -> [Node; 2] {
     let token = token.to_str().unwrap();
     let host = Node::start(folder, "b", &["--join", &to, "--token-file", token]);
     [home, host]
-}
-
-fn json(node: &Node, folder: &Path, args: &[&str]) -> Value {
-    let output = expect(node.ask(folder).args(args).args(["-o", "json"]), 0);
-    serde_json::from_slice(&output.stdout).unwrap()
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::harness::{Node, expect, glebe, scratch, stderr, world};
+use crate::harness::{Node, expect, glebe, json, scratch, stderr, world};
 
 /// Fits a line to what is red and near infrared, with Python's own library alone.
 const PROGRAM: &str = r#"#!/usr/bin/env python3
@@ -88,11 +88,6 @@ fn program(folder: &Path) -> PathBuf {
     std::fs::write(&path, PROGRAM).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
     path
-}
-
-fn json(node: &Node, folder: &Path, words: &[&str]) -> Value {
-    let output = expect(node.ask(folder).args(words).args(["-o", "json"]), 0);
-    serde_json::from_slice(&output.stdout).unwrap()
 }
 
 #[test]

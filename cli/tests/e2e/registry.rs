@@ -4,12 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::harness::{Node, cluster, expect, glebe, scratch, stderr, world};
-
-fn json(node: &Node, folder: &Path, args: &[&str]) -> Value {
-    let output = expect(node.ask(folder).args(args).args(["-o", "json"]), 0);
-    serde_json::from_slice(&output.stdout).unwrap()
-}
+use crate::harness::{Node, cluster, expect, glebe, json, scratch, stderr, world};
 
 /// Trains a run and returns the geocodes of its models.
 fn train(node: &Node, folder: &Path, (name, epochs): (&str, &str)) -> Vec<String> {

@@ -4,12 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::harness::{Node, cluster, expect, glebe, scratch, stderr, stdout, world};
-
-fn json(node: &Node, folder: &Path, args: &[&str]) -> Value {
-    let output = expect(node.ask(folder).args(args).args(["-o", "json"]), 0);
-    serde_json::from_slice(&output.stdout).unwrap()
-}
+use crate::harness::{Node, cluster, expect, glebe, json, scratch, stderr, stdout, world};
 
 #[test]
 fn a_run_moves_no_imagery_and_its_models_sit_at_their_owners() {

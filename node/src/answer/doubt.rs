@@ -90,12 +90,12 @@ mod tests {
 
     use super::super::{answer, jobs};
     use super::*;
-    use crate::access::Fixed;
     use crate::cluster::core::View;
     use crate::identity::NodeId;
-    use crate::layout::{ChangeSet, Member, Place, Stamp, What};
-    use crate::membership::{Age, Beat, Table};
-    use crate::peer::{Listing, PlanRequest, Question, Request, Search, Versions};
+    use crate::layout::{ChangeSet, Member, Place, What};
+    use crate::membership::Table;
+    use crate::membership::tests::beat;
+    use crate::peer::{Listing, PlanRequest, Question, Request, Search};
     use crate::ring::Ring;
     use crate::runs::Runs;
     use crate::slots::SlotSet;
@@ -117,25 +117,9 @@ mod tests {
         for i in 2..=members {
             changes = changes.with(node(i), What::Join(Place::default())).unwrap();
         }
-        let view = View::new(Ring::new(changes), Table::new(beat(node(1))));
+        let view = View::new(Ring::new(changes), Table::new(beat("n1", 0, 0)));
         let core = Core::new((Arc::new(store), Arc::new(runs)), view, None, None);
         (Arc::new(core), dir)
-    }
-
-    fn beat(node: NodeId) -> Beat {
-        Beat {
-            node,
-            age: Age::default(),
-            p2p: String::new(),
-            http: String::new(),
-            known: Stamp::default(),
-            synced: Stamp::default(),
-            reading: Stamp::default(),
-            unconfirmed: SlotSet::none(),
-            catalog: 0,
-            versions: Versions::OURS,
-            signature: Fixed::default(),
-        }
     }
 
     fn key(id: &str) -> ObjectKey {

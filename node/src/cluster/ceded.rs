@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use wire::fault::Fault;
 
-use super::core::{Core, View};
+use super::core::{AskError, Core, View};
 use super::pauses::Pauses;
 use crate::answer::working;
 use crate::identity::NodeId;
@@ -121,11 +121,8 @@ async fn ask(core: &Arc<Core>, due: &Due) -> Result<bool, Fault> {
         });
         let fates = match core.ask(node, request, PAGE_LIMIT).await {
             Ok(Response::Fates(fates)) if fates.cells.len() == cells.len() => fates,
-            Ok(_) => {
-                tracing::warn!(%node, "a node gave an answer that makes no sense");
-                return Ok(false);
-            }
-            Err(error) => {
+            other => {
+                let error = other.err().unwrap_or_else(|| AskError::senseless(node));
                 tracing::debug!(run, %error, "a node does not tell of what was left to it");
                 return Ok(false);
             }

@@ -35,8 +35,8 @@ use crate::swarm::LinkError;
 const HELD_MAX: Duration = Duration::from_secs(5);
 /// Time between questions while somebody has not answered yet.
 const PACE: Duration = Duration::from_millis(200);
-/// First pause after a question that a node closed without an answer, as one does that does not
-/// know it yet.
+/// First pause after a question that a node closed without an answer, or answered otherwise, as one
+/// does that does not know it yet.
 const UNKNOWN_PAUSE: Duration = Duration::from_secs(2);
 /// Most jobs in a message: some 20 bytes each.
 const AT_ONCE_MAX: usize = 65_536;
@@ -213,15 +213,15 @@ async fn ask(
     });
     match core.ask(node, request, PAGE_LIMIT).await {
         Ok(Response::Rivals(may_go)) if may_go.len() == jobs.len() => Ok(may_go),
-        Ok(_) => {
-            tracing::warn!(%node, "a node gave an answer that makes no sense");
-            Err(UNKNOWN_PAUSE)
-        }
-        Err(error) => {
+        other => {
+            let error = other.err().unwrap_or_else(|| AskError::senseless(node));
             tracing::debug!(%error, "a node does not tell whether it has the same jobs");
-            let refused = LinkError::Refused;
-            let is_refused = matches!(error, AskError::Link { error, .. } if error == refused);
-            Err(if is_refused { UNKNOWN_PAUSE } else { PACE })
+            let is_unknown = match error {
+                AskError::Link { error, .. } => error == LinkError::Refused,
+                AskError::Senseless { .. } => true,
+                AskError::Fault { .. } => false,
+            };
+            Err(if is_unknown { UNKNOWN_PAUSE } else { PACE })
         }
     }
 }

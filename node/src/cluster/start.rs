@@ -162,7 +162,7 @@ impl Cluster {
         let core = Arc::new(core);
         gossip::recall(&core, told.beats);
         let (unconfirmed, catalog) = core
-            .blocking(move |store| Ok((sync::slots_told(store)?, catalog::name(store)?)))
+            .blocking(|store| Ok((sync::slots_told(store)?, catalog::name(store)?)))
             .await?;
         core.quietly(|view| {
             view.mark(&unconfirmed);

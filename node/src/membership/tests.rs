@@ -6,7 +6,7 @@ fn node(name: &str) -> NodeId {
     NodeId::parse(name).unwrap()
 }
 
-fn beat(name: &str, incarnation: u64, count: u64) -> Beat {
+pub(crate) fn beat(name: &str, incarnation: u64, count: u64) -> Beat {
     Beat {
         node: node(name),
         age: Age { incarnation, count },

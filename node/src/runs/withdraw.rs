@@ -115,7 +115,7 @@ impl Runs {
     /// Returns this node's jobs of a run as they are compared with others'.
     pub fn rivals(&self, run: &str) -> Vec<Rival> {
         let inner = self.lock();
-        let of_run = inner.book.jobs().filter(|(key, _)| key.run == run);
+        let of_run = inner.book.jobs_of(run, None);
         of_run.map(|(key, job)| rival(key, job)).collect()
     }
 

@@ -128,8 +128,9 @@ impl Store {
         self.doubt.raised.load(Ordering::SeqCst)
     }
 
-    /// Begins a doubt: something was found out that the store cannot know.
-    pub fn distrust(&self) -> Result<(), StoreError> {
+    /// Begins a doubt.
+    #[cfg(test)]
+    pub(crate) fn distrust(&self) -> Result<(), StoreError> {
         self.doubt.raise()
     }
 

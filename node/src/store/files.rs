@@ -450,6 +450,7 @@ mod tests {
         assert_eq!(id_of(&folder).as_deref(), Some("c/s~9xj5k"));
         assert_eq!(slot_of(folder.parent().unwrap()), Some(slot));
     }
+
     #[test]
     fn what_is_staged_goes_when_it_is_dropped_unless_it_is_to_stay() {
         let dir = tempfile::tempdir().unwrap();

@@ -19,7 +19,7 @@ use wire::fault::FaultKind;
 use wire::ledger::{Ledger, Outcome};
 use wire::object::{PutOutcome, PutParams};
 use wire::params::{ModelFileParams, ModelsParams};
-use wire::run::{Failure, Hyper, JobState, LeaseAnswer, LeaseRequest, Mode, Packing, Renew, Run};
+use wire::run::{Failure, JobState, LeaseAnswer, LeaseRequest, Renew, Run};
 use wire::search::{SearchEnd, SearchLine, SearchRequest};
 
 use crate::fixture::{COLLECTION, Small, split_of, splits};
@@ -189,23 +189,11 @@ async fn collections_and_ledgers_are_kept_and_another_of_the_same_name_is_refuse
 }
 
 fn run(name: &str) -> Run {
-    Run {
-        name: name.to_owned(),
-        recipe: "ndvi-cnn".to_owned(),
-        query: Query {
-            geocodes: vec!["9xj5k".to_owned()],
-            ..Query::default()
-        },
-        mode: Mode::Partitioned,
-        packing: Packing::Sequential,
-        hyper: Hyper::default(),
-        seed: 1,
-        transfer: wire::transfer::Transfer::default(),
-        inheritance: None,
-        collections: Vec::new(),
-        cells: Vec::new(),
-        module: None,
-    }
+    let query = Query {
+        geocodes: vec!["9xj5k".to_owned()],
+        ..Query::default()
+    };
+    Run::new(name, "ndvi-cnn", query)
 }
 
 fn model(lease: &Renew, placement: PlacementKey) -> Bundle {

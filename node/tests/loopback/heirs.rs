@@ -10,9 +10,7 @@ use node::store::{Object, ObjectFile, ObjectKey, PutMode};
 use query::Query;
 use wire::bundle::Kind;
 use wire::model::Metrics;
-use wire::run::{
-    Failure, Hyper, JobState, Lease, LeaseAnswer, LeaseRequest, Mode, Packing, Renew, Run,
-};
+use wire::run::{Failure, JobState, Lease, LeaseAnswer, LeaseRequest, Renew, Run};
 use wire::transfer::{Donor, Inheritance, Legacy, Transfer, TransferMode};
 
 use crate::bench::{Node, cluster, collection_named, fill, splits, until};
@@ -29,21 +27,11 @@ fn cells() -> Vec<String> {
 
 pub(crate) fn run(mode: TransferMode) -> Run {
     Run {
-        name: "r".to_owned(),
-        recipe: "ndvi-cnn".to_owned(),
-        query: Query::default(),
-        mode: Mode::Partitioned,
-        packing: Packing::Sequential,
-        hyper: Hyper::default(),
-        seed: 1,
         transfer: Transfer {
             mode,
             ..Transfer::default()
         },
-        inheritance: None,
-        collections: Vec::new(),
-        cells: Vec::new(),
-        module: None,
+        ..Run::new("r", "ndvi-cnn", Query::default())
     }
 }
 

@@ -187,20 +187,7 @@ async fn an_object_of_several_chunks_arrives_whole() {
 async fn a_run_is_planned_at_the_first_owner_of_each_cell() {
     let nodes = cluster(3, 2).await;
     fill(&nodes, 12).await;
-    let run = Run {
-        name: "r".to_owned(),
-        recipe: "ndvi-cnn".to_owned(),
-        query: Query::default(),
-        mode: wire::run::Mode::Partitioned,
-        packing: wire::run::Packing::Sequential,
-        hyper: wire::run::Hyper::default(),
-        seed: 1,
-        transfer: wire::transfer::Transfer::default(),
-        inheritance: None,
-        collections: Vec::new(),
-        cells: Vec::new(),
-        module: None,
-    };
+    let run = Run::new("r", "ndvi-cnn", Query::default());
     let dry = nodes[0].cluster.start_run(run.clone(), true).await.unwrap();
     assert_eq!(
         (dry.splits, dry.jobs, dry.bytes_moved, dry.complete),

@@ -130,24 +130,14 @@ impl Pack {
 
 #[cfg(test)]
 mod tests {
-    use wire::run::{Hyper, Mode, Packing, Run};
+    use wire::run::{Packing, Run};
 
     use super::{Budget, Need, Pack};
 
     fn run(name: &str, packing: Packing) -> Run {
         Run {
-            name: name.to_owned(),
-            recipe: "ndvi-cnn".to_owned(),
-            query: query::Query::default(),
-            mode: Mode::Partitioned,
             packing,
-            hyper: Hyper::default(),
-            seed: 1,
-            transfer: wire::transfer::Transfer::default(),
-            inheritance: None,
-            collections: Vec::new(),
-            cells: Vec::new(),
-            module: None,
+            ..Run::new(name, "ndvi-cnn", query::Query::default())
         }
     }
 

@@ -7,8 +7,7 @@ use earth::split::meta::SplitId;
 use earth::split::placement::PlacementKey;
 use query::Query;
 use tempfile::TempDir;
-use wire::run::{Hyper, JobView, Mode, Packing, Run};
-use wire::transfer::Transfer;
+use wire::run::{JobView, Run};
 
 use super::*;
 use crate::peer::encode_response;
@@ -16,20 +15,7 @@ use crate::runs::PlannedSplit;
 use crate::swarm::FRAME_BYTES_MAX;
 
 fn run(name: &str) -> Run {
-    Run {
-        name: name.to_owned(),
-        recipe: "ndvi-cnn".to_owned(),
-        query: Query::default(),
-        mode: Mode::Partitioned,
-        packing: Packing::Sequential,
-        hyper: Hyper::default(),
-        seed: 1,
-        transfer: Transfer::default(),
-        inheritance: None,
-        collections: Vec::new(),
-        cells: Vec::new(),
-        module: None,
-    }
+    Run::new(name, "ndvi-cnn", Query::default())
 }
 
 fn cell(i: usize) -> String {

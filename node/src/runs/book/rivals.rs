@@ -31,10 +31,11 @@ pub fn stays(one: Standing<'_>, other: Standing<'_>) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    const STATES: [JobState; 7] = [
+    /// All of them, the farthest first.
+    pub(crate) const STATES: [JobState; 7] = [
         JobState::Done,
         JobState::Dropped,
         JobState::Running,

@@ -1,8 +1,7 @@
 //! What becomes of a guest.
 
 use query::Query;
-use wire::run::{Hyper, LeaseAnswer, LeaseRequest, Mode, Packing};
-use wire::transfer::Transfer;
+use wire::run::{LeaseAnswer, LeaseRequest};
 
 use super::super::PlannedSplit;
 use super::*;
@@ -11,20 +10,7 @@ use crate::slots::SlotSet;
 const HOME_TOKEN: u64 = 7;
 
 fn run() -> Run {
-    Run {
-        name: "r".to_owned(),
-        recipe: "ndvi-cnn".to_owned(),
-        query: Query::default(),
-        mode: Mode::Partitioned,
-        packing: Packing::Sequential,
-        hyper: Hyper::default(),
-        seed: 1,
-        transfer: Transfer::default(),
-        inheritance: None,
-        collections: Vec::new(),
-        cells: Vec::new(),
-        module: None,
-    }
+    Run::new("r", "ndvi-cnn", Query::default())
 }
 
 fn split() -> SplitId {

@@ -7,31 +7,17 @@ use earth::split::placement::PlacementKey;
 use query::Query;
 use tempfile::TempDir;
 use wire::model::Metrics;
-use wire::run::{
-    Failure, Hyper, JobState, Lease, LeaseAnswer, LeaseRequest, Mode, Packing, Renew, Run, Wish,
-};
-use wire::transfer::{Descent, Transfer};
+use wire::run::{Failure, JobState, Lease, LeaseAnswer, LeaseRequest, Renew, Run, Wish};
+use wire::transfer::Descent;
 
 use super::super::book::Published;
+use super::super::book::rivals::tests::STATES;
 use super::super::{PlannedSplit, Wished};
 use super::*;
 use crate::slots::SlotSet;
 
 fn run() -> Run {
-    Run {
-        name: "r".to_owned(),
-        recipe: "ndvi-cnn".to_owned(),
-        query: Query::default(),
-        mode: Mode::Partitioned,
-        packing: Packing::Sequential,
-        hyper: Hyper::default(),
-        seed: 1,
-        transfer: Transfer::default(),
-        inheritance: None,
-        collections: Vec::new(),
-        cells: Vec::new(),
-        module: None,
-    }
+    Run::new("r", "ndvi-cnn", Query::default())
 }
 
 /// A node of that name with a job that waits.
@@ -125,16 +111,6 @@ fn compare(asker: &Runs, other: &Runs) -> usize {
     let goes: Vec<Rival> = goes.map(|(job, _)| job).collect();
     asker.withdraw("r", &other.node, &goes).unwrap()
 }
-
-const STATES: [JobState; 7] = [
-    JobState::Done,
-    JobState::Dropped,
-    JobState::Running,
-    JobState::Waiting,
-    JobState::Paused,
-    JobState::Quarantined,
-    JobState::Cancelled,
-];
 
 #[test]
 fn of_two_jobs_exactly_one_stays_and_the_same_whoever_asks_first() {
