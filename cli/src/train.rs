@@ -3,32 +3,30 @@
 //! *Invariants*: an embedded run waits for its end, since its node ends with the command; a run on
 //! a cluster goes on without the command.
 //!
-//! *Not here*: plans and leases (node), fitting (trainer), cells that got no model (`lost`).
+//! *Not here*: plans and leases (node), fitting (trainer), waiting (`wait`), cells that got no
+//! model (`lost`).
 
 pub(crate) mod heirs;
 mod lost;
 pub(crate) mod module;
 pub(crate) mod recipe;
+mod wait;
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use query::{Paired, Query};
-use wire::client::Client;
 use wire::fault::{Fault, FaultKind};
 use wire::model::{InputMetrics, MapMetrics};
 use wire::run::{Hyper, JobState, PROGRAM, Packing, Plan, Run, RunView};
 
 use crate::Done;
 use crate::args::{ModeArg, Train, lesson};
-use crate::print::{Progress, Screen, bytes, line};
+use crate::print::{Screen, bytes, line};
 use crate::session::Session;
 use crate::status::short;
 use crate::train::module::Local;
 use crate::train::recipe::{Form, Recipe};
-
-/// Time between looks at a run's jobs.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+pub(crate) use crate::train::wait::wait;
 
 pub(crate) async fn run(session: &Session, mut args: Train) -> Done {
     let module = Local::of(&args)?;
@@ -187,44 +185,6 @@ fn print_plan(screen: &Screen, run: &Run, plan: &Plan) -> ExitCode {
     } else {
         FaultKind::Nothing.exit_code()
     })
-}
-
-/// Waits until no job of the run waits or runs.
-pub(crate) async fn wait(session: &Session, client: &Client, name: &str) -> Done {
-    let mut progress = Progress::new(&session.screen, 0, "models");
-    let mut is_told = false;
-    loop {
-        let view = client.run(name).await?;
-        let is_paused = view.jobs.iter().any(|j| j.state == JobState::Paused);
-        if is_paused && !is_told {
-            let note = format!("{name} is paused; it goes on with: glebe job resume {name}");
-            session.screen.note(note);
-        }
-        is_told = is_paused;
-        let (goes_on, verb) = match (is_paused, session.is_alone().await) {
-            (true, _) => ("stays paused; it goes on", "resume"),
-            (false, true) => ("is kept; it goes on", "wait"),
-            (false, false) => ("goes on without this command; wait again", "wait"),
-        };
-        session.part_with(format!(
-            "run {name} {goes_on} with: glebe job {verb} {name}"
-        ));
-        let ended = view.jobs.iter().filter(|j| !unfinished(j.state)).count();
-        progress.set_total(view.jobs.len() as u64);
-        progress.set(ended as u64, &scores(&view));
-        if ended == view.jobs.len() && view.complete && !view.jobs.is_empty() {
-            progress.finish();
-            return Ok(summary(&session.screen, &view));
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
-}
-
-fn unfinished(state: JobState) -> bool {
-    matches!(
-        state,
-        JobState::Waiting | JobState::Running | JobState::Paused
-    )
 }
 
 /// Returns the median validation MSE beside those of the baselines.

@@ -10,6 +10,7 @@ pub(crate) mod catalog;
 mod ceded;
 pub(crate) mod changes;
 pub(crate) mod core;
+mod counts;
 pub(crate) mod file;
 pub(crate) mod gossip;
 mod jobs;
@@ -205,6 +206,12 @@ impl Cluster {
     /// Returns a run with its jobs on all nodes; `None` if there is no such run.
     pub async fn run_view(&self, name: &str) -> Result<Option<RunView>, Fault> {
         training::view(&self.core, name).await
+    }
+
+    /// Returns a run with its jobs on all nodes counted; `None` if there is no such run. Neither
+    /// the answer nor what nodes send each other for it grows with the jobs.
+    pub async fn run_counted(&self, name: &str) -> Result<Option<RunView>, Fault> {
+        training::counted(&self.core, name).await
     }
 
     /// Returns all runs with their jobs counted.

@@ -47,6 +47,18 @@ pub struct DryRun {
     pub dry_run: bool,
 }
 
+/// `GET /v1/runs/{name}?jobs=`: whole, unless jobs are not asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunParams {
+    /// Tell every job; if not, only how many are in which state.
+    #[serde(default = "whole")]
+    pub jobs: bool,
+}
+
+fn whole() -> bool {
+    true
+}
+
 /// `GET /v1/models?run=&geocode=&tag=&bbox=&lon=&lat=`; all models without parameters.
 ///
 /// With a position (`lon` and `lat`) the answer holds, for each run, the model of the most precise

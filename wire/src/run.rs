@@ -5,11 +5,14 @@
 //!
 //! *Not here*: what a recipe computes (trainer).
 
+mod counts;
+
 use earth::split::meta::SplitId;
 use earth::split::placement::PlacementKey;
 use query::Query;
 use serde::{Deserialize, Serialize};
 
+pub use self::counts::JobCounts;
 use crate::fault::{Fault, FaultKind};
 pub use crate::hyper::{HoldOut, Hyper, OutOfRange, Schedule};
 use crate::model::Metrics;
@@ -284,15 +287,19 @@ pub struct Moved {
     pub bytes: u64,
 }
 
-/// `GET /v1/runs/{name}`: a run with its jobs from all nodes.
+/// `GET /v1/runs/{name}?jobs=`: a run with its jobs from all nodes, or with how many there are.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunView {
-    /// The definition, without its cells: its jobs tell them.
+    /// The definition, without its cells: its jobs tell them. Without who starts from whose weights,
+    /// too, where the jobs are left out.
     pub run: Run,
-    /// Its jobs, by geocode.
+    /// Its jobs, by geocode; none where they are counted instead.
     pub jobs: Vec<JobView>,
     /// For every slot that can hold a cell of the run, a live node has planned it and answered.
     pub complete: bool,
+    /// Its jobs counted, where they were asked for so and are left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts: Option<JobCounts>,
 }
 
 impl JobView {
@@ -303,70 +310,22 @@ impl JobView {
 }
 
 impl RunView {
+    /// Returns its jobs counted, whether they are told or left out.
+    pub fn counted(&self) -> JobCounts {
+        let told = || {
+            let mut counts = JobCounts::default();
+            self.jobs.iter().for_each(|job| counts.add(job.state));
+            counts
+        };
+        self.counts.unwrap_or_else(told)
+    }
+
     /// Returns how many jobs moved, and the bytes of imagery that travelled for them.
     pub fn moved(&self) -> (usize, u64) {
         let moved = self.jobs.iter().filter_map(|job| job.moved.as_ref());
         moved.fold((0, 0_u64), |(jobs, bytes), moved| {
             (jobs + 1, bytes.saturating_add(moved.bytes))
         })
-    }
-}
-
-/// Jobs of a run, by state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct JobCounts {
-    /// Wait for a worker.
-    pub waiting: u64,
-    /// Leased.
-    pub running: u64,
-    /// Published.
-    pub done: u64,
-    /// Failed as often as allowed.
-    pub quarantined: u64,
-    /// Cancelled.
-    pub cancelled: u64,
-    /// Paused.
-    #[serde(default)]
-    pub paused: u64,
-    /// No better than their parents.
-    #[serde(default)]
-    pub dropped: u64,
-}
-
-impl JobCounts {
-    /// Counts one more job in that state.
-    pub fn add(&mut self, state: JobState) {
-        *match state {
-            JobState::Waiting => &mut self.waiting,
-            JobState::Running => &mut self.running,
-            JobState::Done => &mut self.done,
-            JobState::Quarantined => &mut self.quarantined,
-            JobState::Cancelled => &mut self.cancelled,
-            JobState::Paused => &mut self.paused,
-            JobState::Dropped => &mut self.dropped,
-        } += 1;
-    }
-
-    /// Adds another node's counts.
-    pub fn merge(&mut self, other: &Self) {
-        self.waiting += other.waiting;
-        self.running += other.running;
-        self.done += other.done;
-        self.quarantined += other.quarantined;
-        self.cancelled += other.cancelled;
-        self.paused += other.paused;
-        self.dropped += other.dropped;
-    }
-
-    /// Returns all jobs.
-    pub fn total(&self) -> u64 {
-        let ended = self.done + self.quarantined + self.cancelled + self.dropped;
-        self.unfinished() + self.paused + ended
-    }
-
-    /// Returns the jobs that wait or run.
-    pub fn unfinished(&self) -> u64 {
-        self.waiting + self.running
     }
 }
 

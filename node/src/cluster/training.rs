@@ -5,8 +5,8 @@
 //! starts from whose weights, its cells, and the collections that these are of: all three are
 //! settled once, and a run without a cell is none.
 //!
-//! *Not here*: jobs and leases of one node (`runs`), gathering all jobs (`jobs`), the cells of a
-//! node that is lost (`tend`).
+//! *Not here*: jobs and leases of one node (`runs`), gathering all jobs (`jobs`) or counting them
+//! (`counts`), the cells of a node that is lost (`tend`).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ use wire::transfer::{Inheritance, TransferMode};
 
 use super::core::{AskError, Core};
 use super::report::acting_primaries;
-use super::{jobs, ongoing, regions};
+use super::{counts, jobs, ongoing, regions};
 use crate::answer::jobs::too_many;
 use crate::answer::working;
 use crate::identity::NodeId;
@@ -269,15 +269,19 @@ async fn keep(core: &Arc<Core>, name: &str, text: &str) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Returns the definition of a run as the ring holds it; `None` if there is no such run.
+async fn definition(core: &Arc<Core>, name: &str) -> Result<Option<Run>, Fault> {
+    let record = scatter::record(core, &ObjectKey::new(Kind::Run, name)).await?;
+    let read = record.map(|record| record.read());
+    read.transpose()
+        .map_err(|e| Fault::new(FaultKind::Data, e.to_string()))
+}
+
 /// Returns a run with its jobs on all nodes.
 pub(super) async fn view(core: &Arc<Core>, name: &str) -> Result<Option<RunView>, Fault> {
-    let record = scatter::record(core, &ObjectKey::new(Kind::Run, name)).await?;
-    let Some(record) = record else {
+    let Some(run) = definition(core, name).await? else {
         return Ok(None);
     };
-    let run: Run = record
-        .read()
-        .map_err(|e| Fault::new(FaultKind::Data, e.to_string()))?;
     let catalog = core.catalog().await;
     let mut unplanned = reach(&run, &catalog.collections)?;
     let told = jobs::told(core, name).await;
@@ -289,6 +293,31 @@ pub(super) async fn view(core: &Arc<Core>, name: &str) -> Result<Option<RunView>
         },
         jobs: told.jobs,
         complete: catalog.missing.is_empty() && told.is_readable && unplanned.is_empty(),
+        counts: None,
+    }))
+}
+
+/// Returns a run with its jobs on all nodes counted. A run that this node knows is not asked for:
+/// its definition never changes, and names each of its cells.
+pub(super) async fn counted(core: &Arc<Core>, name: &str) -> Result<Option<RunView>, Fault> {
+    let (runs, of) = (Arc::clone(&core.runs), name.to_owned());
+    let known = working(move || runs.definition(&of)).await?;
+    let run = match known {
+        Some(run) => run,
+        None => match definition(core, name).await? {
+            Some(run) => Arc::new(run),
+            None => return Ok(None),
+        },
+    };
+    let catalog = core.catalog().await;
+    let mut unplanned = reach(&run, &catalog.collections)?;
+    let told = counts::told(core, name).await;
+    unplanned.subtract(&told.slots);
+    Ok(Some(RunView {
+        run: run.for_job(),
+        jobs: Vec::new(),
+        complete: catalog.missing.is_empty() && told.is_readable && unplanned.is_empty(),
+        counts: Some(told.counts),
     }))
 }
 

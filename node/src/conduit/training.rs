@@ -44,8 +44,14 @@ impl Conduit {
     }
 
     pub(crate) async fn run(&self, name: &str) -> Result<RunView, Fault> {
-        let none = || Fault::new(FaultKind::Nothing, format!("there is no run {name}"));
-        self.cluster.run_view(name).await?.ok_or_else(none)
+        let view = self.cluster.run_view(name).await?;
+        view.ok_or_else(|| no_run(name))
+    }
+
+    /// Returns a run with its jobs counted.
+    pub(crate) async fn run_counted(&self, name: &str) -> Result<RunView, Fault> {
+        let view = self.cluster.run_counted(name).await?;
+        view.ok_or_else(|| no_run(name))
     }
 
     pub(crate) async fn steer_run(&self, name: &str, wish: Wish) -> Result<RunSteered, Fault> {
@@ -114,4 +120,8 @@ impl Conduit {
         }
         Ok(ack)
     }
+}
+
+fn no_run(name: &str) -> Fault {
+    Fault::new(FaultKind::Nothing, format!("there is no run {name}"))
 }

@@ -7,7 +7,7 @@
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use wire::diary::{LogPage, LogRequest, Report};
-use wire::params::DryRun;
+use wire::params::{DryRun, RunParams};
 use wire::run::{
     Failure, LeaseAnswer, LeaseRequest, Plan, Renew, Run, RunSteered, RunView, Runs, Wish,
 };
@@ -27,8 +27,15 @@ pub(super) async fn start(
     json(app.conduit.start_run(run, dry_run).await)
 }
 
-pub(super) async fn view(State(app): State<App>, Path(name): Path<String>) -> Answer<RunView> {
-    json(app.conduit.run(&name).await)
+pub(super) async fn view(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    Asked(RunParams { jobs }): Asked<RunParams>,
+) -> Answer<RunView> {
+    if jobs {
+        return json(app.conduit.run(&name).await);
+    }
+    json(app.conduit.run_counted(&name).await)
 }
 
 pub(super) async fn cancel(State(app): State<App>, Path(name): Path<String>) -> Answer<RunSteered> {

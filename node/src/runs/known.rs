@@ -14,6 +14,8 @@ use query::slots::SlotSet;
 use serde::{Deserialize, Serialize};
 use wire::run::{Run, Wish};
 
+use super::Runs;
+
 /// A run as one node knows it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct KnownRun {
@@ -45,6 +47,14 @@ impl Ceded {
     /// Tells whether it is known that no node has the job.
     pub fn is_lost(&self) -> bool {
         self.to.is_empty()
+    }
+}
+
+impl Runs {
+    /// Returns the definition of a run that this node knows.
+    pub fn definition(&self, run: &str) -> Option<Arc<Run>> {
+        let inner = self.lock();
+        inner.runs.get(run).map(|known| Arc::clone(&known.run))
     }
 }
 

@@ -290,6 +290,15 @@ async fn a_run_is_planned_leased_published_and_its_models_listed() {
     let view = client.run("r").await.unwrap();
     let states: Vec<JobState> = view.jobs.iter().map(|job| job.state).collect();
     assert_eq!(states, [JobState::Done, JobState::Quarantined]);
+    let counted = client.run_counted("r").await.unwrap();
+    assert!(counted.complete && counted.jobs.is_empty());
+    assert_eq!(counted.counts, Some(view.counted()));
+    assert_eq!(
+        (counted.counted().total(), counted.counted().ended()),
+        (2, 2)
+    );
+    let none = client.run_counted("nobodys").await.unwrap_err();
+    assert_eq!(none.kind, FaultKind::Nothing);
     let listed = client.models(&ModelsParams::default()).await.unwrap();
     assert_eq!((listed.models.len(), listed.complete), (1, true));
     assert_eq!(listed.models[0].metrics.epochs, 8);

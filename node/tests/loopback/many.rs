@@ -27,6 +27,7 @@ fn planned(i: usize) -> PlannedSplit {
 }
 
 /// All jobs of such a node were lacking: `job show` was partial, and `train --wait` never ended.
+/// Then all of them travelled twice a second while a run was waited for, where counts do.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_jobs_of_a_node_are_told_that_has_more_than_fit_a_message() {
     let nodes = cluster(3, 2).await;
@@ -47,4 +48,17 @@ async fn all_jobs_of_a_node_are_told_that_has_more_than_fit_a_message() {
         view.complete && view.jobs.len() == CELLS + MORE
     })
     .await;
+    let sent = |i: usize| nodes[i].cluster.meters().query;
+    let before = sent(busy);
+    let view = asked.run_counted("r").await.unwrap().unwrap();
+    let counts = view.counts.unwrap();
+    assert!(view.complete);
+    assert_eq!(counts.total(), (CELLS + MORE) as u64);
+    assert_eq!(counts, view.counted(), "they are told, not reckoned");
+    assert!(view.jobs.is_empty());
+    let told = serde_json::to_vec(&view).unwrap().len();
+    assert!(told < 4_096, "{told} bytes of counts");
+    let told = sent(busy) - before;
+    assert!(told < 1 << 20, "{told} bytes between nodes, for counts");
+    assert_eq!(asked.run_counted("s").await, Ok(None));
 }

@@ -193,10 +193,14 @@ async fn runs_are_started_listed_shown_and_cancelled() {
         run: run(),
         jobs: vec![],
         complete: true,
+        counts: None,
     };
     let s = served(&view).await;
-    assert_eq!(s.client.run("r1").await, Ok(view));
+    assert_eq!(s.client.run("r1").await, Ok(view.clone()));
     assert_eq!(s.asked().line, "GET /v1/runs/r1");
+    let s = served(&view).await;
+    assert_eq!(s.client.run_counted("r1").await, Ok(view));
+    assert_eq!(s.asked().line, "GET /v1/runs/r1?jobs=false");
     let s = served(&RunSteered { jobs: 2 }).await;
     assert_eq!(
         s.client.steer_run("r1", Wish::Cancel).await,

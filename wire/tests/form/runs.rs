@@ -73,6 +73,7 @@ fn runs_jobs_and_leases_keep_their_form() {
             run: run(),
             jobs: vec![job()],
             complete: true,
+            counts: None,
         },
     );
     check("run-steered", &RunSteered { jobs: 2 });
@@ -96,6 +97,29 @@ fn runs_jobs_and_leases_keep_their_form() {
             dropped: None,
         },
     );
+}
+
+#[test]
+fn a_counted_run_keeps_its_form_and_a_whole_one_is_counted_by_its_jobs() {
+    let counts = JobCounts {
+        done: 3,
+        waiting: 1,
+        ..JobCounts::default()
+    };
+    let counted = RunView {
+        run: run(),
+        jobs: Vec::new(),
+        complete: true,
+        counts: Some(counts),
+    };
+    check("run-counted", &counted);
+    assert_eq!(counted.counted(), counts);
+    let told = RunView {
+        jobs: vec![job(), job()],
+        counts: None,
+        ..counted
+    };
+    assert_eq!((told.counted().total(), told.counted().done), (2, 2));
 }
 
 #[test]
