@@ -5,6 +5,7 @@
 //!
 //! *Not here*: which splits a run learns from (`cluster`), what a recipe computes (trainer).
 
+mod alone;
 pub mod book;
 mod ceded;
 pub mod diaries;

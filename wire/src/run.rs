@@ -273,6 +273,10 @@ pub struct JobView {
     /// Geocode text of the donor from whose weights it is to start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub donor: Option<String>,
+    /// Why it starts from no donor's weights, where the run asks for donors: it is a donor itself,
+    /// none fits its cell, or its own has no model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_donor: Option<String>,
     /// How it did start, once its model is published, or was dropped beside its parent's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub descent: Option<Descent>,

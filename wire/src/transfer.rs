@@ -193,4 +193,12 @@ impl Heritage {
             legacy: Legacy::Awaited,
         }
     }
+
+    /// Returns why the donor left nothing, if that is so.
+    pub fn lost(&self) -> Option<&str> {
+        match &self.legacy {
+            Legacy::Lost(reason) => Some(reason),
+            Legacy::Awaited | Legacy::Weights(_) => None,
+        }
+    }
 }

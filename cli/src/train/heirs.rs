@@ -71,10 +71,12 @@ fn is_tree(inheritance: &Inheritance) -> bool {
     inheritance.donors.iter().any(|d| d.holder.is_some())
 }
 
-/// Tells how an heir starts or did start, and how it did beside its parent; nothing of others.
+/// Tells how an heir starts or did start, and how it did beside its parent; why others of a run
+/// with donors have none; nothing of runs without.
 pub(crate) fn start(job: &JobView) -> String {
     let (Some(donor), descent) = (&job.donor, &job.descent) else {
-        return String::new();
+        let why = job.no_donor.as_ref();
+        return why.map(|why| format!("cold: {why}")).unwrap_or_default();
     };
     let Some(descent) = descent else {
         return format!("heir of {donor}");
@@ -147,6 +149,24 @@ pub(crate) fn started(view: &RunView) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_job_shows_whose_heir_it_is_or_why_nobodys() {
+        let job = |told: serde_json::Value| -> JobView {
+            let mut job = serde_json::json!({
+                "run": "r", "geocode": "9xj5k", "node": "n", "splits": 1, "attempts": 0,
+                "state": "waiting",
+            });
+            let fields = told.as_object().unwrap().clone();
+            job.as_object_mut().unwrap().extend(fields);
+            serde_json::from_value(job).unwrap()
+        };
+        assert_eq!(start(&job(serde_json::json!({}))), "");
+        let alone = serde_json::json!({"no_donor": "it is a donor itself"});
+        assert_eq!(start(&job(alone)), "cold: it is a donor itself");
+        let heir = serde_json::json!({"donor": "9xj5m"});
+        assert_eq!(start(&job(heir)), "heir of 9xj5m");
+    }
 
     #[test]
     fn cells_without_a_donor_are_counted_and_why_is_one_command_away() {

@@ -115,6 +115,8 @@ fn heirs_start_from_donors_and_three_nodes_give_the_weights_of_one() {
     assert_eq!(view["run"]["inheritance"], plan["inheritance"]);
     let table = expect(nodes[0].ask(folder).args(["job", "show", "kin"]), 0);
     assert!(stdout(&table).contains("warm from"), "{}", stdout(&table));
+    let alone = "cold: it is a donor itself";
+    assert!(stdout(&table).contains(alone), "{}", stdout(&table));
 
     let list = read(nodes[2].ask(folder).args(["model", "list"]));
     assert_eq!(

@@ -157,6 +157,7 @@ mod tests {
             metrics: None,
             seconds: None,
             donor: None,
+            no_donor: None,
             descent: None,
         }
     }

@@ -6,11 +6,13 @@
 //! *Not here*: how lines are kept (`diaries`).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use wire::diary::{ENTRIES_MAX, Entry, Event, Line, Report};
+use wire::diary::{ENTRIES_MAX, Entry, Event, Line, Report, TEXT_MAX};
 use wire::fault::{Fault, FaultKind};
 use wire::run::{JobState, JobView};
 
+use super::alone::Alone;
 use super::book::{Job, JobKey};
 use super::diaries::Pages;
 use super::{Inner, Runs, key, stale};
@@ -25,6 +27,9 @@ impl Runs {
     /// first.
     pub fn jobs_behind(&self, run: &str, after: Option<&str>, jobs_max: usize) -> Vec<JobView> {
         let inner = self.lock();
+        let known = inner.runs.get(run).map(|known| Arc::clone(&known.run));
+        let alone = known.as_deref().and_then(Alone::of);
+        let why = |geocode: &str| alone.as_ref().and_then(|alone| alone.why(geocode));
         let view = |(key, job): (&JobKey, &Job)| JobView {
             run: key.run.clone(),
             geocode: key.geocode.clone(),
@@ -36,6 +41,10 @@ impl Runs {
             metrics: job.metrics,
             seconds: job.seconds,
             donor: job.heritage().map(|heritage| heritage.donor.clone()),
+            no_donor: match job.heritage() {
+                Some(heritage) => heritage.lost().map(cut),
+                None => why(&key.geocode).map(str::to_owned),
+            },
             descent: job.descent.clone(),
             moved: job.moved.clone(),
         };
@@ -106,4 +115,9 @@ impl Runs {
             entry,
         }
     }
+}
+
+/// Cuts a text to the greatest length: it travels in messages with those of other jobs.
+fn cut(text: &str) -> String {
+    text.chars().take(TEXT_MAX).collect()
 }

@@ -157,6 +157,11 @@ async fn heirs_on_all_nodes_are_lent_once_their_donors_model_is_in_the_ring_thou
     let waits = format!("waits for donor {}", donor.geocode);
     let waiting = view.jobs.iter().filter(|j| j.reason == Some(waits.clone()));
     assert_eq!(waiting.count(), CELLS - 1);
+    for job in &view.jobs {
+        let is_donor = job.geocode == donor.geocode;
+        let why = is_donor.then(|| "it is a donor itself".to_owned());
+        assert_eq!((job.donor.is_none(), &job.no_donor), (is_donor, &why));
+    }
     publish(&nodes[*at], donor).await;
     let heirs = lease_all(&nodes, CELLS - 1).await;
     let bytes = format!("weights of {}", donor.geocode);
@@ -194,7 +199,10 @@ async fn heirs_of_a_donor_that_has_no_model_start_cold_and_are_told_why() {
     for heir in lease_all(&nodes, CELLS - 1).await {
         let legacy = heir.heritage.unwrap().legacy;
         let why = format!("donor {} has no model: no chips are left", donor.geocode);
-        assert_eq!(legacy, Legacy::Lost(why));
+        assert_eq!(legacy, Legacy::Lost(why.clone()));
+        let view = nodes[2].cluster.run_view("r").await.unwrap().unwrap();
+        let told = view.jobs.iter().find(|job| job.geocode == heir.geocode);
+        assert_eq!(told.unwrap().no_donor, Some(why));
     }
 }
 

@@ -177,6 +177,11 @@ fn jobs_that_moved_keep_their_form() {
         }),
         ..job()
     };
+    let alone = JobView {
+        no_donor: Some("it is a donor itself".to_owned()),
+        ..job()
+    };
+    check("job-alone", &alone);
     assert_eq!((job().at(), moved.at()), ("12D3KooWa", "12D3KooWb"));
     check("job-moved", &moved);
     let guest = Lease {

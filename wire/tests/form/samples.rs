@@ -228,6 +228,7 @@ pub(crate) fn job() -> JobView {
         metrics: Some(metrics()),
         seconds: Some(1.5),
         donor: None,
+        no_donor: None,
         descent: None,
         moved: None,
     }

@@ -62,10 +62,8 @@ impl Job {
         if self.state == JobState::Dropped {
             return self.reason.clone();
         }
-        let lost = self.heritage().and_then(|heritage| match &heritage.legacy {
-            Legacy::Lost(reason) => Some(format!("starts cold: {reason}")),
-            Legacy::Awaited | Legacy::Weights(_) => None,
-        });
+        let lost = self.heritage().and_then(Heritage::lost);
+        let lost = lost.map(|reason| format!("starts cold: {reason}"));
         let fell_back = self.descent.as_ref().and_then(|d| d.reason.clone());
         let told = fell_back.map(|reason| format!("started cold: {reason}"));
         told.or_else(|| self.reason.clone()).or(lost)

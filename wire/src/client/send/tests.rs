@@ -63,6 +63,7 @@ fn job() -> JobView {
         metrics: Some(metrics()),
         seconds: Some(SCORE),
         donor: Some("9xj5m".to_owned()),
+        no_donor: Some("donor 9xj5m has no model: too few chips of 32 pixels".to_owned()),
         descent: Some(Descent {
             donor: "9xj5m".to_owned(),
             warm: false,
