@@ -14,6 +14,7 @@ mod hands;
 pub mod inherit;
 pub mod keep;
 mod known;
+mod leased;
 mod lending;
 pub mod spool;
 mod told;
@@ -30,12 +31,10 @@ use earth::split::placement::PlacementKey;
 use query::slots::SlotSet;
 use tokio::sync::Notify;
 use wire::fault::{Fault, FaultKind};
-use wire::run::{
-    Failure, JobCounts, JobState, Lease, LeaseAnswer, LeaseRequest, LeaseSplit, Renew, Run, Wish,
-};
+use wire::run::{Failure, JobCounts, JobState, Lease, LeaseAnswer, LeaseRequest, Renew, Run, Wish};
 use wire::transfer::{Heritage, Legacy};
 
-use book::{Book, Job, JobKey, LEASE_MS, LeaseError, Published, Role};
+use book::{Book, Job, JobKey, LeaseError, Published, Role};
 use diaries::Diaries;
 use guests::Guests;
 pub use guests::{GoneHome, Guest};
@@ -243,7 +242,10 @@ impl Runs {
             inner.save(&key)?;
             let known = inner.runs.get(&key.run).ok_or_else(|| unknown(&key))?;
             let job = inner.book.job(&key).ok_or_else(|| unknown(&key))?;
-            let lease = inner.lease(&key, job, &known.run);
+            let lease = Lease {
+                next: inner.next(&key, &known.run),
+                ..inner.lease(&key, job, &known.run)
+            };
             (key, lease)
         } else if let Some(lent) = inner.lend_guest(of_run, &request.worker, now_ms) {
             lent
@@ -409,28 +411,6 @@ impl Runs {
 }
 
 impl Inner {
-    /// Returns what a worker is told of a job that it is lent.
-    fn lease(&self, key: &JobKey, job: &Job, run: &Run) -> Lease {
-        let split = |id: &SplitId| {
-            let folder = self.folders.get(id)?.clone();
-            Some(LeaseSplit {
-                id: id.clone(),
-                folder,
-            })
-        };
-        Lease {
-            token: job.token,
-            expires_millis: LEASE_MS,
-            run: run.for_job(),
-            geocode: key.geocode.clone(),
-            placement_key: job.placement_key.clone(),
-            splits: job.splits.iter().filter_map(split).collect(),
-            bytes_moved: 0,
-            heritage: job.heritage().cloned(),
-            checkpoint: self.spool.place(key),
-        }
-    }
-
     /// Removes checkpoints of jobs that have ended and of nobody.
     fn sweep(&self) {
         self.spool.sweep(|key, token| {

@@ -5,6 +5,7 @@
 //!
 //! *Not here*: leases and publishing (`work`, `publish`).
 
+mod ahead;
 pub mod heir;
 pub mod kept;
 pub mod learnt;
@@ -34,6 +35,7 @@ use crate::chips::planes::PlanesError;
 use crate::config::{CONFIG_VERSION, DataConfig, ModelConfig, NetworkConfig, PairsConfig};
 use crate::diary::Diary;
 use crate::fit::{Course, Epoch, FitError, Learning, Lesson, Sample};
+use crate::job::ahead::Ahead;
 use crate::job::heir::Gift;
 use crate::job::kept::Kept;
 use crate::job::lesson::{LessonError, Material};
@@ -184,18 +186,25 @@ fn learned(lease: &Lease, gift: Option<&Gift>, setting: &Setting) -> Result<Lear
         reason = "a driver: the seconds of a job are told to users and decide nothing"
     )]
     let start = Instant::now();
-    let program = lease.run.recipe.strip_prefix(program::PREFIX);
-    let mut learned = program.map_or_else(
-        || by_network(lease, gift, setting),
-        |name| outside::learn(lease, name, setting),
-    )?;
+    let mut ahead = Ahead::default();
+    let with = (setting, &mut ahead);
+    let mut learned = match lease.run.recipe.strip_prefix(program::PREFIX) {
+        None => by_network(lease, gift, with),
+        Some(name) => outside::learn(lease, name, with),
+    }?;
     learned.config.seconds = start.elapsed().as_secs_f64();
     learned.config.trained = Some(jiff::Timestamp::now());
+    // What is left to prepare is the next job's time.
+    drop(ahead);
     Ok(learned)
 }
 
 /// Has a network learn.
-fn by_network(lease: &Lease, gift: Option<&Gift>, setting: &Setting) -> Result<Learned, JobError> {
+fn by_network(
+    lease: &Lease,
+    gift: Option<&Gift>,
+    (setting, ahead): (&Setting, &mut Ahead),
+) -> Result<Learned, JobError> {
     let recipe = recipe_of(lease, setting)?;
     rules::check(&lease.run.hyper, recipe)?;
     tch::set_num_threads(i32::try_from(lease.run.hyper.threads).unwrap_or(1));
@@ -203,6 +212,7 @@ fn by_network(lease: &Lease, gift: Option<&Gift>, setting: &Setting) -> Result<L
     let cuts = stocked::cuts(&survey, recipe, &lease.run.hyper, setting)?;
     let material = lesson::prepare(&cuts, &lease.run.hyper)?;
     drop(cuts);
+    ahead.begin(lease, recipe, setting);
     setting
         .diary
         .say(&told(&material, survey.splits.len(), lease.run.hyper.test));

@@ -404,6 +404,10 @@ pub struct Lease {
     pub placement_key: PlacementKey,
     /// What to learn from.
     pub splits: Vec<LeaseSplit>,
+    /// What the job after this one will probably learn from, where jobs are done one after the
+    /// other: its chips can be prepared meanwhile. Nothing is promised: another may be lent it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub next: Vec<LeaseSplit>,
     /// Bytes of imagery that were brought here for it from another node.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub bytes_moved: u64,

@@ -8,13 +8,18 @@
 use wire::run::Lease;
 
 use crate::fit::Course;
+use crate::job::ahead::Ahead;
 use crate::job::scores::{Baselines, Scored, scores};
 use crate::job::{Job, JobError, Learned, Setting, Told, lesson, rules, stocked, survey};
 use crate::network::Weights;
 use crate::program::{self, handed};
 
 /// Has the program of a lease's run learn.
-pub(super) fn learn(lease: &Lease, name: &str, setting: &Setting) -> Result<Learned, JobError> {
+pub(super) fn learn(
+    lease: &Lease,
+    name: &str,
+    (setting, ahead): (&Setting, &mut Ahead),
+) -> Result<Learned, JobError> {
     let program = program::find(name)?;
     let hyper = &lease.run.hyper;
     rules::check(hyper, program)?;
@@ -22,6 +27,7 @@ pub(super) fn learn(lease: &Lease, name: &str, setting: &Setting) -> Result<Lear
     let cuts = stocked::cuts(&survey, program, hyper, setting)?;
     let material = lesson::prepare(&cuts, hyper)?;
     drop(cuts);
+    ahead.begin(lease, program, setting);
     let made = handed::made(program, lease, &material, &setting.stop)?;
     let job = Job {
         lease,

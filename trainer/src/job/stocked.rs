@@ -24,6 +24,7 @@ use crate::job::survey::{Source, Survey};
 use crate::job::{JobError, Setting};
 use crate::memory::Short;
 use crate::recipe::Task;
+use crate::resident;
 
 /// Chips of all splits or pairs, not yet parted.
 #[derive(Debug)]
@@ -77,18 +78,7 @@ pub fn cuts(
     hyper: &Hyper,
     setting: &Setting,
 ) -> Result<Cuts, JobError> {
-    let chip_px = usize::try_from(hyper.chip_px).unwrap_or(1);
-    let form = Form {
-        chip_px,
-        inputs: task.inputs().len(),
-        others: task.label_bands().len(),
-        paired: task.pairs().is_some(),
-    };
-    let wish = Wish {
-        survey,
-        form,
-        setting,
-    };
+    let wish = Wish::of(survey, (task, hyper), setting);
     let (stock, decoded) = wish.stock()?;
     Ok(Cuts {
         set: ChipSet::labelled(stock, task),
@@ -99,7 +89,74 @@ pub fn cuts(
     })
 }
 
-impl Wish<'_> {
+/// Pins the chips of a job that is still to come; returns how many were decoded. `None` where they
+/// are pinned, where none stay or there is no room for them, and where decoding might take memory
+/// that the job under way was promised: it would be learned in parts.
+pub fn pinned(
+    survey: &Survey,
+    task: &dyn Task,
+    hyper: &Hyper,
+    setting: &Setting,
+) -> Result<Option<u64>, JobError> {
+    let wish = Wish::of(survey, (task, hyper), setting);
+    let (Some(pins), name) = (&setting.pins, wish.name()) else {
+        return Ok(None);
+    };
+    let may = setting.bytes_max.zip(resident::bytes());
+    if !has_room(may, wish.bytes()) || pins.find(&name).is_some() {
+        return Ok(None);
+    }
+    // Of a folder that cannot be written in, that job itself will tell.
+    let Ok(Some(file)) = pins.begin(&name, (wish.form, wish.chips())) else {
+        return Ok(None);
+    };
+    let stock = wish.pinned(file)?;
+    Ok(stock.ok().map(|stock| stock.len() as u64))
+}
+
+/// Tells whether so many bytes more leave a process far below the most that it may hold, where both
+/// that and what it holds are known. Jobs look at fewer chips at a time from nine tenths on.
+fn has_room(may: Option<(u64, u64)>, wanted: u64) -> bool {
+    may.is_none_or(|(most, held)| held.saturating_add(wanted) <= most / 2)
+}
+
+impl<'a> Wish<'a> {
+    fn of(survey: &'a Survey, (task, hyper): (&dyn Task, &Hyper), setting: &'a Setting) -> Self {
+        let form = Form {
+            chip_px: usize::try_from(hyper.chip_px).unwrap_or(1),
+            inputs: task.inputs().len(),
+            others: task.label_bands().len(),
+            paired: task.pairs().is_some(),
+        };
+        Self {
+            survey,
+            form,
+            setting,
+        }
+    }
+
+    /// Counts the chips of all sources, those that will be left out too.
+    fn chips(&self) -> u64 {
+        let grids = self.survey.sources.iter().map(|s| self.grid(*s));
+        let chips = grids.map(|grid| u64::from(grid.rows) * u64::from(grid.columns));
+        chips.sum()
+    }
+
+    /// Returns about how many bytes are held to cut one source: its bands and where there is cloud,
+    /// as they were read and on the grid of the chips; of a pair those of both splits.
+    fn bytes(&self) -> u64 {
+        let pixels = |at: usize| {
+            let shape = self.survey.splits[at].choice.shape;
+            (shape.width as u64).saturating_mul(shape.height as u64)
+        };
+        let sources = self.survey.sources.iter();
+        let largest = sources.map(|s| pixels(s.input).max(pixels(s.label))).max();
+        let planes = (self.form.inputs + self.form.others + 1) as u64;
+        let splits = 1 + u64::from(self.form.paired);
+        let bytes = planes * size_of::<f32>() as u64 * 2 * splits;
+        largest.unwrap_or(0).saturating_mul(bytes)
+    }
+
     /// Returns the chips of a source, side by side.
     fn grid(&self, source: Source) -> ChipGrid {
         let shape = self.survey.splits[source.input].choice.shape;
@@ -122,7 +179,7 @@ impl Wish<'_> {
         let Some(pins) = &self.setting.pins else {
             return self.held();
         };
-        let of = self.of();
+        let of = self.name();
         let fits = |stock: &Stock| {
             stock.form == self.form && stock.about.ends.len() == self.survey.sources.len()
         };
@@ -133,9 +190,7 @@ impl Wish<'_> {
             ));
             return Ok((stock, 0));
         }
-        let grids = self.survey.sources.iter().map(|s| self.grid(*s));
-        let chips = grids.map(|grid| u64::from(grid.rows) * u64::from(grid.columns));
-        let chips: u64 = chips.sum();
+        let chips = self.chips();
         let not_pinned = |why: &dyn std::fmt::Display| {
             diary.say(&format!("its chips are not pinned for the next job: {why}"));
         };
@@ -207,7 +262,7 @@ impl Wish<'_> {
     }
 
     /// Names all that the chips depend on.
-    fn of(&self) -> Of {
+    fn name(&self) -> Of {
         let mut hasher = blake3::Hasher::new();
         let version = env!("CARGO_PKG_VERSION");
         hasher.update(format!("{version} {:?}\n", self.form).as_bytes());
@@ -223,5 +278,18 @@ impl Wish<'_> {
             hasher.update(format!("{} {}\n", source.input, source.label).as_bytes());
         }
         *hasher.finalize().as_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chips_are_decoded_ahead_only_far_below_what_a_process_may_hold() {
+        assert!(has_room(Some((1_000, 300)), 200));
+        assert!(!has_room(Some((1_000, 300)), 201));
+        assert!(!has_room(Some((1_000, 300)), u64::MAX));
+        assert!(has_room(None, u64::MAX), "nothing bounds it");
     }
 }

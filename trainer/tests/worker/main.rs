@@ -1,5 +1,6 @@
 //! The worker as a whole: from splits on disk to models, maps and leases.
 
+mod ahead;
 mod checkpoints;
 mod folder;
 mod heirs;

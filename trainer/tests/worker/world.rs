@@ -413,6 +413,7 @@ pub(crate) fn lease_in(
         geocode: cell.to_owned(),
         placement_key: PlacementRule::Whole.key(&geocode),
         splits,
+        next: Vec::new(),
         bytes_moved: 0,
         heritage: None,
         checkpoint: None,

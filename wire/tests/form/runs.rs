@@ -27,6 +27,7 @@ fn lease() -> Lease {
             id: id(),
             folder: "objects/split/0001/x".into(),
         }],
+        next: Vec::new(),
         bytes_moved: 0,
         heritage: None,
         checkpoint: None,
@@ -189,6 +190,11 @@ fn jobs_that_moved_keep_their_form() {
         ..lease()
     };
     check("lease-moved", &guest);
+    let ahead = Lease {
+        next: lease().splits,
+        ..lease()
+    };
+    check("lease-next", &ahead);
 }
 
 /// An heir that fell back.
