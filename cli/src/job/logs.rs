@@ -1,6 +1,7 @@
 //! `glebe job logs`: what was said of a run's jobs, from all nodes.
 //!
-//! *Invariants*: no line is printed twice; following ends with the run.
+//! *Invariants*: no line is printed twice; following ends with the run, or with the one job; how
+//! that stands is asked as counts, and all jobs are read only where one of them may have ended.
 //!
 //! *Not here*: what is said, and how long it is kept (node, trainer).
 
@@ -10,7 +11,7 @@ use std::time::Duration;
 use wire::client::Client;
 use wire::diary::{Event, Line, LogRequest};
 use wire::fault::{Fault, FaultKind};
-use wire::run::JobState;
+use wire::run::{JobCounts, JobView};
 
 use crate::Done;
 use crate::print::line;
@@ -30,10 +31,13 @@ pub(super) async fn run(session: &Session, job: &str, follow: bool) -> Done {
         geocode,
         ..LogRequest::default()
     };
-    let mut said = 0;
+    let (mut said, mut looked) = (0, Looked::default());
     loop {
         // Asked before the lines, so that those of an end that is seen are printed, too.
-        let over = !follow || has_ended(&client, name, request.geocode.as_deref()).await?;
+        let over = !follow || {
+            let of = (name, request.geocode.as_deref());
+            looked.has_ended(&client, of).await?
+        };
         let page = client.run_logs(name, &request).await?;
         said += page.lines.len();
         page.lines.iter().for_each(|l| print(session, l));
@@ -60,18 +64,48 @@ fn ended(session: &Session, (job, said): (&str, usize), complete: bool) -> Done 
     Ok(ExitCode::SUCCESS)
 }
 
-/// Tells whether nothing more will be said.
-async fn has_ended(client: &Client, run: &str, geocode: Option<&str>) -> Result<bool, Fault> {
-    let view = client.run(run).await?;
-    let open = |state| {
-        matches!(
-            state,
-            JobState::Waiting | JobState::Running | JobState::Paused
-        )
-    };
-    let asked = |cell: &str| geocode.is_none_or(|geocode| geocode == cell);
-    let mut jobs = view.jobs.iter().filter(|job| asked(&job.geocode));
-    Ok(view.complete && !jobs.any(|job| open(job.state)))
+/// How a run stood when it was looked at last.
+#[derive(Debug, Default)]
+struct Looked {
+    /// Jobs that had ended, none of which was the one that is followed.
+    ended: Option<u64>,
+}
+
+impl Looked {
+    /// Tells whether nothing more will be said of a run, or of one of its jobs.
+    async fn has_ended(
+        &mut self,
+        client: &Client,
+        (run, geocode): (&str, Option<&str>),
+    ) -> Result<bool, Fault> {
+        let seen = client.run_counted(run).await?;
+        let counts = seen.counted();
+        if !seen.complete {
+            return Ok(false);
+        }
+        let Some(geocode) = geocode.filter(|_| counts.ended() < counts.total()) else {
+            return Ok(counts.ended() == counts.total());
+        };
+        if !self.is_due(counts.ended()) {
+            return Ok(false);
+        }
+        let view = client.run(run).await?;
+        // What was not told may have ended already.
+        self.ended = view.complete.then_some(counts.ended());
+        let mut jobs = view.jobs.iter().filter(|job| job.geocode == geocode);
+        Ok(view.complete && jobs.all(has_ended))
+    }
+
+    /// Tells whether a job may have ended since: only then are all jobs read.
+    fn is_due(&self, ended: u64) -> bool {
+        self.ended != Some(ended)
+    }
+}
+
+fn has_ended(job: &JobView) -> bool {
+    let mut counts = JobCounts::default();
+    counts.add(job.state);
+    counts.ended() > 0
 }
 
 fn print(session: &Session, said: &Line) {
@@ -95,5 +129,20 @@ fn told(said: &Line) -> String {
             if e.best { " (best)" } else { "" },
             e.seconds,
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_jobs_are_read_at_first_and_then_only_if_one_has_ended() {
+        let mut looked = Looked::default();
+        assert!(looked.is_due(0), "it may have ended before");
+        looked.ended = Some(7);
+        assert!(!looked.is_due(7));
+        assert!(looked.is_due(8));
+        assert!(looked.is_due(6), "some were resumed");
     }
 }

@@ -18,8 +18,8 @@ use crate::session::Session;
 
 /// Time between looks at a run's counts.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// Scores are reckoned anew once so many times fewer jobs have ended since than had before: a run of
-/// 100,000 jobs is read some 50 times while it is waited for, one of a few jobs as each ends.
+/// Scores are reckoned anew once so many times fewer jobs have ended since than had before: a run
+/// of 100,000 jobs is read some 50 times while it is waited for, one of a few jobs as each ends.
 const ENDED_PER_NEW: u64 = 4;
 
 /// Waits until no job of the run waits or runs.

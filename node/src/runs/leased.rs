@@ -1,7 +1,7 @@
 //! What a worker is told with a lease: its job, and what it will probably do after that.
 //!
-//! *Invariants*: what comes after is a hint and no promise: nothing is lent, counted or written down
-//! for it, and any worker, or another node, may get that job.
+//! *Invariants*: what comes after is a hint and no promise: nothing is lent, counted or written
+//! down for it, and any worker, or another node, may get that job.
 //!
 //! *Not here*: what a worker makes of it (trainer), lending (`book`).
 
