@@ -308,10 +308,7 @@ pub(crate) fn summary(screen: &Screen, view: &RunView) -> ExitCode {
         screen.note(moved);
     }
     if lost > 0 {
-        let name = &view.run.name;
-        screen.note(format!(
-            "why: glebe job logs {name}   again: glebe job resume {name}"
-        ));
+        screen.note(lost::counted(view));
     }
     for told in lost::told(view) {
         screen.note(told);
@@ -322,5 +319,5 @@ pub(crate) fn summary(screen: &Screen, view: &RunView) -> ExitCode {
     if count(JobState::Done) > 0 {
         screen.note(format!("next: glebe model list --run {}", view.run.name));
     }
-    ExitCode::from(u8::from(lost > 0))
+    ExitCode::from(lost::code(view))
 }
