@@ -46,6 +46,7 @@ pub(super) fn view(view: &View) -> ClusterView {
                 .is_some_and(|i| newest.members()[i].draining),
             to_hand_over: beat.map_or(0, |b| b.unconfirmed.len()),
             versions: beat.filter(|b| b.age > Age::default()).map(versions),
+            removed: !newest.contains(&member.node),
         }
     });
     ClusterView {
