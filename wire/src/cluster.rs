@@ -138,6 +138,10 @@ pub struct Status {
     pub runs_active: u64,
     /// Every node answered.
     pub complete: bool,
+    /// The node that was asked is no member any more, most likely: it was told so, or members that
+    /// are up refuse it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub removed: bool,
 }
 
 /// One node's share.

@@ -216,6 +216,27 @@ async fn a_lost_node_is_removed_and_its_slots_get_their_replicas_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_was_removed_while_it_was_away_finds_out_when_it_is_back() {
+    let mut nodes = cluster(3, 3).await;
+    let lost = nodes.pop().unwrap();
+    let (id, address) = (lost.id(), lost.cluster.p2p().parse().unwrap());
+    let dir = lost.kill().await;
+    down(&nodes[0], &id).await;
+    let plan = make(&nodes[0], remove(id, false)).await.unwrap();
+    settled_at(&nodes, plan.next).await;
+    // One has forgotten that it ever spoke with it, the other has not.
+    let known = nodes.remove(1);
+    let at = known.cluster.p2p().parse().unwrap();
+    let known = known.kill().await;
+    nodes.push(open_at(known, at, None, None).await.unwrap());
+    let back = open_at(dir, address, None, None).await.unwrap();
+    until("it knows", async || back.cluster.status().await.removed).await;
+    for node in &nodes {
+        assert!(!node.cluster.status().await.removed);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_last_replica_of_something_is_removed_only_by_who_forsakes_it() {
     let mut nodes = cluster(2, 1).await;
     nodes[0].put(&collection()).await.unwrap();

@@ -48,6 +48,10 @@ fn the_cluster_keeps_its_form() {
         ..node
     };
     check("cluster-view-leaving", &view(leaving));
+}
+
+#[test]
+fn what_a_cluster_says_of_itself_keeps_its_form() {
     let sent = BytesByPurpose {
         gossip: 1,
         put: 2,
@@ -69,20 +73,20 @@ fn the_cluster_keeps_its_form() {
         jobs_running: 1,
         sent,
     };
-    check(
-        "status",
-        &Status {
-            version: 2,
-            replicas: 2,
-            nodes: vec![row],
-            splits: 5,
-            bytes: 8_192,
-            models: 1,
-            bytes_by_purpose: sent,
-            runs_active: 1,
-            complete: true,
-        },
-    );
+    let status = |removed| Status {
+        version: 2,
+        replicas: 2,
+        nodes: vec![row.clone()],
+        splits: 5,
+        bytes: 8_192,
+        models: 1,
+        bytes_by_purpose: sent,
+        runs_active: 1,
+        complete: true,
+        removed,
+    };
+    check("status", &status(false));
+    check("status-removed", &status(true));
     check(
         "verify-report",
         &VerifyReport {
