@@ -423,3 +423,31 @@ fn a_recipe_or_chip_that_cannot_be_is_refused_before_anything_starts() {
     assert!(said.contains("takes multiples of 16"), "{said}");
     assert!(said.contains("try: a side of 48 pixels"), "{said}");
 }
+
+#[test]
+fn a_split_that_a_users_mask_calls_cloud_is_not_learned_from() {
+    let folder = scratch();
+    let folder = folder.path();
+    let scenes = world(folder, 1, 1, 420);
+    let within = |dir: std::path::PathBuf| std::fs::read_dir(dir).unwrap();
+    let mut files = { walk(&scenes).into_iter() }.flat_map(within);
+    let blue = files.find_map(|file| {
+        let path = file.unwrap().path();
+        let is_blue = path.to_string_lossy().ends_with("_B02_10m.jp2");
+        is_blue.then_some(path)
+    });
+    let mask = folder.join("mask.tif");
+    let mut all_cloud = std::process::Command::new("gdal_translate");
+    all_cloud.args(["-q", "-ot", "Byte", "-scale", "0", "1", "1", "1"]);
+    expect(all_cloud.arg(blue.unwrap()).arg(&mask), 0);
+    let mut ingest = glebe(folder);
+    ingest.args(["ingest", "--precision", "6", "--cloud-mask"]);
+    expect(ingest.arg(&mask).arg(&scenes), 0);
+    let train = ["train", "ndvi-cnn", "--chip", "8", "--epochs", "1"];
+    let lost = expect(glebe(folder).args(train).args(["-o", "json"]), 6);
+    let view: Value = serde_json::from_slice(&lost.stdout).unwrap();
+    let jobs = view["jobs"].as_array().unwrap();
+    let reasons = jobs.iter().map(|job| job["reason"].as_str().unwrap());
+    let of_cloud = reasons.filter(|reason| !reason.contains(" 0 for cloud"));
+    assert!(of_cloud.count() > 1, "{view}");
+}
