@@ -169,7 +169,10 @@ fn what_no_ledger_keeps_is_not_said_to_be_in_one() {
     let said = fails(6, &["rasters"]);
     assert!(!said.contains("collection scenes"), "{said}");
     assert!(
-        said.contains("'B04.tif'") && said.contains("--dataset"),
+        said.contains("'B04.tif'") && said.contains("--dataset generic --datetime"),
         "{said}"
     );
+    for way in ["side-car", "B04.json", "STAC Item"] {
+        assert!(said.contains(way), "no {way}: {said}");
+    }
 }
