@@ -86,6 +86,9 @@ async fn delete(session: &Session, client: &Client, text: &str, dry_run: bool) -
         session.screen.json(&deleted);
     }
     session.screen.note(format!("deleted {what}"));
+    session.screen.note(format!(
+        "run {run} does not learn them again; the same glebe train with another --name does"
+    ));
     Ok(ExitCode::SUCCESS)
 }
 

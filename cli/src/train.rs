@@ -214,7 +214,8 @@ pub(crate) async fn wait(session: &Session, client: &Client, name: &str) -> Done
         progress.set(ended as u64, &scores(&view));
         if ended == view.jobs.len() && view.complete && !view.jobs.is_empty() {
             progress.finish();
-            return Ok(summary(&session.screen, &view));
+            let deleted = lost::deleted(client, &view).await;
+            return Ok(summary(&session.screen, &view, deleted));
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
@@ -290,8 +291,8 @@ pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
     }
 }
 
-/// Prints how a finished run ended.
-pub(crate) fn summary(screen: &Screen, view: &RunView) -> ExitCode {
+/// Prints how a finished run ended; so many of its models were deleted since.
+fn summary(screen: &Screen, view: &RunView, deleted: usize) -> ExitCode {
     let count = |s: JobState| view.jobs.iter().filter(|j| j.state == s).count();
     let lost = count(JobState::Quarantined) + count(JobState::Cancelled);
     if screen.is_json() {
@@ -300,7 +301,7 @@ pub(crate) fn summary(screen: &Screen, view: &RunView) -> ExitCode {
         let name = &view.run.name;
         line(&format!(
             "{name}: {} models  {}",
-            count(JobState::Done),
+            count(JobState::Done).saturating_sub(deleted),
             scores(view)
         ));
     }
@@ -310,14 +311,17 @@ pub(crate) fn summary(screen: &Screen, view: &RunView) -> ExitCode {
     if lost > 0 {
         screen.note(lost::counted(view));
     }
+    if deleted > 0 {
+        screen.note(lost::unlearned(view, deleted));
+    }
     for told in lost::told(view) {
         screen.note(told);
     }
     if let Some(told) = heirs::started(view) {
         screen.note(told);
     }
-    if count(JobState::Done) > 0 {
+    if count(JobState::Done) > deleted {
         screen.note(format!("next: glebe model list --run {}", view.run.name));
     }
-    ExitCode::from(lost::code(view))
+    ExitCode::from(lost::code(view, deleted))
 }
