@@ -124,7 +124,7 @@ fn warn(screen: &Screen, plan: &LayoutPlan) {
     }
 }
 
-/// Says what a plan does not make better: copies that will be missing, members that are missing now.
+/// Says what a plan does not make better: copies that will be missing, members that are now.
 fn warnings(plan: &LayoutPlan) -> Vec<String> {
     let fewer = plan.copies.filter(|copies| copies.after < copies.before);
     let fewer = fewer.map(|Copies { asked, after, .. }| {
@@ -150,8 +150,8 @@ fn held_up(awaited: &[&str]) -> Option<String> {
         _ => ("do", "each"),
     };
     Some(format!(
-        "the move ends when {} has what it owns, but {verb} not answer: start {one} again, or if it \
-         is lost, remove it, too: glebe node remove {}",
+        "the move ends when {} has what it owns, but {verb} not answer: start {one} again, or if \
+         it is lost, remove it, too: glebe node remove {}",
         awaited.join(", "),
         short(first),
     ))

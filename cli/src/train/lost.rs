@@ -74,8 +74,8 @@ pub(super) fn unlearned(view: &RunView, deleted: usize) -> String {
 }
 
 /// Returns the exit code of a run that has ended: 0 if every cell has its model, partial if some
-/// have none (so many were deleted), that of bad data if none has. A model no better than its parent
-/// counts as one: the parent's answers.
+/// have none (so many were deleted), that of bad data if none has. A model no better than its
+/// parent counts as one: the parent's answers.
 pub(super) fn code(view: &RunView, deleted: usize) -> u8 {
     let lost = deleted + count(view, &[JobState::Quarantined, JobState::Cancelled]);
     let have = count(view, &[JobState::Done, JobState::Dropped]).saturating_sub(deleted);

@@ -231,8 +231,7 @@ fn removed(core: &Core, known: bool) -> bool {
     let is_removed = core.look(|view| report::is_removed(view, now));
     if is_removed && !known {
         tracing::warn!(
-            "this node was removed from its cluster, most likely: members that are up refuse it; {}",
-            REJOIN_ADVICE
+            "this node was removed, most likely: members that are up refuse it; {REJOIN_ADVICE}"
         );
     }
     is_removed

@@ -3,8 +3,8 @@
 //!
 //! *Invariants*: a plan is made from what all nodes say they hold, and says so where one did not;
 //! one is made at a time; the change is fsynced here before its plan is answered; a node that holds
-//! the last replica of something is not removed unless told to forsake it; nothing is given to nodes
-//! of which none answers; what a change leaves with fewer copies, or waits for, its plan says.
+//! the last replica of something is not removed unless told to forsake it; nothing is given to
+//! nodes of which none answers; what a change leaves with fewer copies, or waits for, its plan says.
 //!
 //! *Not here*: which slots move (`layout`), moving them (`sync`), who vouches for it (`vouch`).
 

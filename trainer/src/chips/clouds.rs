@@ -1,5 +1,5 @@
-//! Which pixels of a split are cloud, as far as one of its own bands says so; whether most are, where
-//! none does.
+//! Which pixels of a split are cloud, as far as one of its own bands says so; whether most are,
+//! where none does.
 //!
 //! *Invariants*: a split without such a band has no cloud mask; nothing is guessed here: what was
 //! judged by reflectance leaves nothing out.
