@@ -151,7 +151,7 @@ pub(crate) fn seconds(command: &mut Command) -> Result<f64> {
         .with_context(|| format!("{command:?} does not start"))?;
     let taken = start.elapsed().as_secs_f64();
     ensure!(
-        matches!(status.code(), Some(0 | 1)),
+        matches!(status.code(), Some(0 | 1 | 4)),
         "{command:?} ended with {status}"
     );
     Ok(taken)
@@ -177,7 +177,7 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
         .stderr(Stdio::null())
         .output()?;
     ensure!(
-        matches!(output.status.code(), Some(0 | 1)),
+        matches!(output.status.code(), Some(0 | 1 | 4)),
         "{command:?}: {}",
         output.status
     );

@@ -56,7 +56,7 @@ pub(crate) fn watched(command: &mut Command) -> Result<BTreeMap<String, Taken>> 
         }
     };
     ensure!(
-        matches!(status.code(), Some(0 | 1)),
+        matches!(status.code(), Some(0 | 1 | 4)),
         "{command:?} ended with {status}"
     );
     Ok(taken)

@@ -35,13 +35,22 @@ pub(crate) use verbs::{
 };
 pub(crate) use wrangle::{Pairs, StepRule, Wrangle};
 
+/// How every verb ends.
+const EXIT_CODES: &str = "\
+Exit codes: 0 ok, an empty list too; 1 nothing matched; 2 wrong words; 3 unreachable; 4 partial;
+5 refused; 6 a file cannot be read; 124 time ran out; 130 interrupted.";
+/// How verbs end that wait for a run.
+const RUN_CODES: &str = "\
+Exit codes of a run that has ended: 0 every cell has its model, 4 some have none, 6 none has.";
+
 /// A peer-to-peer store for satellite imagery that trains models where the imagery lies.
 #[derive(Debug, Parser)]
 #[command(
     name = "glebe",
     version,
     propagate_version = true,
-    max_term_width = 100
+    max_term_width = 100,
+    after_help = EXIT_CODES
 )]
 pub(crate) struct Cli {
     #[command(flatten)]

@@ -46,6 +46,9 @@ async fn rebalance(session: &Session, args: Rebalance) -> Done {
 /// What a node is to the layout, in a word or two.
 pub(crate) fn state(view: &ClusterView, node: &NodeView) -> String {
     let state = format!("{:?}", node.state).to_lowercase();
+    if node.removed {
+        return format!("{state}, removed");
+    }
     if !node.draining {
         return state;
     }

@@ -82,12 +82,13 @@ fn partial(screen: &Screen, complete: bool) -> ExitCode {
 
 async fn list(session: &Session) -> Done {
     let runs = session.client().await?.runs().await?;
-    if session.screen.is_json() {
-        session.screen.json(&runs);
-        return Ok(partial(&session.screen, runs.complete));
+    let screen = &session.screen;
+    if runs.runs.is_empty() && runs.complete {
+        screen.none("runs", "glebe train ndvi-cnn");
     }
-    if runs.runs.is_empty() {
-        return Err(Fault::new(FaultKind::Nothing, "no runs yet").try_("glebe train ndvi-cnn"));
+    if screen.is_json() {
+        screen.json(&runs);
+        return Ok(partial(screen, runs.complete));
     }
     let mut table = Table::new(&[
         ("RUN", Align::Left),
@@ -119,7 +120,7 @@ async fn list(session: &Session) -> Done {
         );
     }
     table.print();
-    Ok(partial(&session.screen, runs.complete))
+    Ok(partial(screen, runs.complete))
 }
 
 fn show(view: &RunView) {

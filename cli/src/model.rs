@@ -31,8 +31,9 @@ pub(crate) async fn run(session: &Session, verb: ModelVerb) -> Done {
     let client = session.client().await?;
     match verb {
         ModelVerb::List { run, place } => {
+            let chosen = run.is_some() || place.tag.is_some() || !place.is_anywhere();
             let models = client.models(&choose::wanted(run, &place)?).await?;
-            Ok(list(session, &models))
+            Ok(list(session, &models, chosen))
         }
         ModelVerb::Show { model } => {
             session.screen.json(&choose::named(&client, &model).await?);
@@ -85,10 +86,14 @@ async fn delete(session: &Session, client: &Client, text: &str, dry_run: bool) -
         session.screen.json(&deleted);
     }
     session.screen.note(format!("deleted {what}"));
+    session.screen.note(format!(
+        "run {run} does not learn them again; the same glebe train with another --name does"
+    ));
     Ok(ExitCode::SUCCESS)
 }
 
-fn list(session: &Session, models: &Models) -> ExitCode {
+/// Lists models; `chosen` says that not all were asked for.
+fn list(session: &Session, models: &Models, chosen: bool) -> ExitCode {
     if session.screen.is_json() {
         session.screen.json(models);
     } else {
@@ -124,9 +129,7 @@ fn list(session: &Session, models: &Models) -> ExitCode {
                 m.tags.join(" "),
             ]);
         }
-        if !models.models.is_empty() {
-            table.print();
-        }
+        table.print();
     }
     if !models.complete {
         session
@@ -135,8 +138,12 @@ fn list(session: &Session, models: &Models) -> ExitCode {
         return ExitCode::from(FaultKind::Partial.exit_code());
     }
     if models.models.is_empty() {
-        session.screen.note("0 models. try: glebe train ndvi-cnn");
-        return ExitCode::from(FaultKind::Nothing.exit_code());
+        let step = if chosen {
+            "glebe model list, which lists all"
+        } else {
+            "glebe train ndvi-cnn"
+        };
+        session.screen.none("models", step);
     }
     ExitCode::SUCCESS
 }

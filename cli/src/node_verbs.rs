@@ -216,6 +216,9 @@ pub(crate) async fn collection(session: &Session, verb: CollectionVerb) -> Done 
     match verb {
         CollectionVerb::List => {
             let answer = client.collections().await?;
+            if answer.collections.is_empty() {
+                session.screen.none("collections", "glebe ingest PATH");
+            }
             if session.screen.is_json() {
                 session.screen.json(&answer);
                 return Ok(ExitCode::SUCCESS);

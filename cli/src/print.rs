@@ -50,6 +50,11 @@ impl Screen {
         }
     }
 
+    /// Says on stderr that a list is empty, and what to try: that is an answer, and no failure.
+    pub(crate) fn none(&self, what: &str, step: &str) {
+        self.note(format!("no {what}; try: {step}"));
+    }
+
     /// Writes a note to stderr if `--verbose`.
     pub(crate) fn detail(&self, text: impl AsRef<str>) {
         if self.verbose > 0 {

@@ -1,13 +1,13 @@
 //! `glebe collection scenes`: what the ledgers say of every scene, and why some failed.
 //!
-//! *Invariants*: JSON holds everything the table shows; exit 1 if there is no such scene.
+//! *Invariants*: JSON holds everything the table shows; exit 1 if there is no such collection.
 //!
 //! *Not here*: writing ledgers (ingest).
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
-use wire::fault::FaultKind;
+use wire::fault::{Fault, FaultKind};
 use wire::ledger::{Ledger, Outcome, UNTOLD};
 
 use crate::Done;
@@ -18,6 +18,9 @@ pub(crate) async fn run(session: &Session, name: Option<&str>, failed: bool) -> 
     let asked = name.filter(|n| *n != UNTOLD);
     let mut ledgers = without_told(session.client().await?.ledgers(asked).await?);
     ledgers.retain(|l| name.is_none_or(|n| l.collection == n));
+    if let Some(name) = asked.filter(|_| ledgers.is_empty()) {
+        is_there(session, name).await?;
+    }
     ledgers.retain(|l| !failed || l.outcome != Outcome::Done);
     if session.screen.is_json() {
         session.screen.json(&ledgers);
@@ -25,11 +28,24 @@ pub(crate) async fn run(session: &Session, name: Option<&str>, failed: bool) -> 
         table(&ledgers);
     }
     if ledgers.is_empty() {
-        let kind = if failed { "failed scene" } else { "scene" };
-        session.screen.note(format!("no {kind} is in the ledgers"));
-        return Ok(ExitCode::from(FaultKind::Nothing.exit_code()));
+        let (what, step) = if failed {
+            ("scenes that failed", "the same without --failed")
+        } else {
+            ("scenes", "glebe ingest PATH")
+        };
+        session.screen.none(what, step);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses the name of a collection that is not there: it was typed wrong.
+async fn is_there(session: &Session, name: &str) -> Result<(), Fault> {
+    let known = session.client().await?.collections().await?.collections;
+    if known.iter().any(|c| c.name == name) {
+        return Ok(());
+    }
+    let what = format!("no collection '{name}'");
+    Err(Fault::new(FaultKind::Nothing, what).try_("glebe collection list"))
 }
 
 /// Leaves out failures of scenes that had not told their collection and are in one now.

@@ -1,22 +1,25 @@
 //! The node a verb talks to: a cluster's, or the embedded store's.
 //!
 //! *Invariants*: both are the same HTTP client; the embedded store is opened at the first use and
-//! let go at the end; only verbs that put something begin one where none is.
+//! let go at the end; only verbs that put something begin one where none is, and what they only try
+//! leaves none.
 //!
 //! *Not here*: what is asked.
 
 mod lend;
 
 use std::fs::File;
+use std::path::PathBuf;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use node::embedded::Embedded;
+use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::sync::OnceCell;
 use wire::client::{CA_VARIABLE, Client, ClientOptions, read_token};
 use wire::fault::{Fault, FaultKind};
 
-use crate::args::{CollectionVerb, Verb};
+use crate::args::{CollectionVerb, Ingest, Verb};
 use crate::config::{DEFAULT, Settings};
 use crate::print::Screen;
 
@@ -25,6 +28,8 @@ use crate::print::Screen;
 pub(crate) enum Missing {
     /// It begins one.
     Begun,
+    /// It only says what it would do: it is given an empty one that goes with the command.
+    Tried,
     /// It says so: a name that was typed wrong is no empty store.
     Refused,
 }
@@ -33,6 +38,8 @@ impl Missing {
     /// Returns what a verb does.
     pub(crate) fn by(verb: &Verb) -> Self {
         match verb {
+            Verb::Ingest(Ingest { dry_run: true, .. }) => Self::Tried,
+            Verb::Collection(CollectionVerb::Create(create)) if create.dry_run => Self::Tried,
             Verb::Up(_) | Verb::Ingest(_) | Verb::Collection(CollectionVerb::Create(_)) => {
                 Self::Begun
             }
@@ -49,6 +56,8 @@ pub(crate) struct Session {
     missing: Missing,
     client: OnceLock<Client>,
     embedded: OnceCell<tokio::sync::Mutex<Option<Embedded>>>,
+    /// Where a store lies that goes with the command.
+    passing: Mutex<Option<TempDir>>,
     /// What goes on, or is kept, when the command is stopped.
     parting: Mutex<Option<String>>,
 }
@@ -61,6 +70,7 @@ impl Session {
             missing,
             client: OnceLock::new(),
             embedded: OnceCell::new(),
+            passing: Mutex::default(),
             parting: Mutex::default(),
         }
     }
@@ -98,8 +108,10 @@ impl Session {
         let cell = self
             .embedded
             .get_or_try_init(|| async {
-                self.check_there()?;
-                let opened = node::embedded::open(data).await?;
+                let opened = match self.check_there()? {
+                    None => node::embedded::open(data).await?,
+                    Some(passing) => node::embedded::open(&passing).await?,
+                };
                 Ok::<_, Fault>(tokio::sync::Mutex::new(Some(opened)))
             })
             .await?;
@@ -111,11 +123,15 @@ impl Session {
             .ok_or_else(closed)
     }
 
-    /// Refuses a folder without a store, unless the verb begins one.
-    fn check_there(&self) -> Result<(), Fault> {
+    /// Refuses a folder without a store, unless the verb begins one; returns another folder for one
+    /// that only tries.
+    fn check_there(&self) -> Result<Option<PathBuf>, Fault> {
         let data = &self.settings.data;
         if self.missing == Missing::Begun || node::embedded::is_there(&data.value) {
-            return Ok(());
+            return Ok(None);
+        }
+        if self.missing == Missing::Tried {
+            return self.pass().map(Some);
         }
         let what = format!("there is no store in {}", data.value.display());
         // Who has stored nothing yet has found nothing; who named a folder has named a wrong one.
@@ -128,6 +144,21 @@ impl Session {
         Err(Fault::new(kind, what)
             .because(why)
             .try_("glebe ingest PATH, --data with another folder, or --cluster URL"))
+    }
+
+    /// Makes a folder that goes with the command.
+    fn pass(&self) -> Result<PathBuf, Fault> {
+        let made = tempfile::Builder::new().prefix("glebe-").tempdir();
+        let made = made.map_err(|e| {
+            let folder = std::env::temp_dir();
+            let what = format!("no folder can be made in {}", folder.display());
+            Fault::new(FaultKind::Refused, what)
+                .because(e.to_string())
+                .try_("TMPDIR with a folder that can be written")
+        })?;
+        let path = made.path().to_path_buf();
+        *self.passing.lock().unwrap_or_else(PoisonError::into_inner) = Some(made);
+        Ok(path)
     }
 
     fn connect(&self, url: &str) -> Result<Client, Fault> {
@@ -177,5 +208,7 @@ impl Session {
         {
             embedded.close().await;
         }
+        let passing = self.passing.lock();
+        drop(passing.unwrap_or_else(PoisonError::into_inner).take());
     }
 }

@@ -13,12 +13,23 @@ use crate::Done;
 use crate::print::{Align, Screen, Table, bytes, count, line};
 use crate::session::Session;
 
+/// What is said of a node that others refuse.
+const REMOVED: &str = "\
+this node was removed from its cluster, most likely: members that are up refuse it, and what is \
+above is what it knew before.
+  try: glebe up --data NEW --join HOST:PORT --token-file FILE, with a new folder and a token of a
+  member (glebe cluster token -O FILE, there); the old folder may go when glebe cluster verify
+  there is sound";
+
 pub(crate) async fn run(session: &Session) -> Done {
     let status = session.client().await?.status().await?;
     if session.screen.is_json() {
         session.screen.json(&status);
     } else {
         table(&session.screen, &status);
+    }
+    if status.removed {
+        session.screen.note(REMOVED);
     }
     if status.complete {
         return Ok(ExitCode::SUCCESS);

@@ -121,6 +121,9 @@ fn unwritten(path: &Path, error: &std::io::Error) -> Fault {
 }
 
 fn list(session: &Session, tokens: &Tokens) {
+    if tokens.tokens.is_empty() {
+        session.screen.none("tokens", "glebe cluster token");
+    }
     if session.screen.is_json() {
         session.screen.json(tokens);
         return;

@@ -250,8 +250,8 @@ pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
     }
 }
 
-/// Prints how a finished run ended.
-pub(crate) fn summary(screen: &Screen, view: &RunView) -> ExitCode {
+/// Prints how a finished run ended; so many of its models were deleted since.
+fn summary(screen: &Screen, view: &RunView, deleted: usize) -> ExitCode {
     let count = |s: JobState| view.jobs.iter().filter(|j| j.state == s).count();
     let lost = count(JobState::Quarantined) + count(JobState::Cancelled);
     if screen.is_json() {
@@ -260,7 +260,7 @@ pub(crate) fn summary(screen: &Screen, view: &RunView) -> ExitCode {
         let name = &view.run.name;
         line(&format!(
             "{name}: {} models  {}",
-            count(JobState::Done),
+            count(JobState::Done).saturating_sub(deleted),
             scores(view)
         ));
     }
@@ -268,10 +268,10 @@ pub(crate) fn summary(screen: &Screen, view: &RunView) -> ExitCode {
         screen.note(moved);
     }
     if lost > 0 {
-        let name = &view.run.name;
-        screen.note(format!(
-            "why: glebe job logs {name}   again: glebe job resume {name}"
-        ));
+        screen.note(lost::counted(view));
+    }
+    if deleted > 0 {
+        screen.note(lost::unlearned(view, deleted));
     }
     for told in lost::told(view) {
         screen.note(told);
@@ -279,8 +279,8 @@ pub(crate) fn summary(screen: &Screen, view: &RunView) -> ExitCode {
     if let Some(told) = heirs::started(view) {
         screen.note(told);
     }
-    if count(JobState::Done) > 0 {
+    if count(JobState::Done) > deleted {
         screen.note(format!("next: glebe model list --run {}", view.run.name));
     }
-    ExitCode::from(u8::from(lost > 0))
+    ExitCode::from(lost::code(view, deleted))
 }

@@ -15,6 +15,8 @@
 //!
 //! *Not here*: the messages (`peer`), when they are sent (`cluster`).
 
+mod refused;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -110,6 +112,8 @@ pub struct Table {
     /// Nodes that are down and yet said something: to be probed.
     stirring: BTreeSet<NodeId>,
     last_tick: Duration,
+    /// Since when members refuse to speak with this node, and none answers.
+    refused_since: Option<Duration>,
 }
 
 /// What is to be done after time has passed.
@@ -131,6 +135,7 @@ impl Table {
             untold: BTreeSet::new(),
             stirring: BTreeSet::new(),
             last_tick: Duration::ZERO,
+            refused_since: None,
         }
     }
 
@@ -217,6 +222,7 @@ impl Table {
 
     /// Notes that a node answered.
     pub fn answered(&mut self, node: &NodeId) {
+        self.refused_since = None;
         if let Some(peer) = self.peers.get_mut(node) {
             peer.state = NodeState::Up;
             self.untold.remove(node);

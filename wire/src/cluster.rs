@@ -59,6 +59,9 @@ pub struct NodeView {
     /// What it speaks and reads; none of a node that was not heard yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub versions: Option<NodeVersions>,
+    /// It was removed, and leaves as soon as others hold what it held.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub removed: bool,
 }
 
 /// Versions of what nodes exchange; while they are upgraded one by one, not all have the same.
@@ -135,6 +138,10 @@ pub struct Status {
     pub runs_active: u64,
     /// Every node answered.
     pub complete: bool,
+    /// The node that was asked is no member any more, most likely: it was told so, or members that
+    /// are up refuse it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub removed: bool,
 }
 
 /// One node's share.
@@ -268,6 +275,23 @@ pub struct LayoutPlan {
     pub after: Evenness,
     /// Every node said what it holds.
     pub complete: bool,
+    /// Copies of everything; absent from nodes of an earlier version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copies: Option<Copies>,
+    /// Members that do not answer, and without which the move does not end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub awaited: Vec<String>,
+}
+
+/// Copies that are kept of everything: as many as asked for, or one a node that owns slots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Copies {
+    /// Copies asked for.
+    pub asked: u8,
+    /// Copies before the change.
+    pub before: u8,
+    /// Copies afterwards.
+    pub after: u8,
 }
 
 /// What one node brings to another.

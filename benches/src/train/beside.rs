@@ -290,7 +290,7 @@ fn own(bench: &Bench, (trained, cell): (&Trained, &str), name: &str) -> Result<O
     let model = &list["models"][0];
     let (metrics, logs) = (
         &model["metrics"],
-        output(&mut at(&["job", "logs", "r", "-o", "json"]))?,
+        output(&mut at(&["job", "logs", "r", "-o", "ndjson"]))?,
     );
     std::fs::remove_dir_all(bench.scratch.path().join(name))?;
     let number = |name: &str| metrics[name].as_u64().with_context(|| format!("no {name}"));

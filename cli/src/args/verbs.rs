@@ -194,6 +194,7 @@ impl GetFormat {
 
 /// `glebe train`.
 #[derive(Debug, Args)]
+#[command(after_help = super::RUN_CODES)]
 pub(crate) struct Train {
     /// Recipe: ndmi-unet, ndvi-cnn, spagan, torchscript:FILE.pt (your own module, with --inputs and
     /// --label), or exec:PROGRAM (of those that the node's owner allows)
@@ -222,7 +223,7 @@ pub(crate) struct Train {
     /// How many models of a node come to be at once
     #[arg(long, value_enum, default_value_t = ModeArg::Sequential)]
     pub(crate) mode: ModeArg,
-    /// Wait until every model is published
+    /// Wait until the run has ended
     #[arg(long)]
     pub(crate) wait: bool,
     /// Say what would be trained where, train nothing
@@ -442,15 +443,17 @@ pub(crate) enum JobVerb {
         run: String,
     },
     /// Wait until a run is finished
+    #[command(after_help = super::RUN_CODES)]
     Wait {
         /// Run
         run: String,
     },
-    /// Print what was said of a run's jobs: epochs, what was decided and why
+    /// Print what was said of a run's jobs: epochs, what was decided and why; -o ndjson one line
+    /// at a time, -o json all at once
     Logs {
         /// Run, or RUN/GEOCODE for one of its jobs
         job: String,
-        /// Go on until the run has ended
+        /// Go on until the run has ended; not with -o json
         #[arg(short, long)]
         follow: bool,
     },

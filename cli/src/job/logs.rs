@@ -1,27 +1,46 @@
 //! `glebe job logs`: what was said of a run's jobs, from all nodes.
 //!
 //! *Invariants*: no line is printed twice; following ends with the run, or with the one job; how
-//! that stands is asked as counts, and all jobs are read only where one of them may have ended.
+//! that stands is asked as counts, and all jobs are read only where one of them may have ended; `-o
+//! json` is one document, `-o ndjson` a line each.
 //!
 //! *Not here*: what is said, and how long it is kept (node, trainer).
 
 use std::process::ExitCode;
 use std::time::Duration;
 
+use serde::Serialize;
 use wire::client::Client;
 use wire::diary::{Event, Line, LogRequest};
 use wire::fault::{Fault, FaultKind};
 use wire::run::{JobCounts, JobView};
 
 use crate::Done;
+use crate::args::Output;
 use crate::print::line;
 use crate::session::Session;
 
 /// Time between looks while following.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
+/// A log as one document.
+#[derive(Debug, Serialize)]
+struct Document {
+    lines: Vec<Line>,
+    /// Every node answered.
+    complete: bool,
+}
+
 /// Prints the log of a run or of one of its jobs; with `follow` until the run has ended.
 pub(super) async fn run(session: &Session, job: &str, follow: bool) -> Done {
+    let is_document = session.screen.output == Output::Json;
+    if is_document && follow {
+        return Err(
+            Fault::new(FaultKind::Usage, "--follow does not go with -o json")
+                .because("a log that goes on is no whole document")
+                .try_("-o ndjson, one JSON object a line"),
+        );
+    }
     let client = session.client().await?;
     let (name, geocode) = match job.split_once('/') {
         Some((run, geocode)) => (run, Some(geocode.to_owned())),
@@ -31,7 +50,7 @@ pub(super) async fn run(session: &Session, job: &str, follow: bool) -> Done {
         geocode,
         ..LogRequest::default()
     };
-    let (mut said, mut looked) = (0, Looked::default());
+    let (mut said, mut lines, mut looked) = (0, Vec::new(), Looked::default());
     loop {
         // Asked before the lines, so that those of an end that is seen are printed, too.
         let over = !follow || {
@@ -40,12 +59,20 @@ pub(super) async fn run(session: &Session, job: &str, follow: bool) -> Done {
         };
         let page = client.run_logs(name, &request).await?;
         said += page.lines.len();
-        page.lines.iter().for_each(|l| print(session, l));
+        if is_document {
+            lines.extend(page.lines);
+        } else {
+            page.lines.iter().for_each(|l| print(session, l));
+        }
         request.after = page.after;
         if page.more {
             continue;
         }
         if over {
+            if is_document {
+                let complete = page.complete;
+                session.screen.json(&Document { lines, complete });
+            }
             return ended(session, (job, said), page.complete);
         }
         tokio::time::sleep(LOOK_EVERY).await;

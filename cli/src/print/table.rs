@@ -56,8 +56,11 @@ impl Table {
         })
     }
 
-    /// Prints the table to stdout.
+    /// Prints the table to stdout; without rows, nothing.
     pub(crate) fn print(&self) {
+        if self.rows.len() < 2 {
+            return;
+        }
         self.lines().for_each(|line| super::line(&line));
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use wire::client::Client;
 use wire::run::RunView;
 
-use super::{scores, summary};
+use super::{lost, scores, summary};
 use crate::Done;
 use crate::print::Progress;
 use crate::session::Session;
@@ -43,7 +43,8 @@ pub(crate) async fn wait(session: &Session, client: &Client, name: &str) -> Done
             let view = client.run(name).await?;
             if is_whole(&view) {
                 progress.finish();
-                return Ok(summary(&session.screen, &view));
+                let deleted = lost::deleted(client, &view).await;
+                return Ok(summary(&session.screen, &view, deleted));
             }
         } else if session.screen.shows_progress() && scored.is_due(ended) {
             scored = Scored {

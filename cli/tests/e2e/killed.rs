@@ -122,7 +122,7 @@ fn a_killed_workers_job_goes_on_in_the_middle_and_ends_with_the_same_weights() {
         .output()
         .unwrap();
     assert!(
-        matches!(wait.status.code(), Some(0 | 1)),
+        matches!(wait.status.code(), Some(0 | 4)),
         "{}",
         stderr(&wait)
     );
@@ -150,7 +150,7 @@ fn a_killed_workers_job_goes_on_in_the_middle_and_ends_with_the_same_weights() {
         .output();
     let whole = whole.unwrap();
     assert!(
-        matches!(whole.status.code(), Some(0 | 1)),
+        matches!(whole.status.code(), Some(0 | 4)),
         "{}",
         stderr(&whole)
     );
@@ -179,7 +179,12 @@ fn a_cell_whose_worker_dies_each_time_is_quarantined_and_stops_no_other() {
         .args(["job", "wait", "r"])
         .output()
         .unwrap();
-    assert_eq!(wait.status.code(), Some(1), "{}", stderr(&wait));
+    assert_eq!(wait.status.code(), Some(4), "{}", stderr(&wait));
+    let told = format!(
+        "1 of {} jobs failed; why: glebe job show r",
+        jobs(&node, folder, "r").len()
+    );
+    assert!(stderr(&wait).contains(&told), "{}", stderr(&wait));
     assert_eq!(first()["state"], "quarantined");
     let reason = first()["reason"].as_str().unwrap().to_owned();
     assert!(reason.contains("signal: 9"), "{reason}");

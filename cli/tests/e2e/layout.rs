@@ -138,3 +138,60 @@ fn nodes_are_named_clearly_or_not_at_all() {
     );
     assert!(stderr(&rate).contains("is no rate"));
 }
+
+#[test]
+fn that_fewer_copies_are_left_and_who_is_waited_for_is_said_before_and_afterwards() {
+    let folder = scratch();
+    let folder = folder.path();
+    let mut nodes = cluster(folder, 3, 3);
+    let ids: Vec<String> = nodes.iter().map(|n| n.id.clone()).collect();
+    let drain = ["node", "drain", &ids[2]];
+    for (words, told) in [
+        (
+            &["--dry-run"][..],
+            Some("only 2 copies of everything will be left, where 3 are asked"),
+        ),
+        (
+            &[],
+            Some("only 2 copies of everything will be left, where 3 are asked"),
+        ),
+        (&["--undo"], None),
+    ] {
+        let said = expect(nodes[0].ask(folder).args(drain).args(words), 0);
+        let warned = stderr(&said).contains("copies of everything");
+        assert_eq!(warned, told.is_some(), "{words:?}: {}", stderr(&said));
+        assert!(
+            stderr(&said).contains(told.unwrap_or_default()),
+            "{}",
+            stderr(&said)
+        );
+    }
+    for node in &mut nodes[1..] {
+        node.kill();
+    }
+    until("both are taken for dead", || {
+        let states = nodes[0].states(folder);
+        ids[1..].iter().all(|id| states[id] == "down")
+    });
+    let alone = expect(nodes[0].ask(folder).args(["node", "drain", &ids[0]]), 5);
+    assert!(
+        stderr(&alone).contains("nodes that do not answer"),
+        "{}",
+        stderr(&alone)
+    );
+    let remove = ["node", "remove", &ids[2], "--yes", "--no-wait"];
+    let removed = expect(nodes[0].ask(folder).args(remove), 0);
+    let waits = format!(
+        "the move ends when {} has what it owns, but does not answer",
+        ids[1]
+    );
+    assert!(stderr(&removed).contains(&waits), "{}", stderr(&removed));
+    let list = stdout(&expect(nodes[0].ask(folder).args(["node", "list"]), 0));
+    let row = list.lines().find(|l| l.starts_with(&ids[2])).unwrap();
+    assert!(row.contains("down, removed"), "{list}");
+    // As was said: with the other one removed, both moves end.
+    let remove = ["node", "remove", &ids[1], "--yes"];
+    expect(nodes[0].ask(folder).args(remove), 0);
+    let list = stdout(&expect(nodes[0].ask(folder).args(["node", "list"]), 0));
+    assert!(!list.contains(&ids[1]) && !list.contains(&ids[2]), "{list}");
+}

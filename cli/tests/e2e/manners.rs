@@ -1,5 +1,7 @@
 //! Manners: version, help, completions, man page, doctor, dry runs, settings.
 
+use std::path::Path;
+
 use crate::harness::{Node, expect, glebe, scratch, stderr, stdout, world};
 
 #[test]
@@ -39,16 +41,27 @@ fn doctor_finds_gdal_and_libtorch() {
 }
 
 #[test]
-fn a_dry_run_stores_nothing() {
+fn a_dry_run_stores_nothing_and_leaves_nothing_behind() {
     let folder = scratch();
     let folder = folder.path();
     let scenes = world(folder, 1, 1, 300);
+    let passing = folder.join("passing");
+    std::fs::create_dir(&passing).unwrap();
     let args = ["ingest", "--precision", "6", "--dry-run"];
-    let said = stdout(&expect(glebe(folder).args(args).arg(scenes), 0));
+    let mut ingest = glebe(folder);
+    ingest.args(args).arg(scenes).env("TMPDIR", &passing);
+    let said = stdout(&expect(&mut ingest, 0));
     assert!(said.contains("nothing was"), "{said}");
     assert!(said.contains("1 scenes, up to "), "{said}");
     assert!(!said.contains("up to 0 splits"), "{said}");
-    assert!(stderr(&expect(glebe(folder).arg("search"), 1)).contains("empty"));
+    let create = "collection create fields --dataset sentinel-2-l2a --dry-run";
+    let mut create_dry = glebe(folder);
+    create_dry.args(create.split(' ')).env("TMPDIR", &passing);
+    expect(&mut create_dry, 0);
+    let left = |folder: &Path| std::fs::read_dir(folder).unwrap().count();
+    assert_eq!((left(folder), left(&passing)), (2, 0), "a store is left");
+    let said = stderr(&expect(glebe(folder).arg("search"), 1));
+    assert!(said.contains("there is no store in .glebe"), "{said}");
 }
 
 #[test]
@@ -153,4 +166,44 @@ fn a_synthetic_world_is_written_over_nothing_else() {
         std::fs::read_to_string(folder.join("thesis/world.json")).unwrap(),
         "{\"mine\": true}"
     );
+}
+
+#[test]
+fn an_empty_list_is_an_answer_and_a_name_that_is_not_there_is_none() {
+    let folder = scratch();
+    let folder = folder.path();
+    let create = "collection create fields --dataset sentinel-2-l2a";
+    let node = Node::start(folder, "n", &[]);
+    let lists = [
+        ("collection list", "no collections; try: glebe ingest PATH"),
+        ("collection scenes", "no scenes; try: glebe ingest PATH"),
+        ("collection scenes --failed", "no scenes that failed; try:"),
+        ("job list", "no runs; try: glebe train"),
+        ("model list", "no models; try: glebe train"),
+        ("model list --run r", "no models; try: glebe model list"),
+        ("cluster token list", "no tokens; try: glebe cluster token"),
+    ];
+    for (words, told) in lists {
+        for format in ["table", "json"] {
+            let mut list = node.ask(folder);
+            let list = expect(list.args(words.split(' ')).args(["-o", format]), 0);
+            assert!(stderr(&list).contains(told), "{words}: {}", stderr(&list));
+            let said = stdout(&list);
+            let is_json = serde_json::from_str::<serde_json::Value>(&said).is_ok();
+            assert_eq!(
+                (said.is_empty(), is_json),
+                (format == "table", format == "json")
+            );
+        }
+    }
+    let scenes = |code| {
+        let scenes = ["collection", "scenes", "fields"];
+        stderr(&expect(node.ask(folder).args(scenes), code))
+    };
+    assert!(scenes(1).contains("no collection 'fields'"));
+    expect(node.ask(folder).args(create.split(' ')), 0);
+    assert!(scenes(0).contains("no scenes"));
+    for words in ["search", "model show r/9xj", "job show r"] {
+        expect(node.ask(folder).args(words.split(' ')), 1);
+    }
 }

@@ -148,7 +148,11 @@ fn nothing(path: &Path, untold: &Untold) -> Fault {
                 untold.count,
                 show(first)
             ))
-            .try_("--dataset generic --datetime 2015-07-31T10:00:09Z, or a STAC Item of them"),
+            .try_(
+                "--dataset generic --datetime 2015-07-31T10:00:09Z, if that is so of all; or \
+                 beside each a side-car of its name, such as B04.json: {\"dataset\": \"generic\", \
+                 \"datetime\": \"2015-07-31T10:00:09Z\"}; or a STAC Item whose assets they are",
+            ),
         None => fault
             .because(known())
             .try_("name the scene's own file or folder"),

@@ -157,7 +157,10 @@ fn which_dataset(
             format!("the dataset of {} is unknown", show(path)),
         )
         .because("a GeoTIFF does not say which sensor it comes from")
-        .try_("--dataset generic, or a side-car NAME.json with \"dataset\""));
+        .try_(
+            "--dataset generic --datetime 2015-07-31T10:00:09Z, or beside it a side-car NAME.json: \
+             {\"dataset\": \"generic\", \"datetime\": \"2015-07-31T10:00:09Z\"}",
+        ));
     };
     dataset(name).ok_or_else(|| {
         let names: Vec<_> = earth::dataset::DATASETS.iter().map(|d| d.name).collect();

@@ -101,6 +101,7 @@ async fn cluster(State(held): State<Shared>) -> Json<ClusterView> {
         draining: false,
         to_hand_over: 0,
         versions: None,
+        removed: false,
     };
     let slots = vec![vec![0]; usize::from(earth::split::placement::SLOTS)];
     Json(ClusterView {

@@ -25,7 +25,7 @@ use tokio::time::timeout;
 use wire::cluster::NodeState;
 
 use super::core::{AskError, Core, View};
-use super::{persist, seeds, vouch};
+use super::{persist, report, seeds, vouch};
 use crate::access::{Fixed, GrantNews};
 use crate::identity::NodeId;
 use crate::layout::{ChangeSet, Stamp, What};
@@ -33,6 +33,7 @@ use crate::membership::{Age, Beat};
 use crate::peer::{Gossip, News, Request, Response};
 use crate::refusals::Refused;
 use crate::slots::SlotSet;
+use crate::swarm::LinkError;
 
 pub(crate) use probe::reaches;
 
@@ -43,6 +44,10 @@ const SLOW_AFTER: Duration = Duration::from_millis(200);
 /// Rounds between two looks for members that may have moved.
 const ROUNDS_A_LOOK: usize = 10;
 
+/// What to do about a node that was removed.
+const REJOIN_ADVICE: &str =
+    "to join again: glebe up with another --data folder, --join HOST:PORT and --token-file FILE";
+
 /// What others wait to hear.
 type Waited = (Stamp, Stamp, Stamp, SlotSet);
 
@@ -51,6 +56,7 @@ pub(crate) async fn run(core: Arc<Core>, pace: Duration) {
     let mut rounds = tokio::time::interval(pace);
     rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let probing = Arc::new(Mutex::new(HashSet::new()));
+    let mut is_removed = false;
     for round in 0_usize.. {
         tokio::select! {
             biased;
@@ -67,6 +73,7 @@ pub(crate) async fn run(core: Arc<Core>, pace: Duration) {
         if lost {
             core.wake();
         }
+        is_removed = removed(&core, is_removed);
         for node in partners(&core, round) {
             in_task(&core, |core| async move {
                 drop(exchange(&core, &node, Notes::Digest).await);
@@ -206,11 +213,28 @@ pub(crate) async fn exchange(
     node: &NodeId,
     notes: Notes,
 ) -> Result<(), AskError> {
-    let differs = compare(core, node, notes).await?;
-    if differs && notes != Notes::All {
+    let compared = compare(core, node, notes).await;
+    if let Err(AskError::Link { error, .. }) = &compared
+        && *error == LinkError::Refused
+    {
+        core.quietly(|view| view.table.refused(core.now()));
+    }
+    if compared? && notes != Notes::All {
         compare(core, node, Notes::All).await?;
     }
     Ok(())
+}
+
+/// Says once that this node was removed; tells whether it was.
+fn removed(core: &Core, known: bool) -> bool {
+    let now = core.now();
+    let is_removed = core.look(|view| report::is_removed(view, now));
+    if is_removed && !known {
+        tracing::warn!(
+            "this node was removed, most likely: members that are up refuse it; {REJOIN_ADVICE}"
+        );
+    }
+    is_removed
 }
 
 /// Asks a node what is new, and tells it what it turns out to lack; returns whether more is.

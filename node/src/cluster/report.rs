@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use earth::split::placement::Slot;
 use futures::future::join_all;
@@ -46,6 +47,7 @@ pub(super) fn view(view: &View) -> ClusterView {
                 .is_some_and(|i| newest.members()[i].draining),
             to_hand_over: beat.map_or(0, |b| b.unconfirmed.len()),
             versions: beat.filter(|b| b.age > Age::default()).map(versions),
+            removed: !newest.contains(&member.node),
         }
     });
     ClusterView {
@@ -81,6 +83,12 @@ pub(super) fn is_settled(view: &View) -> bool {
     view.ring.settled() && view.table.beats().all(reads)
 }
 
+/// Tells whether this node is no member any more, as far as it was told or must conclude.
+pub(super) fn is_removed(view: &View, now: Duration) -> bool {
+    let me = &view.table.me().node;
+    !view.ring.newest().contains(me) || view.table.seems_removed(now)
+}
+
 /// Returns, for each node, the slots of which it is the first owner that may answer.
 pub(super) fn acting_primaries(view: &View) -> BTreeMap<NodeId, SlotSet> {
     let layout = view.ring.read();
@@ -102,9 +110,11 @@ pub(super) fn acting_primaries(view: &View) -> BTreeMap<NodeId, SlotSet> {
 
 /// Asks every node what it holds and has sent.
 pub(super) async fn status(core: &Arc<Core>) -> Status {
-    let (layout, mut acting, nodes) = core.look(|view| {
-        let views = view_nodes(view);
-        (Arc::clone(view.ring.read()), acting_primaries(view), views)
+    let now = core.now();
+    let (layout, mut acting, nodes, removed) = core.look(|view| {
+        let (views, removed) = (view_nodes(view), is_removed(view, now));
+        let layout = Arc::clone(view.ring.read());
+        (layout, acting_primaries(view), views, removed)
     });
     let asks = nodes.into_iter().map(|(node, row)| {
         let slots = acting.remove(&node).unwrap_or_else(SlotSet::none);
@@ -120,6 +130,7 @@ pub(super) async fn status(core: &Arc<Core>) -> Status {
         version: layout.version(),
         replicas: layout.replicas(),
         complete: true,
+        removed,
         ..Status::default()
     };
     let mut runs = BTreeSet::new();

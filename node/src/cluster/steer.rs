@@ -3,7 +3,8 @@
 //!
 //! *Invariants*: a plan is made from what all nodes say they hold, and says so where one did not;
 //! one is made at a time; the change is fsynced here before its plan is answered; a node that holds
-//! the last replica of something is not removed unless told to forsake it.
+//! the last replica of something is not removed unless told to forsake it; nothing is given to
+//! nodes of which none answers; what a change leaves with fewer copies, or waits for, its plan says.
 //!
 //! *Not here*: which slots move (`layout`), moving them (`sync`), who vouches for it (`vouch`).
 
@@ -14,7 +15,7 @@ use earth::extent::LonLatBox;
 use earth::geocode::cover::of_box;
 use earth::split::placement::Slot;
 use futures::future::join_all;
-use wire::cluster::{Evenness, Expected, LayoutChange, LayoutPlan, SlotMove};
+use wire::cluster::{Copies, Evenness, Expected, LayoutChange, LayoutPlan, SlotMove};
 use wire::fault::{Fault, FaultKind};
 
 use super::core::{Core, View};
@@ -22,7 +23,7 @@ use super::{gossip, persist};
 use crate::answer;
 use crate::identity::NodeId;
 use crate::layout::{
-    Balance, ChangeSet, ChangeSetError, Flow, Layout, Load, Loads, What, even_out,
+    Balance, ChangeSet, ChangeSetError, Flow, Layout, Load, Loads, Member, What, even_out,
 };
 use crate::peer::{Request, Response};
 use crate::scatter::PAGE_LIMIT;
@@ -177,6 +178,12 @@ impl Ground {
         let idle = plan.slots == 0 && self.before.members() == after.members();
         plan.next = plan.version + u64::from(!idle);
         plan.slots_lost = self.lost(&after);
+        plan.copies = Some(copies(&self.before, &after));
+        if !idle {
+            let silent = |member: &&Member| !member.draining && !self.live.contains(&member.node);
+            let awaited = after.members().iter().filter(silent);
+            plan.awaited = awaited.map(|member| member.node.to_string()).collect();
+        }
         let loads = self.expected.as_ref().unwrap_or(&self.measured);
         plan.before = evenness(loads.balance(&self.before));
         plan.after = evenness(loads.balance(&after));
@@ -219,15 +226,25 @@ impl Ground {
         })
     }
 
-    /// Returns a member, unless it is the only one that owns anything.
+    /// Returns a member, unless it is the only one that owns anything, or none of the others that
+    /// do answers.
     fn dispensable(&self, text: &str) -> Result<NodeId, Fault> {
         let node = self.member(text)?;
-        let mut staying = self.before.members().iter().filter(|m| !m.draining);
-        if staying.any(|m| m.node != node) {
+        let staying = self.before.members().iter();
+        let staying: Vec<&Member> = staying.filter(|m| !m.draining && m.node != node).collect();
+        if staying.is_empty() {
+            let what = format!("{node} is the only node that owns anything");
+            let advice = "glebe up --join, so that another can";
+            return Err(Fault::new(FaultKind::Refused, what).try_(advice));
+        }
+        if staying.iter().any(|m| self.live.contains(&m.node)) {
             return Ok(node);
         }
-        let what = format!("{node} is the only node that owns anything");
-        Err(Fault::new(FaultKind::Refused, what).try_("glebe up --join, so that another can"))
+        let what = format!("all that {node} has would belong to nodes that do not answer");
+        let silent: Vec<&str> = staying.iter().map(|m| m.node.as_str()).collect();
+        Err(Fault::new(FaultKind::Refused, what)
+            .because(format!("nothing is heard from {}", silent.join(", ")))
+            .try_("start one of them again, or glebe up --join on another machine"))
     }
 
     /// Counts slots that move and of whose owners none may answer: what they hold, nobody can tell.
@@ -275,6 +292,16 @@ fn moves(flows: &BTreeMap<(NodeId, NodeId), Flow>) -> LayoutPlan {
         bytes_busiest: busy.values().copied().max().unwrap_or(0),
         moves,
         ..LayoutPlan::default()
+    }
+}
+
+/// Returns how many copies of everything there are, and will be.
+fn copies(before: &Layout, after: &Layout) -> Copies {
+    let of = |layout: &Layout| u8::try_from(layout.width()).unwrap_or(u8::MAX);
+    Copies {
+        asked: after.replicas(),
+        before: of(before),
+        after: of(after),
     }
 }
 

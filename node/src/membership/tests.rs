@@ -144,3 +144,17 @@ fn only_what_is_newer_is_told() {
     );
     assert!(table.newer_than(&table.ages()).is_empty());
 }
+
+#[test]
+fn who_is_refused_for_long_and_answered_by_nobody_seems_to_be_removed() {
+    let mut table = table();
+    assert!(!table.seems_removed(seconds(100.0)), "nobody was reached");
+    table.refused(seconds(100.0));
+    table.refused(seconds(104.0));
+    assert!(!table.seems_removed(seconds(104.9)));
+    assert!(table.seems_removed(seconds(105.0)));
+    table.answered(&node("other"));
+    assert!(!table.seems_removed(seconds(200.0)));
+    table.refused(seconds(200.0));
+    assert!(!table.seems_removed(seconds(201.0)), "it counts anew");
+}

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use node::store::Object;
-use wire::cluster::{LayoutChange, LayoutPlan};
+use wire::cluster::{Copies, LayoutChange, LayoutPlan, NodeState, NodeView};
 use wire::fault::{Fault, FaultKind};
 
 use crate::bench::{
@@ -216,6 +216,27 @@ async fn a_lost_node_is_removed_and_its_slots_get_their_replicas_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_was_removed_while_it_was_away_finds_out_when_it_is_back() {
+    let mut nodes = cluster(3, 3).await;
+    let lost = nodes.pop().unwrap();
+    let (id, address) = (lost.id(), lost.cluster.p2p().parse().unwrap());
+    let dir = lost.kill().await;
+    down(&nodes[0], &id).await;
+    let plan = make(&nodes[0], remove(id, false)).await.unwrap();
+    settled_at(&nodes, plan.next).await;
+    // One has forgotten that it ever spoke with it, the other has not.
+    let known = nodes.remove(1);
+    let at = known.cluster.p2p().parse().unwrap();
+    let known = known.kill().await;
+    nodes.push(open_at(known, at, None, None).await.unwrap());
+    let back = open_at(dir, address, None, None).await.unwrap();
+    until("it knows", async || back.cluster.status().await.removed).await;
+    for node in &nodes {
+        assert!(!node.cluster.status().await.removed);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_last_replica_of_something_is_removed_only_by_who_forsakes_it() {
     let mut nodes = cluster(2, 1).await;
     nodes[0].put(&collection()).await.unwrap();
@@ -243,6 +264,54 @@ async fn the_last_replica_of_something_is_removed_only_by_who_forsakes_it() {
     assert_eq!(fault.kind, FaultKind::Refused, "{fault:?}");
     assert!(fault.try_.unwrap().contains("--forsake"));
     assert_eq!(nodes[0].cluster.view().newest, dry.version);
+}
+
+async fn down(node: &Node, id: &str) {
+    until("it is down", async || {
+        let view = node.cluster.view();
+        let is_down = |n: &NodeView| n.id == id && n.state == NodeState::Down;
+        view.nodes.iter().any(is_down)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plan_tells_copies_and_whom_it_waits_for_and_gives_nothing_to_the_dead_alone() {
+    let mut nodes = cluster(3, 3).await;
+    let dry = foretell(&nodes[0], drain(&nodes[2])).await.unwrap();
+    let copies = |after| Copies {
+        asked: 3,
+        before: 3,
+        after,
+    };
+    assert_eq!((dry.copies, dry.awaited.len()), (Some(copies(2)), 0));
+    let lost = nodes.pop().unwrap();
+    let (id, dead) = (lost.id(), nodes[1].id());
+    lost.kill().await;
+    down(&nodes[0], &id).await;
+    let dry = foretell(&nodes[0], drain(&nodes[1])).await.unwrap();
+    assert_eq!(
+        (dry.copies, &dry.awaited),
+        (Some(copies(2)), &vec![id.clone()])
+    );
+    let dry = foretell(&nodes[0], remove(id.clone(), false))
+        .await
+        .unwrap();
+    assert!(
+        dry.awaited.is_empty(),
+        "nobody waits for who leaves: {dry:?}"
+    );
+    nodes.pop().unwrap().kill().await;
+    down(&nodes[0], &dead).await;
+    let fault = make(&nodes[0], drain(&nodes[0])).await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Refused);
+    assert!(fault.because[0].contains(&dead), "{fault:?}");
+    let plan = make(&nodes[0], remove(id.clone(), false)).await.unwrap();
+    assert_eq!(plan.awaited, [dead]);
+    let view = nodes[0].cluster.view();
+    let removed: Vec<&NodeView> = view.nodes.iter().filter(|n| n.removed).collect();
+    assert_eq!(removed.len(), 1);
+    assert_eq!(removed[0].id, id);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,14 +1,21 @@
-//! Which pixels of a split are cloud, as far as one of its own bands says so.
+//! Which pixels of a split are cloud, as far as one of its own bands says so; whether most are,
+//! where none does.
 //!
-//! *Invariants*: a split without such a band has no cloud mask; nothing is guessed here.
+//! *Invariants*: a split without such a band has no cloud mask; nothing is guessed here: what was
+//! judged by reflectance leaves nothing out.
 //!
 //! *Not here*: cloud cover of whole splits, by which a query chooses (ingest, query).
 
-use earth::split::meta::BandMeta;
+use earth::raster::cloud::meaning::{NON_ZERO, SPECTRAL};
+use earth::split::meta::{BandMeta, SplitMeta};
 
 /// A chip with more cloud than this share is left out: a tenth shifts a mean NDVI by at most a
 /// tenth of the difference to a cloud's.
 pub const CLOUD_SHARE_MAX: f64 = 0.1;
+
+/// A split with more cloud than this share, of which no band says where it is, is left out whole: a
+/// chip of it is more likely cloud than ground. Less is for the selectors (`--max-cloud`).
+const OVERCAST_MIN: f64 = 0.5;
 
 /// Sentinel-2 scene classes that hide the ground: shadow, cloud of medium and high probability,
 /// cirrus (ESA, Sen2Cor SCL).
@@ -48,9 +55,45 @@ impl CloudBand {
     }
 }
 
+/// Tells whether a delivered mask calls most of a split cloud while none of its bands says which
+/// pixels are: a user's mask, say, is counted by ingest and not stored.
+pub fn is_overcast(meta: &SplitMeta) -> bool {
+    let told: Vec<CloudBand> = meta.bands.iter().filter_map(CloudBand::of).collect();
+    overcast(meta.cloud_source.as_deref(), meta.counts.cloud(), &told)
+}
+
+fn overcast(source: Option<&str>, cloudy: Option<f64>, told: &[CloudBand]) -> bool {
+    let is_told = match source {
+        None => true,
+        Some(source) if source == SPECTRAL.name => true,
+        // What a user says counts more than what the product says.
+        Some(source) if source == NON_ZERO.name => told.contains(&CloudBand::Mask),
+        Some(_) => !told.is_empty(),
+    };
+    !is_told && cloudy.is_some_and(|share| share > OVERCAST_MIN)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::CloudBand;
+    use super::{CloudBand, overcast};
+
+    #[test]
+    fn a_mask_that_no_band_holds_tells_of_the_whole_split() {
+        let file = Some("file");
+        assert!(overcast(file, Some(1.0), &[]));
+        assert!(overcast(file, Some(0.6), &[CloudBand::SceneClasses]));
+        assert!(overcast(Some("qa_pixel"), Some(1.0), &[]));
+        assert!(!overcast(file, Some(0.5), &[]), "the selectors' business");
+        assert!(!overcast(file, None, &[]));
+        assert!(!overcast(file, Some(1.0), &[CloudBand::Mask]));
+        assert!(!overcast(
+            Some("scl"),
+            Some(1.0),
+            &[CloudBand::SceneClasses]
+        ));
+        assert!(!overcast(Some("spectral"), Some(1.0), &[]), "it is guessed");
+        assert!(!overcast(None, Some(1.0), &[]));
+    }
 
     #[test]
     fn fill_and_clear_ground_are_no_cloud() {

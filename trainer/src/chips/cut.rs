@@ -54,7 +54,7 @@ fn cut_one(planes: &Planes, position: Position, stock: &mut Cutting) -> io::Resu
         .cloud
         .as_ref()
         .map_or(vec![false; side * side], flags);
-    if share(&cloud) > CLOUD_SHARE_MAX {
+    if planes.overcast || share(&cloud) > CLOUD_SHARE_MAX {
         stock.about.left_out.cloud += 1;
         return Ok(());
     }
@@ -118,6 +118,7 @@ mod tests {
             others: vec![red.clone(), red.iter().map(|r| r * 3.0).collect()],
             cloud: None,
             veil: None,
+            overcast: false,
         }
     }
 
@@ -169,6 +170,14 @@ mod tests {
         planes.cloud = Some(cloud);
         let set = cut_all(&planes);
         assert_eq!((set.len(), set.left_out.cloud), (5, 1));
+    }
+
+    #[test]
+    fn of_a_split_that_is_mostly_cloud_no_one_knows_where_no_chip_is_cut() {
+        let mut planes = planes();
+        planes.overcast = true;
+        let set = cut_all(&planes);
+        assert_eq!((set.len(), set.left_out.cloud), (0, 6));
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub fn paired(cloudy: Planes, clear: Planes) -> Planes {
         others: clear.others,
         cloud: clear.cloud,
         veil: Some(veil),
+        overcast: clear.overcast,
     }
 }
 
@@ -52,12 +53,14 @@ mod tests {
             others: vec![red.to_vec()],
             cloud,
             veil: None,
+            overcast: false,
         }
     }
 
     #[test]
     fn inputs_are_the_cloudy_splits_and_labels_and_their_clouds_the_clear_ones() {
-        let cloudy = planes(&[0.6, 0.1], Some(vec![true, false]));
+        let mut cloudy = planes(&[0.6, 0.1], Some(vec![true, false]));
+        cloudy.overcast = true;
         let pair = paired(cloudy, planes(&[0.1, 0.2], Some(vec![false, true])));
         assert_eq!(
             (&pair.inputs[0][..], &pair.others[0][..]),
@@ -67,6 +70,7 @@ mod tests {
             (pair.cloud, pair.veil),
             (Some(vec![false, true]), Some(vec![true, false]))
         );
+        assert!(!pair.overcast, "the label is what must be clear");
     }
 
     #[test]

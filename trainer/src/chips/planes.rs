@@ -11,7 +11,7 @@ use std::path::Path;
 use earth::split::meta::SplitMeta;
 
 use crate::chips::choose::{Choice, ChooseError, asset_of, shape_of};
-use crate::chips::clouds::CloudBand;
+use crate::chips::clouds::{CloudBand, is_overcast};
 use crate::chips::onto::{Shape, onto, sample};
 use crate::files::{AssetPlanes, ReadError, read_asset};
 
@@ -28,6 +28,8 @@ pub struct Planes {
     pub cloud: Option<Vec<bool>>,
     /// Of a pair, where cloud hides the ground from the inputs; `cloud` is then the label's.
     pub veil: Option<Vec<bool>>,
+    /// Most of the split is cloud, and no band tells which pixels are; of a pair, of the clear one.
+    pub overcast: bool,
 }
 
 /// Why a split's planes cannot be had.
@@ -65,6 +67,7 @@ pub fn read(
         others,
         cloud: cloud(&mut assets, choice.shape)?,
         veil: None,
+        overcast: is_overcast(meta),
     })
 }
 

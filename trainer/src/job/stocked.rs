@@ -26,6 +26,9 @@ use crate::memory::Short;
 use crate::recipe::Task;
 use crate::resident;
 
+/// Number of the rule by which chips are left out: what an earlier one pinned is cut again.
+const CUT: u32 = 2;
+
 /// Chips of all splits or pairs, not yet parted.
 #[derive(Debug)]
 pub struct Cuts {
@@ -265,7 +268,7 @@ impl<'a> Wish<'a> {
     fn name(&self) -> Of {
         let mut hasher = blake3::Hasher::new();
         let version = env!("CARGO_PKG_VERSION");
-        hasher.update(format!("{version} {:?}\n", self.form).as_bytes());
+        hasher.update(format!("{version} {:?} {CUT}\n", self.form).as_bytes());
         for split in &self.survey.splits {
             // Id, checksums of files, scale, offset, fill and cloud bands are all in there.
             let meta = serde_json::to_vec(&split.meta).unwrap_or_default();

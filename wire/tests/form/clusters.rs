@@ -3,7 +3,7 @@
 use earth::geocode::Scheme;
 use earth::split::placement::PlacementRule;
 use wire::cluster::{
-    BytesByPurpose, ClusterView, Evenness, Expected, LayoutChange, LayoutPlan, NodeState,
+    BytesByPurpose, ClusterView, Copies, Evenness, Expected, LayoutChange, LayoutPlan, NodeState,
     NodeStatus, NodeVersions, NodeView, SlotMove, Status, VerifyReport, VersionRange,
 };
 use wire::fault::{Fault, FaultKind};
@@ -31,19 +31,27 @@ fn the_cluster_keeps_its_form() {
         draining: false,
         to_hand_over: 3,
         versions: Some(versions()),
+        removed: false,
     };
-    check(
-        "cluster-view",
-        &ClusterView {
-            version: 2,
-            parent: 1,
-            replicas: 2,
-            nodes: vec![node],
-            slots: vec![vec![0], vec![0, 1]],
-            newest: 3,
-            settled: false,
-        },
-    );
+    let view = |node| ClusterView {
+        version: 2,
+        parent: 1,
+        replicas: 2,
+        nodes: vec![node],
+        slots: vec![vec![0], vec![0, 1]],
+        newest: 3,
+        settled: false,
+    };
+    check("cluster-view", &view(node.clone()));
+    let leaving = NodeView {
+        removed: true,
+        ..node
+    };
+    check("cluster-view-leaving", &view(leaving));
+}
+
+#[test]
+fn what_a_cluster_says_of_itself_keeps_its_form() {
     let sent = BytesByPurpose {
         gossip: 1,
         put: 2,
@@ -65,20 +73,20 @@ fn the_cluster_keeps_its_form() {
         jobs_running: 1,
         sent,
     };
-    check(
-        "status",
-        &Status {
-            version: 2,
-            replicas: 2,
-            nodes: vec![row],
-            splits: 5,
-            bytes: 8_192,
-            models: 1,
-            bytes_by_purpose: sent,
-            runs_active: 1,
-            complete: true,
-        },
-    );
+    let status = |removed| Status {
+        version: 2,
+        replicas: 2,
+        nodes: vec![row.clone()],
+        splits: 5,
+        bytes: 8_192,
+        models: 1,
+        bytes_by_purpose: sent,
+        runs_active: 1,
+        complete: true,
+        removed,
+    };
+    check("status", &status(false));
+    check("status-removed", &status(true));
     check(
         "verify-report",
         &VerifyReport {
@@ -123,22 +131,31 @@ fn changes_of_the_layout_keep_their_form() {
         cv,
         max_over_mean: 1.25,
     };
-    check(
-        "layout-plan",
-        &LayoutPlan {
-            version: 4,
-            next: 5,
-            slots: 3,
-            splits: 20,
-            bytes: 4_096,
-            bytes_busiest: 4_096,
-            slots_lost: 0,
-            moves: vec![moved],
-            before: evenness(2.5),
-            after: evenness(0.5),
-            complete: true,
-        },
-    );
+    let plan = LayoutPlan {
+        version: 4,
+        next: 5,
+        slots: 3,
+        splits: 20,
+        bytes: 4_096,
+        bytes_busiest: 4_096,
+        slots_lost: 0,
+        moves: vec![moved],
+        before: evenness(2.5),
+        after: evenness(0.5),
+        complete: true,
+        ..LayoutPlan::default()
+    };
+    check("layout-plan", &plan);
+    let fewer = LayoutPlan {
+        copies: Some(Copies {
+            asked: 3,
+            before: 3,
+            after: 2,
+        }),
+        awaited: vec!["12D3KooWc".to_owned()],
+        ..plan
+    };
+    check("layout-plan-of-fewer", &fewer);
 }
 
 #[test]
