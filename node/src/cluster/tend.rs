@@ -321,10 +321,14 @@ async fn take_over(core: &Arc<Core>, memory: &mut Memory) -> Result<(), Fault> {
         memory.retry = Retry::default();
         memory.learned = Some(now);
     }
+    let runs = Arc::clone(&core.runs);
+    let all = working(move || runs.known()).await?;
+    if all.is_empty() {
+        return Ok(());
+    }
     let acting = core.look(acting_primaries).remove(&core.me);
     let Some(acting) = acting else { return Ok(()) };
-    let runs = Arc::clone(&core.runs);
-    for known in working(move || runs.known()).await? {
+    for known in all {
         let mut slots = acting.clone();
         slots.subtract(&jobs::vouched(core, &known));
         if known.wished.wish == Wish::Cancel || slots.is_empty() {

@@ -26,7 +26,7 @@ use quota::Claim;
 use table::{NOBODY, Table, narrow};
 
 /// A node that is or was a member.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Chair {
     member: Member,
     /// Its weight, or what it owned after loads were evened out, in the same unit.
@@ -51,7 +51,7 @@ pub(crate) enum Apart {
 }
 
 /// Owners of all slots while changes are applied.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Fold {
     replicas: usize,
     chairs: Vec<Chair>,

@@ -77,6 +77,20 @@ proptest! {
     }
 
     #[test]
+    fn a_fold_that_goes_on_from_another_gives_what_one_from_the_start_does(
+        a in any_changes(), b in any_changes(),
+    ) {
+        folded::remember(true);
+        let both = a.merged(&b).unwrap();
+        let begun = |set: &ChangeSet| (1..=set.len() as u64).filter_map(|n| set.prefix(n)).collect();
+        let begun: [Vec<ChangeSet>; 3] = [begun(&a), begun(&b), begun(&both)];
+        for set in begun.iter().flatten() {
+            prop_assert_eq!(&*folded::of(set), &set.layout());
+        }
+        folded::remember(false);
+    }
+
+    #[test]
     fn whatever_happens_every_slot_keeps_distinct_owners(changes in any_changes()) {
         let layout = changes.layout();
         let staying = layout.members().iter().filter(|m| !m.draining).count();
