@@ -6,6 +6,7 @@
 //!
 //! *Not here*: other nodes (`cluster`), what a predicate means (query). Every method blocks.
 
+mod aside;
 mod audit;
 #[cfg(test)]
 mod crash;
@@ -42,6 +43,7 @@ use query::predicate::Predicate;
 use wire::bundle::Kind;
 use wire::hit::FileEntry;
 
+pub use aside::Remains;
 pub use audit::Harm;
 pub use error::StoreError;
 pub use find::FoundPage;

@@ -5,6 +5,7 @@
 //! every interval    compare with each other owner, sums first ─▶ pull what is newer there ─▶ trust
 //!                   an index that was doubtful, for which a round comes at once
 //!                   bury tombstones that every node knows
+//!                   set aside damaged folders that no record names and nobody needs
 //! at the start      compare folders and records ─▶ remake an index that lacks some
 //! all the time      read everything against its checksums, at a bounded rate, and rest ─▶ heal
 //! at once           what was found harmed when it was read, for whomever ─▶ heal
@@ -18,6 +19,7 @@ mod bury;
 mod compare;
 mod doubt;
 mod heal;
+mod leftover;
 mod plan;
 mod scrub;
 
@@ -101,6 +103,8 @@ struct State {
     /// Tombstones that every node knows, since when.
     known_everywhere: BTreeMap<(ObjectKey, u32), Duration>,
     repairs: BTreeMap<u64, Option<RepairReport>>,
+    /// The last object of which a damaged folder without a record was looked at.
+    looked_at: Option<ObjectKey>,
 }
 
 impl Upkeep {
@@ -177,6 +181,7 @@ async fn round(core: &Arc<Core>, pace: &Pace) -> bool {
     heal_missing(core, &mut report).await;
     compare_all(core, &mut report).await;
     bury::run(core, pace.buried_after).await;
+    leftover::run(core).await;
     if report.healed + report.pulled > 0 || !report.left.is_empty() {
         tracing::info!(
             healed = report.healed,
@@ -274,6 +279,7 @@ async fn repair_here(core: &Arc<Core>) -> RepairReport {
     };
     heal_missing(core, &mut report).await;
     compare_all(core, &mut report).await;
+    leftover::run(core).await;
     scrub::pass(core, None, &mut report).await;
     report
 }

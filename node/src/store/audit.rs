@@ -117,9 +117,10 @@ impl Store {
         let (found, unread) = self.files.walk_on();
         for (key, slot, folder) in found {
             let is_here = |known: Option<Record>| known.is_some_and(|record| record.slot() == slot);
-            if is_here(self.known(&key)?) || self.is_left_out(&key) {
+            if is_here(self.known(&key)?) {
                 continue;
             }
+            let was_left_out = self.is_left_out(&key);
             let read = {
                 // Whoever was just writing it has recorded it, or taken it away.
                 let _lock = self.lock(&key);
@@ -134,6 +135,7 @@ impl Store {
                     // That reads all folders.
                     return self.rebuild_index().map(drop);
                 }
+                Err(_) if was_left_out => {}
                 Err(why) => {
                     tracing::warn!(%key, why, "an object is left out of the index");
                     let left = LeftOut { key, slot, why };

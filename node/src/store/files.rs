@@ -3,7 +3,7 @@
 //! ```text
 //! DIR/objects/KIND/SLOT/ID/FILE…    SLOT four hex digits, ID with '/' as '+'
 //! DIR/ballast                       laid by for a start on a full disk, once space gets scarce
-//! DIR/quarantine/N-KIND-ID/FILE…    what a healed object's folder held before
+//! DIR/quarantine/N-KIND-ID/FILE…    what a damaged folder held before it was healed or set aside
 //! DIR/tmp/N  DIR/tmp/N.intent       staged, or on the way out; settled and emptied at start
 //! ```
 //! *Invariants*: a folder below `objects` is whole: files and folder are fsynced before the rename
@@ -262,8 +262,8 @@ impl Files {
             .map_err(StoreError::io("remove an object"))
     }
 
-    /// Keeps what a healed object's folder held aside, for whoever wants to know what happened to
-    /// it; the oldest go.
+    /// Keeps what a damaged folder held aside, for whoever wants to know what happened to it; the
+    /// oldest go.
     pub(super) fn quarantine(&self, replaced: &Staged, key: &ObjectKey) {
         let keep = || -> io::Result<()> {
             let _aside = self.aside.lock().unwrap_or_else(PoisonError::into_inner);
