@@ -11,7 +11,7 @@ use std::sync::{MutexGuard, PoisonError};
 use wire::bundle::Kind;
 
 use super::error::StoreError;
-use super::files::KINDS;
+use super::files::{KINDS, Unlisted};
 use super::object::{OBJECT_FILE, ObjectKey};
 use super::record::Record;
 use super::{LeftOut, PutMode, Store, note, rebuild};
@@ -107,14 +107,14 @@ impl Store {
     pub fn reconcile(&self) -> Result<bool, StoreError> {
         let doubts = self.doubts();
         let looked = self.look_for_folders();
-        let raised = self.doubt.has_read(looked.is_ok());
+        let noted = self.doubt.has_read(looked.is_ok());
         self.doubt.set_unread(false);
-        looked.and(raised)?;
+        looked.and(noted)?;
         Ok(self.doubts() != doubts)
     }
 
     fn look_for_folders(&self) -> Result<(), StoreError> {
-        let (found, unread) = self.files.walk_on();
+        let (found, unlisted) = self.files.walk();
         for (key, slot, folder) in found {
             let is_here = |known: Option<Record>| known.is_some_and(|record| record.slot() == slot);
             if is_here(self.known(&key)?) {
@@ -133,7 +133,7 @@ impl Store {
                 Ok(_) => {
                     tracing::warn!(%key, "has files and no record; the index is remade of them");
                     // That reads all folders.
-                    return self.rebuild_index().map(drop);
+                    return Unlisted::none(&self.rebuild_index()?.unlisted);
                 }
                 Err(_) if was_left_out => {}
                 Err(why) => {
@@ -144,7 +144,7 @@ impl Store {
                 }
             }
         }
-        unread.map_or(Ok(()), Err)
+        Unlisted::none(&unlisted)
     }
 
     /// Returns what is on the disk and in no record, because it is not whole.
