@@ -42,6 +42,7 @@ use crate::store::ObjectKey;
 use doubt::{Clearing, Rounds};
 
 pub(crate) use compare::answer;
+pub(crate) use doubt::waits_for;
 
 /// Longest that a node waits before it answers that a repair is under way.
 const REPAIR_ANSWER: Duration = Duration::from_secs(5);
@@ -103,6 +104,8 @@ struct State {
     /// Tombstones that every node knows, since when.
     known_everywhere: BTreeMap<(ObjectKey, u32), Duration>,
     repairs: BTreeMap<u64, Option<RepairReport>>,
+    /// Who was compared with last for a doubt.
+    compared: Option<(u64, BTreeSet<NodeId>)>,
     /// The last object of which a damaged folder without a record was looked at.
     looked_at: Option<ObjectKey>,
 }
@@ -213,6 +216,7 @@ async fn heal_missing(core: &Arc<Core>, report: &mut RepairReport) {
 /// Compares with every other owner that is up, and pulls what is newer there; if all were compared
 /// with, the index is doubtful no more.
 async fn compare_all(core: &Arc<Core>, report: &mut RepairReport) {
+    let (doubt, mut met) = (core.store.doubt(), BTreeSet::new());
     let mut clearing = Clearing::begin(core);
     if !core.look(|view| view.ring.settled()) {
         // Slots are on their way: `sync` pulls what this node lacks.
@@ -232,10 +236,13 @@ async fn compare_all(core: &Arc<Core>, report: &mut RepairReport) {
             }
             Compared::No => false,
         };
-        if !counts {
+        if counts {
+            met.insert(node);
+        } else {
             clearing = clearing.filter(|_| !core.look(|view| doubt::is_needed(view, &node)));
         }
     }
+    core.upkeep.state().compared = doubt.map(|doubt| (doubt, met));
     if let Some(clearing) = clearing {
         clearing.end(core).await;
     }

@@ -18,8 +18,9 @@ use wire::fault::{Fault, FaultKind};
 use super::VERSIONS_MAX;
 use crate::cluster::core::Core;
 use crate::meters::Purpose;
-use crate::peer::{Response, Version};
+use crate::peer::{Doubted, Response, Version};
 use crate::store::ObjectKey;
+use crate::upkeep;
 
 /// Answers for slots, unless the index may lack something of them.
 pub(super) async fn sure<T>(
@@ -68,6 +69,17 @@ pub(crate) fn is_sure(core: &Core) -> bool {
         return false;
     }
     !core.store.is_doubtful() || core.look(|view| view.ring.read().width() < 2)
+}
+
+/// Says why this node answers for no slots alone, if it does not.
+pub(super) fn told(core: &Core) -> Option<Doubted> {
+    let lasts = core.store.doubted_for().filter(|_| !is_sure(core))?;
+    Some(Doubted {
+        seconds: lasts.as_secs(),
+        unread: core.store.is_unread(),
+        unlisted: core.store.is_unlisted(),
+        waits_for: upkeep::waits_for(core),
+    })
 }
 
 /// Refuses to answer for slots alone while the index is doubtful.

@@ -13,6 +13,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::Store;
 use super::disk::Disk;
@@ -41,8 +44,8 @@ pub(super) struct Doubt {
     hindered: AtomicBool,
     /// The index was remade past folders that could not be listed, and they were not since.
     unlisted: AtomicBool,
-    /// Held while a file comes or goes.
-    changing: Mutex<()>,
+    /// Since when the index is doubtful; held while a file comes or goes.
+    since: Mutex<Instant>,
 }
 
 impl Doubt {
@@ -58,7 +61,7 @@ impl Doubt {
             unread: AtomicBool::new(false),
             hindered: AtomicBool::new(false),
             unlisted: AtomicBool::new(unlisted),
-            changing: Mutex::new(()),
+            since: Mutex::new(Instant::now()),
         }
     }
 
@@ -78,7 +81,7 @@ impl Doubt {
     /// Notes whether the index was remade past folders that could not be listed; that it was holds
     /// in this process even if it cannot be written down.
     pub(super) fn set_unlisted(&self, unlisted: bool) -> Result<(), StoreError> {
-        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _changing = self.since.lock().unwrap_or_else(PoisonError::into_inner);
         self.unlisted.fetch_or(unlisted, Ordering::SeqCst);
         let passed = self.dir.join(PASSED);
         let noted = match (unlisted, self.disk.is_there(&passed)) {
@@ -98,9 +101,11 @@ impl Doubt {
 
     /// Begins a doubt; it holds in this process even if it cannot be written down.
     pub(super) fn raise(&self) -> Result<(), StoreError> {
-        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
         self.raised.fetch_add(1, Ordering::SeqCst);
-        self.open.store(true, Ordering::SeqCst);
+        if !self.open.swap(true, Ordering::SeqCst) {
+            *since = Instant::now();
+        }
         let marker = self.dir.join(MARKER);
         let written = if self.disk.is_there(&marker) {
             Ok(())
@@ -114,7 +119,7 @@ impl Doubt {
 
     /// Ends the doubt of that number; `false` if there is none, or another since.
     fn end(&self, number: u64) -> Result<bool, StoreError> {
-        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _changing = self.since.lock().unwrap_or_else(PoisonError::into_inner);
         if self.current() != Some(number) {
             return Ok(false);
         }
@@ -155,6 +160,13 @@ impl Store {
     /// (`reconcile`).
     pub fn is_unread(&self) -> bool {
         self.doubt.unread.load(Ordering::SeqCst)
+    }
+
+    /// Returns for how long the index is doubtful, if it is: since the start at most.
+    pub fn doubted_for(&self) -> Option<Duration> {
+        let since = self.doubt.since.lock();
+        let since = since.unwrap_or_else(PoisonError::into_inner);
+        self.is_doubtful().then(|| since.elapsed())
     }
 
     /// Returns the number of the doubt that comparing with other owners ends, if there is one.

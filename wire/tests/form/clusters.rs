@@ -3,8 +3,8 @@
 use earth::geocode::Scheme;
 use earth::split::placement::PlacementRule;
 use wire::cluster::{
-    BytesByPurpose, ClusterView, Evenness, Expected, LayoutChange, LayoutPlan, NodeState,
-    NodeStatus, NodeVersions, NodeView, SlotMove, Status, VerifyReport, VersionRange,
+    BytesByPurpose, ClusterView, Evenness, Expected, IndexDoubt, LayoutChange, LayoutPlan,
+    NodeState, NodeStatus, NodeVersions, NodeView, SlotMove, Status, VerifyReport, VersionRange,
 };
 use wire::fault::{Fault, FaultKind};
 
@@ -44,6 +44,20 @@ fn the_cluster_keeps_its_form() {
             settled: false,
         },
     );
+    check(
+        "verify-report",
+        &VerifyReport {
+            objects: 3,
+            replicas_checked: 6,
+            problems: texts(&["split naip/m_47~9xj5k: one replica is missing"]),
+            problems_total: 1,
+            complete: true,
+        },
+    );
+}
+
+#[test]
+fn the_status_keeps_its_form() {
     let sent = BytesByPurpose {
         gossip: 1,
         put: 2,
@@ -64,10 +78,19 @@ fn the_cluster_keeps_its_form() {
         slots: 16_384,
         jobs_running: 1,
         sent,
+        doubt: None,
     };
-    check(
-        "status",
-        &Status {
+    let doubtful = NodeStatus {
+        doubt: Some(IndexDoubt {
+            seconds: 12,
+            unread: false,
+            unlisted: true,
+            waits_for: texts(&["12D3KooWb"]),
+        }),
+        ..row.clone()
+    };
+    for (name, row) in [("status", row), ("status-doubtful", doubtful)] {
+        let status = Status {
             version: 2,
             replicas: 2,
             nodes: vec![row],
@@ -77,18 +100,9 @@ fn the_cluster_keeps_its_form() {
             bytes_by_purpose: sent,
             runs_active: 1,
             complete: true,
-        },
-    );
-    check(
-        "verify-report",
-        &VerifyReport {
-            objects: 3,
-            replicas_checked: 6,
-            problems: texts(&["split naip/m_47~9xj5k: one replica is missing"]),
-            problems_total: 1,
-            complete: true,
-        },
-    );
+        };
+        check(name, &status);
+    }
 }
 
 #[test]
