@@ -181,6 +181,25 @@ async fn what_another_node_finds_harmed_is_healed_before_the_next_round() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_harmed_note_is_named_by_verify_and_healed_before_the_next_round() {
+    let nodes = paced(3, 2, Duration::from_hours(1)).await;
+    put_models(&nodes, 8).await;
+    let key = held(&nodes[0], Kind::Model).remove(0);
+    flip(&folder(&nodes[0], &key).join("object.json"), 30);
+    // Its files are right: it is answered from.
+    nodes[0].store.verify(&key).unwrap();
+    let report = nodes[1].cluster.verify().await;
+    assert_eq!(report.problems_total, 1, "{report:?}");
+    let named = report.problems[0].contains("object.json") && report.problems[0].contains(&key.id);
+    assert!(named, "{report:?}");
+    until("it is whole again", async || {
+        nodes[0].store.audit(&key).unwrap().0 == Harm::None
+    })
+    .await;
+    assert!(is_clean(&nodes[1]).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flipped_byte_is_never_served_and_always_found_and_healed() {
     // Rounds of upkeep are far away: what is found is found by reading.
     let nodes = paced(3, 2, Duration::from_hours(1)).await;
