@@ -300,6 +300,46 @@ async fn without_another_replica_a_corrupt_split_is_named_and_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_corrupt_where_it_is_read_is_called_so_only_if_nobody_else_may_hold_it() {
+    let mut nodes = paced(3, 2, Duration::from_hours(1)).await;
+    let reader = nodes[2].id();
+    let owns = |n: &u64| nodes[2].cluster.owners(model(*n).slot()).contains(&reader);
+    let n = (0..200).find(|n| !owns(n)).unwrap();
+    let object = model(n);
+    nodes[0].put(&object).await.unwrap();
+    let file = |node: &Node| folder(node, &object.key).join("model.safetensors");
+    let (first, second) = (file(&nodes[0]), file(&nodes[1]));
+    let reader = nodes.pop().unwrap();
+    let fetch = async || reader.cluster.fetch(&object.key, "model.safetensors").await;
+    assert_eq!(fetch().await.unwrap(), object.files[1].bytes);
+    let away = nodes.pop().unwrap();
+    let other = away.id();
+    let dir = away.kill().await;
+    flip(&first, 1_000);
+    let fault = fetch().await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Partial, "{fault:?}");
+    assert!(fault.what.contains(&object.key.id), "{fault:?}");
+    let because = fault.because.join("; ");
+    assert!(
+        because.contains("corrupt") && because.contains(&other),
+        "{fault:?}"
+    );
+    assert!(fault.try_.is_some(), "{fault:?}");
+    flip(&second, 1_000);
+    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    let pace = Pace {
+        first: Duration::from_hours(1),
+        every: Duration::from_hours(1),
+        ..UPKEEP
+    };
+    nodes.push(open_paced(dir, any, (None, None), pace).await.unwrap());
+    until("nobody else may hold it", async || {
+        fetch().await.unwrap_err().kind == FaultKind::Data
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_lost_its_folder_is_filled_again_by_the_others() {
     let mut nodes = cluster(3, 3).await;
     nodes[0].put(&collection()).await.unwrap();
