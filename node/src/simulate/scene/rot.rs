@@ -58,9 +58,6 @@ impl Scene<'_> {
         let name = &self.machines[i].name;
         self.log
             .event(format_args!("{name} rots: {}", path.display()));
-        if let Some((_, id)) = object.rsplit_once('/') {
-            self.truth().turn(&id.replace('+', "/"));
-        }
         let bytes = disk.content(&path).unwrap_or_default();
         let machine = i;
         self.turned.push(Turned {
