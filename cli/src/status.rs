@@ -6,7 +6,7 @@
 
 use std::process::ExitCode;
 
-use wire::cluster::{BytesByPurpose, Status};
+use wire::cluster::{BytesByPurpose, IndexDoubt, NodeState, Status};
 use wire::fault::FaultKind;
 
 use crate::Done;
@@ -84,11 +84,51 @@ fn table(screen: &Screen, status: &Status) {
         ]);
     }
     table.print();
+    for text in doubts(status) {
+        line(&text);
+    }
     line(&format!(
         "sent between nodes: {}",
         purposes(&status.bytes_by_purpose)
     ));
     screen.detail("skew: stored bytes against the mean of all nodes");
+}
+
+/// Says of each node that answers for no slots alone why, and what it waits for.
+fn doubts(status: &Status) -> Vec<String> {
+    let doubtful = status.nodes.iter().filter_map(|node| {
+        let doubt = node.doubt.as_ref()?;
+        Some(format!(
+            "node {} leaves answers to others for {} s: its index may lack what they hold; {}",
+            short(&node.id),
+            doubt.seconds,
+            awaited(status, doubt)
+        ))
+    });
+    doubtful.collect()
+}
+
+/// Says what ends a doubt.
+fn awaited(status: &Status, doubt: &IndexDoubt) -> String {
+    if doubt.unlisted {
+        return "folders of its store cannot be listed (its log names them)".to_owned();
+    }
+    if doubt.unread {
+        return "it is looking for folders that its index does not name".to_owned();
+    }
+    let named = |id: &String| {
+        let node = status.nodes.iter().find(|node| node.id == *id);
+        match node.map(|node| node.state) {
+            Some(NodeState::Up) => short(id).to_owned(),
+            Some(NodeState::Suspect) => format!("{} (does not answer)", short(id)),
+            Some(NodeState::Down) | None => format!("{} (down)", short(id)),
+        }
+    };
+    let named: Vec<String> = doubt.waits_for.iter().map(named).collect();
+    if named.is_empty() {
+        return "it was compared with all, and what it cannot read is yet to be told".to_owned();
+    }
+    format!("it is yet to be compared with {}", named.join(", "))
 }
 
 /// Returns the end of an id, by which people tell nodes apart (peer ids begin alike).
@@ -111,4 +151,71 @@ pub(crate) fn purposes(sent: &BytesByPurpose) -> String {
     parts
         .map(|(name, n)| format!("{name} {}", bytes(n)))
         .join("  ")
+}
+
+#[cfg(test)]
+mod tests {
+    use wire::cluster::NodeStatus;
+
+    use super::*;
+
+    fn node(id: &str, state: NodeState, doubt: Option<IndexDoubt>) -> NodeStatus {
+        NodeStatus {
+            id: id.to_owned(),
+            http: String::new(),
+            state,
+            splits: 0,
+            splits_primary: 0,
+            models: 0,
+            bytes: 0,
+            slots: 0,
+            jobs_running: 0,
+            sent: BytesByPurpose::default(),
+            doubt,
+        }
+    }
+
+    fn said(doubt: IndexDoubt) -> String {
+        let nodes = vec![
+            node("12D3KooWfirst-xx", NodeState::Up, Some(doubt)),
+            node("12D3KooWother-xx", NodeState::Up, None),
+            node("12D3KooWthird-xx", NodeState::Down, None),
+        ];
+        let status = Status {
+            nodes,
+            ..Status::default()
+        };
+        let mut said = doubts(&status);
+        assert_eq!(said.len(), 1);
+        said.remove(0)
+    }
+
+    #[test]
+    fn a_doubtful_node_is_named_with_since_when_and_whom_it_waits_for() {
+        let doubt = IndexDoubt {
+            seconds: 12,
+            ..IndexDoubt::default()
+        };
+        let waits = IndexDoubt {
+            waits_for: vec!["12D3KooWother-xx".to_owned(), "12D3KooWthird-xx".to_owned()],
+            ..doubt.clone()
+        };
+        let text = said(waits);
+        assert!(text.starts_with("node first-xx leaves answers to others for 12 s"));
+        assert!(
+            text.ends_with("compared with other-xx, third-xx (down)"),
+            "{text}"
+        );
+        assert!(said(doubt.clone()).contains("was compared with all"));
+        let unread = IndexDoubt {
+            unread: true,
+            ..doubt.clone()
+        };
+        assert!(said(unread).contains("looking for folders"));
+        let unlisted = IndexDoubt {
+            unlisted: true,
+            ..doubt
+        };
+        assert!(said(unlisted).contains("cannot be listed"));
+    }
 }

@@ -158,6 +158,7 @@ async fn respond(core: &Arc<Core>, from: &NodeId, request: Request) -> Result<Re
         Request::Compare(comparison) => {
             Response::Compared(upkeep::answer(core, from, comparison).await?)
         }
+        Request::Doubt => Response::Doubt(doubt::told(core)),
         Request::Repair(job) => Response::Repaired(upkeep::repaired(core, job).await?),
         Request::Textures(question) => {
             Response::Textures(doubt::sure(core, textures::textures(core, question)).await?)

@@ -7,6 +7,7 @@
 //! *Not here*: how messages travel (`swarm`), what is answered (`answer`).
 
 mod compare;
+mod doubts;
 mod fates;
 mod guests;
 mod join;
@@ -40,6 +41,7 @@ pub use join::{JoinAnswer, JoinRequest, Welcome};
 
 pub use crate::store::Version;
 pub use compare::{Comparison, Difference};
+pub use doubts::Doubted;
 pub use fates::{Fates, FatesRequest};
 pub use guests::{GuestWord, HostRequest};
 pub use load::SlotLoad;
@@ -120,6 +122,8 @@ pub enum Request {
     Rivals(RivalsRequest),
     /// Your jobs of a run behind one. Answered with `JobsPage`.
     JobsPage(JobsRequest),
+    /// Why do you answer for no slots alone? Answered with `Doubt`.
+    Doubt,
 }
 
 /// An answer.
@@ -185,6 +189,8 @@ pub enum Response {
     Rivals(Vec<bool>),
     /// A page of jobs.
     JobsPage(JobsPage),
+    /// Why it answers for no slots alone, if it does not.
+    Doubt(Option<Doubted>),
 }
 
 /// What a node knows, without the content.
@@ -424,6 +430,7 @@ impl Request {
             Self::Search(_)
             | Self::Emptiness(_)
             | Self::Status(_)
+            | Self::Doubt
             | Self::Plan(_)
             | Self::Jobs(_)
             | Self::JobsPage(_)

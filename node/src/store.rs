@@ -6,6 +6,7 @@
 //!
 //! *Not here*: other nodes (`cluster`), what a predicate means (query). Every method blocks.
 
+mod aside;
 mod audit;
 #[cfg(test)]
 mod crash;
@@ -42,8 +43,10 @@ use query::predicate::Predicate;
 use wire::bundle::Kind;
 use wire::hit::FileEntry;
 
+pub use aside::Remains;
 pub use audit::Harm;
 pub use error::StoreError;
+pub use files::Unlisted;
 pub use find::FoundPage;
 pub(crate) use model_disk::{Failing, ModelDisk, STEPS, Step, When};
 pub use object::{ContentHash, Hashed, Object, ObjectError, ObjectFile, ObjectKey};
@@ -376,7 +379,7 @@ fn index_path(dir: &Path) -> PathBuf {
 
 fn open_settled(dir: &Path, files: &Files) -> Result<Index, StoreError> {
     let index = Index::open(files.disk.as_ref(), &index_path(dir))?;
-    settle::settle(files, &index.records)?;
+    settle::settle(files, &index.records, &[])?;
     Ok(index)
 }
 
@@ -386,7 +389,7 @@ fn remake_settled(
     about: (&Doubt, bool),
 ) -> Result<(Index, Rebuild), StoreError> {
     let (index, done) = remake(dir, files, about)?;
-    settle::settle(files, &index.records)?;
+    settle::settle(files, &index.records, &done.unlisted)?;
     Ok((index, done))
 }
 
@@ -407,7 +410,14 @@ fn remake(
     if was_there || !done.found_nothing() {
         doubt.raise()?;
     }
+    let is_in_part = !done.unlisted.is_empty();
+    if is_in_part {
+        doubt.set_unlisted(true)?;
+    }
     files.disk.rename(&fresh, &path).map_err(swap())?;
     files.disk.sync_folder(dir).map_err(swap())?;
+    if !is_in_part {
+        doubt.set_unlisted(false)?;
+    }
     Ok((index, done))
 }

@@ -5,6 +5,7 @@
 //! every interval    compare with each other owner, sums first ─▶ pull what is newer there ─▶ trust
 //!                   an index that was doubtful, for which a round comes at once
 //!                   bury tombstones that every node knows
+//!                   set aside damaged folders that no record names and nobody needs
 //! at the start      compare folders and records ─▶ remake an index that lacks some
 //! all the time      read everything against its checksums, at a bounded rate, and rest ─▶ heal
 //! at once           what was found harmed when it was read, for whomever ─▶ heal
@@ -18,6 +19,7 @@ mod bury;
 mod compare;
 mod doubt;
 mod heal;
+mod leftover;
 mod plan;
 mod scrub;
 
@@ -40,6 +42,7 @@ use crate::store::ObjectKey;
 use doubt::{Clearing, Rounds};
 
 pub(crate) use compare::answer;
+pub(crate) use doubt::waits_for;
 
 /// Longest that a node waits before it answers that a repair is under way.
 const REPAIR_ANSWER: Duration = Duration::from_secs(5);
@@ -101,6 +104,10 @@ struct State {
     /// Tombstones that every node knows, since when.
     known_everywhere: BTreeMap<(ObjectKey, u32), Duration>,
     repairs: BTreeMap<u64, Option<RepairReport>>,
+    /// Who was compared with last for a doubt.
+    compared: Option<(u64, BTreeSet<NodeId>)>,
+    /// The last object of which a damaged folder without a record was looked at.
+    looked_at: Option<ObjectKey>,
 }
 
 impl Upkeep {
@@ -177,6 +184,7 @@ async fn round(core: &Arc<Core>, pace: &Pace) -> bool {
     heal_missing(core, &mut report).await;
     compare_all(core, &mut report).await;
     bury::run(core, pace.buried_after).await;
+    leftover::run(core).await;
     if report.healed + report.pulled > 0 || !report.left.is_empty() {
         tracing::info!(
             healed = report.healed,
@@ -208,6 +216,7 @@ async fn heal_missing(core: &Arc<Core>, report: &mut RepairReport) {
 /// Compares with every other owner that is up, and pulls what is newer there; if all were compared
 /// with, the index is doubtful no more.
 async fn compare_all(core: &Arc<Core>, report: &mut RepairReport) {
+    let (doubt, mut met) = (core.store.doubt(), BTreeSet::new());
     let mut clearing = Clearing::begin(core);
     if !core.look(|view| view.ring.settled()) {
         // Slots are on their way: `sync` pulls what this node lacks.
@@ -227,10 +236,13 @@ async fn compare_all(core: &Arc<Core>, report: &mut RepairReport) {
             }
             Compared::No => false,
         };
-        if !counts {
+        if counts {
+            met.insert(node);
+        } else {
             clearing = clearing.filter(|_| !core.look(|view| doubt::is_needed(view, &node)));
         }
     }
+    core.upkeep.state().compared = doubt.map(|doubt| (doubt, met));
     if let Some(clearing) = clearing {
         clearing.end(core).await;
     }
@@ -274,6 +286,7 @@ async fn repair_here(core: &Arc<Core>) -> RepairReport {
     };
     heal_missing(core, &mut report).await;
     compare_all(core, &mut report).await;
+    leftover::run(core).await;
     scrub::pass(core, None, &mut report).await;
     report
 }

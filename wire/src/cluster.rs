@@ -167,6 +167,26 @@ pub struct NodeStatus {
     pub jobs_running: u64,
     /// Sent by it since its start.
     pub sent: BytesByPurpose,
+    /// Why it answers for no slots alone, if it does not; none of a node of an earlier version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubt: Option<IndexDoubt>,
+}
+
+/// Why a node leaves answers to others: its index may lack what other owners hold, since it was
+/// damaged, say, or the node has just started.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct IndexDoubt {
+    /// Seconds since that is so, or since the node started if it was so before.
+    pub seconds: u64,
+    /// The node has not looked yet whether its index names all its folders.
+    #[serde(default)]
+    pub unread: bool,
+    /// The index was remade past folders that could not be listed: it lacks what is in them.
+    #[serde(default)]
+    pub unlisted: bool,
+    /// Ids of the nodes that it is yet to be compared with, in order.
+    #[serde(default)]
+    pub waits_for: Vec<String>,
 }
 
 /// `POST /v1/repair`: what a node found and healed among all that it holds, or would.

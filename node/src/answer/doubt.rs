@@ -6,7 +6,8 @@
 //!
 //! *Invariants*: what is refused is refused to this node itself, too; what others need to compare
 //! with this one, and to read what it surely holds, is answered; where a slot has one owner, nobody
-//! could tell better, and all is answered.
+//! could tell better, and all is answered, unless the index was remade past folders that cannot be
+//! listed.
 //!
 //! *Not here*: what makes an index doubtful (`store::doubt`), what ends it (`upkeep::doubt`).
 
@@ -17,8 +18,9 @@ use wire::fault::{Fault, FaultKind};
 use super::VERSIONS_MAX;
 use crate::cluster::core::Core;
 use crate::meters::Purpose;
-use crate::peer::{Response, Version};
+use crate::peer::{Doubted, Response, Version};
 use crate::store::ObjectKey;
+use crate::upkeep;
 
 /// Answers for slots, unless the index may lack something of them.
 pub(super) async fn sure<T>(
@@ -61,9 +63,23 @@ pub(super) async fn versions(
 }
 
 /// Tells whether what is listed here may be taken for all that there is: the index is trusted, or
-/// nobody else could tell.
+/// nobody else could tell. One that was remade past folders that cannot be listed never may.
 pub(crate) fn is_sure(core: &Core) -> bool {
+    if core.store.is_unlisted() {
+        return false;
+    }
     !core.store.is_doubtful() || core.look(|view| view.ring.read().width() < 2)
+}
+
+/// Says why this node answers for no slots alone, if it does not.
+pub(super) fn told(core: &Core) -> Option<Doubted> {
+    let lasts = core.store.doubted_for().filter(|_| !is_sure(core))?;
+    Some(Doubted {
+        seconds: lasts.as_secs(),
+        unread: core.store.is_unread(),
+        unlisted: core.store.is_unlisted(),
+        waits_for: upkeep::waits_for(core),
+    })
 }
 
 /// Refuses to answer for slots alone while the index is doubtful.
@@ -72,6 +88,12 @@ pub(super) fn may_say(core: &Core) -> Result<(), Fault> {
         return Ok(());
     }
     core.upkeep.hurry();
+    if core.store.is_unlisted() {
+        let what = "the node's index lacks what is in folders that cannot be listed";
+        return Err(Fault::new(FaultKind::Partial, what)
+            .because("it was damaged, and is remade from the folders that can be")
+            .try_("mend the folders that the node's log names"));
+    }
     let what = "the node's index may lack what others hold";
     Err(Fault::new(FaultKind::Partial, what)
         .because("it was damaged, or the node has just started, and owners are yet to be compared")
@@ -218,6 +240,22 @@ mod tests {
         let (core, _dir) = core(1);
         core.store.distrust().unwrap();
         assert_eq!(are_answered(&core, alone()).await, [true; 9]);
+    }
+
+    #[tokio::test]
+    async fn with_folders_that_cannot_be_listed_no_node_answers_even_where_nobody_else_could() {
+        for members in [1, 2] {
+            let (core, dir) = core(members);
+            let runs = dir.path().join("objects/run");
+            std::fs::rename(&runs, dir.path().join("away")).unwrap();
+            core.store.rebuild_index().unwrap();
+            core.store.trust(core.store.doubt().unwrap()).unwrap();
+            assert_eq!(are_answered(&core, alone()).await, [false; 9]);
+            std::fs::rename(dir.path().join("away"), &runs).unwrap();
+            core.store.reconcile().unwrap();
+            core.store.trust(core.store.doubt().unwrap()).unwrap();
+            assert_eq!(are_answered(&core, alone()).await, [true; 9]);
+        }
     }
 
     #[tokio::test]

@@ -59,10 +59,10 @@ pub(super) fn held(store: &Store, listing: &Listing) -> Result<Listed, StoreErro
         }
         if listing.verify {
             hashed += held.bytes;
-            match store.verify(&held.key) {
-                Ok(hash) if hash == held.hash => {}
-                // Overwritten since it was listed.
-                Ok(_) | Err(StoreError::Missing { .. }) => {}
+            // It may have been overwritten since it was listed, or deleted: then that is read.
+            match store.flaw(&held.key) {
+                Ok(None) => {}
+                Ok(Some(what)) => listed.corrupt.push((held.key.clone(), what)),
                 Err(error) => listed.corrupt.push((held.key.clone(), error.to_string())),
             }
         }

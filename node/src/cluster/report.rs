@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use earth::split::placement::Slot;
-use futures::future::join_all;
+use futures::future::{join, join_all};
 use wire::cluster::{
-    BytesByPurpose, ClusterView, NodeState, NodeStatus, NodeVersions, NodeView, Status,
+    BytesByPurpose, ClusterView, IndexDoubt, NodeState, NodeStatus, NodeVersions, NodeView, Status,
     VerifyReport, VersionRange,
 };
 
@@ -20,7 +20,7 @@ use crate::identity::NodeId;
 use crate::layout::{Layout, Member};
 use crate::membership::{Age, Beat};
 use crate::meters::Purpose;
-use crate::peer::{Request, Response, Share, Speaks, Version};
+use crate::peer::{Doubted, Request, Response, Share, Speaks, Version};
 use crate::scatter::{self, Holding, PAGE_LIMIT};
 use crate::slots::SlotSet;
 use crate::store::ObjectKey;
@@ -119,11 +119,22 @@ pub(super) async fn status(core: &Arc<Core>) -> Status {
     let asks = nodes.into_iter().map(|(node, row)| {
         let slots = acting.remove(&node).unwrap_or_else(SlotSet::none);
         async move {
-            let answer = core.ask(&node, Request::Status(slots), PAGE_LIMIT).await;
-            match answer {
-                Ok(Response::Status(share)) => (node, row, Some(*share)),
-                _ => (node, row, None),
-            }
+            let answer = core.ask(&node, Request::Status(slots), PAGE_LIMIT);
+            let doubt = core.ask(&node, Request::Doubt, PAGE_LIMIT);
+            let (answer, doubt) = join(answer, doubt).await;
+            let share = match answer {
+                Ok(Response::Status(share)) => Some(*share),
+                _ => None,
+            };
+            let row = NodeStatus {
+                doubt: match doubt {
+                    Ok(Response::Doubt(doubt)) => doubt.as_ref().map(doubted),
+                    // Silent, or of an earlier version.
+                    _ => None,
+                },
+                ..row
+            };
+            (node, row, share)
         }
     });
     let mut status = Status {
@@ -145,6 +156,16 @@ pub(super) async fn status(core: &Arc<Core>) -> Status {
     }
     status.runs_active = runs.len() as u64;
     status
+}
+
+fn doubted(doubt: &Doubted) -> IndexDoubt {
+    let waits_for = doubt.waits_for.iter().map(ToString::to_string);
+    IndexDoubt {
+        seconds: doubt.seconds,
+        unread: doubt.unread,
+        unlisted: doubt.unlisted,
+        waits_for: waits_for.collect(),
+    }
 }
 
 fn add(status: &mut Status, row: &mut NodeStatus, share: &Share) {
@@ -186,6 +207,7 @@ fn view_nodes(view: &View) -> Vec<(NodeId, NodeStatus)> {
         slots: 0,
         jobs_running: 0,
         sent: BytesByPurpose::default(),
+        doubt: None,
     };
     members.map(|m| (m.node.clone(), row(&m.node))).collect()
 }

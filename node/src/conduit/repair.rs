@@ -36,13 +36,16 @@ impl Conduit {
         let store = Arc::clone(&self.store);
         let done = blocking(move || store.rebuild_index()).await??;
         catalog::changed(&self.cluster.core).await?;
+        let left_out = done.left_out.into_iter();
+        let left_out = left_out.map(|left| format!("{}: {}", left.key, left.why));
+        let unlisted = done.unlisted.into_iter();
+        let unlisted = unlisted.map(|un| {
+            let folder = un.folder.display();
+            format!("all in {folder}: it cannot be listed: {}", un.why)
+        });
         Ok(Rebuilt {
             objects: done.objects,
-            left_out: done
-                .left_out
-                .into_iter()
-                .map(|left| format!("{}: {}", left.key, left.why))
-                .collect(),
+            left_out: left_out.chain(unlisted).collect(),
         })
     }
 }

@@ -97,6 +97,11 @@ fn exposition(own: &NodeStatus) -> String {
         ("stored_bytes", "Bytes of all replicas held.", own.bytes),
         ("slots", "Slots of which this node is an owner.", own.slots),
         ("jobs_running", "Jobs lent to workers.", own.jobs_running),
+        (
+            "index_doubtful",
+            "1 while others answer in place of this node, for its index may lack something.",
+            u64::from(own.doubt.is_some()),
+        ),
     ];
     let gauge = |(name, help, value): (&str, &str, u64)| {
         [
@@ -123,4 +128,31 @@ fn exposition(own: &NodeStatus) -> String {
     };
     lines.extend(purposes.into_iter().map(counter));
     lines.join("\n") + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use wire::cluster::{BytesByPurpose, IndexDoubt, NodeState};
+
+    use super::*;
+
+    #[test]
+    fn metrics_say_whether_the_index_is_doubtful() {
+        let mut own = NodeStatus {
+            id: "a".to_owned(),
+            http: String::new(),
+            state: NodeState::Up,
+            splits: 0,
+            splits_primary: 0,
+            models: 0,
+            bytes: 0,
+            slots: 0,
+            jobs_running: 0,
+            sent: BytesByPurpose::default(),
+            doubt: None,
+        };
+        assert!(exposition(&own).contains("\nglebe_index_doubtful 0\n"));
+        own.doubt = Some(IndexDoubt::default());
+        assert!(exposition(&own).contains("\nglebe_index_doubtful 1\n"));
+    }
 }

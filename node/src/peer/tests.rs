@@ -195,6 +195,7 @@ fn requests() -> Vec<(&'static str, Request)> {
         ("logs", logs()),
     ];
     all.extend(runs::requests());
+    all.push(("doubt", Request::Doubt));
     all
 }
 
@@ -287,15 +288,7 @@ fn responses() -> Vec<(&'static str, Response)> {
         ("composed", Response::Composed(Some("{}".to_owned()))),
         ("repaired", Response::Repaired(Some("{}".to_owned()))),
         ("loads", Response::Loads(vec![load()])),
-        (
-            "textures",
-            Response::Textures(vec![CellTexture {
-                geocode: "9xj5".to_owned(),
-                splits: 300,
-                measured: 2,
-                texture: vec![0.5],
-            }]),
-        ),
+        ("textures", Response::Textures(vec![texture()])),
         ("fates", Response::Fates(fates())),
         ("logs", Response::Logs(log_part())),
         ("spare", Response::Spare(300)),
@@ -304,6 +297,7 @@ fn responses() -> Vec<(&'static str, Response)> {
         ("cells", Response::Cells(vec!["9xj5k".to_owned()])),
         ("rivals", Response::Rivals(vec![true, false])),
         ("jobs_page", Response::JobsPage(page())),
+        ("doubt", Response::Doubt(Some(doubted()))),
     ]
 }
 
@@ -312,6 +306,24 @@ fn repair() -> Request {
         number: 300,
         dry_run: true,
     })
+}
+
+fn texture() -> CellTexture {
+    CellTexture {
+        geocode: "9xj5".to_owned(),
+        splits: 300,
+        measured: 2,
+        texture: vec![0.5],
+    }
+}
+
+fn doubted() -> Doubted {
+    Doubted {
+        seconds: 300,
+        unread: true,
+        unlisted: false,
+        waits_for: vec![node("b")],
+    }
 }
 
 fn load() -> SlotLoad {

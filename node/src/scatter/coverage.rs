@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use earth::split::placement::Slot;
 use wire::cluster::NodeState;
 
 use crate::cluster::core::View;
@@ -304,6 +305,19 @@ impl Coverage {
         let silent = self.silent_at_quorum();
         open.intersect(&silent);
         open
+    }
+
+    /// Returns the nodes that may hold something in a slot: its owners, those that must be asked
+    /// besides, and those of which nobody knows.
+    pub(crate) fn may_hold(&self, slot: Slot) -> Vec<NodeId> {
+        let holders = self.holders.iter().enumerate();
+        let may = |i: usize, holder: &Holder| {
+            let owned = self.layout.owned().get(i);
+            let owns = owned.is_some_and(|owned| owned.contains(slot));
+            owns || holder.extra.contains(slot) || self.unheard.contains(&i)
+        };
+        let may = holders.filter(|(i, holder)| may(*i, holder));
+        may.map(|(_, holder)| holder.node.clone()).collect()
     }
 
     /// Returns what each holder must be asked that it has not been, and the slots for which one

@@ -1,16 +1,18 @@
 //! Finds one object by its name, and reads it from whoever holds it.
 //!
 //! *Invariants*: the own store comes first; bytes from another node are checked against the record
-//! they belong to; a corrupt or lost replica makes the next holder be asked.
+//! they belong to; a corrupt or lost replica makes the next holder be asked, until all were; what
+//! is corrupt where it was read is called so only if all that may hold it have answered.
 //!
 //! *Not here*: finding many (`search`, `records`).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use earth::geocode::{Geocode, Scheme};
 use earth::split::meta::SplitId;
-use earth::split::placement::{PlacementKey, PlacementRule};
+use earth::split::placement::{PlacementKey, PlacementRule, Slot};
 use tokio::sync::OwnedSemaphorePermit;
 use wire::bundle::{BUNDLE_BYTES_MAX, FILES_MAX, Kind};
 use wire::fault::{Fault, FaultKind};
@@ -39,8 +41,8 @@ pub(crate) async fn record(core: &Arc<Core>, key: &ObjectKey) -> Result<Option<R
 
 /// Returns what is known of an object, its tombstone too.
 pub(crate) async fn known(core: &Arc<Core>, key: &ObjectKey) -> Result<Option<Record>, Fault> {
-    let mut coverage = cover(core, slots_of(core, key).await).await;
-    let found = holders(core, key, &mut coverage, Purpose::Query).await?;
+    let mut asked = Asked::new(cover(core, slots_of(core, key).await).await);
+    let found = holders(core, key, &mut asked, Purpose::Query).await?;
     Ok(found.into_iter().next().map(|(_, record)| record))
 }
 
@@ -57,17 +59,25 @@ pub(crate) async fn fetch(core: &Arc<Core>, key: &ObjectKey, name: &str) -> Resu
     };
     let nothing = |what: String| Fault::new(FaultKind::Nothing, what);
     let mut last = nothing(format!("there is no {key}"));
-    let mut coverage = cover(core, slots_of(core, key).await).await;
+    let mut asked = Asked::new(cover(core, slots_of(core, key).await).await);
     let mut download: Option<Download<'_>> = None;
     loop {
-        let found = match holders(core, key, &mut coverage, purpose).await {
-            Ok(found) if !found.is_empty() => found,
+        let heard = asked.heard.len();
+        let found = match holders(core, key, &mut asked, purpose).await {
             Err(fault) if last.kind == FaultKind::Nothing => return Err(fault),
-            _ => return Err(last),
+            found => found.unwrap_or_default(),
         };
+        if found.is_empty() {
+            if last.kind != FaultKind::Nothing && asked.heard.len() > heard {
+                // Those that answered lack it; others may hold it.
+                continue;
+            }
+            return Err(asked.in_vain(key, last));
+        }
         if found[0].1.is_tombstone() {
             return Err(nothing(format!("there is no {key}")));
         }
+        asked.slot = Some(found[0].1.slot());
         for (node, record) in found {
             let Some(entry) = record.file(name) else {
                 last = nothing(format!("{key} has no file '{name}'"));
@@ -75,12 +85,69 @@ pub(crate) async fn fetch(core: &Arc<Core>, key: &ObjectKey, name: &str) -> Resu
             };
             let same = download.take().filter(|d| d.entry == *entry);
             let mut going = same.unwrap_or_else(|| Download::new(key, entry.clone(), purpose));
-            last = match going.take_from(core, &node).await {
+            match going.take_from(core, &node).await {
                 Ok(()) => return Ok(going.bytes.joined()),
-                Err(fault) => fault,
-            };
+                Err(fault) => last = asked.failed(&node, fault, last),
+            }
             download = Some(going);
         }
+    }
+}
+
+/// Who was asked for an object, and what came of it.
+struct Asked {
+    coverage: Coverage,
+    /// Those that said what they know of it.
+    heard: BTreeSet<NodeId>,
+    /// Those of them that were not there any more when it was read.
+    lost: BTreeSet<NodeId>,
+    /// Where it lies, once somebody knew.
+    slot: Option<Slot>,
+}
+
+impl Asked {
+    fn new(coverage: Coverage) -> Self {
+        Self {
+            coverage,
+            heard: BTreeSet::new(),
+            lost: BTreeSet::new(),
+            slot: None,
+        }
+    }
+
+    /// Notes why a node's replica could not be read; returns what is to be told of that one and
+    /// those before.
+    fn failed(&mut self, node: &NodeId, fault: Fault, before: Fault) -> Fault {
+        if fault.kind == FaultKind::Nothing && before.kind != FaultKind::Nothing {
+            // It was let go of there meanwhile: that says nothing of others.
+            return before;
+        }
+        if !matches!(fault.kind, FaultKind::Data | FaultKind::Nothing) {
+            self.lost.insert(node.clone());
+        }
+        fault
+    }
+
+    /// Returns what is told when nobody is left to be asked: what is corrupt where it was read may
+    /// be whole at those that did not answer.
+    fn in_vain(&self, key: &ObjectKey, last: Fault) -> Fault {
+        let Some(slot) = self.slot.filter(|_| last.kind == FaultKind::Data) else {
+            return last;
+        };
+        let may_hold = self.coverage.may_hold(slot).into_iter();
+        let silent = |node: &NodeId| !self.heard.contains(node) || self.lost.contains(node);
+        let silent: Vec<String> = may_hold.filter(silent).map(|n| n.to_string()).collect();
+        if silent.is_empty() {
+            return last;
+        }
+        let what = format!("{key} cannot be read at the moment");
+        Fault::new(FaultKind::Partial, what)
+            .because(last.what)
+            .because(format!(
+                "who may hold it does not answer: {}",
+                silent.join(", ")
+            ))
+            .try_("glebe status, and the same command when they are back")
     }
 }
 
@@ -256,20 +323,22 @@ pub(crate) async fn replica_at(
 async fn holders(
     core: &Arc<Core>,
     key: &ObjectKey,
-    coverage: &mut Coverage,
+    asked: &mut Asked,
     purpose: Purpose,
 ) -> Result<Vec<Found>, Fault> {
-    let gathered = gather(coverage.clone(), |node, _| {
+    let gathered = gather(asked.coverage.clone(), |node, _| {
         describe(core, node, key, purpose)
     })
     .await;
-    let mut found: Vec<Found> = gathered.answers.into_iter().flatten().collect();
+    let mut found: Vec<Found> = Vec::new();
+    for (node, record) in gathered.answers {
+        asked.coverage.fail(&node);
+        asked.heard.insert(node.clone());
+        found.extend(record.map(|record| (node, record)));
+    }
     if found.is_empty() && !gathered.missing.is_empty() {
         let what = format!("nobody who may hold {key} answers");
         return Err(Fault::new(FaultKind::Partial, what).try_("glebe status"));
-    }
-    for (node, _) in &found {
-        coverage.fail(node);
     }
     let far = core.look(|view| view.distances.clone());
     let far = |node: &NodeId| (*node != core.me, far.get(node).copied().unwrap_or_default());
@@ -282,12 +351,12 @@ async fn describe(
     node: NodeId,
     key: &ObjectKey,
     purpose: Purpose,
-) -> Result<Option<Found>, AskError> {
+) -> Result<(NodeId, Option<Record>), AskError> {
     match core
         .ask(&node, Request::Describe(purpose, key.clone()), PAGE_LIMIT)
         .await?
     {
-        Response::Described(record) => Ok(record.map(|record| (node, *record))),
+        Response::Described(record) => Ok((node, record.map(|record| *record))),
         _ => Err(AskError::senseless(&node)),
     }
 }

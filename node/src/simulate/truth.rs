@@ -27,8 +27,6 @@ pub(super) struct Truth {
     putting: BTreeMap<usize, u32>,
     /// Splits that somebody has begun to delete: they may be found or not.
     doomed: BTreeSet<usize>,
-    /// Splits of which a replica's bytes have turned once.
-    turned: BTreeSet<usize>,
     promised: Promised,
     /// Nodes that must hold what is acknowledged.
     quorum: usize,
@@ -145,12 +143,6 @@ impl Truth {
         }
     }
 
-    /// Notes that the bytes of an object turn at one of its owners: whoever asks while no other
-    /// answers may be told so.
-    pub(super) fn turn(&mut self, id: &str) {
-        self.turned.extend(self.numbers.get(id));
-    }
-
     /// Holds an answer to what was acknowledged before it was asked for.
     pub(super) fn answered(
         &mut self,
@@ -203,7 +195,6 @@ impl Truth {
                 "{who} fetched other bytes of {split} than were put"
             )),
             Err(_) if doomed => {}
-            Err(fault) if fault.kind == FaultKind::Data && self.turned.contains(&split) => {}
             Err(fault) if fault.kind == FaultKind::Nothing || fault.kind == FaultKind::Data => {
                 self.violate(format!("{who} fetched split {split} in vain: {fault}"));
             }

@@ -6,12 +6,14 @@
 //! *Not here*: bringing it back (`upkeep`), how fast to look (`upkeep`).
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::{MutexGuard, PoisonError};
 
 use wire::bundle::Kind;
 
 use super::error::StoreError;
-use super::files::KINDS;
+use super::files::{KINDS, Unlisted};
+use super::note::ObjectNote;
 use super::object::{OBJECT_FILE, ObjectKey};
 use super::record::Record;
 use super::{LeftOut, PutMode, Store, note, rebuild};
@@ -66,33 +68,56 @@ impl Store {
 
     /// Reads all of an object; returns what is wrong with it, and the bytes read.
     pub fn audit(&self, key: &ObjectKey) -> Result<(Harm, u64), StoreError> {
+        let (flaw, bytes) = self.read_all(key)?;
+        Ok((flaw.map_or(Harm::None, |(harm, _)| harm), bytes))
+    }
+
+    /// Reads all of an object, what is said beside its files too; says what is wrong with it, if
+    /// anything is.
+    pub fn flaw(&self, key: &ObjectKey) -> Result<Option<String>, StoreError> {
+        let (flaw, _) = self.read_all(key)?;
+        Ok(flaw.map(|(_, what)| what))
+    }
+
+    fn read_all(&self, key: &ObjectKey) -> Result<(Option<(Harm, String)>, u64), StoreError> {
         let _lock = self.lock(key);
         let Some(record) = self.known(key)? else {
-            return Ok((Harm::None, 0));
+            return Ok((None, 0));
         };
         for entry in &record.files {
             match self.read_verified(&record, entry) {
-                Err(StoreError::Corrupt { .. }) => return Ok((Harm::Files, record.bytes())),
+                Err(error @ StoreError::Corrupt { .. }) => {
+                    return Ok((Some((Harm::Files, error.to_string())), record.bytes()));
+                }
                 read => drop(read?),
             }
         }
-        let expected = note::of(&record).map_err(StoreError::io("describe an object"))?;
-        let found = self
-            .files
-            .disk
-            .read(&self.folder(&record).join(OBJECT_FILE))
-            .ok();
-        // One of an earlier version says the same in fewer words.
-        let read = found.as_deref().map(note::ObjectNote::read);
-        let agrees = match (&expected, read) {
-            (None, None) => true,
-            (Some(_), Some(Ok(note))) => {
-                (note.revision, &note.files) == (record.revision, &record.files)
+        let what = self.wrong_note(&record)?;
+        Ok((what.map(|what| (Harm::Note, what)), record.bytes()))
+    }
+
+    /// Says what is wrong with what is said beside an object's files.
+    fn wrong_note(&self, record: &Record) -> Result<Option<String>, StoreError> {
+        let expected = note::of(record).map_err(StoreError::io("describe an object"))?;
+        let path = self.folder(record).join(OBJECT_FILE);
+        let found = match (expected, self.files.disk.read(&path)) {
+            (None, Err(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            (None, _) => {
+                let what = "is there, and its files say all";
+                return Ok(Some(format!("{OBJECT_FILE} of {} {what}", record.key)));
             }
-            _ => false,
+            (Some(_), found) => found,
         };
-        let harm = if agrees { Harm::None } else { Harm::Note };
-        Ok((harm, record.bytes()))
+        // One of an earlier version says the same in fewer words.
+        let what = match found.map(|bytes| ObjectNote::read(&bytes)) {
+            Ok(Ok(note)) if (note.revision, &note.files) == (record.revision, &record.files) => {
+                return Ok(None);
+            }
+            Ok(Ok(_)) => "does not say what its record says".to_owned(),
+            Ok(Err(error)) => format!("cannot be read: {error}"),
+            Err(error) => format!("cannot be read: {error}"),
+        };
+        Ok(Some(format!("{OBJECT_FILE} of {} {what}", record.key)))
     }
 
     /// Writes an object anew from its own files, which are right.
@@ -107,19 +132,20 @@ impl Store {
     pub fn reconcile(&self) -> Result<bool, StoreError> {
         let doubts = self.doubts();
         let looked = self.look_for_folders();
-        let raised = self.doubt.has_read(looked.is_ok());
+        let noted = self.doubt.has_read(looked.is_ok());
         self.doubt.set_unread(false);
-        looked.and(raised)?;
+        looked.and(noted)?;
         Ok(self.doubts() != doubts)
     }
 
     fn look_for_folders(&self) -> Result<(), StoreError> {
-        let (found, unread) = self.files.walk_on();
+        let (found, unlisted) = self.files.walk();
         for (key, slot, folder) in found {
             let is_here = |known: Option<Record>| known.is_some_and(|record| record.slot() == slot);
-            if is_here(self.known(&key)?) || self.is_left_out(&key) {
+            if is_here(self.known(&key)?) {
                 continue;
             }
+            let was_left_out = self.is_left_out(&key);
             let read = {
                 // Whoever was just writing it has recorded it, or taken it away.
                 let _lock = self.lock(&key);
@@ -132,8 +158,9 @@ impl Store {
                 Ok(_) => {
                     tracing::warn!(%key, "has files and no record; the index is remade of them");
                     // That reads all folders.
-                    return self.rebuild_index().map(drop);
+                    return Unlisted::none(&self.rebuild_index()?.unlisted);
                 }
+                Err(_) if was_left_out => {}
                 Err(why) => {
                     tracing::warn!(%key, why, "an object is left out of the index");
                     let left = LeftOut { key, slot, why };
@@ -142,7 +169,7 @@ impl Store {
                 }
             }
         }
-        unread.map_or(Ok(()), Err)
+        Unlisted::none(&unlisted)
     }
 
     /// Returns what is on the disk and in no record, because it is not whole.
@@ -163,5 +190,57 @@ impl Store {
 
     pub(super) fn left_out_by_key(&self) -> MutexGuard<'_, BTreeMap<ObjectKey, LeftOut>> {
         self.left_out.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use earth::split::placement::PlacementKey;
+
+    use super::super::{Object, ObjectFile};
+    use super::*;
+
+    fn run(name: &str) -> Object {
+        let text = format!(r#"{{"name":"{name}","recipe":"mean","query":{{}},"seed":1}}"#);
+        Object {
+            key: ObjectKey::new(Kind::Run, name),
+            placement_key: PlacementKey::named("run", name),
+            files: vec![ObjectFile {
+                name: "run.json".to_owned(),
+                bytes: text.into(),
+            }],
+        }
+    }
+
+    #[test]
+    fn a_note_that_is_gone_torn_or_of_another_revision_is_named_and_written_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let (object, other) = (run("r"), run("other"));
+        store.put(&object, PutMode::Replica(2)).unwrap();
+        store.put(&other, PutMode::Replica(3)).unwrap();
+        let note = |object: &Object| {
+            let record = store.known(&object.key).unwrap().unwrap();
+            store.folder(&record).join(OBJECT_FILE)
+        };
+        let foreign = fs::read(note(&other)).unwrap();
+        let path = note(&object);
+        let check = |bytes: Option<&[u8]>, words: &str| {
+            match bytes {
+                Some(bytes) => fs::write(&path, bytes).unwrap(),
+                None => fs::remove_file(&path).unwrap(),
+            }
+            let what = store.flaw(&object.key).unwrap().unwrap();
+            let named = what.contains("object.json of run r") && what.contains(words);
+            assert!(named, "{what}");
+            assert_eq!(store.audit(&object.key).unwrap().0, Harm::Note);
+            store.restate(&object.key).unwrap();
+            assert_eq!(store.flaw(&object.key).unwrap(), None);
+        };
+        check(None, "cannot be read");
+        check(Some(b"{"), "cannot be read");
+        check(Some(&foreign), "does not say what its record says");
     }
 }

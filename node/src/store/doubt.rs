@@ -2,16 +2,20 @@
 //!
 //! What is not whole on the disk is in no index that is made of it, so an index that was remade, or
 //! that lacks a folder, must not be taken for all that there is, until other owners were compared
-//! with.
+//! with; one that was remade past folders that could not be listed, until they are.
 //!
 //! *Invariants*: a doubt outlives the process: it is on the disk before the index that it is about
-//! takes its place; one that comes while another is being ended stays.
+//! takes its place, and so is that folders were passed over; a doubt that comes while another is
+//! being ended stays.
 //!
 //! *Not here*: what a doubtful node answers (`answer::doubt`), what ends a doubt (`upkeep::doubt`).
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::Store;
 use super::disk::Disk;
@@ -21,6 +25,10 @@ use super::error::StoreError;
 const MARKER: &str = "doubt";
 /// What it holds, for people: that it is there is what counts.
 const WORDS: &[u8] = b"The index may lack what other owners hold. They are compared with.\n";
+/// Name of the file beside the index that says that folders were passed over as it was remade.
+const PASSED: &str = "unlisted";
+/// What it holds, for people.
+const PASSED_WORDS: &[u8] = b"The index was remade past folders that could not be listed.\n";
 
 /// The doubt about one index.
 #[derive(Debug)]
@@ -34,14 +42,17 @@ pub(super) struct Doubt {
     unread: AtomicBool,
     /// Not all folders could be read when they were last looked at.
     hindered: AtomicBool,
-    /// Held while the file comes or goes.
-    changing: Mutex<()>,
+    /// The index was remade past folders that could not be listed, and they were not since.
+    unlisted: AtomicBool,
+    /// Since when the index is doubtful; held while a file comes or goes.
+    since: Mutex<Instant>,
 }
 
 impl Doubt {
     /// Finds out whether there is one below `dir`.
     pub(super) fn open(disk: Arc<dyn Disk>, dir: &Path) -> Self {
         let open = disk.is_there(&dir.join(MARKER));
+        let unlisted = disk.is_there(&dir.join(PASSED));
         Self {
             disk,
             dir: dir.to_owned(),
@@ -49,7 +60,8 @@ impl Doubt {
             open: AtomicBool::new(open),
             unread: AtomicBool::new(false),
             hindered: AtomicBool::new(false),
-            changing: Mutex::new(()),
+            unlisted: AtomicBool::new(unlisted),
+            since: Mutex::new(Instant::now()),
         }
     }
 
@@ -57,17 +69,43 @@ impl Doubt {
     /// is one for all attempts: a comparison ends it, however often they are tried again.
     pub(super) fn has_read(&self, all: bool) -> Result<(), StoreError> {
         let was_hindered = self.hindered.swap(!all, Ordering::SeqCst);
-        if all || was_hindered {
+        if all {
+            return self.set_unlisted(false);
+        }
+        if was_hindered {
             return Ok(());
         }
         self.raise()
     }
 
+    /// Notes whether the index was remade past folders that could not be listed; that it was holds
+    /// in this process even if it cannot be written down.
+    pub(super) fn set_unlisted(&self, unlisted: bool) -> Result<(), StoreError> {
+        let _changing = self.since.lock().unwrap_or_else(PoisonError::into_inner);
+        self.unlisted.fetch_or(unlisted, Ordering::SeqCst);
+        let passed = self.dir.join(PASSED);
+        let noted = match (unlisted, self.disk.is_there(&passed)) {
+            (true, false) => self.disk.write_synced(&passed, PASSED_WORDS),
+            (false, true) => self.disk.remove(&passed),
+            (true, true) | (false, false) => {
+                self.unlisted.store(unlisted, Ordering::SeqCst);
+                return Ok(());
+            }
+        };
+        noted
+            .and_then(|()| self.disk.sync_folder(&self.dir))
+            .map_err(StoreError::io("note whether all folders were listed"))?;
+        self.unlisted.store(unlisted, Ordering::SeqCst);
+        Ok(())
+    }
+
     /// Begins a doubt; it holds in this process even if it cannot be written down.
     pub(super) fn raise(&self) -> Result<(), StoreError> {
-        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
         self.raised.fetch_add(1, Ordering::SeqCst);
-        self.open.store(true, Ordering::SeqCst);
+        if !self.open.swap(true, Ordering::SeqCst) {
+            *since = Instant::now();
+        }
         let marker = self.dir.join(MARKER);
         let written = if self.disk.is_there(&marker) {
             Ok(())
@@ -81,7 +119,7 @@ impl Doubt {
 
     /// Ends the doubt of that number; `false` if there is none, or another since.
     fn end(&self, number: u64) -> Result<bool, StoreError> {
-        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _changing = self.since.lock().unwrap_or_else(PoisonError::into_inner);
         if self.current() != Some(number) {
             return Ok(false);
         }
@@ -107,15 +145,28 @@ impl Doubt {
 impl Store {
     /// Tells whether the index may lack what was acknowledged: it was remade, or something is left
     /// out of it, and other owners were not compared with since; or folders were not compared with
-    /// it since the start.
+    /// it since the start; or it was remade past folders that cannot be listed.
     pub fn is_doubtful(&self) -> bool {
-        self.doubt.current().is_some() || self.is_unread()
+        self.doubt.current().is_some() || self.is_unread() || self.is_unlisted()
+    }
+
+    /// Tells whether the index was remade past folders that could not be listed, and they were not
+    /// since: other owners were perhaps compared with, but it lacks what is in them.
+    pub fn is_unlisted(&self) -> bool {
+        self.doubt.unlisted.load(Ordering::SeqCst)
     }
 
     /// Tells whether the index was found at the start and folders were not compared with it yet
     /// (`reconcile`).
     pub fn is_unread(&self) -> bool {
         self.doubt.unread.load(Ordering::SeqCst)
+    }
+
+    /// Returns for how long the index is doubtful, if it is: since the start at most.
+    pub fn doubted_for(&self) -> Option<Duration> {
+        let since = self.doubt.since.lock();
+        let since = since.unwrap_or_else(PoisonError::into_inner);
+        self.is_doubtful().then(|| since.elapsed())
     }
 
     /// Returns the number of the doubt that comparing with other owners ends, if there is one.
@@ -290,6 +341,34 @@ mod tests {
         assert!(!store.reconcile().unwrap() && !store.is_doubtful());
         fs::remove_dir(&splits).unwrap();
         assert!(store.reconcile().is_err() && store.is_doubtful());
+    }
+
+    #[test]
+    fn an_index_remade_past_a_folder_that_cannot_be_listed_is_doubtful_until_it_can() {
+        let dir = tempfile::tempdir().unwrap();
+        two(dir.path());
+        let store = reopened(dir.path());
+        let (models, away) = (dir.path().join("objects/model"), dir.path().join("away"));
+        fs::rename(&models, &away).unwrap();
+        // Splits, runs and all else are recorded all the same.
+        let done = store.rebuild_index().unwrap();
+        assert_eq!(done.unlisted[0].folder, models);
+        assert!(store.known(&object("a").key).unwrap().is_none());
+        // Comparing with other owners does not end it, nor does a start.
+        assert!(store.trust(store.doubt().unwrap()).unwrap());
+        assert!(store.is_doubtful() && store.is_unlisted());
+        assert!(store.reconcile().is_err() && store.is_unlisted());
+        drop(store);
+        let store = Store::open(dir.path()).unwrap();
+        assert!(store.is_doubtful() && store.is_unlisted());
+        fs::remove_dir(&models).unwrap();
+        fs::rename(&away, &models).unwrap();
+        store.reconcile().unwrap();
+        assert!(!store.is_unlisted());
+        assert!(store.known(&object("a").key).unwrap().is_some());
+        assert!(store.trust(store.doubt().unwrap()).unwrap() && !store.is_doubtful());
+        drop(store);
+        assert!(!reopened(dir.path()).is_doubtful());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! ```text
 //! DIR/objects/KIND/SLOT/ID/FILE…    SLOT four hex digits, ID with '/' as '+'
 //! DIR/ballast                       laid by for a start on a full disk, once space gets scarce
-//! DIR/quarantine/N-KIND-ID/FILE…    what a healed object's folder held before
+//! DIR/quarantine/N-KIND-ID/FILE…    what a damaged folder held before it was healed or set aside
 //! DIR/tmp/N  DIR/tmp/N.intent       staged, or on the way out; settled and emptied at start
 //! ```
 //! *Invariants*: a folder below `objects` is whole: files and folder are fsynced before the rename
@@ -63,6 +63,15 @@ pub(super) struct Files {
 
 /// An object's folder, and where it lies.
 pub(super) type Found = (ObjectKey, Slot, PathBuf);
+
+/// A folder that cannot be listed: nobody knows what is in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unlisted {
+    /// The folder.
+    pub folder: PathBuf,
+    /// What the system said.
+    pub why: String,
+}
 
 /// What a rename is about to do, written beside it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -262,8 +271,8 @@ impl Files {
             .map_err(StoreError::io("remove an object"))
     }
 
-    /// Keeps what a healed object's folder held aside, for whoever wants to know what happened to
-    /// it; the oldest go.
+    /// Keeps what a damaged folder held aside, for whoever wants to know what happened to it; the
+    /// oldest go.
     pub(super) fn quarantine(&self, replaced: &Staged, key: &ObjectKey) {
         let keep = || -> io::Result<()> {
             let _aside = self.aside.lock().unwrap_or_else(PoisonError::into_inner);
@@ -354,19 +363,17 @@ impl Files {
         clear().map_err(StoreError::io("empty the folder of unfinished writes"))
     }
 
-    /// Returns every object folder below `objects` with the kind and slot it lies under.
-    pub(super) fn walk(&self) -> Result<Vec<Found>, StoreError> {
-        let (found, unread) = self.walk_on();
-        unread.map_or(Ok(found), Err)
-    }
-
-    /// As `walk`, but past folders that cannot be listed; the first of them is told, too.
-    pub(super) fn walk_on(&self) -> (Vec<Found>, Option<StoreError>) {
-        let (mut found, mut unread) = (Vec::new(), None);
+    /// Returns every object folder below `objects` with the kind and slot it lies under, and the
+    /// folders that cannot be listed.
+    pub(super) fn walk(&self) -> (Vec<Found>, Vec<Unlisted>) {
+        let (mut found, mut unlisted) = (Vec::new(), Vec::new());
         let mut listed = |folder: &Path| {
             self.folders(folder).unwrap_or_else(|error| {
                 tracing::warn!(folder = %folder.display(), %error, "a folder cannot be listed");
-                unread.get_or_insert(error);
+                unlisted.push(Unlisted {
+                    folder: folder.to_owned(),
+                    why: error.to_string(),
+                });
                 Vec::new()
             })
         };
@@ -382,13 +389,25 @@ impl Files {
                 }
             }
         }
-        (found, unread.map(StoreError::io("list the objects")))
+        (found, unlisted)
     }
 
     fn folders(&self, parent: &Path) -> io::Result<Vec<PathBuf>> {
         let entries = self.disk.entries(parent)?.into_iter();
         let folders = entries.filter(|entry| entry.is_folder);
         Ok(folders.map(|entry| parent.join(entry.name)).collect())
+    }
+}
+
+impl Unlisted {
+    /// Returns an error that names the first folder, if there is one.
+    pub(super) fn none(unlisted: &[Self]) -> Result<(), StoreError> {
+        let Some(first) = unlisted.first() else {
+            return Ok(());
+        };
+        let (folder, count) = (first.folder.display(), unlisted.len());
+        let what = format!("{folder}: {} ({count} folders in all)", first.why);
+        Err(StoreError::io("list the objects")(io::Error::other(what)))
     }
 }
 

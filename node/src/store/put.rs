@@ -82,7 +82,7 @@ impl Store {
             replaced.stay();
             return Err(error);
         }
-        if matches!(mode, PutMode::Heal(_)) {
+        if matches!(mode, PutMode::Heal(_)) || self.is_left_out(&record.key) {
             self.files.quarantine(&replaced, &record.key);
         }
         drop(replaced);

@@ -1,7 +1,7 @@
 //! Remaking every record from the files alone.
 //!
 //! *Invariants*: nothing but the files is read; what does not match its own checksums is left out
-//! and named.
+//! and named; a folder that cannot be listed is named, and hides no other.
 //!
 //! *Not here*: putting the new index in the place of the old one (`store`).
 
@@ -15,7 +15,7 @@ use wire::bundle::Kind;
 
 use super::disk::Disk;
 use super::error::StoreError;
-use super::files::Files;
+use super::files::{Files, Unlisted};
 use super::note::ObjectNote;
 use super::object::{OBJECT_FILE, Object, ObjectFile, ObjectKey};
 use super::record::Record;
@@ -31,6 +31,8 @@ pub struct Rebuild {
     pub objects: u64,
     /// Folders left out because they are not whole.
     pub left_out: Vec<LeftOut>,
+    /// Folders that could not be listed: what is in them is in no record.
+    pub unlisted: Vec<Unlisted>,
 }
 
 /// What is on the disk and in no record, because it is not whole.
@@ -47,7 +49,7 @@ pub struct LeftOut {
 impl Rebuild {
     /// Tells whether there was no folder at all.
     pub(super) fn found_nothing(&self) -> bool {
-        self.objects == 0 && self.left_out.is_empty()
+        self.objects == 0 && self.left_out.is_empty() && self.unlisted.is_empty()
     }
 }
 
@@ -59,9 +61,13 @@ pub(super) fn by_key(left_out: impl IntoIterator<Item = LeftOut>) -> BTreeMap<Ob
 
 /// Fills an empty index.
 pub(super) fn fill(files: &Files, records: &Records) -> Result<Rebuild, StoreError> {
-    let mut done = Rebuild::default();
+    let (found, unlisted) = files.walk();
+    let mut done = Rebuild {
+        unlisted,
+        ..Rebuild::default()
+    };
     let mut batch = Vec::new();
-    for (key, slot, folder) in files.walk()? {
+    for (key, slot, folder) in found {
         match read(files.disk.as_ref(), &key, (slot, &folder)) {
             Ok(record) => batch.push(record),
             Err(why) => {

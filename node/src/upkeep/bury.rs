@@ -3,8 +3,8 @@
 //! The first owner of a slot asks every member what it holds of what was deleted there. Once each
 //! holds the tombstone or, not being an owner, nothing, and a while after, it has all forget it.
 //!
-//! *Invariants*: while one member of any live layout does not answer, nothing is collected; nor
-//! while slots are on their way.
+//! *Invariants*: while one member of any live layout does not answer, or cannot be sure that it
+//! does not know an object, nothing is collected; nor while slots are on their way.
 //!
 //! *Not here*: how tombstones spread (`replicate`, `sync`, `compare`).
 
@@ -115,7 +115,8 @@ async fn versions(
     batch: &[Held],
 ) -> Result<Vec<Option<Version>>, AskError> {
     let keys = batch.iter().map(|held| held.key.clone()).collect();
-    let request = Request::Versions(Purpose::Repair, keys);
+    // As for a query: one whose index may lack something does not say that it knows nothing.
+    let request = Request::Versions(Purpose::Query, keys);
     match core.ask(node, request, ASK_LIMIT).await? {
         Response::Versions(versions) if versions.len() == batch.len() => Ok(versions),
         _ => Err(AskError::senseless(node)),

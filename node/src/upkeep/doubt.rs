@@ -79,6 +79,24 @@ pub(super) fn is_needed(view: &View, node: &NodeId) -> bool {
     compare::common(view, node).is_some() && counts(view, node)
 }
 
+/// Returns the nodes that are yet to be compared with before the index is trusted; none if it is,
+/// or if all were and something else is waited for.
+pub(crate) fn waits_for(core: &Core) -> Vec<NodeId> {
+    let Some(doubt) = core.store.doubt() else {
+        return Vec::new();
+    };
+    let mut nodes = core.look(|view| {
+        let others = view.others().into_iter();
+        others.filter(|n| is_needed(view, n)).collect::<Vec<_>>()
+    });
+    if let Some((of, met)) = &core.upkeep.state().compared
+        && *of == doubt
+    {
+        nodes.retain(|node| !met.contains(node));
+    }
+    nodes
+}
+
 /// Nobody waits for who leaves and is down.
 fn counts(view: &View, node: &NodeId) -> bool {
     view.ring.newest().contains(node) || view.table.may_answer(node)

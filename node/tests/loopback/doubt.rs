@@ -134,6 +134,7 @@ async fn with_another_owner_dead_answers_are_partial_until_that_one_was_compared
     let last = nodes.pop().unwrap();
     // Who holds the split, too, lives; another owner of this node's slots does not.
     let (dir, _) = damaged(last, &nodes[0].id()).await;
+    let dead = nodes[1].id();
     let away = nodes.pop().unwrap().kill().await;
     nodes.push(still(dir).await);
     for _ in 0..2 {
@@ -143,6 +144,18 @@ async fn with_another_owner_dead_answers_are_partial_until_that_one_was_compared
         assert!(!end.complete && !end.missing_slots.is_empty());
         assert!(set(found).is_subset(&ids));
     }
+    until("the dead one alone is waited for", async || {
+        repair(&nodes[1]).await;
+        let status = nodes[0].cluster.status().await;
+        let doubt = |node: &Node| {
+            let id = node.id();
+            let row = status.nodes.iter().find(|row| row.id == id);
+            row.unwrap().doubt.clone()
+        };
+        assert_eq!(doubt(&nodes[0]), None);
+        doubt(&nodes[1]).unwrap().waits_for == [dead.clone()]
+    })
+    .await;
     nodes.push(still(away).await);
     until("all others are up", async || repair(&nodes[1]).await).await;
     assert!(!nodes[1].store.is_doubtful());

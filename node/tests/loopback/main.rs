@@ -19,6 +19,7 @@ mod full;
 mod grow;
 mod heirs;
 mod hostile;
+mod leftover;
 mod lose;
 mod many;
 mod models;

@@ -181,6 +181,25 @@ async fn what_another_node_finds_harmed_is_healed_before_the_next_round() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_harmed_note_is_named_by_verify_and_healed_before_the_next_round() {
+    let nodes = paced(3, 2, Duration::from_hours(1)).await;
+    put_models(&nodes, 8).await;
+    let key = held(&nodes[0], Kind::Model).remove(0);
+    flip(&folder(&nodes[0], &key).join("object.json"), 30);
+    // Its files are right: it is answered from.
+    nodes[0].store.verify(&key).unwrap();
+    let report = nodes[1].cluster.verify().await;
+    assert_eq!(report.problems_total, 1, "{report:?}");
+    let named = report.problems[0].contains("object.json") && report.problems[0].contains(&key.id);
+    assert!(named, "{report:?}");
+    until("it is whole again", async || {
+        nodes[0].store.audit(&key).unwrap().0 == Harm::None
+    })
+    .await;
+    assert!(is_clean(&nodes[1]).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flipped_byte_is_never_served_and_always_found_and_healed() {
     // Rounds of upkeep are far away: what is found is found by reading.
     let nodes = paced(3, 2, Duration::from_hours(1)).await;
@@ -278,6 +297,46 @@ async fn without_another_replica_a_corrupt_split_is_named_and_kept() {
         .await
         .unwrap();
     assert_eq!(bytes, object.files[0].bytes);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_corrupt_where_it_is_read_is_called_so_only_if_nobody_else_may_hold_it() {
+    let mut nodes = paced(3, 2, Duration::from_hours(1)).await;
+    let reader = nodes[2].id();
+    let owns = |n: &u64| nodes[2].cluster.owners(model(*n).slot()).contains(&reader);
+    let n = (0..200).find(|n| !owns(n)).unwrap();
+    let object = model(n);
+    nodes[0].put(&object).await.unwrap();
+    let file = |node: &Node| folder(node, &object.key).join("model.safetensors");
+    let (first, second) = (file(&nodes[0]), file(&nodes[1]));
+    let reader = nodes.pop().unwrap();
+    let fetch = async || reader.cluster.fetch(&object.key, "model.safetensors").await;
+    assert_eq!(fetch().await.unwrap(), object.files[1].bytes);
+    let away = nodes.pop().unwrap();
+    let other = away.id();
+    let dir = away.kill().await;
+    flip(&first, 1_000);
+    let fault = fetch().await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Partial, "{fault:?}");
+    assert!(fault.what.contains(&object.key.id), "{fault:?}");
+    let because = fault.because.join("; ");
+    assert!(
+        because.contains("corrupt") && because.contains(&other),
+        "{fault:?}"
+    );
+    assert!(fault.try_.is_some(), "{fault:?}");
+    flip(&second, 1_000);
+    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    let pace = Pace {
+        first: Duration::from_hours(1),
+        every: Duration::from_hours(1),
+        ..UPKEEP
+    };
+    nodes.push(open_paced(dir, any, (None, None), pace).await.unwrap());
+    until("nobody else may hold it", async || {
+        fetch().await.unwrap_err().kind == FaultKind::Data
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,8 +3,8 @@
 use earth::geocode::Scheme;
 use earth::split::placement::PlacementRule;
 use wire::cluster::{
-    BytesByPurpose, ClusterView, Copies, Evenness, Expected, LayoutChange, LayoutPlan, NodeState,
-    NodeStatus, NodeVersions, NodeView, SlotMove, Status, VerifyReport, VersionRange,
+    BytesByPurpose, ClusterView, Copies, Evenness, Expected, IndexDoubt, LayoutChange, LayoutPlan,
+    NodeState, NodeStatus, NodeVersions, NodeView, SlotMove, Status, VerifyReport, VersionRange,
 };
 use wire::fault::{Fault, FaultKind};
 
@@ -72,11 +72,21 @@ fn what_a_cluster_says_of_itself_keeps_its_form() {
         slots: 16_384,
         jobs_running: 1,
         sent,
+        doubt: None,
     };
-    let status = |removed| Status {
+    let doubtful = NodeStatus {
+        doubt: Some(IndexDoubt {
+            seconds: 12,
+            unread: false,
+            unlisted: true,
+            waits_for: texts(&["12D3KooWb"]),
+        }),
+        ..row.clone()
+    };
+    let status = |row, removed| Status {
         version: 2,
         replicas: 2,
-        nodes: vec![row.clone()],
+        nodes: vec![row],
         splits: 5,
         bytes: 8_192,
         models: 1,
@@ -85,8 +95,9 @@ fn what_a_cluster_says_of_itself_keeps_its_form() {
         complete: true,
         removed,
     };
-    check("status", &status(false));
-    check("status-removed", &status(true));
+    check("status", &status(row.clone(), false));
+    check("status-removed", &status(row, true));
+    check("status-doubtful", &status(doubtful, false));
     check(
         "verify-report",
         &VerifyReport {

@@ -100,10 +100,11 @@ impl Scene<'_> {
         }
         let member = self.machines.iter().find(|m| !m.left)?;
         let report = member.cluster()?.verify().await;
-        match self.mendable(&report.problems) {
+        match report.problems.first() {
             None if report.complete => self.rotten(),
             first => {
-                let (complete, first) = (report.complete, first.unwrap_or_default());
+                let complete = report.complete;
+                let first = first.map(String::as_str).unwrap_or_default();
                 Some(format!("verify, complete {complete}: {first}"))
             }
         }

@@ -4,13 +4,9 @@
 //! one live layout: a second replica of an object rots after the first is whole again, so never the
 //! last; no disk is lost and no node taken out while anything is not healed.
 //!
-//! *Not here*: which bits turn (`store::model_disk`). `verify` reads no notes (`object.json`), so
-//! the end of a drill waits for each to be read in its turn. Two findings are open, and no drill
-//! fails by them. A copy that rots and then loses its record, as the index is remade without it,
-//! stays where nobody heals it, and `verify` names it for ever: at a stand-in, at an owner whose
-//! slot has moved, or a tombstone that all others have buried (`is_stray`). Pages of
-//! `index.redb` that turn are noticed only as they are read, and an answer may lack a record until
-//! then: drills turn none.
+//! *Not here*: which bits turn (`store::model_disk`). One finding is open, and no drill fails by
+//! it: pages of `index.redb` that turn are noticed only as they are read, and an answer may lack a
+//! record until then. Drills turn none.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,7 +15,7 @@ use std::sync::Arc;
 use earth::split::placement::Slot;
 
 use super::super::faults::WHILE_IT_HEALS;
-use super::super::machine::{DISK, Machine};
+use super::super::machine::DISK;
 use super::Scene;
 use crate::layout::Layout;
 use crate::store::{ModelDisk, When};
@@ -28,8 +24,6 @@ use crate::store::{ModelDisk, When};
 #[derive(Debug)]
 pub(super) struct Turned {
     machine: usize,
-    /// What it belongs to: `KIND/SLOT/ID`.
-    object: String,
     path: PathBuf,
     /// What it holds since.
     bytes: Vec<u8>,
@@ -64,14 +58,10 @@ impl Scene<'_> {
         let name = &self.machines[i].name;
         self.log
             .event(format_args!("{name} rots: {}", path.display()));
-        if let Some((_, id)) = object.rsplit_once('/') {
-            self.truth().turn(&id.replace('+', "/"));
-        }
         let bytes = disk.content(&path).unwrap_or_default();
         let machine = i;
         self.turned.push(Turned {
             machine,
-            object,
             path,
             bytes,
         });
@@ -94,40 +84,10 @@ impl Scene<'_> {
     /// Returns what a node that was not taken out keeps and has not healed yet.
     pub(super) fn rotten(&mut self) -> Option<String> {
         self.see_healed();
-        let kept = |t: &&Turned| !self.machines[t.machine].left && !self.is_stray(t);
+        let kept = |t: &&Turned| !self.machines[t.machine].left;
         let turned = self.turned.iter().find(kept)?;
         let name = &self.machines[turned.machine].name;
         Some(format!("{name} keeps rotten {}", turned.path.display()))
-    }
-
-    /// Returns the first problem that a node can mend.
-    pub(super) fn mendable(&self, problems: &[String]) -> Option<String> {
-        let strays = self.turned.iter().filter(|turned| self.is_stray(turned));
-        let named: Vec<String> = strays.map(|turned| self.named(turned)).collect();
-        let mendable = |problem: &&String| !named.iter().any(|n| problem.starts_with(n));
-        problems.iter().find(mendable).cloned()
-    }
-
-    /// Returns how `verify` begins to tell of a file.
-    fn named(&self, turned: &Turned) -> String {
-        let node = &self.machines[turned.machine].id;
-        let mut parts = turned.object.split('/');
-        let kind = parts.next().unwrap_or_default();
-        let id = parts.nth(1).unwrap_or_default().replace('+', "/");
-        format!("{kind} {id} on {node}: ")
-    }
-
-    /// Tells whether nobody heals a file: its node does not own it, or no other owner holds it.
-    fn is_stray(&self, turned: &Turned) -> bool {
-        let (Some(layout), Some(slot)) = (self.one_layout(), slot_of(&turned.object)) else {
-            return false;
-        };
-        let me = &self.machines[turned.machine].id;
-        let folder = Path::new(DISK).join("objects").join(&turned.object);
-        let holds = |machine: &Machine| !machine.disk().files_below(&folder).is_empty();
-        let others = self.machines.iter().filter(|m| m.id != *me && !m.gone);
-        let mut owners = others.filter(|m| layout.owns(&m.id, slot));
-        !layout.owns(me, slot) || !owners.any(holds)
     }
 
     fn is_rotten(&self, turned: &Turned) -> bool {
