@@ -15,6 +15,7 @@
 )]
 
 mod burnt;
+mod changes;
 mod disks;
 mod full;
 #[path = "../e2e/harness.rs"]
