@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::harness::{Node, cluster_of, scratch, until, world};
 use crate::lab::{Lab, has};
 use crate::partitions::{all_is_there, cluster};
-use crate::proxy::{Line, through};
+use crate::proxy::delaying;
 use crate::users::put;
 
 /// There and back, a question takes twice this.
@@ -92,22 +92,17 @@ fn puts_and_answers_fit_through_100_megabits() {
     all_is_there(folder.path(), &nodes, &acked);
 }
 
-/// Starts a node that others reach by a line of that kind.
-pub(crate) fn start_behind(line: Line, folder: &Path, name: &str, more: &[&str]) -> Node {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap();
-    let listen: SocketAddr = free.local_addr().unwrap();
-    drop(free);
-    let (listen, through) = (listen.to_string(), through(line, listen).to_string());
-    let here = ["--listen", &listen, "--advertise", &through];
-    Node::start(folder, name, &[&here, more].concat())
-}
-
 /// Each node is reached through a proxy, so every question takes 200 ms longer.
 #[test]
 fn puts_and_answers_bear_200_milliseconds_of_delay() {
     let folder = scratch();
     let nodes = cluster_of(folder.path(), 3, 2, |name, more| {
-        start_behind(Line::Far(FAR), folder.path(), name, more)
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let listen: SocketAddr = free.local_addr().unwrap();
+        drop(free);
+        let (listen, through) = (listen.to_string(), delaying(listen, FAR).to_string());
+        let here = ["--listen", &listen, "--advertise", &through];
+        Node::start(folder.path(), name, &[&here, more].concat())
     });
     let acked = put_at_all(folder.path(), &nodes, ("200 ms", Patience::Once));
     all_is_there(folder.path(), &nodes, &acked);

@@ -81,10 +81,13 @@ impl Drop for Pinch {
 
 /// Asks a node for everything until it is over.
 fn use_it(node: &Node, over: &AtomicBool) {
-    let request = "POST /v1/search HTTP/1.1\r\nhost: h\r\ncontent-type: application/json\r\n\
-                   content-length: 2\r\nconnection: close\r\n\r\n{}";
+    let address = node.http.replace("http://", "");
+    let request = format!(
+        "POST /v1/search HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
+         content-length: 12\r\nconnection: close\r\n\r\n{{\"query\":{{}}}}"
+    );
     while !over.load(Ordering::Relaxed) {
-        let Ok(mut socket) = TcpStream::connect(node.http.replace("http://", "")) else {
+        let Ok(mut socket) = TcpStream::connect(&address) else {
             continue;
         };
         let patience = Some(Duration::from_secs(5));

@@ -46,7 +46,7 @@ fn begin(address: &str, body: &[u8]) -> TcpStream {
     let mut socket = TcpStream::connect(address).unwrap();
     socket.set_read_timeout(Some(DEADLINE)).unwrap();
     let head = format!(
-        "PUT /v1/object HTTP/1.1\r\nhost: h\r\ncontent-type: {MEDIA_TYPE}\r\n\
+        "PUT /v1/object HTTP/1.1\r\nhost: {address}\r\ncontent-type: {MEDIA_TYPE}\r\n\
          content-length: {}\r\nexpect: 100-continue\r\n\r\n",
         body.len()
     );
