@@ -171,9 +171,9 @@ fn stored_splits_are_predicted_where_they_lie_and_give_the_map_of_the_scene() {
 /// Keeps the west of a scene in pixels of 10 m and its east in pixels of 20 m; no cell has both.
 /// Returns a whole cell of each.
 fn fields_of_10_and_20_metres(folder: &Path, scenes: &Path) -> [String; 2] {
-    let granules = std::fs::read_dir(scene(scenes).join("GRANULE")).unwrap();
-    let granule = granules.map(|e| e.unwrap().path()).next().unwrap();
-    let images: Vec<PathBuf> = std::fs::read_dir(granule.join("IMG_DATA/R10m"))
+    let parts = std::fs::read_dir(scene(scenes).join("GRANULE")).unwrap();
+    let part = parts.map(|e| e.unwrap().path()).next().unwrap();
+    let images: Vec<PathBuf> = std::fs::read_dir(part.join("IMG_DATA/R10m"))
         .unwrap()
         .map(|e| e.unwrap().path())
         .collect();

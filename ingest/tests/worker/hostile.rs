@@ -26,8 +26,8 @@ const NAMES: usize = 600_000;
 /// the square of its length takes hours.
 const REFUSED_WITHIN: Duration = Duration::from_secs(20);
 
-/// Longest that refusing a list of a million files may take: some five seconds of one core, and room
-/// for a busy machine.
+/// Longest that refusing a list of a million files may take: some five seconds of one core, and
+/// room for a busy machine.
 const LISTED_WITHIN: Duration = Duration::from_mins(1);
 /// Most memory that such a list may take: an eighth of what a scene's process may.
 const LIST_BYTES_MAX: u64 = 384 << 20;
@@ -161,7 +161,7 @@ fn million_files(path: &Path, many: u32) {
     }
     let (count, start) = (u64::from(many), u64::from(many * local));
     let length = u64::from(many * central);
-    // So many files have an end of 64 bits, a place where that stands, and an end that defers to it.
+    // So many have an end of 64 bits, the place where it stands, and an end that defers to it.
     out.write_all(b"PK\x06\x06").unwrap();
     out.write_all(&44_u64.to_le_bytes()).unwrap();
     out.write_all(b"\x2d\0\x2d\0\0\0\0\0\0\0\0\0").unwrap();
