@@ -216,6 +216,10 @@ fn a_run_over_two_resolutions_gives_one_map_in_which_each_cell_is_answered() {
     let scenes = world(folder, 1, 1, 600);
     let cells = fields_of_10_and_20_metres(folder, &scenes);
     let both = cells.join(",");
+    // What is composed has no resolution of its own: the user says it.
+    let compose = ["compose", "--geocode", &both, "-O", "both.tif"];
+    let said = stderr(&expect(glebe(folder).args(compose), 2));
+    assert!(said.contains("try: --resolution 10"), "{said}");
     let train = ["train", "ndvi-cnn", "--name", "two", "--epochs", "2"];
     let mut command = glebe(folder);
     command
