@@ -31,7 +31,7 @@ use crate::print::{Progress, Screen};
 use crate::search;
 use crate::session::Session;
 use image::{Decoded, REPORT_ENDING, Set};
-use region::Region;
+use region::{Region, Several};
 use report::Summary;
 
 /// Where images go.
@@ -93,7 +93,11 @@ async fn made(session: &Session, request: ComposeRequest, target: Option<Target>
     let end = match target {
         Some(target) if !request.dry_run => {
             let area = request.query.bbox.filter(|_| target.whole);
-            let writer = Writer::new(&plan, target, area.as_ref())?;
+            let several = match request.predict {
+                Some(_) => Several::Finest,
+                None => Several::Refused,
+            };
+            let writer = Writer::new(&plan, target, (area.as_ref(), several))?;
             writer
                 .run(session, (&plan, &mut messages), &mut summary)
                 .await?
@@ -107,6 +111,9 @@ async fn made(session: &Session, request: ComposeRequest, target: Option<Target>
         summary.print(&session.screen, &end);
     }
     if request.predict.is_some() {
+        if let Some(words) = region::told(&plan) {
+            session.screen.note(words);
+        }
         summary.say_who_answered(&session.screen, &end);
     }
     Ok(conclude(
@@ -210,10 +217,10 @@ impl Writer {
     fn new(
         plan: &ComposePlan,
         target: Target,
-        area: Option<&earth::extent::LonLatBox>,
+        (area, several): (Option<&earth::extent::LonLatBox>, Several),
     ) -> Result<Self, Fault> {
         let region = if target.whole && !plan.cells.is_empty() {
-            Some(Region::new(plan, area)?)
+            Some(Region::new(plan, area, several)?)
         } else {
             None
         };

@@ -1,7 +1,8 @@
 //! Images of neighbouring cells in one raster, as they come.
 //!
 //! *Invariants*: provenance names scenes, numbered over all cells by the plan, so that one scene
-//! has one number on both sides of a seam, whatever order cells come in.
+//! has one number on both sides of a seam, whatever order cells come in; pixels coarser than the
+//! raster's are repeated, never mixed.
 //!
 //! *Not here*: which pixel belongs to which cell (earth's `raster::region`).
 
@@ -26,10 +27,21 @@ const REGION_BYTES_MAX: u64 = 4 << 30;
 /// Share by which a proposed resolution is coarser than it would have to be by area alone.
 const ROUNDED_UP: f64 = 1.01;
 
+/// What becomes of cells of several resolutions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Several {
+    /// They are refused: the user says at which resolution they are composed.
+    Refused,
+    /// The raster has the finest: each cell's models answer at their own.
+    Finest,
+}
+
 /// Cells' images in one raster.
 #[derive(Debug)]
 pub(super) struct Region {
     canvas: region::Region,
+    /// Nominal resolution in metres.
+    resolution_m: f64,
     /// Names of the bands, provenance last.
     names: Vec<String>,
     /// What is known of each, from the first image that has it.
@@ -39,12 +51,19 @@ pub(super) struct Region {
 
 impl Region {
     /// Plans the raster of all cells, or of an area.
-    pub(super) fn new(plan: &ComposePlan, area: Option<&LonLatBox>) -> Result<Self, Fault> {
+    pub(super) fn new(
+        plan: &ComposePlan,
+        area: Option<&LonLatBox>,
+        several: Several,
+    ) -> Result<Self, Fault> {
         let cells: Vec<Geocode> = { plan.cells.iter() }
             .map(wire::compose::CellPlan::cell)
             .collect::<Result<_, _>>()?;
         check_disjoint(&cells)?;
-        let resolution = one_resolution(plan)?;
+        let resolution = match several {
+            Several::Refused => one_resolution(plan)?,
+            Several::Finest => resolutions(plan).into_iter().next().unwrap_or_default(),
+        };
         let grid = |cell: &Geocode| {
             Grid::of(cell, resolution)
                 .map_err(|e| Fault::new(FaultKind::Usage, e.to_string()).try_("--resolution 10"))
@@ -65,6 +84,7 @@ impl Region {
         let (names, samples): (Vec<_>, Vec<_>) = kinds.into_iter().unzip();
         Ok(Self {
             canvas: region::Region::new(frame, &samples),
+            resolution_m: resolution,
             bands: vec![None; names.len()],
             names,
             time: None,
@@ -99,7 +119,7 @@ impl Region {
                     .filter(|_| is_provenance)
                     .unwrap_or(raster),
                 fill: meta.fill,
-                method: if meta.categorical {
+                method: if meta.categorical || is_coarser(meta.resolution_m, self.resolution_m) {
                     Method::Nearest
                 } else {
                     Method::Bilinear
@@ -155,22 +175,39 @@ fn check_disjoint(cells: &[Geocode]) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Says that cells have several resolutions, if they have, and which one their raster has.
+pub(super) fn told(plan: &ComposePlan) -> Option<String> {
+    let all = resolutions(plan);
+    let (finest, coarser) = all.split_first()?;
+    let coarser: Vec<String> = coarser.iter().map(|m| format!("{m} m")).collect();
+    (!coarser.is_empty()).then(|| {
+        let coarser = coarser.join(" and ");
+        format!("note: the map has pixels of {finest} m; answers of {coarser} are repeated in it")
+    })
+}
+
+/// Returns the resolutions of all cells in metres, the finest first.
+fn resolutions(plan: &ComposePlan) -> Vec<f64> {
+    let mut all: Vec<f64> = plan.cells.iter().map(|c| c.resolution_m).collect();
+    all.sort_by(f64::total_cmp);
+    all.dedup_by(|coarse, fine| !is_coarser(*coarse, *fine));
+    all
+}
+
+fn is_coarser(one_m: f64, other_m: f64) -> bool {
+    one_m - other_m > 1e-9
+}
+
 fn one_resolution(plan: &ComposePlan) -> Result<f64, Fault> {
-    let first = plan.cells.first().map_or(0.0, |c| c.resolution_m);
-    match plan
-        .cells
-        .iter()
-        .find(|c| (c.resolution_m - first).abs() > 1e-9)
-    {
-        None => Ok(first),
-        Some(other) => {
-            let (a, b) = (first.min(other.resolution_m), first.max(other.resolution_m));
-            Err(
-                Fault::new(FaultKind::Usage, "cells have several resolutions")
-                    .because(format!("some have {a} m, some {b} m"))
-                    .try_(format!("--resolution {a}")),
-            )
-        }
+    match resolutions(plan).as_slice() {
+        [] => Ok(0.0),
+        [one] => Ok(*one),
+        [finest, .., coarsest] => Err(Fault::new(
+            FaultKind::Usage,
+            "cells have several resolutions",
+        )
+        .because(format!("some have {finest} m, some {coarsest} m"))
+        .try_(format!("--resolution {finest}"))),
     }
 }
 

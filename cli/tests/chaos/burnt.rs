@@ -12,7 +12,7 @@ use crate::users::{at_rest, images, put, unlike};
 const REPLICAS: u8 = 3;
 
 /// Removes a node that is lost; what it held is brought from others while this goes on.
-fn remove(at: &Node, folder: &Path, lost: &str) {
+pub(crate) fn remove(at: &Node, folder: &Path, lost: &str) {
     until("it is taken for dead", || at.states(folder)[lost] == "down");
     let words = ["node", "remove", lost, "--yes", "--no-wait"];
     let removed = at.ask(folder).args(words).output().unwrap();

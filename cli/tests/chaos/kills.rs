@@ -21,12 +21,12 @@ const BETWEEN_NIGHTLY: Duration = Duration::from_secs(10);
 
 /// What users saw.
 #[derive(Default)]
-struct Seen {
-    acked: Mutex<BTreeSet<String>>,
-    complete: AtomicU64,
-    partial: AtomicU64,
-    failed: AtomicU64,
-    over: AtomicBool,
+pub(crate) struct Seen {
+    pub(crate) acked: Mutex<BTreeSet<String>>,
+    pub(crate) complete: AtomicU64,
+    pub(crate) partial: AtomicU64,
+    pub(crate) failed: AtomicU64,
+    pub(crate) over: AtomicBool,
 }
 
 /// Ingests again and again, each time into a collection of its own; notes what is acknowledged.
@@ -50,7 +50,7 @@ fn ingest(folder: &Path, https: &[String], scenes: &Path, seen: &Seen) {
 }
 
 /// Asks for everything again and again; a complete answer holds all acknowledged before.
-fn ask(folder: &Path, https: &[String], seen: &Seen) {
+pub(crate) fn ask(folder: &Path, https: &[String], seen: &Seen) {
     for turn in 0_usize.. {
         if seen.over.load(Ordering::Relaxed) {
             return;
@@ -68,7 +68,7 @@ fn ask(folder: &Path, https: &[String], seen: &Seen) {
     }
 }
 
-fn state(folder: &Path, at: &Node, of: &str) -> String {
+pub(crate) fn state(folder: &Path, at: &Node, of: &str) -> String {
     at.states(folder).remove(of).unwrap_or_default()
 }
 

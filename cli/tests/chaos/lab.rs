@@ -132,6 +132,17 @@ impl Lab {
         let bucket = format!("tbf rate {rate} burst 64kb latency 50ms");
         run(&format!("tc -n {machine} qdisc add dev eth0 root {bucket}")).unwrap();
     }
+
+    /// Lets a machine neither send nor be sent more than so much a second.
+    pub(crate) fn narrow(&self, machine: usize, rate: &str) {
+        self.throttle(machine, rate);
+        let bucket = format!("tbf rate {rate} burst 64kb latency 50ms");
+        let switch = &self.switch;
+        run(&format!(
+            "tc -n {switch} qdisc add dev port{machine} root {bucket}"
+        ))
+        .unwrap();
+    }
 }
 
 impl Drop for Lab {

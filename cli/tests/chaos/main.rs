@@ -15,6 +15,7 @@
 )]
 
 mod burnt;
+mod changes;
 mod disks;
 mod full;
 #[path = "../e2e/harness.rs"]
@@ -23,9 +24,12 @@ mod kills;
 mod lab;
 mod lines;
 mod partitions;
+mod pinched;
 mod power;
 mod proxy;
 mod skew;
+mod slow;
+mod stops;
 mod suspicion;
 mod underway;
 mod users;

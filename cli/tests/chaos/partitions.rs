@@ -11,14 +11,19 @@ use crate::users::{put, told, verified};
 /// Longest until answers are complete again, and until a minority says that it is one.
 const WITHIN: Duration = Duration::from_secs(5);
 
+/// Starts a node on a machine of the lab.
+pub(crate) fn start(lab: &Lab, folder: &Path, machine: usize, more: &[&str]) -> Node {
+    let listen = format!("{}:7400", Lab::address(machine));
+    let here = ["--listen", &listen, "--http", "127.0.0.1:7480"];
+    let name = format!("node{machine}");
+    Node::start_within(lab.name(machine), folder, &name, &[&here, more].concat())
+}
+
 /// A cluster of as many nodes as the lab has machines, each on its own.
 pub(crate) fn cluster(lab: &Lab, folder: &Path, (n, replicas): (usize, u8)) -> Vec<Node> {
     cluster_of(folder, n, replicas, |name, more| {
         let machine: usize = name.trim_start_matches("node").parse().unwrap();
-        let listen = format!("{}:7400", Lab::address(machine));
-        let here = ["--listen", &listen, "--http", "127.0.0.1:7480"];
-        let namespace = lab.name(machine);
-        Node::start_within(namespace, folder, name, &[&here, more].concat())
+        start(lab, folder, machine, more)
     })
 }
 

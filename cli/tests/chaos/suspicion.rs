@@ -18,7 +18,8 @@ const STARVED_NIGHTLY: Duration = Duration::from_mins(10);
 /// Threads that want a core all the time: some for each core of this machine.
 const HUNGRY: usize = 4;
 
-fn signal(node: &Node, name: &str) {
+/// Sends a node a signal.
+pub(crate) fn signal(node: &Node, name: &str) {
     let pid = node.pid().to_string();
     assert!(
         Command::new("kill")
@@ -112,7 +113,7 @@ fn nobody_is_taken_for_dead_while_everybody_waits_for_a_core() {
 }
 
 /// Milliseconds of a query for everything at a node, as that node says.
-fn query(folder: &Path, node: &Node) -> f64 {
+pub(crate) fn query(folder: &Path, node: &Node) -> f64 {
     let search = ["search", "-o", "json"];
     let answer = expect(node.ask(folder).args(search), 0);
     let answer: serde_json::Value = serde_json::from_slice(&answer.stdout).unwrap();
@@ -121,7 +122,7 @@ fn query(folder: &Path, node: &Node) -> f64 {
 }
 
 /// The slowest of nine queries of ten.
-fn slow(mut millis: Vec<f64>) -> f64 {
+pub(crate) fn slow(mut millis: Vec<f64>) -> f64 {
     millis.sort_by(f64::total_cmp);
     millis[millis.len() * 9 / 10]
 }

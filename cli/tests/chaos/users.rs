@@ -5,7 +5,7 @@
 //! *Not here*: the trouble (`kills`, `partitions`, `lines`).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -40,8 +40,18 @@ pub(crate) fn put_noting(
     at: &mut Command,
     scenes: &Path,
     collection: &str,
-    mut note: impl FnMut(String),
+    note: impl FnMut(String),
 ) -> Option<i32> {
+    put_saying(at, scenes, collection, note).0
+}
+
+/// As `put_noting`; returns what the command said on stderr, too.
+pub(crate) fn put_saying(
+    at: &mut Command,
+    scenes: &Path,
+    collection: &str,
+    mut note: impl FnMut(String),
+) -> (Option<i32>, String) {
     let how = ["ingest", "--precision", "6", "-o", "ndjson"];
     let mut child = at
         .args(how)
@@ -49,9 +59,15 @@ pub(crate) fn put_noting(
         .arg(scenes)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
+    let mut heard = child.stderr.take().unwrap();
+    let heard = std::thread::spawn(move || {
+        let mut said = Vec::new();
+        heard.read_to_end(&mut said).unwrap();
+        String::from_utf8_lossy(&said).into_owned()
+    });
     for line in BufReader::new(child.stdout.take().unwrap()).lines() {
         let Ok(Ok(line)) = line.map(|l| serde_json::from_str::<Value>(&l)) else {
             continue;
@@ -60,7 +76,8 @@ pub(crate) fn put_noting(
             note(id.to_owned());
         }
     }
-    child.wait().unwrap().code()
+    let code = child.wait().unwrap().code();
+    (code, heard.join().unwrap())
 }
 
 /// Puts scenes into a collection; returns what was acknowledged, and the exit code.

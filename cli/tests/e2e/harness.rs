@@ -230,9 +230,19 @@ impl Node {
 
     /// Memory that the process holds, in bytes.
     pub(crate) fn resident(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    /// The most memory that the process has held, in bytes.
+    #[allow(dead_code, reason = "the tests of slow owners use it")]
+    pub(crate) fn peak(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, which: &str) -> u64 {
         let path = format!("/proc/{}/status", self.child.id());
         let status = std::fs::read_to_string(path).unwrap();
-        let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"));
+        let line = status.lines().find_map(|l| l.strip_prefix(which));
         let kibibytes = line.and_then(|l| l.split_whitespace().next()?.parse::<u64>().ok());
         kibibytes.unwrap() << 10
     }
@@ -257,14 +267,18 @@ impl Node {
 
     /// Ends the node with SIGTERM and returns whether it stopped cleanly.
     pub(crate) fn stop(&mut self) -> bool {
+        self.ask_to_stop();
+        self.ends_cleanly()
+    }
+
+    /// Sends the node SIGTERM.
+    pub(crate) fn ask_to_stop(&self) {
         let pid = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-TERM", &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
+        expect(Command::new("kill").args(["-TERM", &pid]), 0);
+    }
+
+    /// Waits until the process has ended and returns whether it did so cleanly.
+    pub(crate) fn ends_cleanly(&mut self) -> bool {
         self.child.wait().unwrap().success()
     }
 

@@ -46,6 +46,7 @@ mod seams;
 mod security;
 mod sensors;
 mod simulate;
+mod standing;
 mod three_nodes;
 mod training;
 mod tree;

@@ -1,12 +1,14 @@
 //! Maps of answers: by stand-ins where a cell has no model, and of stored splits where they lie.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use earth::geotiff::GeoTiff;
 use earth::raster::Samples;
 use serde_json::Value;
 
-use crate::harness::{cluster, expect, glebe, scratch, stderr, world};
+use crate::harness::{cluster, expect, glebe, ndjson, scratch, stderr, world};
 
 /// Bands of a map, row by row.
 fn bands(path: &Path) -> Vec<Vec<f32>> {
@@ -177,6 +179,96 @@ fn stored_splits_are_predicted_where_they_lie_and_give_the_map_of_the_scene() {
     assert!(share > 0.7, "{share} {far}");
 }
 
+/// Keeps the west of a scene in pixels of 10 m and its east in pixels of 20 m; no cell has both.
+/// Returns a whole cell of each.
+fn fields_of_10_and_20_metres(folder: &Path, scenes: &Path) -> [String; 2] {
+    let parts = std::fs::read_dir(scene(scenes).join("GRANULE")).unwrap();
+    let part = parts.map(|e| e.unwrap().path()).next().unwrap();
+    let images: Vec<PathBuf> = std::fs::read_dir(part.join("IMG_DATA/R10m"))
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .collect();
+    let band = |name: &&str| {
+        let ending = format!("_{name}_10m.jp2");
+        let mut images = images.iter();
+        let found = images.find(|path| path.to_str().unwrap().ends_with(&ending));
+        found.unwrap().clone()
+    };
+    let bands = ["B04", "B03", "B02", "B08"];
+    let mut join = Command::new("gdalbuildvrt");
+    join.args(["-q", "-separate"]).arg(folder.join("all.vrt"));
+    expect(join.args(bands.iter().map(band)), 0);
+    let coarse = ["-tr", "20", "20", "-r", "average"];
+    for (name, column, more) in [("west", "0", &[][..]), ("east", "330", &coarse)] {
+        let tiff = format!("{name}.tif");
+        let mut cut = Command::new("gdal_translate");
+        cut.args(["-q", "-srcwin", column, "0", "270", "600"])
+            .args(more);
+        cut.current_dir(folder).args(["all.vrt", &tiff]);
+        expect(&mut cut, 0);
+        let mut ingest = glebe(folder);
+        ingest.args(["ingest", "--dataset", "naip", "--collection", "fields"]);
+        ingest.args(["--precision", "6", "--datetime", "2020-07-01", &tiff]);
+        expect(&mut ingest, 0);
+    }
+    let whole = ["search", "--min-coverage", "99.9", "-o", "ndjson"];
+    let hits = ndjson(&expect(glebe(folder).args(whole), 0));
+    ["west", "east"].map(|name| {
+        let found = hits.iter().find(|hit| hit["scene"] == name);
+        found.unwrap()["geocode"].as_str().unwrap().to_owned()
+    })
+}
+
+/// Such a run was refused: its cells have several resolutions, and no flag of `predict` helps.
+#[test]
+fn a_run_over_two_resolutions_gives_one_map_in_which_each_cell_is_answered() {
+    let folder = scratch();
+    let folder = folder.path();
+    let scenes = world(folder, 1, 1, 600);
+    let cells = fields_of_10_and_20_metres(folder, &scenes);
+    let both = cells.join(",");
+    // What is composed has no resolution of its own: the user says it.
+    let compose = ["compose", "--geocode", &both, "-O", "both.tif"];
+    let said = stderr(&expect(glebe(folder).args(compose), 2));
+    assert!(said.contains("try: --resolution 10"), "{said}");
+    let train = ["train", "ndvi-cnn", "--name", "two", "--epochs", "2"];
+    let mut command = glebe(folder);
+    command
+        .args(train)
+        .args(["--chip", "8", "--geocode", &both]);
+    expect(&mut command, 0);
+    let predict = |geocodes: &str, name: &str| {
+        let out = format!("{name}.map.tif");
+        let words = ["predict", "two", "--geocode", geocodes, "-O", &out];
+        let said = stderr(&expect(glebe(folder).args(words), 0));
+        (said, bands(&folder.join(out)).swap_remove(0))
+    };
+    let (said, map) = predict(&both, "both");
+    let told = "the map has pixels of 10 m; answers of 20 m are repeated in it";
+    assert!(said.contains(told), "{said}");
+    let report = std::fs::read(folder.join("both.map.json")).unwrap();
+    let report: Value = serde_json::from_slice(&report).unwrap();
+    assert_eq!(report["cells"].as_array().unwrap().len(), 2, "{report}");
+    for cell in report["cells"].as_array().unwrap() {
+        let model = format!("two/{}", cell["geocode"].as_str().unwrap());
+        assert_eq!(cell["predicted"]["model"], model.as_str(), "{report}");
+    }
+    let [(fine, west), (coarse, east)] = [0, 1].map(|i| predict(&cells[i], ["west", "east"][i]));
+    assert!(!fine.contains("repeated") && !coarse.contains("repeated"));
+    let sums = [&map, &west, &east].map(|band| valid(band));
+    assert!(sums[1] > 0 && sums[2] > 0, "{sums:?}");
+    // An answer of 20 m fills four pixels, but for some along the edges of its cell.
+    let expected = sums[1] + 4 * sums[2];
+    assert!(sums[0].abs_diff(expected) * 20 < expected, "{sums:?}");
+    // The finer answers may be brought onto the map's grid, the coarser ones are repeated.
+    let answers = |band: &[f32]| -> BTreeSet<u32> {
+        let known = band.iter().filter(|v| !v.is_nan());
+        known.map(|v| v.to_bits()).collect()
+    };
+    let lacking = answers(&east).difference(&answers(&map)).count();
+    assert_eq!(lacking, 0, "{sums:?}");
+}
+
 /// A map with its place on the ground.
 struct Lying {
     bands: Vec<Vec<f32>>,
@@ -187,7 +279,7 @@ struct Lying {
 
 impl Lying {
     fn of(path: &Path) -> Self {
-        let mut info = std::process::Command::new("gdalinfo");
+        let mut info = Command::new("gdalinfo");
         let info = info.arg("-json").arg(path).output().unwrap();
         let info: Value = serde_json::from_slice(&info.stdout).unwrap();
         let place = info["geoTransform"].as_array().unwrap().iter();

@@ -5,12 +5,19 @@
 //!
 //! *Not here*: files that are merely damaged (`bad_input`).
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
 use crate::bad_input::check;
+use crate::memory::peak;
 use crate::place::add;
 
 /// Names in one element: a million, as far as the limit on a text's bytes lets them.
@@ -18,6 +25,12 @@ const NAMES: usize = 600_000;
 /// Longest a refusal may take: a second of one free core, and room for a busy machine. What costs
 /// the square of its length takes hours.
 const REFUSED_WITHIN: Duration = Duration::from_secs(20);
+
+/// Longest that refusing a list of a million files may take: some five seconds of one core, and
+/// room for a busy machine.
+const LISTED_WITHIN: Duration = Duration::from_mins(1);
+/// Most memory that such a list may take: an eighth of what a scene's process may.
+const LIST_BYTES_MAX: u64 = 384 << 20;
 
 /// Packs a text as a product's metadata and checks that it is refused in time.
 #[expect(clippy::disallowed_methods, reason = "a test that times has a limit")]
@@ -121,4 +134,125 @@ fn an_archive_inside_an_archive_is_not_opened() {
     add(&mut zip, "inner.zip", &fs::read(&inner).unwrap());
     zip.finish().unwrap();
     check(&path, &[], "outer.zip");
+}
+
+/// Writes a zip of so many empty files; crates that write zips take minutes for it.
+fn million_files(path: &Path, many: u32) {
+    let out = fs::File::create(path).unwrap();
+    let mut out = BufWriter::new(out);
+    // Names of one length, so that every header lies where it is counted to lie.
+    let name = |i: u32| format!("{i:08x}");
+    let (local, central) = (30 + 8, 46 + 8);
+    for i in 0..many {
+        out.write_all(b"PK\x03\x04\x14\0\0\0\0\0\0\0\x21\0")
+            .unwrap();
+        out.write_all(&[0; 12]).unwrap();
+        out.write_all(b"\x08\0\0\0").unwrap();
+        out.write_all(name(i).as_bytes()).unwrap();
+    }
+    for i in 0..many {
+        out.write_all(b"PK\x01\x02\x14\0\x14\0\0\0\0\0\0\0\x21\0")
+            .unwrap();
+        out.write_all(&[0; 12]).unwrap();
+        out.write_all(b"\x08\0").unwrap();
+        out.write_all(&[0; 12]).unwrap();
+        out.write_all(&(i * local).to_le_bytes()).unwrap();
+        out.write_all(name(i).as_bytes()).unwrap();
+    }
+    let (count, start) = (u64::from(many), u64::from(many * local));
+    let length = u64::from(many * central);
+    // So many have an end of 64 bits, the place where it stands, and an end that defers to it.
+    out.write_all(b"PK\x06\x06").unwrap();
+    out.write_all(&44_u64.to_le_bytes()).unwrap();
+    out.write_all(b"\x2d\0\x2d\0\0\0\0\0\0\0\0\0").unwrap();
+    for number in [count, count, length, start] {
+        out.write_all(&number.to_le_bytes()).unwrap();
+    }
+    out.write_all(b"PK\x06\x07\0\0\0\0").unwrap();
+    out.write_all(&(start + length).to_le_bytes()).unwrap();
+    out.write_all(&1_u32.to_le_bytes()).unwrap();
+    out.write_all(b"PK\x05\x06\0\0\0\0").unwrap();
+    out.write_all(&[0xff; 12]).unwrap();
+    out.write_all(&[0, 0]).unwrap();
+    out.flush().unwrap();
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a test that times has a limit")]
+fn a_zip_of_a_million_files_is_refused_at_a_bounded_cost() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("million.zip");
+    million_files(&path, 1_000_000);
+    let started = Instant::now();
+    check(&path, &[], "it has 1000000 entries; at most 10000");
+    let took = started.elapsed();
+    assert!(took < LISTED_WITHIN, "refused after {took:?}");
+    // What lists it in this process is what lists it in the real one.
+    let held = peak();
+    let refused = ingest::source::open(&path, &ingest::source::Given::default());
+    assert!(refused.is_err());
+    let grown = peak() - held;
+    eprintln!("refused after {took:?}; its list takes {} MiB", grown >> 20);
+    assert!(grown <= LIST_BYTES_MAX, "{} MiB", grown >> 20);
+}
+
+/// Every path below a folder.
+fn below(folder: &Path) -> BTreeSet<PathBuf> {
+    let (mut found, mut waiting) = (BTreeSet::new(), vec![folder.to_owned()]);
+    while let Some(next) = waiting.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                waiting.push(path.clone());
+            }
+            found.insert(path);
+        }
+    }
+    found
+}
+
+/// A gzipped tar of a product's first file and of one whose name leads elsewhere.
+fn leading(name: &str) -> Vec<u8> {
+    let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+    let mut put = |name: &str| {
+        let mut header = tar::Header::new_old();
+        header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+        header.set_size(4);
+        header.set_cksum();
+        tar.append(&header, &b"evil"[..]).unwrap();
+    };
+    put("LC08_L2SP_008059_20191201_20200825_02_T1_MTL.txt");
+    put(name);
+    tar.into_inner().unwrap().finish().unwrap()
+}
+
+/// A `.tar.gz` has no list: it is unpacked until it is found out.
+#[test]
+fn of_an_archive_that_leads_out_no_file_is_left_anywhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = folder.path().join("a/b/spool");
+    fs::create_dir_all(&spool).unwrap();
+    let outside = folder.path().join("absolute");
+    let names = ["../evil", "../../evil", outside.to_str().unwrap()];
+    for (i, name) in names.iter().enumerate() {
+        let archive = folder.path().join(format!("{i}.tar.gz"));
+        fs::write(&archive, leading(name)).unwrap();
+        let before = below(folder.path());
+        let ended = Command::new(env!("CARGO_BIN_EXE_glebe-ingest"))
+            .arg("cut")
+            .arg(&archive)
+            .arg("-O")
+            .arg(folder.path().join("splits"))
+            .env("TMPDIR", &spool)
+            .current_dir(&spool)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(6), "{said}");
+        assert!(
+            said.contains("leads out") || said.contains("absolute"),
+            "{said}"
+        );
+        assert_eq!(below(folder.path()), before, "{name}");
+    }
 }

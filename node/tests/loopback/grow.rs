@@ -1,8 +1,17 @@
 //! Nodes join a cluster that holds data.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use crate::bench::{SOON, cluster, fill, folder, open, set, ticket, until};
+use node::store::ObjectKey;
+use node::upkeep::Pace;
+use wire::bundle::Kind;
+
+use crate::bench::{
+    Node, SOON, UPKEEP, cluster, fill, folder, open, open_paced, paced, set, ticket, until,
+};
+use crate::repair::{held, model, put_models, repair_bytes};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn newcomers_take_over_their_slots_while_every_answer_stays_complete() {
@@ -78,4 +87,71 @@ async fn what_is_put_while_a_node_joins_is_found_afterwards() {
         report.complete && report.problems.is_empty()
     })
     .await;
+}
+
+/// Models of 40 kB each: what messages weigh beside them is little.
+const MODELS: u64 = 400;
+
+/// C3: bytes that move are those of the newcomer's share, and no other node is sent anything.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_newcomer_is_sent_what_it_owns_and_nobody_else_is_sent_anything() {
+    let rarely = Duration::from_hours(1);
+    let mut nodes = paced(4, 2, rarely).await;
+    put_models(&nodes, MODELS).await;
+    let models = |node: &Node| -> BTreeSet<ObjectKey> {
+        let keys = held(node, Kind::Model);
+        keys.into_iter().collect()
+    };
+    let kept = |nodes: &[Node]| {
+        nodes
+            .iter()
+            .map(|node| models(node).len() as u64)
+            .sum::<u64>()
+    };
+    until("each lies on its two owners", async || {
+        kept(&nodes) == 2 * MODELS
+    })
+    .await;
+    let before: Vec<BTreeSet<ObjectKey>> = nodes.iter().map(models).collect();
+    let sent = repair_bytes(&nodes[0]).await;
+    let join = (None, Some(ticket(&nodes[0])));
+    let pace = Pace {
+        first: rarely,
+        every: rarely,
+        ..UPKEEP
+    };
+    let any = "127.0.0.1:0".parse().unwrap();
+    nodes.push(open_paced(folder(), any, join, pace).await.unwrap());
+    for node in &nodes {
+        assert!(node.cluster.settled(SOON).await);
+    }
+    let newcomer = nodes[4].id();
+    let owned = |object: &node::store::Object| {
+        let owners = nodes[0].cluster.owners(object.slot());
+        owners.contains(&newcomer)
+    };
+    let its: Vec<_> = (0..MODELS).map(model).filter(owned).collect();
+    let must: u64 = its.iter().map(node::store::Object::bytes).sum();
+    until("it holds what it owns", async || {
+        its.iter().all(|o| nodes[4].store.verify(&o.key).is_ok())
+    })
+    .await;
+    until("others have let go of what it owns", async || {
+        kept(&nodes) == 2 * MODELS
+    })
+    .await;
+    let sent = repair_bytes(&nodes[0]).await - sent;
+    eprintln!(
+        "{sent} bytes sent for {must} that moved, of {} models",
+        its.len()
+    );
+    assert!(must > 0 && sent >= must, "{sent} for {must}");
+    assert!(sent * 10 <= must * 11, "{sent} for {must}");
+    for (node, before) in nodes.iter().zip(&before) {
+        assert!(
+            models(node).is_subset(before),
+            "{} was sent some",
+            node.id()
+        );
+    }
 }
