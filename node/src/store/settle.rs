@@ -1,15 +1,15 @@
 //! What a start does about writes that a crash cut off.
 //!
-//! *Invariants*: afterwards `tmp` is empty, every acknowledged object is in its place, and what was
-//! renamed but never acknowledged is gone again; but where folders could not be listed, for then no
-//! record tells what was acknowledged.
+//! *Invariants*: afterwards `tmp` is empty, every acknowledged object is in its place, also one that
+//! the index has lost, and what was renamed but never acknowledged is gone again; but where folders
+//! could not be listed, for then no record tells what was acknowledged.
 //!
 //! *Not here*: how intents are written (`files`).
 
 use std::path::Path;
 
 use super::error::StoreError;
-use super::files::{Files, Unlisted};
+use super::files::{Files, Intent, Unlisted};
 use super::object::{ContentHash, OBJECT_FILE};
 use super::records::Records;
 
@@ -34,14 +34,35 @@ pub(super) fn settle(
                     files.undo(&intent, &staged)?;
                 }
             }
-            // Perhaps it was recorded before.
-            None if intent.hash.is_some() && is_below(&folder, unlisted) => {}
-            // Placed and not recorded, to be removed and recorded no longer, or recorded elsewhere.
+            None if intent.hash.is_some() => {
+                let known = !is_below(&folder, unlisted);
+                unrecorded(files, (&intent, &staged), known)?;
+            }
+            // To be removed and recorded no longer, or recorded elsewhere.
             _ => files.discard(&intent)?,
         }
         tracing::info!(key = %intent.key, "settled a write that was cut off");
     }
     files.clear_tmp()
+}
+
+/// Settles a put of what has no record: it takes its place no longer. What stood there before does:
+/// an index that is older than the disk has no record of that either.
+fn unrecorded(
+    files: &Files,
+    (intent, staged): (&Intent, &Path),
+    known: bool,
+) -> Result<(), StoreError> {
+    let folder = files.folder(&intent.key, intent.slot);
+    let is_placed = hash_of(files, &folder) == intent.hash;
+    let before = hash_of(files, staged).filter(|hash| Some(*hash) != intent.hash);
+    if before.is_some() && (is_placed || !files.disk.is_there(&folder)) {
+        return files.undo(intent, staged);
+    }
+    if is_placed && known && !files.disk.is_there(staged) {
+        return files.discard(intent);
+    }
+    Ok(())
 }
 
 fn is_below(folder: &Path, unlisted: &[Unlisted]) -> bool {
@@ -68,9 +89,54 @@ mod tests {
     use wire::bundle::Kind;
 
     use super::super::disk::OsDisk;
-    use super::super::files::Intent;
     use super::super::object::ObjectKey;
     use super::*;
+
+    /// Which revision stands in a folder: what its one file holds.
+    fn revision(folder: &Path) -> Option<String> {
+        std::fs::read_to_string(folder.join("weights")).ok()
+    }
+
+    /// An index that had gone back to an earlier commit had the older one removed with the new one.
+    #[test]
+    fn what_a_put_without_a_record_took_the_place_of_stays_wherever_it_was_cut_off() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = Files::open(Arc::new(OsDisk), dir.path(), 0).unwrap();
+        let records = Records::open(&OsDisk, &dir.path().join("index.redb")).unwrap();
+        let (key, slot) = (ObjectKey::new(Kind::Model, "m"), Slot::new(3).unwrap());
+        let folder = files.folder(&key, slot);
+        let staged = dir.path().join("tmp/0");
+        let new = ContentHash::of(&[super::super::object::entry("weights", b"new")]);
+        // In its place, staged, and what is in its place afterwards.
+        let cases = [
+            (Some("old"), Some("new"), Some("old")),
+            (Some("new"), Some("old"), Some("old")),
+            (None, Some("old"), Some("old")),
+            (Some("new"), Some("new"), Some("new")),
+            (Some("old"), Some("harmed"), Some("old")),
+            (None, Some("new"), None),
+            (Some("new"), None, None),
+        ];
+        for (placed, aside, stays) in cases {
+            for (path, held) in [(&folder, placed), (&staged, aside)] {
+                let Some(held) = held else { continue };
+                std::fs::create_dir_all(path).unwrap();
+                std::fs::write(path.join("weights"), held).unwrap();
+            }
+            let intent = Intent {
+                key: key.clone(),
+                slot,
+                hash: Some(new),
+            };
+            let text = serde_json::to_vec(&intent).unwrap();
+            std::fs::write(dir.path().join("tmp/0.intent"), text).unwrap();
+            settle(&files, &records, &[]).unwrap();
+            let told = format!("{placed:?} in its place, {aside:?} staged");
+            assert_eq!(revision(&folder).as_deref(), stays, "{told}");
+            assert!(!staged.exists() && files.intents().unwrap().is_empty());
+            files.disk.remove(&folder).unwrap();
+        }
+    }
 
     #[test]
     fn what_no_record_can_tell_of_is_not_taken_for_unacknowledged() {
