@@ -21,6 +21,7 @@ mod heirs;
 mod hostile;
 mod lose;
 mod many;
+mod mixed;
 mod models;
 mod moves;
 mod refuse;
