@@ -12,10 +12,10 @@
 use earth::split::meta::META_VERSION;
 use serde::{Deserialize, Serialize};
 
-use super::Request;
+use super::{GuestWord, Request};
 
-/// Version of messages that has had `Cells`, `Rivals` and `JobsPage`, and answers with a fault what
-/// it cannot read.
+/// Version of messages that has had `Cells`, `Rivals`, `JobsPage` and guests that are published, and
+/// answers with a fault what it cannot read.
 const PAGES: u16 = 2;
 /// Greatest version of a split's metadata that is read here.
 const FILES: u16 = 1;
@@ -98,7 +98,10 @@ impl Request {
     /// Returns the least version of messages that has the question.
     pub fn since(&self) -> u16 {
         match self {
-            Self::Cells(_) | Self::Rivals(_) | Self::JobsPage(_) => PAGES,
+            Self::Cells(_)
+            | Self::Rivals(_)
+            | Self::JobsPage(_)
+            | Self::Guests(GuestWord::Publishing(..)) => PAGES,
             _ => 1,
         }
     }
