@@ -183,6 +183,7 @@ async fn respond(core: &Arc<Core>, from: &NodeId, request: Request) -> Result<Re
         Request::JobsPage(asked) => Response::JobsPage(pages::behind(core, asked).await?),
         Request::Fates(asked) => Response::Fates(jobs::fates(core, asked).await?),
         Request::Heed(run) => jobs::heed(core, &run),
+        Request::Unplanned(run) => jobs::unplanned(core, run).await?,
         Request::Rivals(asked) => Response::Rivals(jobs::rivals(core, from, asked).await?),
         Request::Counts(names) => Response::Counts(jobs::counts(core, names).await?),
         Request::Steer(steer) => Response::Steered(jobs::steer(core, steer).await?),

@@ -120,6 +120,8 @@ pub enum Request {
     Rivals(RivalsRequest),
     /// Your jobs of a run behind one. Answered with `JobsPage`.
     JobsPage(JobsRequest),
+    /// Cells of a run have no job any more: look whether they are yours. Answered with `Done`.
+    Unplanned(String),
 }
 
 /// An answer.
@@ -439,6 +441,7 @@ impl Request {
             | Self::Guests(_)
             | Self::Cells(_)
             | Self::Rivals(_)
+            | Self::Unplanned(_)
             | Self::Heed(_) => Purpose::Query,
             Self::FetchComposed(_) => Purpose::Pixels,
             Self::Forget(_) | Self::Compare(_) | Self::Repair(_) => Purpose::Repair,

@@ -324,7 +324,9 @@ async fn take_over(core: &Arc<Core>, memory: &mut Memory) -> Result<(), Fault> {
     let acting = core.look(acting_primaries).remove(&core.me);
     let Some(acting) = acting else { return Ok(()) };
     let runs = Arc::clone(&core.runs);
-    for known in working(move || runs.known()).await? {
+    let (unplanned, known) = working(move || (runs.take_unplanned(), runs.known())).await?;
+    memory.settled.forget(&unplanned);
+    for known in known {
         let mut slots = acting.clone();
         slots.subtract(&jobs::vouched(core, &known));
         if known.wished.wish == Wish::Cancel || slots.is_empty() {

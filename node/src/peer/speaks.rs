@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{GuestWord, Request};
 
-/// Version of messages that has had `Cells`, `Rivals`, `JobsPage` and guests that are published, and
-/// answers with a fault what it cannot read.
+/// Version of messages that has had `Cells`, `Rivals`, `JobsPage`, `Unplanned` and guests that are
+/// published, and answers with a fault what it cannot read.
 const PAGES: u16 = 2;
 /// Greatest version of a split's metadata that is read here.
 const FILES: u16 = 1;
@@ -101,6 +101,7 @@ impl Request {
             Self::Cells(_)
             | Self::Rivals(_)
             | Self::JobsPage(_)
+            | Self::Unplanned(_)
             | Self::Guests(GuestWord::Publishing(..)) => PAGES,
             _ => 1,
         }

@@ -33,6 +33,8 @@ pub(super) struct Contest {
     stays_ms: BTreeMap<JobKey, u64>,
     /// Runs of which another node has a job that got farther than the one here.
     doubted: BTreeSet<String>,
+    /// Runs of which cells have no job any more, as some node has found.
+    pub(super) unplanned: BTreeSet<String>,
     /// Jobs whose models are being published here.
     pub(super) publishing: Underway,
 }

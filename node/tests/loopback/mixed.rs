@@ -1,6 +1,9 @@
-//! Nodes of this version beside one of an earlier version, which knows fewer questions.
+//! Nodes beside doubles: members that say what a test has them say, as one of an earlier version
+//! does that knows fewer questions.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use earth::split::placement::PlacementKey;
@@ -27,8 +30,10 @@ use crate::bench::{Node, SOON, cluster, collection, fill, until};
 use crate::fixture::COLLECTION;
 use crate::heirs::{CELLS, run};
 
-/// Numbers of questions: mean textures of cells, and which of the asker's jobs may go.
+/// Numbers of questions: mean textures of cells, what is planned of a run, and which of the asker's
+/// jobs may go.
 const TEXTURES: u8 = 23;
+const FATES: u8 = 24;
 const RIVALS: u8 = 31;
 /// The first question of the second version.
 const SECOND: u8 = 30;
@@ -41,9 +46,17 @@ const CELL: &str = "9xj00k";
 /// takes down the numbers of all questions.
 struct Double {
     id: String,
-    asked: Arc<Mutex<Vec<u8>>>,
+    state: Arc<State>,
     /// It listens while this lives.
-    _link: Link,
+    link: Link,
+}
+
+/// What a double was asked, and what it says.
+#[derive(Default)]
+struct State {
+    asked: Mutex<Vec<u8>>,
+    /// It says that it has planned all cells of all runs.
+    vouches: AtomicBool,
 }
 
 impl Double {
@@ -59,24 +72,27 @@ impl Double {
         } = swarm::listen(&identity, any).await.unwrap();
         let node = NodeId::parse(&at.id()).unwrap();
         link.admit([node.clone()]).await;
-        let asked = Arc::<Mutex<Vec<u8>>>::default();
-        tokio::spawn(serve(inbound, messages, Arc::clone(&asked)));
+        let state = Arc::<State>::default();
+        tokio::spawn(serve(inbound, messages, Arc::clone(&state)));
         let news = News {
             beats: vec![beat(&identity, address, messages)],
             ..News::default()
         };
-        let to = at.cluster.p2p().parse().unwrap();
-        let told = encode(&Request::Tell(news));
-        let heard = link.ask((&node, to), told, Lane::Work, SOON).await.unwrap();
-        assert_eq!(decode::<Response>(&heard).unwrap(), Response::Done);
         let id = identity.node().to_string();
-        let double = Self {
-            id,
-            asked,
-            _link: link,
-        };
+        let double = Self { id, state, link };
+        double.tell(at, &Request::Tell(news)).await;
         until("it is up", async || double.state(at) == NodeState::Up).await;
         double
+    }
+
+    /// Tells a node something.
+    async fn tell(&self, at: &Node, word: &Request) {
+        let (node, to) = (NodeId::parse(&at.id()).unwrap(), at.cluster.p2p().parse());
+        let asked = self
+            .link
+            .ask((&node, to.unwrap()), encode(word), Lane::Work, SOON);
+        let heard = asked.await.unwrap();
+        assert_eq!(decode::<Response>(&heard).unwrap(), Response::Done);
     }
 
     fn state(&self, at: &Node) -> NodeState {
@@ -86,7 +102,15 @@ impl Double {
 
     /// Returns the numbers of the questions so far.
     fn asked(&self) -> Vec<u8> {
-        self.asked.lock().unwrap().clone()
+        self.state.asked.lock().unwrap().clone()
+    }
+
+    /// Returns how often it was asked that question.
+    fn times(&self, number: u8) -> usize {
+        self.asked()
+            .into_iter()
+            .filter(|asked| *asked == number)
+            .count()
     }
 }
 
@@ -112,22 +136,21 @@ fn beat(identity: &Identity, address: SocketAddr, messages: (u16, u16)) -> Beat 
     beat
 }
 
-async fn serve(
-    mut inbound: mpsc::Receiver<Inbound>,
-    messages: (u16, u16),
-    asked: Arc<Mutex<Vec<u8>>>,
-) {
+async fn serve(mut inbound: mpsc::Receiver<Inbound>, messages: (u16, u16), state: Arc<State>) {
     while let Some(question) = inbound.recv().await {
         let number = question.frame[0];
-        asked.lock().unwrap().push(number);
+        state.asked.lock().unwrap().push(number);
         // The first version closed what it could not read without a word.
         if number < SECOND || messages.1 > 1 {
-            question.reply.send(encode(&answer(&question.frame))).await;
+            question
+                .reply
+                .send(encode(&answer(&question.frame, &state)))
+                .await;
         }
     }
 }
 
-fn answer(frame: &[u8]) -> Response {
+fn answer(frame: &[u8], state: &State) -> Response {
     match decode::<Request>(frame).unwrap() {
         Request::Gossip(_) => Response::News(News::default()),
         Request::Tell(_) | Request::Mark(_) => Response::Done,
@@ -140,7 +163,11 @@ fn answer(frame: &[u8]) -> Response {
         }]),
         Request::Plan(_) => Response::Planned(Planned { splits: 0, jobs: 0 }),
         Request::Fates(asked) => Response::Fates(Fates {
-            slots: SlotSet::none(),
+            slots: if state.vouches.load(Ordering::SeqCst) {
+                SlotSet::all()
+            } else {
+                SlotSet::none()
+            },
             wished: Wished::default(),
             cells: vec![None; asked.cells.len()],
         }),
@@ -209,4 +236,40 @@ async fn a_run_begins_though_an_owner_is_of_before_the_question_for_cells() {
     let numbers = earlier.asked();
     assert!(numbers.contains(&TEXTURES), "{numbers:?}");
     assert!(numbers.iter().all(|n| *n < SECOND), "{numbers:?}");
+}
+
+/// Whose cell it was believed for five minutes that another had it planned.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cells_that_somebody_vouches_for_no_more_are_planned_as_soon_as_it_says_so() {
+    let mut nodes = cluster(3, 3).await;
+    fill(&nodes, CELLS).await;
+    let started = nodes[0].cluster.start_run(run(TransferMode::None), false);
+    started.await.unwrap();
+    let cells = |node: &Node| -> BTreeSet<String> {
+        let jobs = node.runs.jobs("r").into_iter();
+        jobs.map(|job| job.geocode).collect()
+    };
+    let busy = nodes.iter().position(|n| !cells(n).is_empty());
+    let lost = nodes.remove(busy.unwrap());
+    let node = nodes.remove(0);
+    let double = Double::of(&*nodes.remove(0).kill().await, VERSIONS[1], &node).await;
+    double.state.vouches.store(true, Ordering::SeqCst);
+    let mut theirs = cells(&lost);
+    let (gone, before) = (lost.id(), double.times(FATES));
+    drop(lost.kill().await);
+    until("the loss is noticed, and somebody vouches", async || {
+        let nodes = node.cluster.view().nodes;
+        let state = nodes.iter().find(|n| n.id == gone).unwrap().state;
+        state == NodeState::Down && double.times(FATES) > before
+    })
+    .await;
+    theirs.retain(|cell| !cells(&node).contains(cell));
+    assert!(!theirs.is_empty(), "nobody has planned them");
+    double.state.vouches.store(false, Ordering::SeqCst);
+    let word = Request::Unplanned("r".to_owned());
+    double.tell(&node, &word).await;
+    until("they are planned", async || {
+        cells(&node).is_superset(&theirs)
+    })
+    .await;
 }

@@ -25,6 +25,7 @@ pub(super) fn requests() -> Vec<(&'static str, Request)> {
             "guests_publishing",
             guests(GuestWord::Publishing(lease(), 300)),
         ),
+        ("unplanned", Request::Unplanned("r".to_owned())),
     ]
 }
 
