@@ -35,8 +35,8 @@ use crate::swarm::LinkError;
 const HELD_MAX: Duration = Duration::from_secs(5);
 /// Time between questions while somebody has not answered yet.
 const PACE: Duration = Duration::from_millis(200);
-/// First pause after a question that a node closed without an answer, or answered otherwise: it will
-/// hardly do better soon.
+/// First pause after a question that a node closed without an answer, or answered otherwise: it
+/// will hardly do better soon.
 const UNKNOWN_PAUSE: Duration = Duration::from_secs(2);
 /// Most jobs in a message: some 20 bytes each.
 const AT_ONCE_MAX: usize = 65_536;

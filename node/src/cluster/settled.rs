@@ -1,7 +1,7 @@
 //! In which slots of runs nothing was left to be taken over, and for how long that is believed.
 //!
-//! *Invariants*: what others plan is asked again as soon as one says that nobody has a job of a cell,
-//! and after a while, for its word may be lost.
+//! *Invariants*: what others plan is asked again as soon as one says that nobody has a job of a
+//! cell, and after a while, for its word may be lost.
 //!
 //! *Not here*: taking cells over (`tend`).
 

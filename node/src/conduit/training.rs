@@ -99,8 +99,8 @@ impl Conduit {
         let config = config.map_or(&[][..], |f| &f.bytes);
         let published: Published = serde_json::from_slice(config).map_err(|e| wrong(&e))?;
         let (runs, token) = (Arc::clone(&self.runs), lease.clone());
-        // Until its end is noted, its lease lives, and the job is left to no other node that has one
-        // of its cell.
+        // Until its end is noted, its lease lives, and the job is left to no other node that has
+        // one of its cell.
         let (_publishing, home) = blocking(move || {
             let publishing = runs.publishing(&token);
             runs.home(&token).map(|home| (publishing, home))

@@ -1,8 +1,8 @@
 //! Which versions a node speaks and reads.
 //!
-//! Each node says so when it joins, and in its beats, so that all know of all. A version of messages
-//! adds questions to those of the one before, on streams of the same protocol; what changes bytes
-//! that there were gets a protocol of another name.
+//! Each node says so when it joins, and in its beats, so that all know of all. A version of
+//! messages adds questions to those of the one before, on streams of the same protocol; what
+//! changes bytes that there were gets a protocol of another name.
 //!
 //! *Invariants*: two nodes speak the greatest version that both do; without one, neither guesses;
 //! each question is of one version, and whoever speaks that one knows it.

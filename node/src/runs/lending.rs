@@ -111,8 +111,8 @@ impl Runs {
         Ok(())
     }
 
-    /// Takes back jobs from nodes of which `is_gone` says so, but those whose models may be on their
-    /// way.
+    /// Takes back jobs from nodes of which `is_gone` says so, but those whose models may be on
+    /// their way.
     pub fn take_back(&self, is_gone: impl Fn(&str) -> bool) -> Result<(), Fault> {
         let now_ms = self.now_ms();
         let mut inner = self.lock();

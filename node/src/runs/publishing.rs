@@ -91,7 +91,8 @@ impl Inner {
         }
     }
 
-    /// Returns overdue leases to the queue; returns the guests, and the jobs of this node, that are.
+    /// Returns overdue leases to the queue; returns the guests, and the jobs of this node, that
+    /// are.
     pub(super) fn overdue(&mut self, now_ms: u64) -> (Vec<JobKey>, Vec<JobKey>) {
         self.sustain(now_ms);
         (self.guests.book.expire(now_ms), self.book.expire(now_ms))

@@ -82,7 +82,8 @@ impl Runs {
         self.lock().hands.start(worker);
     }
 
-    /// Takes back what a worker held that has ended, but what it was publishing; tells whether it had asked for a job.
+    /// Takes back what a worker held that has ended, but what it was publishing; tells whether it
+    /// had asked for a job.
     pub fn ended(&self, worker: &str, reason: &str) -> Result<bool, Fault> {
         let now_ms = self.now_ms();
         let mut inner = self.lock();

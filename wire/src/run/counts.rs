@@ -1,7 +1,7 @@
 //! How many jobs of a run are in which state.
 //!
-//! *Invariants*: every state has its count, so that a total leaves none out; whatever a node says it
-//! counts, sums end at the greatest number.
+//! *Invariants*: every state has its count, so that a total leaves none out; whatever a node says
+//! it counts, sums end at the greatest number.
 //!
 //! *Not here*: the states (`run`).
 
