@@ -1,6 +1,7 @@
 //! What this node answers for itself to other nodes.
 //!
 //! *Invariants*: only members are answered, strangers by `join` alone; every answer fits a message;
+//! what a member says and nobody here can read is a fault, not silence;
 //! work on the store happens on blocking threads, and at most `WORK_MAX` at a time; beats, probes
 //! and marks never wait behind it.
 //!
@@ -27,6 +28,7 @@ use crate::cluster::{catalog, gossip, join, persist};
 use crate::compose;
 use crate::hands;
 use crate::identity::NodeId;
+use crate::meters::Purpose;
 use crate::peer::{Listed, Listing, Piece, Request, Response, Share, Version};
 use crate::peer::{decode_request, encode_response};
 use crate::refusals::Refused;
@@ -78,6 +80,10 @@ async fn answer_one(core: Arc<Core>, work: Arc<Semaphore>, question: Inbound) {
     let Ok(request) = decode_request(&frame) else {
         let why = "a message that cannot be read";
         core.refusals.note(Refused::Message, &from, &why);
+        // It may be of a version to come: who gets no answer takes this node for one that is gone.
+        let response = written(&Response::Fault(unread().into()));
+        core.meters.sent(Purpose::Query, response.length());
+        reply.send(response).await;
         return;
     };
     let purpose = request.purpose();
@@ -90,6 +96,13 @@ async fn answer_one(core: Arc<Core>, work: Arc<Semaphore>, question: Inbound) {
     drop(permit);
     core.meters.sent(purpose, response.length());
     reply.send(response).await;
+}
+
+/// Refuses a question that is none that this glebe knows.
+fn unread() -> Fault {
+    Fault::new(FaultKind::Refused, "the question cannot be read")
+        .because("it is of a version that this node does not speak, or was damaged")
+        .try_("the latest glebe on all nodes; glebe node list tells what each speaks")
 }
 
 /// Writes an answer down. One that fits no message becomes a fault: who gets none takes this node
@@ -171,6 +184,7 @@ async fn respond(core: &Arc<Core>, from: &NodeId, request: Request) -> Result<Re
         Request::JobsPage(asked) => Response::JobsPage(pages::behind(core, asked).await?),
         Request::Fates(asked) => Response::Fates(jobs::fates(core, asked).await?),
         Request::Heed(run) => jobs::heed(core, &run),
+        Request::Unplanned(run) => jobs::unplanned(core, run).await?,
         Request::Rivals(asked) => Response::Rivals(jobs::rivals(core, from, asked).await?),
         Request::Counts(names) => Response::Counts(jobs::counts(core, names).await?),
         Request::Steer(steer) => Response::Steered(jobs::steer(core, steer).await?),

@@ -234,9 +234,14 @@ impl Cluster {
         tend::announce_later(&self.core, run);
     }
 
-    /// Checks with the node that planned a job that its model may be published here.
-    pub(crate) async fn may_publish(&self, (home, lease): &(NodeId, Renew)) -> Result<(), Fault> {
-        lend::may_publish(&self.core, home, lease.clone()).await
+    /// Checks with the node that planned a job that its model may be published here, and
+    /// tells it how long that takes at most.
+    pub(crate) async fn may_publish(
+        &self,
+        (home, lease): &(NodeId, Renew),
+        limit: Duration,
+    ) -> Result<(), Fault> {
+        lend::may_publish(&self.core, home, lease.clone(), limit).await
     }
 
     /// Tells the node that planned a job that its model is kept.

@@ -124,6 +124,8 @@ pub enum Request {
     JobsPage(JobsRequest),
     /// Why do you answer for no slots alone? Answered with `Doubt`.
     Doubt,
+    /// Cells of a run have no job any more: look whether they are yours. Answered with `Done`.
+    Unplanned(String),
 }
 
 /// An answer.
@@ -446,6 +448,7 @@ impl Request {
             | Self::Guests(_)
             | Self::Cells(_)
             | Self::Rivals(_)
+            | Self::Unplanned(_)
             | Self::Heed(_) => Purpose::Query,
             Self::FetchComposed(_) => Purpose::Pixels,
             Self::Forget(_) | Self::Compare(_) | Self::Repair(_) => Purpose::Repair,

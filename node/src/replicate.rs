@@ -57,6 +57,13 @@ struct Putting<'a> {
     others: Vec<NodeId>,
 }
 
+/// Returns how long a put may take by its own deadlines, if its chunks wait for nobody else's:
+/// asking who holds what, sending it to owners and then to stand-ins, marking one.
+pub(crate) fn put_limit(object: &Object) -> Duration {
+    let bytes = object.files.iter().map(|file| file.bytes.len() as u64);
+    2 * (VERSIONS_LIMIT + send::limit(bytes.sum())) + MARK_LIMIT
+}
+
 /// Puts an object on its owners.
 pub(crate) async fn put(core: &Arc<Core>, object: Object, mode: PutMode) -> Result<PutAck, Fault> {
     object

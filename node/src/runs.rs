@@ -16,6 +16,7 @@ pub mod keep;
 mod known;
 mod leased;
 mod lending;
+mod publishing;
 pub mod spool;
 mod told;
 mod withdraw;
@@ -42,9 +43,9 @@ use hands::Hands;
 use keep::{Keep, KeepError};
 pub use known::{KnownRun, Wished};
 pub use lending::Lent;
+pub use publishing::Publishing;
 use spool::Spool;
 use withdraw::Contest;
-pub use withdraw::Publishing;
 
 /// Time after which a worker asks again while others' leases may still come back.
 const ASK_AGAIN_MS: u64 = 500;
@@ -367,12 +368,11 @@ impl Runs {
 
     /// Returns overdue leases to the queue.
     fn expire(&self, inner: &mut Inner) {
-        let astray = inner.guests.book.expire(self.now_ms());
+        let (astray, overdue) = inner.overdue(self.now_ms());
         if !astray.is_empty() {
             inner.send_home_all(&astray);
             self.hosting.notify_one();
         }
-        let overdue = inner.book.expire(self.now_ms());
         if overdue.is_empty() {
             return;
         }

@@ -336,7 +336,9 @@ impl Worker {
         let mut said = String::new();
         loop {
             let (client, params) = (self.client.clone(), PutParams::publish(ours));
-            let fault = match self.insist(|| client.put(bundle, &params)).await {
+            // Its last byte may leave long after a lease has run out.
+            let put = self.insist(|| client.put(bundle, &params));
+            let fault = match hold.during(put).await {
                 Ok(Some(_)) => {
                     say(&format!("{}: model {} published", ours.run, ours.geocode));
                     return Ok(true);

@@ -200,6 +200,10 @@ pub(super) async fn heed(
             let granted = working(move || runs.renew_moved(&leases, &by)).await?;
             return Ok(Response::Granted(granted));
         }
+        GuestWord::Publishing(lease, put_ms) => {
+            let granted = working(move || runs.publishing_moved(&lease, &by, put_ms)).await?;
+            return Ok(Response::Granted(vec![granted]));
+        }
         GuestWord::Published(lease, published) => {
             let (published, run): (Published, _) = (read(&published)?, lease.run.clone());
             let ended = move || {

@@ -148,6 +148,13 @@ pub(super) fn heed(core: &Core, run: &str) -> Response {
     Response::Done
 }
 
+/// Looks whether cells of a run are this node's to plan, for another knows of some without a job.
+pub(super) async fn unplanned(core: &Arc<Core>, run: String) -> Result<Response, Fault> {
+    let runs = Arc::clone(&core.runs);
+    working(move || runs.note_unplanned(&run)).await?;
+    Ok(Response::Done)
+}
+
 /// Returns the slots of a run whose cells have all been planned, here or where they were left to.
 pub(crate) fn vouched(core: &Core, known: &KnownRun) -> SlotSet {
     let is_there = |node: &NodeId| core.look(|view| view.table.may_answer(node));

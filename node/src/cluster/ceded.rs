@@ -1,10 +1,12 @@
 //! What became of jobs that this node left to others.
 //!
 //! A node to which a job was left may lose its book, or leave the job to a third one. Whoever left
-//! it vouches for the cell meanwhile, so it asks.
+//! it vouches for the cell meanwhile, so it asks; once it vouches no more, it says so to all, for
+//! whose cell that is may have believed it.
 //!
 //! *Invariants*: each node is asked about what was left to it once it, or any other, came, went or
-//! started anew, and from time to time; who does not answer is asked ever less often.
+//! started anew, and from time to time; who does not answer is asked ever less often; of a node
+//! that is gone all are told once.
 //!
 //! *Not here*: leaving jobs to others (`rivals`), planning what nobody has (`tend`).
 
@@ -12,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::join_all;
 use tokio::time::Instant;
 use wire::fault::Fault;
 
@@ -40,6 +43,8 @@ pub(super) struct Asked {
     since: Option<Instant>,
     /// Runs, and nodes that have told of them.
     told: BTreeSet<(String, NodeId)>,
+    /// Runs, and nodes that are gone to which cells of them were left.
+    gone: BTreeSet<(String, String)>,
     pauses: Pauses,
 }
 
@@ -72,6 +77,15 @@ impl Asked {
         .collect()
     }
 
+    /// Returns the runs of which cells were left to nodes that are gone since.
+    fn gone(&mut self, others: &BTreeMap<NodeId, u64>, ceded: &Ceded) -> BTreeSet<String> {
+        let is_there = |to: &str| NodeId::parse(to).is_ok_and(|node| others.contains_key(&node));
+        let gone = ceded.keys().filter(|(_, to)| !is_there(to)).cloned();
+        let before = std::mem::replace(&mut self.gone, gone.collect());
+        let since = self.gone.difference(&before);
+        since.map(|(run, _)| run.clone()).collect()
+    }
+
     /// Notes whether a node told of all that it was asked about.
     fn note(&mut self, due: Due, has_told: bool, now: Instant) {
         if has_told {
@@ -88,7 +102,11 @@ impl Asked {
 pub(super) async fn review(core: &Arc<Core>, asked: &mut Asked) -> Result<(), Fault> {
     let runs = Arc::clone(&core.runs);
     let ceded = working(move || runs.ceded()).await?;
-    for due in asked.due(core.look(starts), ceded, Instant::now()) {
+    let others = core.look(starts);
+    for run in asked.gone(&others, &ceded) {
+        tell_later(core, run);
+    }
+    for due in asked.due(others, ceded, Instant::now()) {
         let has_told = ask(core, &due).await.unwrap_or_else(|fault| {
             tracing::warn!(run = due.run, %fault, "what was left to others is looked after later");
             false
@@ -134,8 +152,26 @@ async fn ask(core: &Arc<Core>, due: &Due) -> Result<bool, Fault> {
         let (runs, of, from) = (Arc::clone(&core.runs), run.clone(), node.to_string());
         let reclaimed = working(move || runs.reclaim(&of, &from, &lost)).await??;
         tracing::warn!(run, reclaimed, %node, "a node has no more what was left to it");
+        if reclaimed > 0 {
+            tell_later(core, run.clone());
+        }
     }
     Ok(true)
+}
+
+/// Has all nodes look whether cells of a run, of which nobody has a job any more, are theirs to
+/// plan; nobody waits for that.
+fn tell_later(core: &Arc<Core>, run: String) {
+    let (of, stop) = (Arc::clone(core), core.stop.clone());
+    let told = async move {
+        let (others, me) = of.look(|view| (view.others_up(), of.me.clone()));
+        let all = others.iter().chain([&me]);
+        let asks = all.map(|node| of.ask(node, Request::Unplanned(run.clone()), PAGE_LIMIT));
+        for failed in join_all(asks).await.into_iter().filter_map(Result::err) {
+            tracing::debug!(%failed, "a node was not told that cells have no job");
+        }
+    };
+    core.tasks.spawn(stop.run_until_cancelled_owned(told));
 }
 
 /// Returns the cells of which a node says that it has no job.
@@ -190,6 +226,18 @@ mod tests {
         assert_eq!(asked.due(nodes(&[("a", 2)]), ceded(), now), []);
         let late = now + BELIEVED;
         assert_eq!(asked.due(nodes(&[("a", 2)]), ceded(), late).len(), 1);
+    }
+
+    #[test]
+    fn of_a_node_that_is_gone_all_are_told_once_and_again_when_it_goes_again() {
+        let (mut asked, both) = (Asked::default(), nodes(&[("a", 1), ("gone", 1)]));
+        let none = BTreeSet::new();
+        let left = BTreeSet::from(["r".to_owned()]);
+        assert_eq!(asked.gone(&both, &ceded()), none);
+        assert_eq!(asked.gone(&nodes(&[("a", 1)]), &ceded()), left);
+        assert_eq!(asked.gone(&nodes(&[("a", 1)]), &ceded()), none);
+        assert_eq!(asked.gone(&both, &ceded()), none);
+        assert_eq!(asked.gone(&nodes(&[("a", 1)]), &ceded()), left);
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! *Invariants*: one lock over ring and table, never held across an await or a call to the store;
 //! whoever changes them wakes those that wait.
 //!
-//! *Not here*: what is done with them (`replicate`, `scatter`, `sync`, `gossip`).
+//! *Not here*: asking others (`ask`), what is done with all this (`replicate`, `scatter`, `sync`,
+//! `gossip`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,10 +21,9 @@ pub(crate) use super::ask::AskError;
 use super::changes::{Changes, Watch};
 use super::file::ClusterFile;
 use super::marks::Marks;
-use super::seeds;
 use super::vouch::Vouchers;
 use crate::access::Keyring;
-use crate::answer::{self, Transfers};
+use crate::answer::Transfers;
 use crate::budget::{self, Budgets};
 use crate::clock::Clock;
 use crate::compose::Compositions;
@@ -32,13 +32,12 @@ use crate::identity::{Identity, NodeId};
 use crate::layout::Layout;
 use crate::membership::{Beat, Table};
 use crate::meters::Meters;
-use crate::peer::{Request, Response, decode_response, encode_request};
 use crate::refusals::Refusals;
 use crate::ring::{Report, Ring};
 use crate::runs::Runs;
 use crate::slots::SlotSet;
 use crate::store::{Store, StoreError};
-use crate::swarm::{Lane, Link, LinkError};
+use crate::swarm::Link;
 use crate::sync::Arrivals;
 use crate::upkeep::Upkeep;
 
@@ -400,84 +399,6 @@ impl Core {
             layouts: view.ring.writes().to_vec(),
             _epoch: Arc::clone(&view.epoch),
         })
-    }
-
-    /// Asks a node, itself too, and waits for the answer, at most for `limit`.
-    pub(crate) async fn ask(
-        self: &Arc<Self>,
-        node: &NodeId,
-        request: Request,
-        limit: Duration,
-    ) -> Result<Response, AskError> {
-        let response = if *node == self.me {
-            answer::answer(self, &self.me, request).await
-        } else {
-            self.ask_peer(node, &request, limit).await?
-        };
-        match response {
-            Response::Fault(fault) => Err(AskError::Fault {
-                node: node.clone(),
-                fault: Box::new(fault.into()),
-            }),
-            response => Ok(response),
-        }
-    }
-
-    async fn ask_peer(
-        &self,
-        node: &NodeId,
-        request: &Request,
-        limit: Duration,
-    ) -> Result<Response, AskError> {
-        let failed = |error| AskError::Link {
-            node: node.clone(),
-            error,
-        };
-        let link = self.link.as_ref().ok_or(failed(LinkError::Stopped))?;
-        let p2p = self.look(|v| v.table.of(node).map(|beat| beat.p2p.clone()));
-        let address = seeds::resolve(&p2p.unwrap_or_default()).await;
-        let address = address.ok_or(failed(LinkError::Unreachable))?;
-        let frame = encode_request(request);
-        self.meters.sent(request.purpose(), frame.length());
-        let began = self.now();
-        let asked = link.ask((node, address), frame, request.lane(), limit);
-        let answer = match request.lane() {
-            Lane::Beat => asked.await,
-            // Once a node is known to be down, nobody waits for its deadline.
-            Lane::Work => tokio::select! {
-                biased;
-                answer = asked => answer,
-                () = self.until_down(node) => Err(LinkError::Unreachable),
-            },
-        };
-        match answer {
-            Ok(frame) => {
-                self.quietly(|view| {
-                    view.table.answered(node);
-                    if request.lane() == Lane::Beat {
-                        view.measured(node, self.now().saturating_sub(began));
-                    }
-                });
-                let node = node.clone();
-                decode_response(&frame).map_err(|_| AskError::Senseless { node })
-            }
-            Err(error) => {
-                let now = self.now();
-                // Who waits for a change may be who asked: it would ask again at once.
-                if self.quietly(|view| view.table.failed(node, now)) {
-                    self.wake();
-                }
-                Err(failed(error))
-            }
-        }
-    }
-
-    /// Waits until a node is down.
-    async fn until_down(&self, node: &NodeId) {
-        let mut changes = self.changes();
-        while self.look(|view| view.table.may_answer(node)) {
-            changes.changed().await;
-        }
     }
 
     /// Runs what blocks on a thread that may.

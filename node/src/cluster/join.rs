@@ -239,13 +239,13 @@ mod tests {
     #[test]
     fn a_node_of_another_version_is_told_what_is_spoken_here() {
         assert_eq!(check_version(Versions::OURS), Ok(()));
-        for theirs in [[2, 3, 1, 1], [1, 1, 2, 3]] {
+        for theirs in [[3, 4, 1, 1], [1, 1, 3, 4]] {
             let theirs = postcard::from_bytes(&theirs).unwrap();
             let fault = check_version(theirs).unwrap_err();
             assert_eq!(fault.kind, FaultKind::Refused);
-            let ours = "messages of version 1, files of version 1";
+            let ours = "messages of versions 1 to 2, files of version 1";
             assert!(fault.what.contains(ours), "{fault:?}");
-            assert!(fault.what.contains("of versions 2 to 3"), "{fault:?}");
+            assert!(fault.what.contains("of versions 3 to 4"), "{fault:?}");
         }
     }
 }

@@ -7,8 +7,8 @@
 //!        Published, or Failed: the home counts the attempt
 //! ```
 //! *Invariants*: the home's book tells what becomes of a job, and its token fences the lease at
-//! both nodes: a host that is cut off publishes nothing; a host that is gone loses no job; nothing
-//! is said while nothing waits.
+//! both nodes: a host that is cut off publishes nothing; a host that is gone loses no job, and one
+//! that is publishing is given the time that its put may take; nothing is said while nothing waits.
 //!
 //! *Not here*: which jobs move (`runs::book`), what a host takes (`answer::guests`).
 
@@ -26,7 +26,7 @@ use super::core::{AskError, Core};
 use crate::answer::working;
 use crate::identity::NodeId;
 use crate::peer::{GuestWord, HostRequest, Request, Response};
-use crate::runs::book::{JobKey, Published, Surplus};
+use crate::runs::book::{JobKey, Published, Surplus, millis};
 use crate::runs::{Guest, Lent};
 use crate::scatter::PAGE_LIMIT;
 
@@ -218,7 +218,8 @@ async fn tell_homes(core: &Arc<Core>) -> Result<(), Fault> {
         }
     });
     let renew = homes.into_iter().map(|(home, leases)| async move {
-        let granted = granted(core, &home, leases.clone()).await;
+        let word = Request::Guests(GuestWord::Renew(leases.clone()));
+        let granted = granted(core, &home, word).await;
         (leases, granted)
     });
     let ((), renewed) = join(async { drop(join_all(tell).await) }, join_all(renew)).await;
@@ -234,8 +235,7 @@ async fn tell_homes(core: &Arc<Core>) -> Result<(), Fault> {
 }
 
 /// Asks a home which of its leases still count; `None` if it does not answer.
-async fn granted(core: &Arc<Core>, home: &NodeId, leases: Vec<Renew>) -> Option<Vec<bool>> {
-    let word = Request::Guests(GuestWord::Renew(leases));
+async fn granted(core: &Arc<Core>, home: &NodeId, word: Request) -> Option<Vec<bool>> {
     match core.ask(home, word, PAGE_LIMIT).await {
         Ok(Response::Granted(granted)) => Some(granted),
         Ok(_) => None,
@@ -246,13 +246,19 @@ async fn granted(core: &Arc<Core>, home: &NodeId, leases: Vec<Renew>) -> Option<
     }
 }
 
-/// Checks with the home of a job that its model may be published.
+/// Checks with the home of a job that its model may be published, which may take so long: until
+/// then the home counts on it.
 pub(super) async fn may_publish(
     core: &Arc<Core>,
     home: &NodeId,
     lease: Renew,
+    limit: Duration,
 ) -> Result<(), Fault> {
-    match granted(core, home, vec![lease]).await.as_deref() {
+    let mut word = Request::Guests(GuestWord::Publishing(lease.clone(), millis(limit)));
+    if !core.knows(home, &word) {
+        word = Request::Guests(GuestWord::Renew(vec![lease]));
+    }
+    match granted(core, home, word).await.as_deref() {
         Some([true]) => Ok(()),
         Some(_) => Err(Fault::new(
             FaultKind::Refused,

@@ -1,7 +1,7 @@
 //! Nodes that did not answer a question, and when each is asked again.
 //!
-//! *Invariants*: a node that never answers is asked ever less often, `LONGEST` apart at last: a
-//! question that it does not understand makes it look as if it were gone.
+//! *Invariants*: a node that never answers is asked ever less often, `LONGEST` apart at last: each
+//! question without an answer makes it look as if it were gone.
 //!
 //! *Not here*: asking (`rivals`, `ceded`).
 

@@ -34,19 +34,30 @@ pub(super) async fn by_node(core: &Arc<Core>, query: &Query) -> Result<(ByNode, 
         Response::Textures(cells) => Some(cells),
         _ => None,
     };
-    asked(core, query, (Request::Textures, textures)).await
+    let request = |_: &NodeId, question| Request::Textures(question);
+    asked(core, query, (request, textures)).await
 }
 
-/// Returns the geocodes of all cells that splits match of; tells whether those are all.
+/// Returns the geocodes of all cells that splits match of; tells whether those are all. A node that
+/// does not know the question is asked for their textures, which name them, too.
 pub(super) async fn names(
     core: &Arc<Core>,
     query: &Query,
 ) -> Result<(BTreeSet<String>, bool), Fault> {
     let names = |answer| match answer {
         Response::Cells(cells) => Some(cells),
+        Response::Textures(cells) => Some(cells.into_iter().map(|cell| cell.geocode).collect()),
         _ => None,
     };
-    let (answers, complete) = asked(core, query, (Request::Cells, names)).await?;
+    let request = |node: &NodeId, question: Question| {
+        let cells = Request::Cells(question.clone());
+        if core.knows(node, &cells) {
+            cells
+        } else {
+            Request::Textures(question)
+        }
+    };
+    let (answers, complete) = asked(core, query, (request, names)).await?;
     let names = answers
         .into_iter()
         .flat_map(|(_, cells): (_, Vec<_>)| cells);
@@ -57,7 +68,10 @@ pub(super) async fn names(
 async fn asked<T>(
     core: &Arc<Core>,
     query: &Query,
-    (request, read): (impl Fn(Question) -> Request, impl Fn(Response) -> Option<T>),
+    (request, read): (
+        impl Fn(&NodeId, Question) -> Request,
+        impl Fn(Response) -> Option<T>,
+    ),
 ) -> Result<(Vec<(NodeId, T)>, bool), Fault> {
     let predicate = Predicate::compile(query)?;
     let text =
@@ -70,7 +84,7 @@ async fn asked<T>(
             query: text.clone(),
             slots,
         };
-        let (request, read) = (request(question), &read);
+        let (request, read) = (request(&node, question), &read);
         async move {
             match core.ask(&node, request, PAGE_LIMIT).await {
                 Ok(answer) => match read(answer) {

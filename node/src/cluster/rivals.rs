@@ -8,7 +8,7 @@
 //! when it stopped is not lent before the others were heard, or `HELD_MAX` is over; a job that
 //! another node does as a guest is its home's alone, and no rival; nothing is said while nothing
 //! has changed; a doubt is kept until its run was compared, whatever became of other runs; who does
-//! not answer, as a node of an earlier version, is asked ever less often.
+//! not answer is asked ever less often; who is of before the question is not asked, nor waited for.
 //!
 //! *Not here*: which of two jobs stays (`runs::book`), giving one up (`runs::withdraw`).
 
@@ -35,8 +35,8 @@ use crate::swarm::LinkError;
 const HELD_MAX: Duration = Duration::from_secs(5);
 /// Time between questions while somebody has not answered yet.
 const PACE: Duration = Duration::from_millis(200);
-/// First pause after a question that a node closed without an answer, or answered otherwise, as one
-/// does that does not know it yet.
+/// First pause after a question that a node closed without an answer, or answered otherwise: it
+/// will hardly do better soon.
 const UNKNOWN_PAUSE: Duration = Duration::from_secs(2);
 /// Most jobs in a message: some 20 bytes each.
 const AT_ONCE_MAX: usize = 65_536;
@@ -211,6 +211,10 @@ async fn ask(
         run: run.to_owned(),
         jobs: jobs.to_vec(),
     });
+    if !core.knows(node, &request) {
+        // It compares nothing. Once it is upgraded it has started anew, and is asked.
+        return Ok(vec![false; jobs.len()]);
+    }
     match core.ask(node, request, PAGE_LIMIT).await {
         Ok(Response::Rivals(may_go)) if may_go.len() == jobs.len() => Ok(may_go),
         other => {
@@ -218,7 +222,7 @@ async fn ask(
             tracing::debug!(%error, "a node does not tell whether it has the same jobs");
             let is_unknown = match error {
                 AskError::Link { error, .. } => error == LinkError::Refused,
-                AskError::Senseless { .. } => true,
+                AskError::Senseless { .. } | AskError::Unknown { .. } => true,
                 AskError::Fault { .. } => false,
             };
             Err(if is_unknown { UNKNOWN_PAUSE } else { PACE })

@@ -1,11 +1,11 @@
 //! In which slots of runs nothing was left to be taken over, and for how long that is believed.
 //!
-//! *Invariants*: what others plan is asked again after a while, though no node came or went: one
-//! may have found out since that nobody has a job of a cell.
+//! *Invariants*: what others plan is asked again as soon as one says that nobody has a job of a
+//! cell, and after a while, for its word may be lost.
 //!
 //! *Not here*: taking cells over (`tend`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -25,6 +25,11 @@ impl Settled {
     /// Forgets all: the nodes, or what they hold, have changed.
     pub(super) fn clear(&mut self) {
         self.of.clear();
+    }
+
+    /// Forgets what was found of these runs: somebody knows better.
+    pub(super) fn forget(&mut self, runs: &BTreeSet<String>) {
+        self.of.retain(|run, _| !runs.contains(run));
     }
 
     /// Notes that nothing is left in these slots.
@@ -56,7 +61,11 @@ mod tests {
         );
         assert!(!settled.holds("r", &SlotSet::none(), now));
         assert!(!settled.holds("other", &SlotSet::all(), now));
+        settled.note("other".to_owned(), SlotSet::all(), now);
+        settled.forget(&BTreeSet::from(["r".to_owned()]));
+        assert!(!settled.holds("r", &SlotSet::all(), now), "it is unplanned");
+        assert!(settled.holds("other", &SlotSet::all(), now));
         settled.clear();
-        assert!(!settled.holds("r", &SlotSet::all(), now));
+        assert!(!settled.holds("other", &SlotSet::all(), now));
     }
 }

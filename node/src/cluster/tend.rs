@@ -322,7 +322,8 @@ async fn take_over(core: &Arc<Core>, memory: &mut Memory) -> Result<(), Fault> {
         memory.learned = Some(now);
     }
     let runs = Arc::clone(&core.runs);
-    let all = working(move || runs.known()).await?;
+    let (unplanned, all) = working(move || (runs.take_unplanned(), runs.known())).await?;
+    memory.settled.forget(&unplanned);
     if all.is_empty() {
         return Ok(());
     }

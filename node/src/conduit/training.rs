@@ -18,6 +18,7 @@ use wire::run::{
 };
 
 use super::{Conduit, blocking, wrong};
+use crate::replicate::put_limit;
 use crate::runs::book::Published;
 use crate::store::{Object, PutMode};
 
@@ -98,14 +99,16 @@ impl Conduit {
         let config = config.map_or(&[][..], |f| &f.bytes);
         let published: Published = serde_json::from_slice(config).map_err(|e| wrong(&e))?;
         let (runs, token) = (Arc::clone(&self.runs), lease.clone());
-        // Until its end is noted, the job is left to no other node that has one of its cell.
+        // Until its end is noted, its lease lives, and the job is left to no other node that has
+        // one of its cell.
         let (_publishing, home) = blocking(move || {
             let publishing = runs.publishing(&token);
             runs.home(&token).map(|home| (publishing, home))
         })
         .await??;
         if let Some(home) = &home {
-            self.cluster.may_publish(home).await?;
+            let limit = put_limit(&object);
+            self.cluster.may_publish(home, limit).await?;
         }
         let ack = self.cluster.put(object, PutMode::Overwrite).await?;
         if let Some(home) = home {

@@ -29,4 +29,7 @@ pub enum GuestWord {
     Failed(String),
     /// Nobody began them. Answered with `Done`.
     Untried(Vec<Renew>),
+    /// The model is being put, which takes no more than so many milliseconds. Answered with
+    /// `Granted`.
+    Publishing(Renew, u64),
 }

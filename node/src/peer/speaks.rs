@@ -1,15 +1,22 @@
 //! Which versions a node speaks and reads.
 //!
-//! Each node says so when it joins, and in its beats, so that all know of all; on the wire, each
-//! stream names the protocol that it speaks.
+//! Each node says so when it joins, and in its beats, so that all know of all. A version of
+//! messages adds questions to those of the one before, on streams of the same protocol; what
+//! changes bytes that there were gets a protocol of another name.
 //!
-//! *Invariants*: two nodes speak the greatest version that both do; without one, neither guesses.
+//! *Invariants*: two nodes speak the greatest version that both do; without one, neither guesses;
+//! each question is of one version, and whoever speaks that one knows it.
 //!
 //! *Not here*: the messages (`peer`), their protocol names (`swarm`).
 
 use earth::split::meta::META_VERSION;
 use serde::{Deserialize, Serialize};
 
+use super::{GuestWord, Request};
+
+/// Version of messages that has had `Cells`, `Rivals`, `JobsPage`, `Unplanned` and guests that are
+/// published, and answers with a fault what it cannot read.
+const PAGES: u16 = 2;
 /// Greatest version of a split's metadata that is read here.
 const FILES: u16 = 1;
 const _: () = assert!(META_VERSION == FILES as u32, "nodes say what they read");
@@ -54,12 +61,20 @@ pub struct Speaks {
 }
 
 impl Speaks {
-    /// What this glebe speaks: `/glebe/1`.
-    pub const OURS: Self = Self { least: 1, most: 1 };
+    /// What this glebe speaks, all of it on `/glebe/1`.
+    pub const OURS: Self = Self {
+        least: 1,
+        most: PAGES,
+    };
 
     /// Returns the least and the greatest version.
     pub fn range(self) -> (u16, u16) {
         (self.least, self.most)
+    }
+
+    /// Tells whether a version, or one behind it, is spoken.
+    pub fn reaches(self, version: u16) -> bool {
+        self.most >= version
     }
 
     /// Returns the version that two nodes speak with each other.
@@ -75,6 +90,21 @@ impl std::fmt::Display for Speaks {
             write!(f, "version {}", self.most)
         } else {
             write!(f, "versions {} to {}", self.least, self.most)
+        }
+    }
+}
+
+impl Request {
+    /// Returns the least version of messages that has the question.
+    pub fn since(&self) -> u16 {
+        match self {
+            Self::Cells(_)
+            | Self::Rivals(_)
+            | Self::JobsPage(_)
+            | Self::Doubt
+            | Self::Unplanned(_)
+            | Self::Guests(GuestWord::Publishing(..)) => PAGES,
+            _ => 1,
         }
     }
 }
@@ -95,14 +125,15 @@ mod tests {
         check((1, 3), (1, 2), Some(2));
         check((1, 1), (2, 3), None);
         assert_eq!(speaks(1, 2).to_string(), "versions 1 to 2");
-        assert_eq!(Speaks::OURS.to_string(), "version 1");
+        assert_eq!(speaks(2, 2).to_string(), "version 2");
+        assert_eq!(Speaks::OURS.to_string(), "versions 1 to 2");
     }
 
     #[test]
     fn who_cannot_read_the_others_files_cannot_work_with_them() {
         let ours = Versions::OURS;
         assert!(ours.agree(ours));
-        let later = Speaks { least: 2, most: 3 };
+        let later = Speaks { least: 3, most: 4 };
         let files = Versions {
             files: later,
             ..ours

@@ -54,9 +54,14 @@ fn beat() -> Beat {
         reading: stamp(1),
         unconfirmed: SlotSet::none(),
         catalog: 9,
-        versions: Versions::OURS,
+        versions: versions(),
         signature: Fixed([0x51; 64]),
     }
+}
+
+/// What the first version said of itself: the bytes are its.
+fn versions() -> Versions {
+    decode(&[1; 4]).unwrap()
 }
 
 fn key() -> ObjectKey {
@@ -346,7 +351,7 @@ fn join_request() -> JoinRequest {
         http: "http://h:2".to_owned(),
         place: Place::default(),
         replicas: Some(3),
-        versions: Versions::OURS,
+        versions: versions(),
     }
 }
 
@@ -378,6 +383,22 @@ fn the_bytes_of_messages_are_frozen() {
         now == GOLDEN.trim_end(),
         "the format has changed; it is now\n{now}\n"
     );
+}
+
+#[test]
+fn a_question_is_of_the_version_that_it_came_with() {
+    for (name, request) in requests() {
+        let number = encode(&request)[0];
+        let since = match number {
+            29 if name == "guests_publishing" => 2,
+            0..=29 => 1,
+            30..=34 => 2,
+            // A new question takes a new version: who is of before it is not asked.
+            _ => 3,
+        };
+        assert_eq!(request.since(), since, "{name}, number {number}");
+        assert!(Speaks::OURS.reaches(since), "{name}, number {number}");
+    }
 }
 
 #[test]

@@ -65,6 +65,12 @@ pub(crate) async fn send(
     Err(AskError::senseless(node))
 }
 
+/// Returns how long sending so many bytes to one node may take.
+pub(super) fn limit(bytes: u64) -> Duration {
+    let chunks = bytes.div_ceil(CHUNK_BYTES_MAX as u64).max(1);
+    CHUNK_LIMIT.saturating_mul(u32::try_from(chunks).unwrap_or(u32::MAX))
+}
+
 async fn keep_here(core: &Arc<Core>, shipment: &Shipment) -> Result<Stored, AskError> {
     let object = Arc::clone(&shipment.object);
     let why = (shipment.standin, shipment.layout);

@@ -55,6 +55,10 @@ pub struct Job {
     /// When the newest lease ends, in milliseconds of the caller's clock; lost with a restart.
     #[serde(skip)]
     pub expires_ms: u64,
+    /// Until when its model may be on its way to its owners, in milliseconds of the caller's clock:
+    /// until then the lease lives, whoever is heard of.
+    #[serde(skip)]
+    pub publishing_ms: u64,
     /// When it was lent last, in milliseconds of the caller's clock.
     #[serde(skip)]
     pub lent_ms: u64,
@@ -231,6 +235,7 @@ impl Book {
         job.lent_ms = now_ms;
         worker.clone_into(&mut job.worker);
         job.expires_ms = now_ms + LEASE_MS;
+        job.publishing_ms = 0;
         Some(job)
     }
 
@@ -239,6 +244,26 @@ impl Book {
         let job = self.leased(key, token)?;
         job.expires_ms = now_ms + LEASE_MS;
         Ok(())
+    }
+
+    /// Notes that a job's model is being put, which may take until then.
+    pub fn publishing(
+        &mut self,
+        key: &JobKey,
+        token: u64,
+        until_ms: u64,
+    ) -> Result<(), LeaseError> {
+        let job = self.leased(key, token)?;
+        job.publishing_ms = job.publishing_ms.max(until_ms);
+        Ok(())
+    }
+
+    /// Lengthens a job's lease, whose model is being put now.
+    pub fn sustain(&mut self, key: &JobKey, now_ms: u64) {
+        if let Some(job) = self.jobs.get_mut(key) {
+            job.expires_ms = job.expires_ms.max(now_ms + LEASE_MS);
+            job.publishing_ms = job.publishing_ms.max(now_ms + 1);
+        }
     }
 
     /// Checks that a token may still publish, without changing anything.
@@ -295,8 +320,9 @@ impl Book {
 
     /// Returns jobs whose lease has run out to the queue; returns which.
     pub fn expire(&mut self, now_ms: u64) -> Vec<JobKey> {
-        let ended =
-            |(_, j): &(&JobKey, &mut Job)| j.state == JobState::Running && j.expires_ms <= now_ms;
+        let ended = |(_, j): &(&JobKey, &mut Job)| {
+            j.state == JobState::Running && j.expires_ms.max(j.publishing_ms) <= now_ms
+        };
         let ended = self.jobs.iter_mut().filter(ended);
         let overdue = ended.map(|(key, job)| {
             job.give_up("the worker's lease ran out: it was killed or hangs", false);
@@ -305,10 +331,13 @@ impl Book {
         overdue.collect()
     }
 
-    /// Returns the jobs that a worker holds to the queue, for it has ended; returns which.
-    pub fn take_back(&mut self, worker: &str, reason: &str) -> Vec<JobKey> {
-        let held =
-            |(_, job): &(&JobKey, &mut Job)| job.state == JobState::Running && job.worker == worker;
+    /// Returns the jobs that a worker holds to the queue, for it has ended, but those whose models
+    /// may be on their way; returns which.
+    pub fn take_back(&mut self, worker: &str, reason: &str, now_ms: u64) -> Vec<JobKey> {
+        let held = |(_, job): &(&JobKey, &mut Job)| {
+            let is_theirs = job.state == JobState::Running && job.worker == worker;
+            is_theirs && job.publishing_ms <= now_ms
+        };
         let held = self.jobs.iter_mut().filter(held);
         let back = held.map(|(key, job)| {
             job.give_up(reason, false);
@@ -367,6 +396,7 @@ impl Job {
             attempts: 0,
             token: 0,
             expires_ms: 0,
+            publishing_ms: 0,
             lent_ms: 0,
             worker: String::new(),
             reason: None,

@@ -5,7 +5,7 @@
 //!
 //! *Not here*: leaving a job to another (`withdraw`), asking what became of it (`cluster::ceded`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use wire::fault::Fault;
 
@@ -60,6 +60,21 @@ impl Runs {
         self.say(lost.iter().map(|key| (key, text.clone())));
         self.tidings.notify_one();
         Ok(lost.len())
+    }
+
+    /// Notes that cells of a run have no job any more, until that is taken; not of a run that this
+    /// node does not know, which it reads anew in any case.
+    pub fn note_unplanned(&self, run: &str) {
+        let mut inner = self.lock();
+        if inner.runs.contains_key(run) {
+            inner.contest.unplanned.insert(run.to_owned());
+            self.tidings.notify_one();
+        }
+    }
+
+    /// Takes the runs of which cells are said to have no job.
+    pub fn take_unplanned(&self) -> BTreeSet<String> {
+        std::mem::take(&mut self.lock().contest.unplanned)
     }
 
     /// Forgets cells of slots that were planned just now, which got no job and whose node is gone:

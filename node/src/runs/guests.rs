@@ -314,6 +314,8 @@ impl Runs {
     pub fn heard(&self, lease: &Renew, granted: Option<bool>) {
         let (key, now_ms) = (key(lease), self.now_ms());
         let mut inner = self.lock();
+        // Its home was told before how long that takes.
+        let publishes = inner.is_publishing(&key);
         let home = inner.guests.homes.get_mut(&key);
         let Some(home) = home.filter(|home| home.token == lease.token) else {
             return;
@@ -321,7 +323,8 @@ impl Runs {
         if granted == Some(true) {
             home.heard_ms = now_ms;
         }
-        if granted == Some(false) || now_ms.saturating_sub(home.heard_ms) > LEASE_MS {
+        let is_silent = now_ms.saturating_sub(home.heard_ms) > LEASE_MS;
+        if granted == Some(false) || is_silent && !publishes {
             inner.guests.leave(&key);
             inner.spool.remove(&key);
         }

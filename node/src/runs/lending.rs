@@ -111,8 +111,10 @@ impl Runs {
         Ok(())
     }
 
-    /// Takes back jobs from nodes of which `is_gone` says so.
+    /// Takes back jobs from nodes of which `is_gone` says so, but those whose models may be on
+    /// their way.
     pub fn take_back(&self, is_gone: impl Fn(&str) -> bool) -> Result<(), Fault> {
+        let now_ms = self.now_ms();
         let mut inner = self.lock();
         for node in inner
             .book
@@ -121,7 +123,7 @@ impl Runs {
             .filter(|node| is_gone(node))
         {
             let reason = format!("node {node}, to which it had moved, does not answer");
-            let back = inner.book.take_back(&node, &reason);
+            let back = inner.book.take_back(&node, &reason, now_ms);
             inner.save_all(&back)?;
             self.say_given_up(&inner, &back);
             self.waiting.notify_waiters();
@@ -190,7 +192,7 @@ impl Inner {
         })
     }
 
-    fn is_moved_to(&self, key: &JobKey, node: &str) -> bool {
+    pub(super) fn is_moved_to(&self, key: &JobKey, node: &str) -> bool {
         let job = self
             .book
             .job(key)

@@ -6,17 +6,17 @@
 //! was compared stays, and so does one whose model is being published; what was given up to a node
 //! is this node's to plan again once that node is gone.
 //!
-//! *Not here*: which of two jobs stays (`book::rivals`), asking others (`cluster::rivals`).
+//! *Not here*: which of two jobs stays (`book::rivals`), asking others (`cluster::rivals`), what is
+//! being published (`publishing`).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use wire::fault::Fault;
-use wire::run::Renew;
 
 use super::book::rivals::{Standing, stays};
 use super::book::{Job, JobKey};
 use super::known::Ceded;
+use super::publishing::Underway;
 use super::{Inner, Runs, kept};
 use crate::peer::Rival;
 
@@ -33,45 +33,13 @@ pub(super) struct Contest {
     stays_ms: BTreeMap<JobKey, u64>,
     /// Runs of which another node has a job that got farther than the one here.
     doubted: BTreeSet<String>,
-    /// Jobs whose models are being published, each with by how many.
-    publishing: Arc<Mutex<BTreeMap<JobKey, u32>>>,
-}
-
-/// While it lives, a job's model is being published, and the job is left to nobody.
-#[derive(Debug)]
-#[must_use = "the job may be left to another node once this is dropped"]
-pub struct Publishing {
-    key: JobKey,
-    all: Arc<Mutex<BTreeMap<JobKey, u32>>>,
-}
-
-impl Drop for Publishing {
-    fn drop(&mut self) {
-        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = all
-            .get(&self.key)
-            .map_or(0, |count| count.saturating_sub(1));
-        if left == 0 {
-            all.remove(&self.key);
-        } else {
-            all.insert(self.key.clone(), left);
-        }
-    }
+    /// Runs of which cells have no job any more, as some node has found.
+    pub(super) unplanned: BTreeSet<String>,
+    /// Jobs whose models are being published here.
+    pub(super) publishing: Underway,
 }
 
 impl Runs {
-    /// Keeps a job from being left to another node while its model is being published; taken
-    /// before its lease is checked.
-    pub fn publishing(&self, lease: &Renew) -> Publishing {
-        let (key, inner) = (super::key(lease), self.lock());
-        let all = Arc::clone(&inner.contest.publishing);
-        let mut counts = all.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(key.clone()).or_insert(0);
-        *count = count.saturating_add(1);
-        drop(counts);
-        Publishing { key, all }
-    }
-
     /// Lends no job of this node's own until `let_go`.
     pub fn hold(&self) {
         self.lock().contest.is_held = true;
@@ -199,12 +167,6 @@ impl Inner {
             }
         }
         keys
-    }
-
-    fn is_publishing(&self, key: &JobKey) -> bool {
-        let all = self.contest.publishing.lock();
-        let all = all.unwrap_or_else(PoisonError::into_inner);
-        all.contains_key(key)
     }
 }
 

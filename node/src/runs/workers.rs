@@ -82,16 +82,19 @@ impl Runs {
         self.lock().hands.start(worker);
     }
 
-    /// Takes back what a worker held that has ended; tells whether it had asked for a job.
+    /// Takes back what a worker held that has ended, but what it was publishing; tells whether it
+    /// had asked for a job.
     pub fn ended(&self, worker: &str, reason: &str) -> Result<bool, Fault> {
+        let now_ms = self.now_ms();
         let mut inner = self.lock();
         let asked = inner.hands.end(worker);
-        let guests = inner.guests.book.take_back(worker, reason);
+        inner.sustain(now_ms);
+        let guests = inner.guests.book.take_back(worker, reason, now_ms);
         if !guests.is_empty() {
             inner.send_home_all(&guests);
             self.hosting.notify_one();
         }
-        let left = inner.book.take_back(worker, reason);
+        let left = inner.book.take_back(worker, reason, now_ms);
         inner.save_all(&left)?;
         self.say_given_up(&inner, &left);
         if !left.is_empty() {

@@ -22,6 +22,7 @@ mod hostile;
 mod leftover;
 mod lose;
 mod many;
+mod mixed;
 mod models;
 mod moves;
 mod refuse;

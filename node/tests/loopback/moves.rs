@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use earth::split::meta::SplitId;
 use node::conduit::Conduit;
-use node::store::ObjectKey;
+use node::store::{Object, ObjectFile, ObjectKey};
 use wire::bundle::Kind;
 use wire::fault::{Fault, FaultKind};
 use wire::object::{PutAck, PutParams};
@@ -195,6 +196,10 @@ async fn who_has_more_than_it_can_do_keeps_what_it_begins_as_soon() {
 
 /// Publishes the model of a job through a node, as its worker does.
 pub(crate) async fn publish(node: &Node, lent: &Lease) -> Result<PutAck, Fault> {
+    publish_as(node, lent, model(lent)).await
+}
+
+async fn publish_as(node: &Node, lent: &Lease, object: Object) -> Result<PutAck, Fault> {
     let lease = ours(lent);
     let params = PutParams {
         overwrite: true,
@@ -202,7 +207,7 @@ pub(crate) async fn publish(node: &Node, lent: &Lease) -> Result<PutAck, Fault> 
         geocode: Some(lease.geocode),
         token: Some(lease.token),
     };
-    conduit(node).put(model(lent), &params).await
+    conduit(node).put(object, &params).await
 }
 
 /// What a node does for its users and workers.
@@ -235,4 +240,23 @@ async fn what_the_home_grants_no_more_is_not_published() {
     let key = model(&guest).key;
     assert_eq!(home.cluster.record(&key).await.unwrap(), None);
     assert_eq!(job(&home, &guest.geocode).state, JobState::Cancelled);
+}
+
+/// It was done again as soon as the host seemed gone, which a full line made it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_home_that_was_told_of_a_put_does_not_take_its_job_back_meanwhile() {
+    let [home, host] = planned().await;
+    let guest = first_guest(&home, &host).await;
+    let mut object = model(&guest);
+    // The home is told before the put finds out that this is no name.
+    object.files.push(ObjectFile {
+        name: "../model".to_owned(),
+        bytes: Bytes::new(),
+    });
+    let refused = publish_as(&host, &guest, object).await.unwrap_err();
+    assert_eq!(refused.kind, FaultKind::Data, "{refused:?}");
+    home.runs.take_back(|_| true).unwrap();
+    assert_eq!(job(&home, &guest.geocode).state, JobState::Running);
+    publish(&host, &guest).await.unwrap();
+    assert_eq!(job(&home, &guest.geocode).state, JobState::Done);
 }

@@ -1,6 +1,7 @@
 //! How many jobs of a run are in which state.
 //!
-//! *Invariants*: every state has its count, so that a total leaves none out.
+//! *Invariants*: every state has its count, so that a total leaves none out; whatever a node says
+//! it counts, sums end at the greatest number.
 //!
 //! *Not here*: the states (`run`).
 
@@ -32,7 +33,7 @@ pub struct JobCounts {
 impl JobCounts {
     /// Counts one more job in that state.
     pub fn add(&mut self, state: JobState) {
-        *match state {
+        let count = match state {
             JobState::Waiting => &mut self.waiting,
             JobState::Running => &mut self.running,
             JobState::Done => &mut self.done,
@@ -40,32 +41,76 @@ impl JobCounts {
             JobState::Cancelled => &mut self.cancelled,
             JobState::Paused => &mut self.paused,
             JobState::Dropped => &mut self.dropped,
-        } += 1;
+        };
+        *count = count.saturating_add(1);
     }
 
-    /// Adds another node's counts.
+    /// Adds another node's counts, which are what it says: more than can be counted stay the most.
     pub fn merge(&mut self, other: &Self) {
-        self.waiting += other.waiting;
-        self.running += other.running;
-        self.done += other.done;
-        self.quarantined += other.quarantined;
-        self.cancelled += other.cancelled;
-        self.paused += other.paused;
-        self.dropped += other.dropped;
+        let each = [
+            (&mut self.waiting, other.waiting),
+            (&mut self.running, other.running),
+            (&mut self.done, other.done),
+            (&mut self.quarantined, other.quarantined),
+            (&mut self.cancelled, other.cancelled),
+            (&mut self.paused, other.paused),
+            (&mut self.dropped, other.dropped),
+        ];
+        for (count, more) in each {
+            *count = count.saturating_add(more);
+        }
     }
 
     /// Returns all jobs.
     pub fn total(&self) -> u64 {
-        self.unfinished() + self.paused + self.ended()
+        sum(&[self.unfinished(), self.paused, self.ended()])
     }
 
     /// Returns the jobs that nobody will do any more unless a user has them tried again.
     pub fn ended(&self) -> u64 {
-        self.done + self.quarantined + self.cancelled + self.dropped
+        sum(&[self.done, self.quarantined, self.cancelled, self.dropped])
     }
 
     /// Returns the jobs that wait or run.
     pub fn unfinished(&self) -> u64 {
-        self.waiting + self.running
+        sum(&[self.waiting, self.running])
+    }
+}
+
+fn sum(counts: &[u64]) -> u64 {
+    counts
+        .iter()
+        .fold(0, |sum, count| sum.saturating_add(*count))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn each(count: u64) -> JobCounts {
+        JobCounts {
+            waiting: count,
+            running: count,
+            done: count,
+            quarantined: count,
+            cancelled: count,
+            paused: count,
+            dropped: count,
+        }
+    }
+
+    /// One node that answered nonsense ended whoever asked.
+    #[test]
+    fn counts_that_are_too_great_stay_the_greatest() {
+        let mut counts = each(1);
+        counts.merge(&each(2));
+        assert_eq!(counts, each(3));
+        counts.merge(&each(u64::MAX));
+        assert_eq!(counts, each(u64::MAX));
+        counts.add(JobState::Done);
+        counts.merge(&each(1));
+        assert_eq!(counts, each(u64::MAX));
+        let sums = [counts.total(), counts.ended(), counts.unfinished()];
+        assert_eq!(sums, [u64::MAX; 3]);
     }
 }

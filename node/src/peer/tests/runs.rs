@@ -21,6 +21,11 @@ pub(super) fn requests() -> Vec<(&'static str, Request)> {
         ("cells", Request::Cells(question())),
         ("rivals", rivals()),
         ("jobs_page", behind()),
+        (
+            "guests_publishing",
+            guests(GuestWord::Publishing(lease(), 300)),
+        ),
+        ("unplanned", Request::Unplanned("r".to_owned())),
     ]
 }
 

@@ -174,12 +174,34 @@ fn steered(book: &mut Book, wish: Wish, done: &[&str]) -> Vec<JobKey> {
 }
 
 #[test]
+fn a_job_whose_model_is_on_its_way_is_not_given_up_before_that_must_be_over() {
+    let mut book = book(&["9xj"]);
+    book.lend(None, "host", 0);
+    let over = 3 * LEASE_MS;
+    assert!(book.publishing(&key("9xj"), 2, over).is_err(), "not theirs");
+    assert_eq!(book.publishing(&key("9xj"), 1, over), Ok(()));
+    assert_eq!(book.renew(&key("9xj"), 1, 1), Ok(()));
+    assert!(book.expire(over - 1).is_empty());
+    assert!(book.take_back("host", "is gone", over - 1).is_empty());
+    let mut other = book.clone();
+    assert_eq!(other.take_back("host", "is gone", over), [key("9xj")]);
+    assert_eq!(book.expire(over), [key("9xj")]);
+    // The next lease is one like any.
+    let mut again = self::book(&["9xj"]);
+    again.lend(None, "w", 0);
+    assert_eq!(again.publishing(&key("9xj"), 1, over), Ok(()));
+    assert_eq!(again.fail(&key("9xj"), 1, "refused", false), Ok(()));
+    again.lend(None, "w", 0);
+    assert_eq!(again.expire(LEASE_MS), [key("9xj")]);
+}
+
+#[test]
 fn what_a_dead_worker_held_waits_again_at_once_and_nothing_else_does() {
     let mut book = book(&["a", "b"]);
     assert_eq!(book.lend(None, "dead", 0), Some(key("a")));
     assert_eq!(book.lend(None, "alive", 0), Some(key("b")));
-    assert_eq!(book.take_back("dead", "signal 9"), [key("a")]);
-    assert!(book.take_back("dead", "again").is_empty());
+    assert_eq!(book.take_back("dead", "signal 9", 0), [key("a")]);
+    assert!(book.take_back("dead", "again", 0).is_empty());
     let reason = book.job(&key("a")).and_then(|job| job.reason.clone());
     assert_eq!(reason.as_deref(), Some("signal 9"));
     assert_eq!(book.lend(None, "next", 1), Some(key("a")));

@@ -287,3 +287,13 @@ fn a_cell_whose_node_is_gone_is_forgotten_once_its_slot_was_planned_without_it()
     let b = Runs::open(dir.path(), "b").unwrap();
     assert_eq!(b.known_run("r").unwrap().vouched(|_| false), SlotSet::all());
 }
+
+#[test]
+fn of_unplanned_cells_of_runs_that_are_known_it_is_told_once() {
+    let (_dir, runs) = node("a");
+    for run in ["r", "r", "other"] {
+        runs.note_unplanned(run);
+    }
+    assert_eq!(runs.take_unplanned(), BTreeSet::from(["r".to_owned()]));
+    assert!(runs.take_unplanned().is_empty());
+}
