@@ -140,7 +140,7 @@ fn nodes_are_named_clearly_or_not_at_all() {
 }
 
 #[test]
-fn that_fewer_copies_are_left_and_who_is_waited_for_is_said_before_and_afterwards() {
+fn that_fewer_copies_are_left_is_said_and_the_dead_alone_are_given_nothing() {
     let folder = scratch();
     let folder = folder.path();
     let mut nodes = cluster(folder, 3, 3);
@@ -179,19 +179,35 @@ fn that_fewer_copies_are_left_and_who_is_waited_for_is_said_before_and_afterward
         "{}",
         stderr(&alone)
     );
-    let remove = ["node", "remove", &ids[2], "--yes", "--no-wait"];
+}
+
+#[test]
+fn who_removes_one_of_two_dead_nodes_is_told_that_the_other_is_waited_for() {
+    let folder = scratch();
+    let folder = folder.path();
+    let mut nodes = cluster(folder, 5, 3);
+    let ids: Vec<String> = nodes.iter().map(|n| n.id.clone()).collect();
+    let dead = [&ids[3], &ids[4]];
+    for node in &mut nodes[3..] {
+        node.kill();
+    }
+    until("both are taken for dead", || {
+        let states = nodes[0].states(folder);
+        dead.iter().all(|id| states[*id] == "down")
+    });
+    let remove = ["node", "remove", dead[1], "--yes", "--no-wait"];
     let removed = expect(nodes[0].ask(folder).args(remove), 0);
     let waits = format!(
         "the move ends when {} has what it owns, but does not answer",
-        ids[1]
+        dead[0]
     );
     assert!(stderr(&removed).contains(&waits), "{}", stderr(&removed));
     let list = stdout(&expect(nodes[0].ask(folder).args(["node", "list"]), 0));
-    let row = list.lines().find(|l| l.starts_with(&ids[2])).unwrap();
+    let row = list.lines().find(|l| l.starts_with(dead[1])).unwrap();
     assert!(row.contains("down, removed"), "{list}");
     // As was said: with the other one removed, both moves end.
-    let remove = ["node", "remove", &ids[1], "--yes"];
+    let remove = ["node", "remove", dead[0], "--yes"];
     expect(nodes[0].ask(folder).args(remove), 0);
     let list = stdout(&expect(nodes[0].ask(folder).args(["node", "list"]), 0));
-    assert!(!list.contains(&ids[1]) && !list.contains(&ids[2]), "{list}");
+    assert!(dead.iter().all(|id| !list.contains(*id)), "{list}");
 }
