@@ -13,3 +13,4 @@ pub mod measure;
 pub mod meta;
 pub mod placement;
 pub mod resplit;
+pub mod sky;

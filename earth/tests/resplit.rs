@@ -6,7 +6,8 @@ use earth::dataset::sentinel2::SCENE_CLASSES;
 use earth::geocode::{Geocode, Scheme};
 use earth::grid::Grid;
 use earth::raster::Raster;
-use earth::raster::cloud::CloudMask;
+use earth::raster::cloud::meaning::NON_ZERO;
+use earth::raster::cloud::{CloudMask, Sky};
 use earth::raster::pixel::Pixel;
 use earth::raster::reproject::Warped;
 use earth::split::codec::{Encoded, encode};
@@ -15,6 +16,7 @@ use earth::split::measure::measure;
 use earth::split::meta::{META_VERSION, SplitId, SplitMeta};
 use earth::split::placement::PlacementRule;
 use earth::split::resplit::{Loaded, Resplit, ResplitError, resolutions, targets};
+use earth::split::sky::kept;
 
 /// How pixels of a band come about.
 #[derive(Clone, Copy)]
@@ -168,6 +170,39 @@ fn with(cell: &Geocode, more: Vec<BandCut>) -> Encoded {
     let cut = Cut::assemble(bands);
     let measured = measure(&cut, Some(&mask));
     encoded(cell, Resplit { cut, measured })
+}
+
+/// A split under a user's mask, which is stored as a band.
+fn masked(cell: &Geocode) -> Encoded {
+    let red = band::<u16>("B04", 120.0, cell, Pattern::Holed);
+    let pixels = usize::try_from(red.grid.pixels()).unwrap();
+    let sky = |i: usize| match i % 5 {
+        0 => Sky::Cloud,
+        _ => Sky::Clear,
+    };
+    let mask = CloudMask::new(&NON_ZERO, (0..pixels).map(sky).collect()).only(&red.warped.valid);
+    let stored = kept(&mask, (&red.grid, 120.0), red.grid.pixels()).unwrap();
+    let cut = Cut::assemble(vec![red, stored]);
+    let measured = measure(&cut, Some(&mask));
+    encoded(cell, Resplit { cut, measured })
+}
+
+#[test]
+fn a_users_mask_is_cut_and_put_together_with_the_pixels_it_judges() {
+    let cell = Geocode::parse(Scheme::Geohash, "gc6").unwrap();
+    let split = masked(&cell);
+    let counted = split.meta.counts.mask.unwrap();
+    assert!(0 < counted.cloudy && 4 * counted.cloudy < counted.valid);
+    let parts = deeper(&split, 4);
+    let from_file = |p: &Encoded| p.meta.cloud_source.as_deref() == Some("file");
+    assert!(parts.iter().all(from_file), "judged anew from reflectance");
+    let sums = parts.iter().map(|p| p.meta.counts.mask.unwrap().cloudy);
+    assert_eq!(sums.sum::<u64>(), counted.cloudy);
+    let again = Loaded::merged(parts.iter().map(load).collect(), &cell);
+    let again = encoded(&cell, again.unwrap().unwrap());
+    assert_eq!(again.meta.assets, split.meta.assets, "pixels differ");
+    assert_eq!(again.meta.counts.mask, Some(counted));
+    assert_eq!(again.meta.cloud_source.as_deref(), Some("file"));
 }
 
 #[test]

@@ -187,8 +187,12 @@ impl Plan {
 
     /// Returns the bytes of a cell's pixels, all bands.
     fn bytes_of(&self, cell: &Geocode) -> Result<u64, Fault> {
-        let own = |g: &Group| Ok(grid(cell, g.resolution_m)?.pixels() * g.bytes_per_pixel());
-        self.groups.iter().map(own).sum()
+        let pixels = |g: &Group| Ok::<_, Fault>(grid(cell, g.resolution_m)?.pixels());
+        let own = |g: &Group| Ok(pixels(g)? * g.bytes_per_pixel());
+        let bands: u64 = self.groups.iter().map(own).sum::<Result<_, Fault>>()?;
+        // A mask of its own is stored as a band of one byte a pixel.
+        let mask = self.mask.as_ref().map(pixels).transpose()?;
+        Ok(bands + mask.unwrap_or(0))
     }
 
     /// Says that cells are too large, and which precision has cells that are not.

@@ -1,6 +1,7 @@
 //! Cutting one cell of a strip: its windows of every band, on the fixed grids of the cell.
 //!
-//! *Invariants*: every cell gets every band, without a valid pixel where the scene does not reach;
+//! *Invariants*: every cell gets every band, without a valid pixel where the scene does not reach,
+//! and the mask as a band if it is none of the scene's;
 //! what a cell becomes does not depend on the cells beside it.
 //!
 //! *Not here*: which cells make a strip (`plan`), reading (`pieces`), what is counted
@@ -19,6 +20,7 @@ use earth::raster::{Raster, Samples};
 use earth::split::cut::{BandCut, BandLabel, Cut};
 use earth::split::measure::{Measured, measure};
 use earth::split::meta::SampleType;
+use earth::split::sky::{self, KEPT};
 use wire::fault::{Fault, FaultKind};
 
 use crate::pieces::Pieces;
@@ -80,13 +82,29 @@ impl Held<'_> {
             }
             Some(label(layer, band))
         });
-        let cut = Cut::assemble(bands.collect());
+        let mut bands: Vec<BandCut> = bands.collect();
+        let kept = mask.as_ref().and_then(|mask| self.kept(mask, &bands));
+        bands.extend(kept);
+        let cut = Cut::assemble(bands);
         let measured = measure(&cut, mask.as_ref());
         Ok(CellCut {
             cell: cell.cell,
             cut,
             measured,
         })
+    }
+
+    /// Returns the band that a mask is stored as which is no band of the scene; none beside a band
+    /// of the scene that has its name.
+    fn kept(&self, mask: &CloudMask, bands: &[BandCut]) -> Option<BandCut> {
+        let apart = self.plan.mask.as_ref()?;
+        let is_taken = bands.iter().any(|band| band.label.name == KEPT);
+        let judged = |band: &&BandCut| {
+            !band.label.categorical && same(band.label.resolution_m, apart.resolution_m)
+        };
+        let seen = bands.iter().find(judged).filter(|_| !is_taken)?;
+        let on = (&seen.grid, apart.resolution_m);
+        sky::kept(mask, on, seen.warped.in_footprint)
     }
 
     /// Reprojects a group's bands onto the grid of a cell.

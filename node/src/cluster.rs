@@ -12,6 +12,7 @@ pub(crate) mod changes;
 pub(crate) mod core;
 mod counts;
 pub(crate) mod file;
+mod former;
 pub(crate) mod gossip;
 mod jobs;
 pub(crate) mod join;

@@ -148,6 +148,20 @@ pub fn read_asset(folder: &Path, meta: &SplitMeta, asset: &str) -> Result<AssetP
         .collect())
 }
 
+/// Reads one band of a split as it is stored, after checking every byte of its file.
+pub fn read_stored(folder: &Path, meta: &SplitMeta, band: &BandMeta) -> Result<Raster, ReadError> {
+    let bytes = read_whole(folder, meta, &band.asset)?;
+    let content = |source| ReadError::Content {
+        path: folder.join(&band.asset),
+        source,
+    };
+    let decoded = codec::decode(&bytes, &[index(band.index)]).map_err(content)?;
+    decoded.into_iter().next().ok_or_else(|| ReadError::NoBand {
+        file: band.asset.clone(),
+        index: band.index,
+    })
+}
+
 /// Turns stored numbers into physical values; fill becomes NaN.
 fn physical(raster: &Raster, band: &BandMeta) -> Vec<f32> {
     let valid = raster.validity(band.fill);

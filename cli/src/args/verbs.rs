@@ -463,6 +463,7 @@ pub(crate) enum JobVerb {
         run: String,
     },
     /// Go on with a paused run; try again what failed or was cancelled, keep what is done
+    #[command(after_help = super::RUN_CODES)]
     Resume {
         /// Run
         run: String,

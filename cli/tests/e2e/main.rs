@@ -14,6 +14,7 @@
 
 mod alike;
 mod bad_input;
+mod clouds;
 mod compose;
 mod corrupt;
 mod cubes;

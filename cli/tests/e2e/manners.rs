@@ -23,6 +23,15 @@ fn version_help_completions_and_man_page_print() {
 }
 
 #[test]
+fn verbs_that_may_wait_for_a_run_list_its_exit_codes() {
+    let folder = scratch();
+    for verb in [&["train"][..], &["job", "wait"], &["job", "resume"]] {
+        let help = stdout(&expect(glebe(folder.path()).args(verb).arg("--help"), 0));
+        assert!(help.contains("Exit codes of a run"), "{verb:?}: {help}");
+    }
+}
+
+#[test]
 fn doctor_finds_gdal_and_libtorch() {
     let folder = scratch();
     let output = glebe(folder.path())

@@ -31,6 +31,13 @@ pub enum Sky {
     Snow,
 }
 
+impl Sky {
+    /// Tells whether the ground is seen: not through cloud or shadow, nor where nobody judged.
+    pub fn shows_ground(self) -> bool {
+        matches!(self, Self::Clear | Self::Snow)
+    }
+}
+
 /// A cloud mask on one grid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CloudMask {

@@ -29,6 +29,7 @@ use crate::raster::resample::{Method, ResampleError};
 use crate::raster::splice::{self, Overlay, Plan, Role, Rule, Scene, SpliceError};
 use crate::split::codec::DecodeError;
 use crate::split::meta::{SplitId, SplitMeta};
+use crate::split::sky::Judge;
 
 use bands::Wanted;
 use outcome::Progress;
@@ -383,7 +384,7 @@ fn held_bytes(plan: &Plan, images: usize) -> u64 {
 
 /// Tells whether a split holds a band that says, pixel by pixel, what is cloud.
 pub fn is_masked(split: &SplitMeta) -> bool {
-    split.bands.iter().any(|b| scene::is_mask(split, b))
+    Judge::of(split).is_some()
 }
 
 /// Tells whether a band has a say in coverage.

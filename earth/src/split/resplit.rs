@@ -4,9 +4,9 @@
 //! never resampled: what is cut and put together again is what it was, to the last bit. What is
 //! measured is measured anew from pixels. Two things cannot be:
 //!
-//! - Clouds, where the mask is not stored with the split (`cldprb`, `file`): put together, the
-//!   counts of the parts add up; cut out, clouds are judged from reflectance as for a product
-//!   without a mask (`cloud_source` then says `spectral`), or unknown without reflectance.
+//! - Clouds, where the mask is not stored with the split (older ones of `cldprb` and `file`):
+//!   put together, the counts of the parts add up; cut out, clouds are judged from reflectance as
+//!   for a product without a mask (`cloud_source` then says `spectral`), or unknown without it.
 //! - Pixels inside the delivered raster, `in_footprint`: cut out, all if all were inside before,
 //!   else the valid ones alone; put together, the parts add up.
 //!
@@ -18,15 +18,14 @@
 
 mod band;
 
-use crate::dataset;
 use crate::geocode::Geocode;
 use crate::grid::{Grid, Window};
-use crate::raster::cloud::CloudMask;
 use crate::split::codec::{self, DecodeError};
 use crate::split::cut::{BandCut, Cut};
 use crate::split::measure::{Measured, measure};
 use crate::split::meta::{AssetMeta, BandMeta, MaskCounts, SplitMeta};
 use crate::split::resplit::band::Part;
+use crate::split::sky;
 
 /// A split with its pixels.
 #[derive(Debug, Clone, PartialEq)]
@@ -292,7 +291,7 @@ fn added(a: MaskCounts, b: MaskCounts) -> MaskCounts {
 /// Assembles and measures; `sums` are the counts of a mask that is not stored. `None` if no pixel
 /// is valid.
 fn measured(bands: Vec<BandCut>, meta: &SplitMeta, sums: Option<MaskCounts>) -> Option<Resplit> {
-    let stored = stored_mask(&bands, meta);
+    let stored = sky::read_again(&bands, meta);
     let cut = Cut::assemble(bands);
     if !cut.has_pixels() {
         return None;
@@ -304,25 +303,6 @@ fn measured(bands: Vec<BandCut>, meta: &SplitMeta, sums: Option<MaskCounts>) -> 
         measured.cloud_source.clone_from(&meta.cloud_source);
     }
     Some(Resplit { cut, measured })
-}
-
-/// Reads the mask again from the band that holds it.
-fn stored_mask(bands: &[BandCut], meta: &SplitMeta) -> Option<CloudMask> {
-    let meaning = dataset::meaning(meta.cloud_source.as_deref()?)?;
-    let band = bands
-        .iter()
-        .find(|b| b.label.categorical && b.label.name == meaning.band)?;
-    let mask = CloudMask::read(&band.warped, meaning);
-    if meaning.tells_void {
-        return Some(mask);
-    }
-    // As in ingest: what was seen is said by the finest pixels.
-    let finest = bands
-        .iter()
-        .filter(|b| !b.label.categorical)
-        .min_by(|a, b| a.label.resolution_m.total_cmp(&b.label.resolution_m))?;
-    let same = finest.grid == band.grid;
-    same.then(|| mask.only(&finest.warped.valid))
 }
 
 /// Returns the resolutions of a split's files.

@@ -22,6 +22,7 @@ mod edges;
 mod hostile;
 mod hostile_xml;
 mod landsat;
+mod masks;
 mod memory;
 mod modis;
 mod modis_rasters;

@@ -17,7 +17,7 @@ use super::core::{Core, View};
 use super::file::{self, ClusterFile, ClusterFileError, ClusterRecord, PeerRecord};
 use super::join::{Newcomer, join};
 use super::vouch::Voucher;
-use super::{Cluster, catalog, gossip, lend, remembered, rivals, seeds, tend};
+use super::{Cluster, catalog, former, gossip, lend, remembered, rivals, seeds, tend};
 use crate::access::{Fixed, GrantNews, Keyring, KeyringError};
 use crate::answer::{self, jobs};
 use crate::clock::Clock;
@@ -112,6 +112,9 @@ impl Cluster {
 
     /// Founds or joins a cluster, or comes back to the one the data folder belongs to; returns
     /// once the others have taken it in. Ends when `stop` is cancelled, or by `Cluster::stop`.
+    ///
+    /// # Errors
+    /// Among others: it was removed from the cluster that a token would let it into.
     pub async fn start(
         (store, runs): (Arc<Store>, Arc<Runs>),
         config: ClusterConfig,
@@ -127,7 +130,13 @@ impl Cluster {
             clock: Clock::start(),
             stop,
         };
-        Self::begin((store, runs), config, means).await
+        let (comes_again, data) = (former::comes_again(&config), config.data.clone());
+        let cluster = Self::begin((store, runs), config, means).await?;
+        if comes_again && former::is_removed(&cluster.core).await {
+            cluster.stop().await;
+            return Err(former::refusal(&data));
+        }
+        Ok(cluster)
     }
 
     /// As `start`, over any transport and by any clock.

@@ -19,6 +19,11 @@ impl Table {
         self.refused_since.get_or_insert(now);
     }
 
+    /// Tells whether somebody refused, and nobody has answered since.
+    pub fn is_refused(&self) -> bool {
+        self.refused_since.is_some()
+    }
+
     /// Tells whether the other members have most likely removed this node.
     pub fn seems_removed(&self, now: Duration) -> bool {
         let long = |since: Duration| now.saturating_sub(since) >= REMOVED_AFTER;

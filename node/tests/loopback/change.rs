@@ -237,6 +237,45 @@ async fn who_was_removed_while_it_was_away_finds_out_when_it_is_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_lets_a_removed_node_in_again_with_a_new_folder_alone() {
+    let mut nodes = cluster(3, 3).await;
+    let ids = fill(&nodes, 20).await;
+    let lost = nodes.pop().unwrap();
+    let (id, address) = (lost.id(), lost.cluster.p2p().parse().unwrap());
+    let dir = lost.kill().await;
+    down(&nodes[0], &id).await;
+    // A member that was away and comes with a token is what it was.
+    let join = ticket(&nodes[0]);
+    let back = open_at(dir, address, None, Some(join)).await.unwrap();
+    assert_eq!(back.id(), id);
+    let dir = back.kill().await;
+    down(&nodes[0], &id).await;
+    let plan = make(&nodes[0], remove(id.clone(), false)).await.unwrap();
+    settled_at(&nodes, plan.next).await;
+    let join = ticket(&nodes[0]);
+    let again = open_at(dir, address, None, Some(join)).await;
+    let Err(refused) = again else {
+        panic!("a node that was removed came back");
+    };
+    assert_eq!(refused.kind, FaultKind::Refused);
+    assert!(
+        refused.what.contains("was removed from the cluster"),
+        "{refused:?}"
+    );
+    let advice = refused.try_.unwrap();
+    assert!(advice.contains("with a new folder"), "{advice}");
+    let members = nodes[0].cluster.view().nodes;
+    assert!(members.iter().all(|node| node.id != id), "{members:?}");
+    let join = ticket(&nodes[0]);
+    nodes.push(open(folder(), None, Some(join)).await.unwrap());
+    let version = nodes[2].cluster.view().newest;
+    settled_at(&nodes, version).await;
+    let (found, end) = nodes[2].all().await;
+    assert!(end.complete, "{end:?}");
+    assert_eq!(set(found), ids);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_last_replica_of_something_is_removed_only_by_who_forsakes_it() {
     let mut nodes = cluster(2, 1).await;
     nodes[0].put(&collection()).await.unwrap();

@@ -61,6 +61,21 @@ pub fn sample<T: Copy>(plane: &[T], from: Shape, to: Shape) -> Vec<T> {
     (0..to.height).flat_map(row).collect()
 }
 
+/// Tells of each new pixel whether any of the old ones holds whose centres lie in it; the old shape
+/// is no smaller than the new one.
+pub fn any(plane: &[bool], from: Shape, to: Shape) -> Vec<bool> {
+    let mut found = Vec::with_capacity(to.width * to.height);
+    for y in 0..to.height {
+        let rows = inside(y, from.height, to.height);
+        for x in 0..to.width {
+            let columns = inside(x, from.width, to.width);
+            let line = |row: usize| &plane[row * from.width..][columns.clone()];
+            found.push(rows.clone().any(|row| line(row).contains(&true)));
+        }
+    }
+    found
+}
+
 /// Averages the pixels whose centres lie in each new pixel.
 fn average(plane: &[f32], from: Shape, to: Shape) -> Vec<f32> {
     let mut means = Vec::with_capacity(to.width * to.height);
@@ -92,7 +107,7 @@ fn inside(i: usize, from: usize, to: usize) -> std::ops::Range<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Onto, Shape, inside, method, onto, sample};
+    use super::{Onto, Shape, any, inside, method, onto, sample};
 
     const fn shape(width: usize, height: usize) -> Shape {
         Shape { width, height }
@@ -105,6 +120,13 @@ mod tests {
         assert!((coarse[0] - 2.0).abs() < 1e-6);
         assert!(coarse[1].is_nan());
         assert_eq!(method(shape(4, 2), shape(2, 1)), Onto::Area);
+    }
+
+    #[test]
+    fn one_of_the_finer_pixels_is_enough_for_any() {
+        let fine = [false, true, false, false, false, false, false, false];
+        assert_eq!(any(&fine, shape(4, 2), shape(2, 1)), [true, false]);
+        assert_eq!(any(&fine, shape(4, 2), shape(4, 2)), fine);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A cloudy split's inputs beside a clear one's label.
 //!
-//! *Invariants*: both lie on one grid; where the cloudy split has no band that tells clouds, what
+//! *Invariants*: both lie on one grid; where no band tells the cloudy split's clouds, what
 //! differs much between the two is taken for one.
 //!
 //! *Not here*: which splits make a pair (`job::pairs`).

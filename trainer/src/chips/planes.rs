@@ -9,11 +9,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use earth::split::meta::SplitMeta;
+use earth::split::sky::Judge;
 
 use crate::chips::choose::{Choice, ChooseError, asset_of, shape_of};
-use crate::chips::clouds::{CloudBand, is_overcast};
-use crate::chips::onto::{Shape, onto, sample};
-use crate::files::{AssetPlanes, ReadError, read_asset};
+use crate::chips::clouds::{hidden, is_overcast};
+use crate::chips::onto::{Shape, onto};
+use crate::files::{AssetPlanes, ReadError, read_asset, read_stored};
 
 /// The bands of one split that a recipe takes, on the grid of its chips.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,7 +25,8 @@ pub struct Planes {
     pub inputs: Vec<Vec<f32>>,
     /// Bands of the label.
     pub others: Vec<Vec<f32>>,
-    /// True where cloud hides the ground; `None` where no band of the split tells.
+    /// True where cloud or shadow hides the ground, or nobody judged; `None` where no band of the
+    /// split tells.
     pub cloud: Option<Vec<bool>>,
     /// Of a pair, where cloud hides the ground from the inputs; `cloud` is then the label's.
     pub veil: Option<Vec<bool>>,
@@ -65,22 +67,20 @@ pub fn read(
         shape: choice.shape,
         inputs: planes,
         others,
-        cloud: cloud(&mut assets, choice.shape)?,
+        cloud: cloud(folder, meta, choice.shape)?,
         veil: None,
         overcast: is_overcast(meta),
     })
 }
 
-/// Returns where cloud hides the ground, by the first band that tells.
-fn cloud(assets: &mut Assets<'_>, shape: Shape) -> Result<Option<Vec<bool>>, PlanesError> {
-    let mut bands = assets.meta.bands.iter();
-    let Some((band, tells)) = bands.find_map(|b| CloudBand::of(b).map(|c| (b, c))) else {
+/// Returns where the ground is hidden, if a band tells.
+fn cloud(folder: &Path, meta: &SplitMeta, shape: Shape) -> Result<Option<Vec<bool>>, PlanesError> {
+    let Some(judge) = Judge::of(meta) else {
         return Ok(None);
     };
-    let from = shape_of(asset_of(assets.meta, band)?);
-    let plane = assets.plane(&band.asset, band.index)?;
-    let hidden: Vec<bool> = plane.iter().map(|v| tells.hides(*v)).collect();
-    Ok(Some(sample(&hidden, from, shape)))
+    let from = shape_of(asset_of(meta, judge.band)?);
+    let raster = read_stored(folder, meta, judge.band)?;
+    Ok(Some(hidden(&judge, &raster, (from, shape))))
 }
 
 /// Files of one split, each read once.

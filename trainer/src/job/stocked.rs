@@ -27,7 +27,7 @@ use crate::recipe::Task;
 use crate::resident;
 
 /// Number of the rule by which chips are left out: what an earlier one pinned is cut again.
-const CUT: u32 = 2;
+const CUT: u32 = 3;
 
 /// Chips of all splits or pairs, not yet parted.
 #[derive(Debug)]

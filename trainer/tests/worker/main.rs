@@ -2,6 +2,7 @@
 
 mod ahead;
 mod checkpoints;
+mod clouds;
 mod folder;
 mod heirs;
 mod learning;

@@ -44,8 +44,10 @@ pub(crate) struct Scene {
     pub(crate) swir: bool,
     /// Columns from the west that are fill.
     pub(crate) fill_columns: usize,
-    /// Columns from the west under cloud, told by a scene-class band.
+    /// Columns from the west under cloud, told by the quality band.
     pub(crate) cloud_columns: usize,
+    /// The band that tells clouds.
+    pub(crate) quality: Quality,
     /// A band of land cover, three classes at 10 m, lies beside.
     pub(crate) cover: bool,
     /// Sensing time.
@@ -57,6 +59,26 @@ pub(crate) struct Scene {
     pub(crate) drift: f64,
     /// Factor of the visible bands: light that nobody has learned from.
     pub(crate) glare: f64,
+}
+
+/// A class band that tells clouds, as a sensor has it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Quality {
+    /// What the split says its clouds were counted from.
+    pub(crate) source: &'static str,
+    /// The band.
+    pub(crate) band: &'static str,
+    /// What it holds under cloud, and elsewhere; 0 is fill.
+    pub(crate) values: (u16, u16),
+}
+
+impl Quality {
+    /// Sentinel-2's scene classes: cloud of high probability, vegetation.
+    pub(crate) const SCENE_CLASSES: Self = Self {
+        source: "scl",
+        band: "SCL",
+        values: (9, 4),
+    };
 }
 
 /// Clouds over a picture.
@@ -81,6 +103,7 @@ impl Scene {
             swir: false,
             fill_columns: 0,
             cloud_columns: 0,
+            quality: Quality::SCENE_CLASSES,
             cover: false,
             acquired: "2026-06-01T10:00:00Z",
             sky: None,
@@ -173,16 +196,18 @@ impl Scene {
         }
         let mut classes = Vec::new();
         if self.cover {
-            classes.push(("COVER", 10.0, cover(&self.cell)));
+            let cover = Samples::U8(cover(&self.cell));
+            classes.push(("COVER", 10.0, cover));
         }
-        if self.cloud_columns > 0 || self.sky.is_some_and(|sky| sky.told) {
-            classes.push(("SCL", 20.0, self.classes(geocode)));
+        if self.tells_clouds() {
+            let classed = Samples::U16(self.classes(geocode));
+            classes.push((self.quality.band, 20.0, classed));
         }
-        for (name, resolution_m, values) in classes {
-            let mut of = band(name, None, resolution_m, SampleType::U8);
+        for (name, resolution_m, samples) in classes {
+            let mut of = band(name, None, resolution_m, samples.sample_type());
             (of.scale, of.offset, of.categorical) = (1.0, 0.0, true);
-            let bands = vec![(of, Samples::U8(values))];
-            let file = format!("r{resolution_m}-u8.tif");
+            let bands = vec![(of, samples)];
+            let file = format!("r{resolution_m}-classes.tif");
             let (asset, meta) = asset(geocode, &file, resolution_m, bands);
             assets.push(asset);
             metas.extend(meta);
@@ -209,7 +234,7 @@ impl Scene {
                 }),
                 ..PixelCounts::default()
             },
-            cloud_source: None,
+            cloud_source: self.tells_clouds().then(|| self.quality.source.to_owned()),
             missing_bands: Vec::new(),
             texture: None,
             source_hash: blake3::hash(self.name.as_bytes()).to_hex().to_string(),
@@ -253,8 +278,12 @@ impl Scene {
         values
     }
 
-    /// Scene classes at 20 m: cloud (9) in the west or where it is thick, vegetation (4) elsewhere.
-    fn classes(&self, geocode: &Geocode) -> Vec<u8> {
+    fn tells_clouds(&self) -> bool {
+        self.cloud_columns > 0 || self.sky.is_some_and(|sky| sky.told)
+    }
+
+    /// The quality band at 20 m: cloud in the west or where it is thick.
+    fn classes(&self, geocode: &Geocode) -> Vec<u16> {
         let fine = Grid::of(geocode, self.rgb_m).expect("a grid");
         let grid = Grid::of(geocode, 20.0).expect("a grid");
         let clouded = self.cloud_columns * size(grid.width()) / size(fine.width());
@@ -264,9 +293,9 @@ impl Scene {
             let metres = (x as f64 * 20.0, y as f64 * 20.0);
             let hidden = |clouds: &Clouds| clouds.opacity(metres) > 0.1;
             if x < clouded || clouds.as_ref().is_some_and(hidden) {
-                9
+                self.quality.values.0
             } else {
-                4
+                self.quality.values.1
             }
         };
         (0..size(grid.width()) * size(grid.height()))

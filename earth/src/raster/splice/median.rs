@@ -296,7 +296,7 @@ fn observe(
 
 /// Returns 0 where the ground is seen, else 1.
 fn veil(sky: Sky) -> u8 {
-    u8::from(!matches!(sky, Sky::Clear | Sky::Snow))
+    u8::from(!sky.shows_ground())
 }
 
 /// Returns 0 for a clear pixel, 1 for a veiled one, 2 for none.

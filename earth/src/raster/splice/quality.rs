@@ -105,7 +105,7 @@ fn see_values<T: Pixel>(values: &[T], fill: Option<f64>, seen: &mut [Seen]) {
 
 fn judge(seen: &[Seen], sky: Option<&[Sky]>, out: &mut [Quality]) {
     for (i, (seen, out)) in seen.iter().zip(out).enumerate() {
-        let clear = sky.is_none_or(|s| matches!(s[i], Sky::Clear | Sky::Snow));
+        let clear = sky.is_none_or(|s| s[i].shows_ground());
         *out = match (seen.any, seen.all, clear) {
             (false, ..) => Quality::Void,
             (true, true, true) => Quality::Whole,

@@ -9,6 +9,7 @@ use super::{ComposeError, Wish};
 use crate::raster::splice::{Band, Role, Rule};
 use crate::split::cut::BandLabel;
 use crate::split::meta::{BandMeta, SplitMeta};
+use crate::split::sky::Judge;
 
 /// A band to compose.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,9 +72,10 @@ impl Wanted {
 
     /// Returns the files of a split that hold its bands, or say what its pixels see.
     pub(super) fn files(&self, split: &SplitMeta) -> Vec<String> {
+        let judge = Judge::of(split).map(|judge| &judge.band.name);
         let holds = |b: &&BandMeta| {
             let wanted = self.bands.iter().any(|w| w.label.name == b.name);
-            wanted || super::scene::is_mask(split, b)
+            wanted || judge == Some(&b.name)
         };
         let mut files: Vec<String> = Vec::new();
         for band in split.bands.iter().filter(holds) {

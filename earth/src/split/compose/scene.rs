@@ -1,12 +1,11 @@
 //! A split's files read and brought onto the grid of the composition.
 //!
-//! What a pixel sees is read from the class band that the split's cloud share was counted from,
-//! where the split holds it.
+//! What a pixel sees is read from the class band that says it, where the split holds one (`sky`).
 //!
 //! *Invariants*: a band that is stored as the composition stores it, on its grid, is not touched;
 //! a valid pixel never becomes fill.
 //!
-//! *Not here*: what raw class values mean (`raster::cloud`).
+//! *Not here*: which band says what a pixel sees, and what its values mean (`split::sky`).
 
 use std::collections::BTreeMap;
 
@@ -14,17 +13,16 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::bands::{Wanted, WantedBand};
 use super::{ComposeError, Resampling};
-use crate::dataset::meaning;
 use crate::grid::Grid;
-use crate::raster::cloud::meaning::SPECTRAL;
-use crate::raster::cloud::{Meaning, Sky};
-use crate::raster::pixel::{Pixel, is_fill};
+use crate::raster::cloud::Sky;
+use crate::raster::pixel::Pixel;
 use crate::raster::reproject::Warped;
 use crate::raster::resample::{Alignment, Method, Source, resample_onto};
 use crate::raster::splice::{Band, Plan, Role, Scene, ScenePlane};
-use crate::raster::{Raster, Samples, each_sample_type};
+use crate::raster::{Raster, Samples};
 use crate::split::codec;
 use crate::split::meta::{BandMeta, SampleType, SplitMeta};
+use crate::split::sky::Judge;
 
 /// Bytes of a split's files by name.
 pub type SplitFiles<'a> = BTreeMap<&'a str, &'a [u8]>;
@@ -45,8 +43,8 @@ pub(super) fn read(
     };
     let planes = wanted.bands.par_iter().map(plane);
     let planes = planes.collect::<Result<_, _>>()?;
-    let mask = split.bands.iter().find(|b| is_mask(split, b));
-    let sky = mask.map(|meta| source.sky(meta, size)).transpose()?;
+    let sky = Judge::of(split).map(|judge| source.sky(&judge, size));
+    let sky = sky.transpose()?;
     Ok(Scene { planes, sky })
 }
 
@@ -62,17 +60,6 @@ pub(super) fn shown(scene: &Scene, plan: &Plan, counts: impl Fn(Role) -> bool) -
         }
     }
     shown
-}
-
-/// Tells whether a band holds the classes that the split's clouds were counted from.
-pub(super) fn is_mask(split: &SplitMeta, band: &BandMeta) -> bool {
-    let found = meaning_of(split);
-    band.categorical && found.is_some_and(|m| !m.band.is_empty() && m.band == band.name)
-}
-
-/// Returns what the values of the mask mean that the split's clouds were counted from.
-fn meaning_of(split: &SplitMeta) -> Option<&'static Meaning> {
-    split.cloud_source.as_deref().and_then(meaning)
 }
 
 /// A split's metadata and files.
@@ -144,26 +131,12 @@ impl Given<'_> {
     }
 
     /// Returns what each pixel of the grid sees.
-    fn sky(&self, meta: &BandMeta, size: (u32, u32)) -> Result<Vec<Sky>, ComposeError> {
-        let raster = self.raster(meta)?;
-        let raster = self.sized(meta, raster, (size, Resampling(Method::Nearest)))?;
-        let sees = meaning_of(self.split).map_or(SPECTRAL.sky, |m| m.sky);
-        Ok(each_sample_type!(raster.samples(), values => {
-            let fill = fill_of(values, meta.fill);
-            let sky = |value: &_| {
-                if is_fill(*value, fill) {
-                    Sky::Void
-                } else {
-                    sees(u32::nearest(value.to_f64()))
-                }
-            };
-            values.iter().map(sky).collect()
-        }))
+    fn sky(&self, judge: &Judge<'_>, size: (u32, u32)) -> Result<Vec<Sky>, ComposeError> {
+        let raster = self.raster(judge.band)?;
+        let nearest = (size, Resampling(Method::Nearest));
+        let raster = self.sized(judge.band, raster, nearest)?;
+        Ok(judge.sky(&raster))
     }
-}
-
-fn fill_of<T: Pixel>(_values: &[T], fill: Option<f64>) -> Option<T> {
-    fill.and_then(T::exactly)
 }
 
 /// Brings digital numbers to the type, scale and offset of the composition.
