@@ -243,7 +243,7 @@ impl Client {
         self.run_view(self.get(&named("/v1/runs", name)?)).await
     }
 
-    /// Returns a run with its jobs counted: an answer of the same few bytes, however many there are.
+    /// Returns a run with its jobs counted: an answer of the same few bytes, however many it has.
     /// A node that knows no counts tells the jobs; `RunView::counted` counts either.
     pub async fn run_counted(&self, name: &str) -> Result<RunView, Fault> {
         let request = self.get(&named("/v1/runs", name)?);

@@ -294,8 +294,8 @@ pub struct Moved {
 /// `GET /v1/runs/{name}?jobs=`: a run with its jobs from all nodes, or with how many there are.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunView {
-    /// The definition, without its cells: its jobs tell them. Without who starts from whose weights,
-    /// too, where the jobs are left out.
+    /// The definition, without its cells: its jobs tell them. Without who starts from whose
+    /// weights, too, where the jobs are left out.
     pub run: Run,
     /// Its jobs, by geocode; none where they are counted instead.
     pub jobs: Vec<JobView>,

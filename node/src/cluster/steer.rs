@@ -4,7 +4,8 @@
 //! *Invariants*: a plan is made from what all nodes say they hold, and says so where one did not;
 //! one is made at a time; the change is fsynced here before its plan is answered; a node that holds
 //! the last replica of something is not removed unless told to forsake it; nothing is given to
-//! nodes of which none answers; what a change leaves with fewer copies, or waits for, its plan says.
+//! nodes of which none answers; a plan says what a change leaves with fewer copies, and whom it
+//! waits for.
 //!
 //! *Not here*: which slots move (`layout`), moving them (`sync`), who vouches for it (`vouch`).
 

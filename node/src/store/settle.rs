@@ -1,7 +1,7 @@
 //! What a start does about writes that a crash cut off.
 //!
-//! *Invariants*: afterwards `tmp` is empty, every acknowledged object is in its place, also one that
-//! the index has lost, and what was renamed but never acknowledged is gone again; but where folders
+//! *Invariants*: afterwards `tmp` is empty, every acknowledged object is in its place, also if the
+//! index has lost it, and what was renamed but never acknowledged is gone again; but where folders
 //! could not be listed, for then no record tells what was acknowledged.
 //!
 //! *Not here*: how intents are written (`files`).

@@ -82,10 +82,10 @@ proptest! {
     ) {
         folded::remember(true);
         let both = a.merged(&b).unwrap();
-        let begun = |set: &ChangeSet| (1..=set.len() as u64).filter_map(|n| set.prefix(n)).collect();
-        let begun: [Vec<ChangeSet>; 3] = [begun(&a), begun(&b), begun(&both)];
-        for set in begun.iter().flatten() {
-            prop_assert_eq!(&*folded::of(set), &set.layout());
+        for set in [&a, &b, &both] {
+            for begun in (1..=set.len() as u64).filter_map(|n| set.prefix(n)) {
+                prop_assert_eq!(&*folded::of(&begun), &begun.layout());
+            }
         }
         folded::remember(false);
     }
