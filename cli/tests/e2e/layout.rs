@@ -180,7 +180,10 @@ fn that_fewer_copies_are_left_and_who_is_waited_for_is_said_before_and_afterward
         stderr(&alone)
     );
     let remove = ["node", "remove", &ids[2], "--yes", "--no-wait"];
-    let removed = expect(nodes[0].ask(folder).args(remove), 0);
+    let refused = expect(nodes[0].ask(folder).args(remove), 5);
+    assert!(stderr(&refused).contains("--forsake"));
+    let forsake = [&remove[..], &["--forsake"]].concat();
+    let removed = expect(nodes[0].ask(folder).args(forsake), 0);
     let waits = format!(
         "the move ends when {} has what it owns, but does not answer",
         ids[1]
@@ -190,7 +193,7 @@ fn that_fewer_copies_are_left_and_who_is_waited_for_is_said_before_and_afterward
     let row = list.lines().find(|l| l.starts_with(&ids[2])).unwrap();
     assert!(row.contains("down, removed"), "{list}");
     // As was said: with the other one removed, both moves end.
-    let remove = ["node", "remove", &ids[1], "--yes"];
+    let remove = ["node", "remove", &ids[1], "--yes", "--forsake"];
     expect(nodes[0].ask(folder).args(remove), 0);
     let list = stdout(&expect(nodes[0].ask(folder).args(["node", "list"]), 0));
     assert!(!list.contains(&ids[1]) && !list.contains(&ids[2]), "{list}");
