@@ -267,6 +267,7 @@ async fn the_last_replica_of_something_is_removed_only_by_who_forsakes_it() {
     // It was waited for without an end, and answers stayed partial.
     let plan = make(&nodes[0], remove(id, true)).await.unwrap();
     assert!(plan.slots_lost > 0 && plan.awaited.is_empty(), "{plan:?}");
+    assert!(gives_up(&nodes[0]));
     settled_at(&nodes, plan.next).await;
     nodes[0].put(&collection()).await.unwrap();
     let kept: BTreeSet<String> = kept.into_iter().map(|split| split.key.id).collect();
@@ -328,12 +329,19 @@ async fn who_answers_hands_over_what_it_holds_also_where_it_was_to_be_forsaken()
     let ids = fill(&nodes, 40).await;
     let plan = make(&nodes[0], remove(nodes[1].id(), true)).await.unwrap();
     assert_eq!((plan.slots_lost, plan.complete), (0, true));
+    assert!(!gives_up(&nodes[0]));
     let leaver = nodes.pop().unwrap();
     settled_at(&nodes, plan.next).await;
     let (found, end) = nodes[0].all().await;
     assert!(end.complete, "{end:?}");
     assert_eq!(set(found), ids);
     drop(leaver);
+}
+
+/// Tells whether the changes that a node has written down give up what another held.
+fn gives_up(node: &Node) -> bool {
+    let file = std::fs::read_to_string(node.dir.path().join("cluster.json"));
+    file.unwrap().contains("\"forsake\"")
 }
 
 async fn down(node: &Node, id: &str) {
