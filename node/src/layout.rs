@@ -78,6 +78,8 @@ pub struct Layout {
     owners: Vec<u16>,
     /// The same by member: what each owns.
     owned: Vec<SlotSet>,
+    /// Former members whose removal gave up what only they held.
+    forsaken: BTreeSet<NodeId>,
 }
 
 impl Layout {
@@ -149,10 +151,26 @@ impl Layout {
         &self.owned
     }
 
-    /// Tells whether these nodes are more than half of the members.
-    pub fn is_majority(&self, nodes: &BTreeSet<NodeId>) -> bool {
-        let there = self.members.iter().filter(|m| nodes.contains(&m.node));
-        2 * there.count() > self.members.len()
+    /// Returns the former members whose removal gave up what only they held.
+    pub fn forsaken(&self) -> &BTreeSet<NodeId> {
+        &self.forsaken
+    }
+
+    /// Tells whether these nodes are more than half of the members, or all but forsaken ones: one
+    /// of them has heard what nodes that `can_keep` it were told.
+    pub fn can_tell(&self, nodes: &BTreeSet<NodeId>, forsaken: &BTreeSet<NodeId>) -> bool {
+        let (there, away): (Vec<&Member>, Vec<&Member>) =
+            self.members.iter().partition(|m| nodes.contains(&m.node));
+        there.len() > away.len() || away.iter().all(|m| forsaken.contains(&m.node))
+    }
+
+    /// Tells whether these nodes are more than half of the members that are not forsaken: of nodes
+    /// that `can_tell`, one is one of them.
+    pub fn can_keep(&self, nodes: &BTreeSet<NodeId>, forsaken: &BTreeSet<NodeId>) -> bool {
+        let rest = self.members.iter().filter(|m| !forsaken.contains(&m.node));
+        let (there, away): (Vec<&Member>, Vec<&Member>) =
+            rest.partition(|m| nodes.contains(&m.node));
+        there.len() > away.len() || there.len() + away.len() == 0
     }
 
     /// Returns the members that do not own the slot, in the order in which they stand in for an

@@ -50,6 +50,7 @@ pub(crate) use part::{decode_request, decode_response, encode_request, encode_re
 pub use runs::{
     JobsPage, JobsRequest, LogPart, LogsRequest, PlanRequest, Planned, Rival, RivalsRequest, Steer,
 };
+pub(crate) use speaks::FORSAKES;
 pub use speaks::{Speaks, Versions};
 
 /// A question to a member.

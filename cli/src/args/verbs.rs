@@ -338,7 +338,8 @@ pub(crate) enum NodeVerb {
     Remove {
         /// Its id, or the beginning or end of it
         id: String,
-        /// Even if slots have no other owner that answers: what only it holds is lost
+        /// Though it is lost with what only it held, or only it and others that are forsaken: all
+        /// of that is given up for good. Who answers hands over what it holds, as without
         #[arg(long)]
         forsake: bool,
         #[command(flatten)]

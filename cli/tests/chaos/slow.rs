@@ -11,6 +11,7 @@ use earth::split::placement::{PlacementKey, PlacementRule};
 use futures::future::join_all;
 use wire::bundle::{Bundle, Kind};
 use wire::client::{Client, ClientOptions};
+use wire::fault::FaultKind;
 use wire::object::{PutAck, PutParams};
 
 use crate::harness::{Node, cluster, json, scratch, until, world};
@@ -59,7 +60,15 @@ fn flood(node: &Node) -> Vec<PutAck> {
     let ballast = Bytes::from(vec![7; OBJECT_BYTES]);
     let puts = (0..OBJECTS).map(|number| {
         let (client, bundle) = (client.clone(), heavy(number, ballast.clone()));
-        async move { client.put(&bundle, &PutParams::default()).await.unwrap() }
+        // Some may be refused, so many are told at once of the one that takes nothing in.
+        async move {
+            loop {
+                match client.put(&bundle, &PutParams::default()).await {
+                    Ok(ack) => return ack,
+                    Err(fault) => assert_eq!(fault.kind, FaultKind::Refused, "{fault:?}"),
+                }
+            }
+        }
     });
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(join_all(puts))

@@ -84,7 +84,7 @@ fn cubes_of_irregular_and_regular_time_are_read_alike_by_numpy_xarray_and_h5py()
     assert_eq!(steps["masked"]["sum"], dates["masked"]["sum"]);
     assert_eq!(steps["scenes"][1], "");
 
-    // One step over both dates: what the user's mask calls cloud has no part in it.
+    // One step over both dates: the median of two is their mean, of one date the date.
     let month = ["--every", "1mo", "--step-rule"];
     let one = |rule: &str| {
         let args = [&words[..], &month, &[rule]].concat();
@@ -96,13 +96,13 @@ fn cubes_of_irregular_and_regular_time_are_read_alike_by_numpy_xarray_and_h5py()
         (&1.into(), &1.into())
     );
     let sum = |said: &Value| said["masked"]["sum"].as_f64().unwrap();
-    let (median, both) = (sum(&median), sum(&dates));
+    let both = sum(&dates);
     assert!(
-        (median / sum(&clear) - 1.0).abs() < 0.01,
-        "{median} of {}",
-        sum(&clear)
+        (2.0 * sum(&median) / both - 1.0).abs() < 1e-3,
+        "{} of {both}",
+        sum(&median)
     );
-    assert!(2.0 * median < 0.9 * both, "clouds are brighter than land");
+    assert!(sum(&clear) < sum(&median), "clouds are brighter than land");
     let scenes = clear["scenes"][0].as_str().unwrap();
     assert!(
         scenes.contains("20150711"),
@@ -128,17 +128,7 @@ fn a_composed_image_is_read_alike_by_numpy_xarray_and_h5py() {
     let rule = |rule: &str| alike(folder, &[&words[..], &limits, &[rule]].concat(), rule);
     let (newest, clear) = (rule("newest"), rule("least-cloud"));
     assert_eq!(newest["data"]["shape"][0], 1);
-    let day = ["--bands", "red,nir", "--datetime", "2015-07-31"];
-    let clouded = alike(folder, &[&words[..], &day].concat(), "clouded");
     let sum = |said: &Value| said["masked"]["sum"].as_f64().unwrap();
-    assert!(
-        sum(&clear) < 0.9 * sum(&clouded),
-        "the newest date is clouded"
-    );
-    let newest = sum(&newest);
-    assert!(
-        (newest / sum(&clear) - 1.0).abs() < 0.01,
-        "the user's mask decides pixel by pixel before the rule does: {newest}"
-    );
+    assert!(sum(&clear) < sum(&newest), "the newest date is clouded");
     assert!(clear["mask"]["sum"].as_f64().unwrap() > 0.0);
 }

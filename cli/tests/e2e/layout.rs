@@ -179,6 +179,17 @@ fn that_fewer_copies_are_left_is_said_and_the_dead_alone_are_given_nothing() {
         "{}",
         stderr(&alone)
     );
+    let remove = ["node", "remove", &ids[2], "--yes", "--no-wait"];
+    let refused = expect(nodes[0].ask(folder).args(remove), 5);
+    assert!(stderr(&refused).contains("--forsake"));
+    for lost in &ids[1..] {
+        let forsake = ["node", "remove", lost, "--yes", "--forsake", "--no-wait"];
+        nodes[0].ask(folder).args(forsake).output().unwrap();
+    }
+    until("both moves end", || {
+        let list = stdout(&expect(nodes[0].ask(folder).args(["node", "list"]), 0));
+        ids[1..].iter().all(|id| !list.contains(id))
+    });
 }
 
 #[test]
@@ -195,8 +206,9 @@ fn who_removes_one_of_two_dead_nodes_is_told_that_the_other_is_waited_for() {
         let states = nodes[0].states(folder);
         dead.iter().all(|id| states[*id] == "down")
     });
+    // What the other one holds nobody could say: the plan is partial.
     let remove = ["node", "remove", dead[1], "--yes", "--no-wait"];
-    let removed = expect(nodes[0].ask(folder).args(remove), 0);
+    let removed = expect(nodes[0].ask(folder).args(remove), 4);
     let waits = format!(
         "the move ends when {} has what it owns, but does not answer",
         dead[0]

@@ -165,15 +165,18 @@ impl View {
 
     /// Notes who has heard the own beat of that count.
     pub(crate) fn note_told(&mut self, count: u64, heard: &BTreeSet<NodeId>) {
-        if self.ring.writes().iter().all(|l| l.is_majority(heard)) {
+        let forsaken = self.ring.newest().forsaken();
+        let mut layouts = self.ring.writes().iter();
+        if layouts.all(|layout| layout.can_keep(heard, forsaken)) {
             self.told = self.told.max(count);
         }
     }
 
-    /// Tells whether these nodes are a majority of those read from: what a majority of every live
-    /// layout was told, one of them knows.
+    /// Tells whether these nodes are a majority of those read from, or all of them but forsaken
+    /// ones: what a majority of every live layout was told, one of them knows.
     pub(crate) fn hears_majority(&self, nodes: &BTreeSet<NodeId>) -> bool {
-        self.ring.read().is_majority(nodes)
+        let forsaken = self.ring.newest().forsaken();
+        self.ring.read().can_tell(nodes, forsaken)
     }
 
     /// Returns the slots that this node owns in a live layout and that the newest gives to somebody
@@ -282,6 +285,16 @@ impl View {
         nodes.sort_unstable();
         nodes.dedup();
         nodes
+    }
+
+    /// Returns the other members beside those that were heard, but for forsaken ones: nobody waits
+    /// for what these alone know.
+    pub(crate) fn unheard(&self, heard: &BTreeSet<NodeId>) -> BTreeSet<NodeId> {
+        let forsaken = self.ring.newest().forsaken();
+        let others = self.others().into_iter();
+        others
+            .filter(|node| !heard.contains(node) && !forsaken.contains(node))
+            .collect()
     }
 
     /// Returns the other members that are up.

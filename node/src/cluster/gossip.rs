@@ -155,16 +155,16 @@ pub(crate) async fn announce(core: &Arc<Core>) {
 }
 
 /// Compares notes with a majority, so that whatever a majority was told is known here; returns the
-/// members that did not answer if there is no majority.
+/// members that did not answer, but for forsaken ones, if there is no majority.
 pub(crate) async fn confirm(core: &Arc<Core>) -> BTreeSet<NodeId> {
     let mut heard = BTreeSet::from([core.me.clone()]);
     // Who is suspect for another's word may well answer.
     let mut up = core.look(|view| {
         let suspect = |node: &NodeId| view.table.state(node) == NodeState::Suspect;
         let suspects = view.others().into_iter().filter(suspect);
-        view.others_up()
-            .into_iter()
-            .chain(suspects)
+        let up = view.others_up().into_iter().chain(suspects);
+        let forsaken = view.ring.newest().forsaken();
+        up.filter(|node| !forsaken.contains(node))
             .collect::<Vec<_>>()
     });
     up.reverse();
@@ -181,8 +181,7 @@ pub(crate) async fn confirm(core: &Arc<Core>) -> BTreeSet<NodeId> {
             Ok(Some((Ok(()), node))) => drop(heard.insert(node)),
             Ok(Some((Err(error), _))) => tracing::debug!(%error, "a member compares no notes"),
             Ok(None) => {
-                let others = core.look(View::others).into_iter();
-                return others.filter(|node| !heard.contains(node)).collect();
+                return core.look(|view| view.unheard(&heard));
             }
         }
     }

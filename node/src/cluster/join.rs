@@ -20,10 +20,10 @@ use super::core::Core;
 use super::{gossip, persist, seeds, vouch};
 use crate::access::Fixed;
 use crate::identity::NodeId;
-use crate::layout::{Place, What};
+use crate::layout::{Layout, Place, What};
 use crate::membership::{Age, Beat};
 use crate::meters::Purpose;
-use crate::peer::{JoinAnswer, JoinRequest, Versions, Welcome, decode, encode};
+use crate::peer::{FORSAKES, JoinAnswer, JoinRequest, Versions, Welcome, decode, encode};
 use crate::refusals::Refused;
 use crate::slots::SlotSet;
 use crate::swarm::{Link, LinkError, Reached};
@@ -157,6 +157,7 @@ async fn admit(core: &Arc<Core>, from: &NodeId, request: JoinRequest) -> Result<
         .admit(file.cluster, &request.claim, ends, core.day());
     let proof = admitted.map_err(refusal)?;
     check_version(request.versions)?;
+    core.look(|view| check_changes(view.ring.newest(), from, request.versions))?;
     if core.keyring.is_revoked(request.claim.id) {
         return Err(refusal(TokenError::Revoked));
     }
@@ -199,6 +200,30 @@ fn check_version(theirs: Versions) -> Result<(), Fault> {
     .try_("run the same version of glebe on all nodes"))
 }
 
+/// Refuses a newcomer that was forsaken, or that could not read that another was.
+fn check_changes(newest: &Layout, node: &NodeId, theirs: Versions) -> Result<(), Fault> {
+    let forsaken = newest.forsaken();
+    if forsaken.contains(node) {
+        return Err(Fault::new(
+            FaultKind::Refused,
+            "this node was removed for good: what only it held was given up",
+        )
+        .try_("glebe up with another --data folder"));
+    }
+    if forsaken.is_empty() || theirs.messages.reaches(FORSAKES) {
+        return Ok(());
+    }
+    let messages = theirs.messages;
+    Err(Fault::new(
+        FaultKind::Refused,
+        format!(
+            "a node of this cluster was forsaken, which messages of version {FORSAKES} tell; this \
+             node exchanges messages of {messages}"
+        ),
+    )
+    .try_("run the same version of glebe on all nodes"))
+}
+
 /// Makes the node a member of the newest layout, unless it is one.
 fn add(core: &Core, node: &NodeId, request: &JoinRequest) -> Result<(), Fault> {
     let beat = Beat {
@@ -235,17 +260,39 @@ fn refusal(error: TokenError) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layout::{ChangeSet, Member};
 
     #[test]
     fn a_node_of_another_version_is_told_what_is_spoken_here() {
         assert_eq!(check_version(Versions::OURS), Ok(()));
-        for theirs in [[3, 4, 1, 1], [1, 1, 3, 4]] {
+        for theirs in [[4, 5, 1, 1], [1, 1, 4, 5]] {
             let theirs = postcard::from_bytes(&theirs).unwrap();
             let fault = check_version(theirs).unwrap_err();
             assert_eq!(fault.kind, FaultKind::Refused);
-            let ours = "messages of versions 1 to 2, files of version 1";
+            let ours = "messages of versions 1 to 3, files of version 1";
             assert!(fault.what.contains(ours), "{fault:?}");
-            assert!(fault.what.contains("of versions 3 to 4"), "{fault:?}");
+            assert!(fault.what.contains("of versions 4 to 5"), "{fault:?}");
         }
+    }
+
+    #[test]
+    fn who_was_forsaken_does_not_join_again_nor_who_could_not_read_that_another_was() {
+        let [a, b, c] = ["a", "b", "c"].map(|id| NodeId::parse(id).unwrap());
+        let first = Member {
+            node: a,
+            place: Place::default(),
+            draining: false,
+        };
+        let changes = ChangeSet::found(1, &first).unwrap();
+        let two = changes.with(b.clone(), What::Join(Place::default()));
+        let two = two.unwrap();
+        let old = postcard::from_bytes(&[1, 2, 1, 1]).unwrap();
+        assert_eq!(check_changes(&two.layout(), &b, old), Ok(()));
+        let one = two.with(b.clone(), What::Forsake).unwrap().layout();
+        let fault = check_changes(&one, &b, Versions::OURS).unwrap_err();
+        assert!(fault.what.contains("for good"), "{fault:?}");
+        let fault = check_changes(&one, &c, old).unwrap_err();
+        assert!(fault.what.contains("versions 1 to 2"), "{fault:?}");
+        assert_eq!(check_changes(&one, &c, Versions::OURS), Ok(()));
     }
 }

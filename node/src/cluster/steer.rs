@@ -5,9 +5,11 @@
 //! one is made at a time; the change is fsynced here before its plan is answered; a node that holds
 //! the last replica of something is not removed unless told to forsake it; nothing is given to
 //! nodes of which none answers; a plan says what a change leaves with fewer copies, and whom it
-//! waits for.
+//! waits for; who answers is not forsaken, for what it holds others can have.
 //!
 //! *Not here*: which slots move (`layout`), moving them (`sync`), who vouches for it (`vouch`).
+
+mod consent;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -28,14 +30,17 @@ use crate::layout::{
 };
 use crate::peer::{Request, Response};
 use crate::scatter::PAGE_LIMIT;
+use consent::Sight;
 
 /// What a plan is made from.
 struct Ground {
     me: NodeId,
     changes: ChangeSet,
     before: Arc<Layout>,
-    /// Nodes that may answer.
+    /// Nodes that answer.
     live: BTreeSet<NodeId>,
+    /// What they see together of what others hold.
+    sight: Sight,
     /// Nothing is being moved.
     settled: bool,
     /// What nodes hold.
@@ -49,6 +54,8 @@ struct Prepared {
     node: NodeId,
     what: What,
     plan: LayoutPlan,
+    /// Why it is not made, though it can be foretold.
+    refusal: Option<Fault>,
 }
 
 /// Returns what a change would move.
@@ -64,16 +71,17 @@ pub(super) async fn change(core: &Arc<Core>, change: LayoutChange) -> Result<Lay
         return Err(Fault::new(FaultKind::Refused, what).try_("glebe up, then --cluster URL"));
     }
     let _turn = core.planning.lock().await;
-    let forsaken = match &change {
-        LayoutChange::Remove { node, forsake } if !forsake => Some(node.clone()),
-        _ => None,
-    };
-    let Prepared { node, what, plan } = prepare(core, change).await?;
+    let Prepared {
+        node,
+        what,
+        plan,
+        refusal,
+    } = prepare(core, change).await?;
     if plan.next == plan.version {
         return Ok(plan);
     }
-    if let Some(node) = forsaken {
-        keeps_all(&node, &plan)?;
+    if let Some(refusal) = refusal {
+        return Err(refusal);
     }
     let made = core.change(|view, _| {
         let changes = view.ring.changes().with(node, what);
@@ -96,19 +104,26 @@ async fn prepare(core: &Arc<Core>, change: LayoutChange) -> Result<Prepared, Fau
         _ => None,
     };
     let (measured, silent) = measure(core).await;
-    let ground = core.look(|view| Ground {
-        me: core.me.clone(),
-        changes: view.ring.changes().clone(),
-        before: Arc::clone(view.ring.newest()),
-        live: live(view),
-        settled: super::report::is_settled(view),
-        measured,
-        expected,
+    let ground = core.look(|view| {
+        let live = live(view, &silent);
+        Ground {
+            me: core.me.clone(),
+            changes: view.ring.changes().clone(),
+            before: Arc::clone(view.ring.newest()),
+            sight: Sight::of(view, &live),
+            live,
+            settled: super::report::is_settled(view),
+            measured,
+            expected,
+        }
     });
-    // Of a node that is to be removed, silence is no surprise.
-    let complete = silent.iter().all(
-        |node| matches!(&change, LayoutChange::Remove { node: gone, .. } if gone == node.as_str()),
-    );
+    // Of a node that is removed or to be removed, silence is no surprise.
+    let goes = match &change {
+        LayoutChange::Remove { node, .. } => Some(node.as_str()),
+        _ => None,
+    };
+    let leaves = |node: &NodeId| goes == Some(node.as_str()) || !ground.before.contains(node);
+    let complete = silent.iter().all(leaves);
     let mut prepared = answer::working(move || ground.prepare(&change)).await??;
     prepared.plan.complete = complete;
     Ok(prepared)
@@ -162,11 +177,12 @@ async fn measure(core: &Arc<Core>) -> (Loads, Vec<NodeId>) {
     (loads, silent)
 }
 
-/// Returns the nodes that may answer.
-fn live(view: &View) -> BTreeSet<NodeId> {
+/// Returns this node and the others that may answer, but for those that just did not.
+fn live(view: &View, silent: &[NodeId]) -> BTreeSet<NodeId> {
     let me = view.table.me().node.clone();
-    let all = view.others().into_iter().chain([me]);
-    all.filter(|node| view.table.may_answer(node)).collect()
+    let may = |node: &NodeId| view.table.may_answer(node) && !silent.contains(node);
+    let others = view.others().into_iter().filter(may);
+    others.chain([me]).collect()
 }
 
 impl Ground {
@@ -176,7 +192,9 @@ impl Ground {
         let after = changes.map_err(|e| refused(&e))?.layout();
         let mut plan = moves(&self.measured.flows(&self.before, &after));
         plan.version = self.before.version();
-        let idle = plan.slots == 0 && self.before.members() == after.members();
+        let idle = plan.slots == 0
+            && self.before.members() == after.members()
+            && self.before.forsaken() == after.forsaken();
         plan.next = plan.version + u64::from(!idle);
         plan.slots_lost = self.lost(&after);
         plan.copies = Some(copies(&self.before, &after));
@@ -188,7 +206,17 @@ impl Ground {
         let loads = self.expected.as_ref().unwrap_or(&self.measured);
         plan.before = evenness(loads.balance(&self.before));
         plan.after = evenness(loads.balance(&after));
-        Ok(Prepared { node, what, plan })
+        let refusal = match &what {
+            What::Leave => self.sight.keeps_all(&node, &after, plan.slots_lost),
+            What::Forsake => self.sight.all_know(),
+            _ => Ok(()),
+        };
+        Ok(Prepared {
+            node,
+            what,
+            plan,
+            refusal: refusal.err(),
+        })
     }
 
     /// Returns the membership change that is meant, and whom it is about.
@@ -196,14 +224,18 @@ impl Ground {
         match change {
             LayoutChange::Drain { node } => Ok((self.dispensable(node)?, What::Drain(true))),
             LayoutChange::Restore { node } => Ok((self.member(node)?, What::Drain(false))),
-            LayoutChange::Remove { node, .. } => {
-                let node = self.dispensable(node)?;
+            LayoutChange::Remove { node, forsake } => {
+                let left = self.sight.leaver(node).filter(|_| *forsake);
+                let node = left.map_or_else(|| self.dispensable(node), Ok)?;
                 if node == self.me {
                     let what = "a node cannot remove itself: nobody would see it through";
                     let advice = "the same command with --cluster URL of another node";
                     return Err(Fault::new(FaultKind::Refused, what).try_(advice));
                 }
-                Ok((node, What::Leave))
+                // Who answers hands over what it holds: nothing of that need be given up.
+                let is_lost = *forsake && !self.live.contains(&node);
+                let what = if is_lost { What::Forsake } else { What::Leave };
+                Ok((node, what))
             }
             LayoutChange::Rebalance { .. } => {
                 if self.expected.is_none() && !self.settled {
@@ -255,20 +287,6 @@ impl Ground {
         let lost = Slot::all().filter(|slot| moves(slot) && dead(slot));
         lost.count() as u64
     }
-}
-
-/// Refuses to lose what only a node that is to be removed holds.
-fn keeps_all(node: &str, plan: &LayoutPlan) -> Result<(), Fault> {
-    if plan.slots_lost == 0 {
-        return Ok(());
-    }
-    let what = format!(
-        "removing {node} would lose what lies in {} slots",
-        plan.slots_lost
-    );
-    Err(Fault::new(FaultKind::Refused, what)
-        .because("no owner of these slots can be reached, so nobody can take them over")
-        .try_("start the node again; or, if its disk is gone, the same command with --forsake"))
 }
 
 /// Sums up who brings what to whom.

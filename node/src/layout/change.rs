@@ -36,6 +36,9 @@ pub enum What {
     Drain(bool),
     /// Moves slots, as measured loads ask for; shares are kept as they are afterwards.
     Rebalance(Vec<Shift>),
+    /// Ends the node's membership for good, and gives up what only it held; of one that has left
+    /// already, the latter.
+    Forsake,
 }
 
 /// Slots that one node gives to another.
@@ -218,7 +221,9 @@ impl TryFrom<Vec<Change>> for ChangeSet {
             check(change)?;
             match change.what {
                 What::Join(_) => drop(members.insert(&change.node)),
-                What::Leave if members.len() > 1 => drop(members.remove(&change.node)),
+                What::Leave | What::Forsake if members.len() > 1 => {
+                    members.remove(&change.node);
+                }
                 _ => {}
             }
         }

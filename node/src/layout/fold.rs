@@ -14,7 +14,7 @@ pub(super) mod level;
 pub(crate) mod quota;
 pub(super) mod table;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use earth::split::placement::{SLOTS, Slot};
 
@@ -59,6 +59,8 @@ pub(super) struct Fold {
     hosts: BTreeMap<String, usize>,
     zones: BTreeMap<Option<String>, usize>,
     table: Table,
+    /// Who left for good, with what only they held.
+    forsaken: BTreeSet<NodeId>,
     /// Under which rule no slot has owners that must be parted; none if some may.
     parted: Option<Apart>,
 }
@@ -73,6 +75,7 @@ impl Fold {
             hosts: BTreeMap::new(),
             zones: BTreeMap::new(),
             table: Table::new(),
+            forsaken: BTreeSet::new(),
             parted: None,
         }
     }
@@ -83,14 +86,23 @@ impl Fold {
         let stays = seat.is_some_and(|seat| self.others_open(seat));
         match (&change.what, seat) {
             (What::Replicas(replicas), _) => self.set_replicas(usize::from(*replicas)),
+            // It may hold what was replaced or deleted since, and nobody asks it any more.
+            (What::Join(_), _) if self.forsaken.contains(&change.node) => {}
             (What::Join(place), None) => self.join(change.node.clone(), place),
             (What::Join(place), Some(seat)) => self.stand(seat, place),
             (What::Leave, Some(seat)) if stays => self.leave(seat),
+            (What::Forsake, Some(seat)) if stays => {
+                self.leave(seat);
+                self.forsaken.insert(change.node.clone());
+            }
+            (What::Forsake, None) if self.was_here(&change.node) => {
+                self.forsaken.insert(change.node.clone());
+            }
             (What::Drain(true), Some(seat)) if stays => self.drain(seat, true),
             (What::Drain(false), Some(seat)) => self.drain(seat, false),
             (What::Weight(weight), Some(seat)) => self.weigh(seat, *weight),
             (What::Rebalance(shifts), _) => self.rebalance(shifts),
-            (What::Leave | What::Weight(_) | What::Drain(_), _) => {}
+            (What::Leave | What::Forsake | What::Weight(_) | What::Drain(_), _) => {}
         }
     }
 
@@ -117,6 +129,7 @@ impl Fold {
             owners,
             owned,
             width,
+            forsaken: self.forsaken.clone(),
             members: order
                 .iter()
                 .map(|s| self.chair(*s).member.clone())
@@ -147,6 +160,11 @@ impl Fold {
     /// Tells whether somebody else may own slots.
     fn others_open(&self, seat: usize) -> bool {
         self.open().any(|other| other != seat)
+    }
+
+    /// Tells whether a node was a member, or is one.
+    fn was_here(&self, node: &NodeId) -> bool {
+        self.chairs.iter().any(|chair| chair.member.node == *node)
     }
 
     fn join(&mut self, node: NodeId, place: &Place) {

@@ -155,6 +155,70 @@ fn a_node_that_leaves_gives_its_share_away_and_nothing_else_moves() {
 }
 
 #[test]
+fn to_forsake_moves_what_to_leave_does_and_who_has_left_can_be_forsaken() {
+    let before = cluster(4, 2);
+    let left = before.with(node(1), What::Leave).unwrap();
+    let lost = before.with(node(1), What::Forsake).unwrap().layout();
+    assert_eq!(moved(&left.layout(), &lost), 0);
+    assert_eq!(lost.members(), left.layout().members());
+    assert!(left.layout().forsaken().is_empty());
+    let late = left.with(node(1), What::Forsake).unwrap();
+    let stranger = late.with(node(9), What::Forsake).unwrap();
+    for layout in [lost, late.layout(), stranger.layout()] {
+        assert_eq!(layout.forsaken(), &BTreeSet::from([node(1)]));
+    }
+    let last = cluster(1, 3).with(node(0), What::Forsake).unwrap().layout();
+    assert!(last.contains(&node(0)) && last.forsaken().is_empty());
+}
+
+/// What was told before others were forsaken, or after, one of those that are heard knows.
+#[test]
+fn whoever_is_heard_knows_what_was_told_also_without_forsaken_members() {
+    let (none, forsaken) = (BTreeSet::new(), BTreeSet::from([node(0), node(1)]));
+    for nodes in 3..8 {
+        let layout = cluster(nodes, 3).layout();
+        let subset = |bits: usize| -> BTreeSet<NodeId> {
+            let there = (0..nodes).filter(|i| bits >> i & 1 == 1);
+            there.map(node).collect()
+        };
+        let all = (0..1 << nodes).map(subset);
+        let lost = |set: &BTreeSet<NodeId>| set.is_subset(&forsaken);
+        let told = all.clone().filter(|set| {
+            layout.can_keep(set, &none) && !lost(set) || layout.can_keep(set, &forsaken)
+        });
+        let told: Vec<BTreeSet<NodeId>> = told.collect();
+        let asked = all.filter(|set| set.is_disjoint(&forsaken));
+        let heard: Vec<BTreeSet<NodeId>> = asked
+            .filter(|set| layout.can_tell(set, &forsaken))
+            .collect();
+        assert!(!told.is_empty() && !heard.is_empty());
+        for (told, heard) in told.iter().flat_map(|t| heard.iter().map(move |h| (t, h))) {
+            assert!(!told.is_disjoint(heard), "{nodes}: {told:?}, {heard:?}");
+        }
+        let one = |i| BTreeSet::from([node(i)]);
+        assert_eq!(layout.can_tell(&one(2), &forsaken), nodes == 3);
+        assert_eq!(layout.can_keep(&one(2), &forsaken), nodes == 3);
+    }
+}
+
+/// The numbers stand in what nodes tell each other, the words in their files.
+#[test]
+fn kinds_of_changes_keep_their_numbers_and_words() {
+    let kinds = [
+        (What::Replicas(2), "0002", r#"{"replicas":2}"#),
+        (What::Leave, "02", r#""leave""#),
+        (What::Weight(3), "0303", r#"{"weight":3}"#),
+        (What::Drain(true), "0401", r#"{"drain":true}"#),
+        (What::Rebalance(Vec::new()), "0500", r#"{"rebalance":[]}"#),
+        (What::Forsake, "06", r#""forsake""#),
+    ];
+    for (what, bytes, text) in kinds {
+        assert_eq!(crate::identity::to_hex(&crate::peer::encode(&what)), bytes);
+        assert_eq!(serde_json::to_string(&what).unwrap(), text);
+    }
+}
+
+#[test]
 fn the_last_member_stays() {
     let set = cluster(1, 3).with(node(0), What::Leave).unwrap();
     assert_eq!(set.layout().members().len(), 1);

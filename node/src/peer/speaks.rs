@@ -17,6 +17,8 @@ use super::{GuestWord, Request};
 /// Version of messages that has had `Cells`, `Rivals`, `JobsPage`, `Unplanned` and guests that are
 /// published, and answers with a fault what it cannot read.
 const PAGES: u16 = 2;
+/// Version of messages whose membership changes may forsake a node (`What::Forsake`).
+pub(crate) const FORSAKES: u16 = 3;
 /// Greatest version of a split's metadata that is read here.
 const FILES: u16 = 1;
 const _: () = assert!(META_VERSION == FILES as u32, "nodes say what they read");
@@ -64,7 +66,7 @@ impl Speaks {
     /// What this glebe speaks, all of it on `/glebe/1`.
     pub const OURS: Self = Self {
         least: 1,
-        most: PAGES,
+        most: FORSAKES,
     };
 
     /// Returns the least and the greatest version.
@@ -126,14 +128,14 @@ mod tests {
         check((1, 1), (2, 3), None);
         assert_eq!(speaks(1, 2).to_string(), "versions 1 to 2");
         assert_eq!(speaks(2, 2).to_string(), "version 2");
-        assert_eq!(Speaks::OURS.to_string(), "versions 1 to 2");
+        assert_eq!(Speaks::OURS.to_string(), "versions 1 to 3");
     }
 
     #[test]
     fn who_cannot_read_the_others_files_cannot_work_with_them() {
         let ours = Versions::OURS;
         assert!(ours.agree(ours));
-        let later = Speaks { least: 3, most: 4 };
+        let later = Speaks { least: 4, most: 5 };
         let files = Versions {
             files: later,
             ..ours

@@ -5,6 +5,9 @@
 //! those are; or if fewer than W of all that may hold something did not answer: then no W of them
 //! can hold something that nobody told.
 //!
+//! Who is forsaken is never asked. For what it held with others, these are waited for; what it held
+//! alone, or with other forsaken ones, is given up: their silence alone leaves no slot open.
+//!
 //! All of it is worked out for sets of slots at once; `tests::by_slot` says the same of one slot.
 //!
 //! *Invariants*: nobody else is asked; a node that failed is not asked again; pure.
@@ -41,6 +44,8 @@ pub(crate) struct Holders {
     pub distances: BTreeMap<NodeId, Duration>,
     /// Members of which it is not known what they hold besides, for no majority was heard.
     pub unheard: BTreeSet<NodeId>,
+    /// Nodes whose removal gave up what only they held.
+    pub forsaken: BTreeSet<NodeId>,
 }
 
 impl Holders {
@@ -59,6 +64,7 @@ impl Holders {
             unconfirmed: view.unconfirmed(),
             distances: view.distances.clone(),
             unheard: BTreeSet::new(),
+            forsaken: view.ring.newest().forsaken().clone(),
         }
     }
 }
@@ -98,6 +104,8 @@ pub(crate) struct Coverage {
     extras: Vec<usize>,
     /// Places of members that may hold anything, unknown to this node.
     unheard: Vec<usize>,
+    /// Places of those that are never asked, and whose silence alone leaves no slot open.
+    forsaken: Vec<usize>,
 }
 
 /// A node that may be asked.
@@ -150,7 +158,10 @@ impl Coverage {
         let others = known.unconfirmed.keys().filter(|n| !layout.contains(n));
         let holder = |node: &NodeId| Holder {
             me: *node == known.me,
-            state: known.states.get(node).copied().unwrap_or(NodeState::Down),
+            state: match known.states.get(node) {
+                Some(state) if !known.forsaken.contains(node) => *state,
+                _ => NodeState::Down,
+            },
             extra: known
                 .unconfirmed
                 .get(node)
@@ -165,9 +176,16 @@ impl Coverage {
         };
         let holders: Vec<Holder> = members.chain(others).map(holder).collect();
         let extras = (0..holders.len()).filter(|i| !holders[*i].extra.is_empty());
-        let unheard = (0..holders.len()).filter(|i| known.unheard.contains(&holders[*i].node));
+        let forsaken = (0..holders.len()).filter(|i| known.forsaken.contains(&holders[*i].node));
+        // What a forsaken one shared with who is not heard is no more known than what that one has.
+        let unheard = (0..holders.len()).filter(|i| {
+            let node = &holders[*i].node;
+            let is_forsaken = known.forsaken.contains(node) && !known.unheard.is_empty();
+            is_forsaken || known.unheard.contains(node)
+        });
         Self {
             unheard: unheard.collect(),
+            forsaken: forsaken.collect(),
             extras: extras.collect(),
             patient: false,
             assigned: false,
@@ -308,13 +326,14 @@ impl Coverage {
     }
 
     /// Returns the nodes that may hold something in a slot: its owners, those that must be asked
-    /// besides, and those of which nobody knows.
+    /// besides, and those of which nobody knows; none that is forsaken.
     pub(crate) fn may_hold(&self, slot: Slot) -> Vec<NodeId> {
         let holders = self.holders.iter().enumerate();
         let may = |i: usize, holder: &Holder| {
             let owned = self.layout.owned().get(i);
             let owns = owned.is_some_and(|owned| owned.contains(slot));
-            owns || holder.extra.contains(slot) || self.unheard.contains(&i)
+            let may = owns || holder.extra.contains(slot) || self.unheard.contains(&i);
+            may && !self.forsaken.contains(&i)
         };
         let may = holders.filter(|(i, holder)| may(*i, holder));
         may.map(|(_, holder)| holder.node.clone()).collect()
@@ -396,12 +415,16 @@ impl Coverage {
         chosen
     }
 
-    /// Returns the slots of which W of those that may hold something did not answer.
+    /// Returns the slots of which W of those that may hold something did not answer, not all of
+    /// them forsaken.
     fn silent_at_quorum(&self) -> SlotSet {
         let quorum = self.layout.write_quorum().min(self.layout.members().len());
         // At k: the slots of which more than k are silent.
         let mut silent = vec![SlotSet::none(); quorum.max(1)];
-        for (i, holder) in self.holders.iter().enumerate() {
+        let (lost, others): (Vec<usize>, Vec<usize>) =
+            (0..self.holders.len()).partition(|i| self.forsaken.contains(i));
+        for i in others.iter().chain(&lost).copied() {
+            let holder = &self.holders[i];
             let mut may_hold = holder.extra.clone();
             if let Some(owned) = self.layout.owned().get(i) {
                 may_hold.union(owned);
@@ -417,7 +440,10 @@ impl Coverage {
                 both.intersect(&may_hold);
                 silent[k].union(&both);
             }
-            silent[0].union(&may_hold);
+            // Who is forsaken counts only beside somebody who is silent and may come back.
+            if !self.forsaken.contains(&i) {
+                silent[0].union(&may_hold);
+            }
         }
         silent.pop().unwrap_or_else(SlotSet::none)
     }

@@ -1,10 +1,12 @@
 //! The layout changes at a user's word: data follows, and old owners give up what others hold.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use node::store::Object;
 use wire::cluster::{Copies, LayoutChange, LayoutPlan, NodeState, NodeView};
 use wire::fault::{Fault, FaultKind};
+use wire::object::PutOutcome;
 
 use crate::bench::{
     Node, SOON, cluster, collection, fill, folder, open, open_at, set, splits, ticket, until,
@@ -278,21 +280,19 @@ async fn a_token_lets_a_removed_node_in_again_with_a_new_folder_alone() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_last_replica_of_something_is_removed_only_by_who_forsakes_it() {
     let mut nodes = cluster(2, 1).await;
-    nodes[0].put(&collection()).await.unwrap();
+    fill(&nodes, 40).await;
     let own = make(&nodes[0], remove(nodes[0].id(), false))
         .await
         .unwrap_err();
     assert_eq!(own.kind, FaultKind::Refused);
     let lost = nodes.pop().unwrap();
     let id = lost.id();
+    let (kept, gone): (Vec<Object>, Vec<Object>) = splits(40)
+        .into_iter()
+        .partition(|split| !place(&lost, split).exists());
+    assert!(!kept.is_empty() && !gone.is_empty());
     lost.kill().await;
-    until("it is down", async || {
-        let view = nodes[0].cluster.view();
-        view.nodes
-            .iter()
-            .any(|n| n.id == id && n.state == wire::cluster::NodeState::Down)
-    })
-    .await;
+    down(&nodes[0], &id).await;
     let dry = foretell(&nodes[0], remove(id.clone(), false))
         .await
         .unwrap();
@@ -303,6 +303,84 @@ async fn the_last_replica_of_something_is_removed_only_by_who_forsakes_it() {
     assert_eq!(fault.kind, FaultKind::Refused, "{fault:?}");
     assert!(fault.try_.unwrap().contains("--forsake"));
     assert_eq!(nodes[0].cluster.view().newest, dry.version);
+    // It was waited for without an end, and answers stayed partial.
+    let plan = make(&nodes[0], remove(id, true)).await.unwrap();
+    assert!(plan.slots_lost > 0 && plan.awaited.is_empty(), "{plan:?}");
+    assert!(gives_up(&nodes[0]));
+    settled_at(&nodes, plan.next).await;
+    nodes[0].put(&collection()).await.unwrap();
+    let kept: BTreeSet<String> = kept.into_iter().map(|split| split.key.id).collect();
+    let (found, end) = nodes[0].all().await;
+    assert!(end.complete, "{end:?}");
+    assert_eq!(set(found), kept);
+    for split in &gone {
+        let ack = nodes[0].put(split).await.unwrap();
+        assert_eq!(ack.outcome, PutOutcome::New);
+    }
+    assert_eq!(nodes[0].all().await.0.len(), 40);
+}
+
+/// What the two had acknowledged together the third could not know, and nobody could say that it
+/// is to do without.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_three_nodes_two_that_are_lost_are_removed_by_who_forsakes_both() {
+    let mut nodes = cluster(3, 3).await;
+    let ids = fill(&nodes, 30).await;
+    let mut lost = Vec::new();
+    for node in nodes.split_off(1) {
+        lost.push(node.id());
+        node.kill().await;
+    }
+    for id in &lost {
+        down(&nodes[0], id).await;
+    }
+    for id in &lost {
+        let refused = make(&nodes[0], remove(id.clone(), false)).await;
+        let fault = refused.unwrap_err();
+        assert_eq!(fault.kind, FaultKind::Refused, "{fault:?}");
+        assert!(fault.because[0].contains("acknowledged"), "{fault:?}");
+        assert!(fault.try_.unwrap().contains("--forsake"));
+    }
+    let plan = make(&nodes[0], remove(lost[0].clone(), true))
+        .await
+        .unwrap();
+    assert_eq!(plan.awaited, lost[1..]);
+    let (_, end) = nodes[0].all().await;
+    assert!(!end.complete, "the other one may come back");
+    let plan = make(&nodes[0], remove(lost[1].clone(), true))
+        .await
+        .unwrap();
+    assert!(plan.awaited.is_empty());
+    settled_at(&nodes, plan.next).await;
+    let (found, end) = nodes[0].all().await;
+    assert!(end.complete, "{end:?}");
+    assert_eq!(set(found), ids);
+    let more = splits(31).pop().unwrap();
+    let ack = nodes[0].put(&more).await.unwrap();
+    assert_eq!(ack.outcome, PutOutcome::New);
+    sound(&nodes[0]).await;
+}
+
+/// Else a word too many would lose what nothing had happened to.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_answers_hands_over_what_it_holds_also_where_it_was_to_be_forsaken() {
+    let mut nodes = cluster(2, 1).await;
+    let ids = fill(&nodes, 40).await;
+    let plan = make(&nodes[0], remove(nodes[1].id(), true)).await.unwrap();
+    assert_eq!((plan.slots_lost, plan.complete), (0, true));
+    assert!(!gives_up(&nodes[0]));
+    let leaver = nodes.pop().unwrap();
+    settled_at(&nodes, plan.next).await;
+    let (found, end) = nodes[0].all().await;
+    assert!(end.complete, "{end:?}");
+    assert_eq!(set(found), ids);
+    drop(leaver);
+}
+
+/// Tells whether the changes that a node has written down give up what another held.
+fn gives_up(node: &Node) -> bool {
+    let file = std::fs::read_to_string(node.dir.path().join("cluster.json"));
+    file.unwrap().contains("\"forsake\"")
 }
 
 async fn down(node: &Node, id: &str) {
@@ -345,7 +423,7 @@ async fn a_plan_tells_copies_and_whom_it_waits_for_and_gives_nothing_to_the_dead
     let fault = make(&nodes[0], drain(&nodes[0])).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::Refused);
     assert!(fault.because[0].contains(&dead), "{fault:?}");
-    let plan = make(&nodes[0], remove(id.clone(), false)).await.unwrap();
+    let plan = make(&nodes[0], remove(id.clone(), true)).await.unwrap();
     assert_eq!(plan.awaited, [dead]);
     let view = nodes[0].cluster.view();
     let removed: Vec<&NodeView> = view.nodes.iter().filter(|n| n.removed).collect();

@@ -230,7 +230,8 @@ async fn a_drain_a_removal_and_a_rebalance_that_no_member_signed_move_nothing() 
         to: traitor.identity.node(),
         slots: (0..500).collect(),
     };
-    for what in [What::Drain(true), What::Leave, What::Rebalance(vec![shift])] {
+    let rebalance = What::Rebalance(vec![shift]);
+    for what in [What::Drain(true), What::Leave, What::Forsake, rebalance] {
         let made_up = changes.with(victim.clone(), what).unwrap();
         let posing = forged(made_up.iter().last().unwrap(), &nodes[1]);
         for vouchers in [Vec::new(), vec![posing]] {
@@ -242,7 +243,7 @@ async fn a_drain_a_removal_and_a_rebalance_that_no_member_signed_move_nothing() 
             traitor.tell(&nodes[0], news).await;
         }
     }
-    assert_eq!(refused(&nodes[0], Refused::Change), 6);
+    assert_eq!(refused(&nodes[0], Refused::Change), 8);
     let after = nodes[0].cluster.view();
     assert_eq!((after.newest, after.slots), (before.newest, before.slots));
     assert!(after.nodes.iter().all(|n| !n.draining));

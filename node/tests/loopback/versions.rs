@@ -17,7 +17,7 @@ use wire::fault::{Fault, FaultKind};
 use crate::bench::{Node, cluster, collection, fill, folder, open, set, ticket, until};
 use crate::hostile::raw;
 
-const OURS: &str = "messages of versions 1 to 2, files of version 1";
+const OURS: &str = "messages of versions 1 to 3, files of version 1";
 /// What a glebe to come offers on a stream, the latest first.
 const LATER: [&str; 2] = ["/glebe/2", "/glebe/1"];
 /// Connections that are tried until one is answered.
@@ -121,12 +121,12 @@ async fn who_speaks_or_reads_nothing_that_members_do_is_told_both_ranges_and_cha
     let nodes = cluster(2, 2).await;
     let known = fill(&nodes, 4).await;
     let other = Other::new(folder());
-    for (messages, files) in [((3, 4), (1, 1)), ((1, 1), (3, 4))] {
+    for (messages, files) in [((4, 5), (1, 1)), ((1, 1), (4, 5))] {
         let refused = other.join(&nodes[0], versions(messages, files)).await;
         let fault = refused.unwrap_err();
         assert_eq!(fault.kind, FaultKind::Refused);
         assert!(fault.what.contains(OURS), "{fault:?}");
-        assert!(fault.what.contains("of versions 3 to 4"), "{fault:?}");
+        assert!(fault.what.contains("of versions 4 to 5"), "{fault:?}");
     }
     assert_eq!(nodes[0].cluster.refusals().count(Refused::Join), 2);
     for node in &nodes {
@@ -141,7 +141,7 @@ async fn a_later_node_is_let_in_and_is_spoken_to_as_both_can() {
     let nodes = cluster(1, 1).await;
     let known = fill(&nodes, 4).await;
     let other = Other::new(folder());
-    let later = versions((1, 3), (1, 3));
+    let later = versions((1, 4), (1, 3));
     other.join(&nodes[0], later).await.unwrap();
     assert_eq!(nodes[0].cluster.view().newest, 3);
     assert_eq!(other.beat(&nodes[0], 1, later).await, Response::Done);

@@ -106,6 +106,7 @@ fn drains_removals_and_rebalances_are_taken_from_members_and_in_nobody_elses_nam
     let changes = [
         (a.node(), What::Drain(true)),
         (a.node(), What::Leave),
+        (a.node(), What::Forsake),
         (a.node(), What::Weight(3)),
         (b.node(), rebalance.clone()),
     ];

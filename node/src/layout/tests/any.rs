@@ -35,6 +35,7 @@ fn any_changes() -> impl Strategy<Value = ChangeSet> {
             weight,
         })),
         2 => Just(What::Leave),
+        1 => Just(What::Forsake),
         1 => any::<bool>().prop_map(What::Drain),
         1 => (0..8_usize, 0..8_usize, prop::collection::vec(0..SLOTS, 0..200)).prop_map(
             |(from, to, slots)| What::Rebalance(vec![Shift {
@@ -101,6 +102,15 @@ proptest! {
             let drains = |i: &u16| layout.members()[usize::from(*i)].draining;
             prop_assert!(!layout.owner_indexes(slot).iter().any(drains));
         }
+    }
+
+    #[test]
+    fn who_is_forsaken_stays_away_whoever_lets_it_in(changes in any_changes(), i in 0..8_usize) {
+        let back = join(&changes, &member(i, None));
+        let (before, layout) = (changes.layout(), back.layout());
+        prop_assert!(layout.forsaken().iter().all(|node| !layout.contains(node)));
+        prop_assert_eq!(layout.forsaken(), before.forsaken());
+        prop_assert!(layout.contains(&node(i)) != layout.forsaken().contains(&node(i)));
     }
 
     #[test]

@@ -29,6 +29,7 @@ fn holders(nodes: usize, replicas: u8) -> Holders {
         unconfirmed: BTreeMap::new(),
         distances: BTreeMap::new(),
         unheard: BTreeSet::new(),
+        forsaken: BTreeSet::new(),
     }
 }
 
@@ -193,6 +194,47 @@ fn where_a_marked_node_is_silent_owners_are_held_to_each_other() {
     holders.states.insert(node(0), NodeState::Up);
     let coverage = Coverage::new(holders, slots.clone());
     assert_eq!(coverage.rivals(&node(1), &slots), [node(0)]);
+}
+
+/// What a query is answered with and what is pulled, the others for ever waited for who was lost.
+#[test]
+fn nothing_is_missing_that_only_forsaken_nodes_may_hold() {
+    let mut one = holders(2, 1);
+    one.states.insert(node(1), NodeState::Down);
+    one.forsaken.insert(node(1));
+    let mut coverage = Coverage::new(one, SlotSet::all());
+    assert_eq!(ask(&mut coverage, &[]), BTreeSet::from([node(0)]));
+    assert!(coverage.missing().is_empty());
+    let mut three = holders(3, 3);
+    // That one seems to be up still.
+    three.forsaken.extend([node(1), node(2)]);
+    three.unconfirmed.insert(node(2), SlotSet::all());
+    let mut coverage = Coverage::new(three, SlotSet::all());
+    assert_eq!(ask(&mut coverage, &[]), BTreeSet::from([node(0)]));
+    assert!(coverage.missing().is_empty());
+    assert_eq!(coverage.may_hold(one_slot().0), [node(0)]);
+}
+
+#[test]
+fn what_a_forsaken_node_may_have_shared_with_a_silent_one_is_waited_for() {
+    let mut holders = holders(3, 3);
+    holders.forsaken.insert(node(1));
+    holders.states.insert(node(2), NodeState::Down);
+    holders.unheard.insert(node(2));
+    let mut coverage = Coverage::new(holders.clone(), SlotSet::all());
+    ask(&mut coverage, &[]);
+    assert_eq!(coverage.missing(), SlotSet::all());
+    // It is marked, and a majority is heard: one owner may lack what that one and another have.
+    holders.unheard.clear();
+    holders.unconfirmed.insert(node(1), SlotSet::all());
+    let mut coverage = Coverage::new(holders.clone(), SlotSet::all());
+    ask(&mut coverage, &[]);
+    assert_eq!(coverage.missing(), SlotSet::all());
+    holders.states.insert(node(2), NodeState::Up);
+    let mut coverage = Coverage::new(holders, SlotSet::all());
+    let asked = ask(&mut coverage, &[]);
+    assert_eq!(asked, BTreeSet::from([node(0), node(2)]));
+    assert!(coverage.missing().is_empty());
 }
 
 #[test]

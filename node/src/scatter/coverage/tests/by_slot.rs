@@ -68,8 +68,11 @@ fn is_answered(c: &Coverage, slot: Slot) -> bool {
     }
     let mut may_hold: BTreeSet<usize> = owners.into_iter().chain(extras).collect();
     may_hold.extend(&c.unheard);
-    let silent = may_hold.into_iter().filter(|i| !answered(*i)).count();
-    silent < c.layout.write_quorum().min(c.layout.members().len())
+    let silent: Vec<usize> = may_hold.into_iter().filter(|i| !answered(*i)).collect();
+    let is_lost = |i: &usize| c.forsaken.contains(i);
+    // Nobody waits for what forsaken nodes alone may hold.
+    silent.iter().all(is_lost)
+        || silent.len() < c.layout.write_quorum().min(c.layout.members().len())
 }
 
 /// What becomes of a node while others are asked.
@@ -95,6 +98,7 @@ proptest! {
         states in proptest::collection::vec(0_usize..3, 6),
         distances in proptest::collection::vec(0_u64..3, 6),
         unheard in proptest::option::weighted(0.2, 0_usize..6),
+        forsaken in proptest::collection::btree_set(0_usize..7, 0..3),
         fates in proptest::collection::vec((0_u8..3, 0_usize..7), 0..6),
     ) {
         let mut known = holders(nodes, replicas);
@@ -106,6 +110,8 @@ proptest! {
         known.distances = (0..6).map(node).zip(distances).collect();
         known.unconfirmed = marks.into_iter().map(|(i, slots)| (node(i), slots)).collect();
         known.unheard = unheard.map(node).into_iter().collect();
+        known.forsaken = forsaken.into_iter().map(node).collect();
+        let lost = known.forsaken.clone();
         let mut by_sets = Coverage::new(known, slots);
         let mut by_slots = by_sets.clone();
         for (what, i) in std::iter::once((3, 0)).chain(fates) {
@@ -114,7 +120,9 @@ proptest! {
                 befall(&mut by_slots, what, &node(i));
             }
             by_sets.assigned = false;
-            prop_assert_eq!(by_sets.assign(), assign(&mut by_slots));
+            let asked = by_sets.assign();
+            prop_assert!(asked.keys().all(|node| !lost.contains(node)));
+            prop_assert_eq!(asked, assign(&mut by_slots));
             let missing = by_slots.slots.iter().filter(|s| !is_answered(&by_slots, *s));
             prop_assert_eq!(by_sets.missing(), missing.collect::<SlotSet>());
         }
