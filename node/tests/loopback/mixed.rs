@@ -154,7 +154,7 @@ fn answer(frame: &[u8], state: &State) -> Response {
     match decode::<Request>(frame).unwrap() {
         Request::Gossip(_) => Response::News(News::default()),
         Request::Tell(_) | Request::Mark(_) => Response::Done,
-        Request::Probe(_) => Response::Alive(true),
+        Request::Probe(_) => Response::Alive(false),
         Request::Records(_) => Response::Records(RecordPage::default()),
         Request::Textures(_) => Response::Textures(vec![CellTexture {
             geocode: CELL.to_owned(),
