@@ -227,6 +227,12 @@ impl Machine {
         matches!(file::read(&self.dir), Ok(Some(_)))
     }
 
+    /// Tells whether its folder says that another node belongs to the cluster, too.
+    pub(super) fn knows(&self, other: &NodeId) -> bool {
+        let read = file::read(&self.dir);
+        matches!(read, Ok(Some(record)) if record.changes.layout().contains(other))
+    }
+
     /// Fills its disk, or makes room on it.
     pub(super) fn fill(&mut self, full: bool) {
         self.full = full;

@@ -262,18 +262,32 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// Returns what lets a node in, at the first other node that is up.
-    fn ticket(&self, newcomer: usize) -> Option<Join> {
-        let others = self.machines.iter().enumerate();
-        let mut members =
-            others.filter(|(i, m)| *i != newcomer && !m.left && m.cluster().is_some());
-        let (_, member) = members.next()?;
+    /// Returns what lets a node in, or has it find the others again: the address of another one
+    /// that is up.
+    fn ticket(&self, i: usize) -> Option<Join> {
+        let member = self.guide(i)?;
         let day = member.cluster()?.core.day();
         let expires = day.saturating_add(crate::cluster::TOKEN_LIFETIME).ok()?;
         Some(Join {
             address: member.address.to_string(),
             token: Some(self.charter.secret.token(self.charter.cluster, expires)),
         })
+    }
+
+    /// Returns another node that is up, one that this one knows if there is any.
+    fn guide(&self, i: usize) -> Option<&Machine> {
+        let others = self.machines.iter().enumerate();
+        let up = others.filter(|(other, m)| *other != i && !m.left && m.cluster().is_some());
+        let up: Vec<&Machine> = up.map(|(_, machine)| machine).collect();
+        let known = up.iter().find(|m| self.machines[i].knows(&m.id));
+        known.or(up.first()).copied()
+    }
+
+    /// Tells whether a node finds the others from another address: who all move while it is away
+    /// are found at the address of one that it knows, and of nobody who came meanwhile.
+    fn may_move(&self, i: usize) -> bool {
+        let guide = self.guide(i);
+        guide.is_some_and(|guide| self.machines[i].knows(&guide.id))
     }
 
     /// Lets something go wrong.
@@ -453,7 +467,7 @@ impl<'a> Scene<'a> {
                 // A newcomer that finds nobody to join tries again later.
                 let found = self.ticket(i).is_some();
                 if found || self.machines[i].is_member() {
-                    if found && self.fate.coin() {
+                    if found && self.fate.coin() && self.may_move(i) {
                         self.moves = self.moves.wrapping_add(1);
                         self.machines[i].move_to(i, self.moves);
                     }

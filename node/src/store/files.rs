@@ -241,6 +241,8 @@ impl Files {
     }
 
     /// Writes down that an object is about to be removed; `Files::take_away` then removes it.
+    /// Earlier intents for it are gone for good when this returns: once its record is gone, a start
+    /// after a power cut that brings one back would have what was deleted return to its place.
     pub(super) fn announce_removal(
         &self,
         key: &ObjectKey,
@@ -249,6 +251,7 @@ impl Files {
         let staged = self.new_stage();
         Staged::intent_of(key, slot, None)
             .and_then(|intent| self.disk.write(&staged.intent, &intent))
+            .and_then(|()| self.disk.sync_folder(&self.tmp))
             .map_err(StoreError::io("announce a removal"))?;
         Ok(staged)
     }

@@ -86,6 +86,9 @@ impl Scene<'_> {
             if !all_up(cluster) {
                 return Some(format!("{} takes a node for dead", machine.name));
             }
+            if cluster.core.store.is_doubtful() {
+                return Some(format!("{} is not sure of its index", machine.name));
+            }
             stamps.insert(stamp(cluster));
         }
         if stamps.len() > 1 {

@@ -1,24 +1,27 @@
 //! Bytes that turn on a disk, as a disk does that damages what it holds.
 //!
-//! *Invariants*: bytes turn at an owner alone, and only of what all its owners hold alike in the
-//! one live layout: a second replica of an object rots after the first is whole again, so never the
-//! last; no disk is lost and no node taken out while anything is not healed.
+//! *Invariants*: bytes turn at an owner alone, and only of what all its owners hold alike, and have
+//! recorded, in the one live layout: a start takes back what has no record. A second replica of an
+//! object rots after the first is whole again, so never the last; no disk is lost and no node taken
+//! out while anything is not healed.
 //!
 //! *Not here*: which bits turn (`store::model_disk`). One finding is open, and no drill fails by
 //! it: pages of `index.redb` that turn are noticed only as they are read, and an answer may lack a
 //! record until then. Drills turn none.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use earth::split::placement::Slot;
 
 use super::super::faults::WHILE_IT_HEALS;
-use super::super::machine::DISK;
+use super::super::machine::{DISK, Machine};
 use super::Scene;
 use crate::layout::Layout;
+use crate::slots::SlotSet;
 use crate::store::{ModelDisk, When};
+use crate::sync;
 
 /// A file of which bytes have turned.
 #[derive(Debug)]
@@ -114,7 +117,7 @@ impl Scene<'_> {
         one
     }
 
-    /// Returns what a node owns and every other owner holds with the same bytes.
+    /// Returns what a node owns and every other owner holds with the same bytes and a record.
     fn alike(&self, i: usize, layout: &Layout) -> Objects {
         let mut disks: BTreeMap<usize, Objects> = BTreeMap::new();
         let mut mine = objects(&self.machines[i].disk());
@@ -134,7 +137,7 @@ impl Scene<'_> {
                     .position(|m| m.id == **owner && !m.gone);
                 machine.is_some_and(|at| {
                     let disk = disks.entry(at);
-                    let held = disk.or_insert_with(|| objects(&self.machines[at].disk()));
+                    let held = disk.or_insert_with(|| recorded(&self.machines[at]));
                     held.get(object) == Some(files)
                 })
             };
@@ -142,6 +145,25 @@ impl Scene<'_> {
         });
         mine
     }
+}
+
+/// Returns what a node that is up holds and its index names.
+fn recorded(machine: &Machine) -> Objects {
+    let Some(cluster) = machine.cluster() else {
+        return Objects::new();
+    };
+    let list = |kind| cluster.core.store.list(kind, &SlotSet::all());
+    let named: BTreeSet<String> = sync::KINDS
+        .into_iter()
+        .flat_map(|kind| list(kind).unwrap_or_default())
+        .map(|held| {
+            let (kind, id) = (held.key.kind.word(), held.key.id.replace('/', "+"));
+            format!("{kind}/{:04x}/{id}", held.slot.number())
+        })
+        .collect();
+    let mut held = objects(&machine.disk());
+    held.retain(|object, _| named.contains(object));
+    held
 }
 
 /// Returns what lies on a disk below `objects`.
