@@ -8,7 +8,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -34,6 +34,8 @@ pub const WORKER_LOG: &str = "workers.log";
 pub const CHIPS: &str = "cache/chips";
 /// Longest that a stop waits for tasks that do not end by themselves.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
+/// Time between looks whether threads have ended their work on the store.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
 /// Training workers of an embedded store: one leaves a core to the person at the machine.
 const WORKERS_EMBEDDED: u16 = 1;
 
@@ -57,6 +59,8 @@ pub struct Running {
     stop: CancellationToken,
     tasks: TaskTracker,
     socket: PathBuf,
+    store: Weak<Store>,
+    runs: Weak<Runs>,
     holder: Holder,
 }
 
@@ -91,6 +95,19 @@ impl Running {
         if let Err(error) = std::fs::remove_file(&self.socket) {
             tracing::debug!(%error, "the socket is gone already");
         }
+        drop(self.cluster);
+        // Threads that nobody waits for any more end what they began: nobody else may open the
+        // store before.
+        let (store, runs) = (self.store, self.runs);
+        let closed = async {
+            while store.strong_count() + runs.strong_count() > 0 {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        };
+        if tokio::time::timeout(STOP_LIMIT, closed).await.is_err() {
+            tracing::warn!("the store is still worked on");
+        }
+        drop(self.holder);
     }
 }
 
@@ -116,6 +133,7 @@ impl Parts {
     /// Serves on the store's socket and keeps workers; `worker` is the address that they reach.
     fn serve(self, cluster: Cluster, worker: &WorkerConfig) -> Result<(Running, App), Fault> {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let (store, runs) = (Arc::downgrade(&self.store), Arc::downgrade(&self.runs));
         let conduit = Conduit::new(cluster.clone(), self.store, Arc::clone(&self.runs));
         let (app, refusals) = (App::new(conduit), cluster.refusals());
         let access = Access::new(Demand::Nothing, Arc::clone(&refusals));
@@ -135,6 +153,8 @@ impl Parts {
             stop,
             tasks,
             socket,
+            store,
+            runs,
             holder: self.holder,
         };
         Ok((running, app))

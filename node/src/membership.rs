@@ -112,8 +112,8 @@ pub struct Table {
     /// Nodes that are down and yet said something: to be probed.
     stirring: BTreeSet<NodeId>,
     last_tick: Duration,
-    /// Since when members refuse to speak with this node, and none answers.
-    refused_since: Option<Duration>,
+    /// When members refused to speak with this node, first and last, while none answered.
+    refused: Option<(Duration, Duration)>,
 }
 
 /// What is to be done after time has passed.
@@ -135,7 +135,7 @@ impl Table {
             untold: BTreeSet::new(),
             stirring: BTreeSet::new(),
             last_tick: Duration::ZERO,
-            refused_since: None,
+            refused: None,
         }
     }
 
@@ -222,7 +222,7 @@ impl Table {
 
     /// Notes that a node answered.
     pub fn answered(&mut self, node: &NodeId) {
-        self.refused_since = None;
+        self.refused = None;
         if let Some(peer) = self.peers.get_mut(node) {
             peer.state = NodeState::Up;
             self.untold.remove(node);

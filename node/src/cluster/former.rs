@@ -53,7 +53,7 @@ fn found(view: &View, now: Duration) -> Found {
     // Who leaves is a member until it has handed everything over.
     if !view.ring.is_member(&view.table.me().node) || view.table.seems_removed(now) {
         Found::Removed
-    } else if view.table.is_refused() {
+    } else if view.table.is_refused(now) {
         Found::Doubted
     } else {
         Found::Member

@@ -4,8 +4,9 @@
 //! remember is worth nothing: then the addresses given with `--join`, of nodes or a name that
 //! stands for all (a headless service), are where the first of them is found. Gossip does the rest.
 //!
-//! *Invariants*: who answers is known by its key, not by its address; strangers are left alone, also
-//! one that joined while this node was away: one of the addresses has to be of a node that it knew.
+//! *Invariants*: who answers is known by its key, not by its address; strangers are left alone,
+//! also one that joined while this node was away: one of the addresses has to be of a node that it
+//! knew.
 //!
 //! *Not here*: joining as a newcomer (`join`).
 

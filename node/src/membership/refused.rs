@@ -9,24 +9,35 @@ use std::time::Duration;
 
 use super::Table;
 
-/// How long nobody has answered and somebody refused before that is taken for a removal: a newcomer
-/// is let in by all within a second or two, and a node with too many questions answers some.
+/// How long members must go on refusing, and nobody answer, before that is taken for a removal: a
+/// newcomer is let in by all within a second or two, a node with too many questions answers some,
+/// and one that stops refuses for a moment.
 const REMOVED_AFTER: Duration = Duration::from_secs(5);
+/// How long the last refusal may be ago.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(30);
 
 impl Table {
     /// Notes that a member was reached, and refused to speak with this node.
     pub fn refused(&mut self, now: Duration) {
-        self.refused_since.get_or_insert(now);
+        let first = self.refusals(now).map_or(now, |(first, _)| first);
+        self.refused = Some((first, now));
     }
 
-    /// Tells whether somebody refused, and nobody has answered since.
-    pub fn is_refused(&self) -> bool {
-        self.refused_since.is_some()
+    /// Tells whether somebody refused just now, and nobody has answered since.
+    pub fn is_refused(&self, now: Duration) -> bool {
+        let recent = |(_, last)| now.saturating_sub(last) < REMOVED_AFTER;
+        self.refused.is_some_and(recent)
     }
 
     /// Tells whether the other members have most likely removed this node.
     pub fn seems_removed(&self, now: Duration) -> bool {
-        let long = |since: Duration| now.saturating_sub(since) >= REMOVED_AFTER;
-        self.refused_since.is_some_and(long)
+        let refusals = self.refusals(now);
+        refusals.is_some_and(|(first, last)| last.saturating_sub(first) >= REMOVED_AFTER)
+    }
+
+    /// Returns the first and last of those that count.
+    fn refusals(&self, now: Duration) -> Option<(Duration, Duration)> {
+        let recent = |(_, last): &(Duration, Duration)| now.saturating_sub(*last) < FORGOTTEN_AFTER;
+        self.refused.filter(recent)
     }
 }

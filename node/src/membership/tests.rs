@@ -151,10 +151,17 @@ fn who_is_refused_for_long_and_answered_by_nobody_seems_to_be_removed() {
     assert!(!table.seems_removed(seconds(100.0)), "nobody was reached");
     table.refused(seconds(100.0));
     table.refused(seconds(104.0));
-    assert!(!table.seems_removed(seconds(104.9)));
-    assert!(table.seems_removed(seconds(105.0)));
+    assert!(table.is_refused(seconds(104.9)));
+    // It stops, and refuses meanwhile: silence afterwards says nothing.
+    assert!(!table.seems_removed(seconds(120.0)) && !table.is_refused(seconds(120.0)));
+    table.refused(seconds(140.0));
+    assert!(!table.seems_removed(seconds(140.0)), "long after that");
+    table.refused(seconds(145.0));
+    assert!(table.seems_removed(seconds(145.0)));
     table.answered(&node("other"));
     assert!(!table.seems_removed(seconds(200.0)));
     table.refused(seconds(200.0));
     assert!(!table.seems_removed(seconds(201.0)), "it counts anew");
+    table.refused(seconds(205.0));
+    assert!(table.seems_removed(seconds(206.0)) && !table.seems_removed(seconds(240.0)));
 }

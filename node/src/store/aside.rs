@@ -48,8 +48,12 @@ impl Store {
     /// As `remains`, for who holds the object's lock.
     fn remains_of(&self, left: &LeftOut) -> Result<Option<Remains>, StoreError> {
         let known = self.left_out_by_key().get(&left.key).map(|l| l.slot);
+        if known != Some(left.slot) {
+            return Ok(None);
+        }
         let recorded = self.index().records.get(&left.key)?;
-        if known != Some(left.slot) || recorded.is_some_and(|r: Record| r.slot() == left.slot) {
+        if recorded.is_some_and(|record: Record| record.slot() == left.slot) {
+            self.left_out_by_key().remove(&left.key);
             return Ok(None);
         }
         let folder = self.files.folder(&left.key, left.slot);

@@ -80,20 +80,23 @@ impl Store {
     }
 
     fn read_all(&self, key: &ObjectKey) -> Result<(Option<(Harm, String)>, u64), StoreError> {
-        let _lock = self.lock(key);
-        let Some(record) = self.known(key)? else {
-            return Ok((None, 0));
-        };
-        for entry in &record.files {
-            match self.read_verified(&record, entry) {
-                Err(error @ StoreError::Corrupt { .. }) => {
-                    return Ok((Some((Harm::Files, error.to_string())), record.bytes()));
+        // The index is not remade while the object is locked: who writes may wait for that.
+        self.trusted(|_| {
+            let _lock = self.lock(key);
+            let Some(record) = self.index().records.get(key)? else {
+                return Ok((None, 0));
+            };
+            for entry in &record.files {
+                match self.read_verified(&record, entry) {
+                    Err(error @ StoreError::Corrupt { .. }) => {
+                        return Ok((Some((Harm::Files, error.to_string())), record.bytes()));
+                    }
+                    read => drop(read?),
                 }
-                read => drop(read?),
             }
-        }
-        let what = self.wrong_note(&record)?;
-        Ok((what.map(|what| (Harm::Note, what)), record.bytes()))
+            let what = self.wrong_note(&record)?;
+            Ok((what.map(|what| (Harm::Note, what)), record.bytes()))
+        })
     }
 
     /// Says what is wrong with what is said beside an object's files.
@@ -152,7 +155,13 @@ impl Store {
                 if is_here(self.index().records.get(&key)?) || !self.files.disk.is_there(&folder) {
                     continue;
                 }
-                rebuild::read(self.files.disk.as_ref(), &key, (slot, &folder))
+                let read = rebuild::read(self.files.disk.as_ref(), &key, (slot, &folder));
+                if let (Err(why), false) = (&read, was_left_out) {
+                    let (key, why) = (key.clone(), why.clone());
+                    let left = LeftOut { key, slot, why };
+                    self.left_out_by_key().insert(left.key.clone(), left);
+                }
+                read
             };
             match read {
                 Ok(_) => {
@@ -163,8 +172,6 @@ impl Store {
                 Err(_) if was_left_out => {}
                 Err(why) => {
                     tracing::warn!(%key, why, "an object is left out of the index");
-                    let left = LeftOut { key, slot, why };
-                    self.left_out_by_key().insert(left.key.clone(), left);
                     self.doubt.raise()?;
                 }
             }

@@ -207,7 +207,8 @@ impl Files {
     /// returned `Staged` is dropped: after the record is committed.
     pub(super) fn place(&self, staged: Staged, record: &Record) -> Result<Staged, StoreError> {
         let slot = record.slot();
-        let place = || -> io::Result<()> {
+        let mut exchanged = false;
+        let mut place = || -> io::Result<()> {
             let intent = Staged::intent_of(&record.key, slot, Some(record.hash))?;
             let parent = self.make_slot_folder(record.key.kind, slot)?;
             let target = self.folder(&record.key, slot);
@@ -218,6 +219,7 @@ impl Files {
                 self.disk.write_synced(&staged.intent, &intent)?;
                 self.disk.sync_folder(&self.tmp)?;
                 self.disk.exchange(&staged.folder, &target)?;
+                exchanged = true;
             } else {
                 // What it would undo is whole, only not acknowledged.
                 self.disk.write(&staged.intent, &intent)?;
@@ -225,8 +227,17 @@ impl Files {
             }
             self.disk.sync_folder(&parent)
         };
-        place().map_err(StoreError::io("make an object visible"))?;
-        Ok(staged)
+        let placed = place().map_err(StoreError::io("make an object visible"));
+        match placed {
+            Ok(()) => Ok(staged),
+            Err(error) => {
+                if exchanged {
+                    // What was acknowledged before may be in there: the next start settles it.
+                    staged.stay();
+                }
+                Err(error)
+            }
+        }
     }
 
     /// Makes a slot's folder; when it returns, that is there after a power cut, whoever made it.
@@ -331,37 +342,52 @@ impl Files {
         read().map_err(StoreError::io("read what was interrupted"))
     }
 
-    /// Takes back what an intent did: the staged folder returns to its place.
+    /// Takes back what an intent did: the staged folder returns to its place, at once or not at
+    /// all.
     pub(super) fn undo(&self, intent: &Intent, staged: &Path) -> Result<(), StoreError> {
-        self.discard(intent)?;
         let parent = self.slot_folder(intent.key.kind, intent.slot);
-        self.disk
-            .rename(staged, &self.folder(&intent.key, intent.slot))
-            .and_then(|()| self.disk.sync_folder(&parent))
-            .map_err(StoreError::io("undo what was interrupted"))
+        let folder = self.folder(&intent.key, intent.slot);
+        let undo = || -> io::Result<()> {
+            if self.disk.is_there(&folder) {
+                self.disk.exchange(staged, &folder)?;
+            } else {
+                self.disk.rename(staged, &folder)?;
+            }
+            self.disk.sync_folder(&parent)
+        };
+        undo().map_err(StoreError::io("undo what was interrupted"))
     }
 
-    /// Removes the folder that an intent speaks of.
-    pub(super) fn discard(&self, intent: &Intent) -> Result<(), StoreError> {
+    /// Moves the folder that an intent speaks of out of sight, at once or not at all.
+    pub(super) fn discard(&self, intent: &Intent, staged: &Path) -> Result<(), StoreError> {
         let parent = self.slot_folder(intent.key.kind, intent.slot);
+        let folder = self.folder(&intent.key, intent.slot);
+        let away = staged.with_extension("away");
         let discard = || -> io::Result<()> {
-            self.disk.remove(&self.folder(&intent.key, intent.slot))?;
-            if self.disk.is_there(&parent) {
-                self.disk.sync_folder(&parent)
-            } else {
-                Ok(())
+            if !self.disk.is_there(&folder) {
+                return Ok(());
             }
+            self.disk.remove(&away)?;
+            self.disk.rename(&folder, &away)?;
+            self.disk.sync_folder(&parent)
         };
         discard().map_err(StoreError::io("undo what was interrupted"))
     }
 
-    /// Removes everything below `tmp`.
+    /// Removes everything below `tmp`: intents first, and for good, so that none of them comes back
+    /// without the folder that tells what it did.
     pub(super) fn clear_tmp(&self) -> Result<(), StoreError> {
         let clear = || -> io::Result<()> {
-            for entry in self.disk.entries(&self.tmp)? {
-                self.disk.remove(&self.tmp.join(entry.name))?;
+            let (intents, rest): (Vec<_>, Vec<_>) = { self.disk.entries(&self.tmp)?.into_iter() }
+                .map(|entry| self.tmp.join(entry.name))
+                .partition(|path| path.extension().is_some_and(|e| e == "intent"));
+            for intent in &intents {
+                self.disk.remove(intent)?;
             }
-            Ok(())
+            if !intents.is_empty() {
+                self.disk.sync_folder(&self.tmp)?;
+            }
+            rest.iter().try_for_each(|path| self.disk.remove(path))
         };
         clear().map_err(StoreError::io("empty the folder of unfinished writes"))
     }

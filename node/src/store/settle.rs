@@ -39,7 +39,7 @@ pub(super) fn settle(
                 unrecorded(files, (&intent, &staged), known)?;
             }
             // To be removed and recorded no longer, or recorded elsewhere.
-            _ => files.discard(&intent)?,
+            _ => files.discard(&intent, &staged)?,
         }
         tracing::info!(key = %intent.key, "settled a write that was cut off");
     }
@@ -56,12 +56,13 @@ fn unrecorded(
     let folder = files.folder(&intent.key, intent.slot);
     let is_placed = hash_of(files, &folder) == intent.hash;
     let before = hash_of(files, staged).filter(|hash| Some(*hash) != intent.hash);
-    if before.is_some() && (is_placed || !files.disk.is_there(&folder)) {
+    if before.is_some() && is_placed {
         return files.undo(intent, staged);
     }
     if is_placed && known && !files.disk.is_there(staged) {
-        return files.discard(intent);
+        return files.discard(intent, staged);
     }
+    // It did nothing yet; or all that it was for, and what it placed has gone since.
     Ok(())
 }
 
@@ -111,7 +112,7 @@ mod tests {
         let cases = [
             (Some("old"), Some("new"), Some("old")),
             (Some("new"), Some("old"), Some("old")),
-            (None, Some("old"), Some("old")),
+            (None, Some("old"), None),
             (Some("new"), Some("new"), Some("new")),
             (Some("old"), Some("harmed"), Some("old")),
             (None, Some("new"), None),

@@ -63,7 +63,7 @@ enum Site {
 }
 
 /// All of them. What is done once in a disk's life, or only after several cuts, has no name.
-pub(crate) static STEPS: [Step; 28] = {
+pub(crate) static STEPS: [Step; 27] = {
     use Deed::{Exchange, Make, Move, Remove, SyncFile, SyncFolder, Write};
     use Site::{Above, Aside, Index, Intent, KindFolder, NewIndex, Note, Object, Objects};
     use Site::{SlotFolder, Staged, StagedFile, Store, Tmp};
@@ -113,8 +113,7 @@ pub(crate) static STEPS: [Step; 28] = {
             &[Start, Work],
         ),
         step("keep a harmed object aside", (Move, Aside), &[Heal]),
-        step("take an object away", (Move, Staged), &[Work]),
-        step("remove an object", (Remove, Object), &[Start]),
+        step("take an object away", (Move, Staged), &[Start, Work]),
         step("remove a staged folder", (Remove, Staged), &[Start, Work]),
         step("remove an intent", (Remove, Intent), &[Start, Work]),
     ]
