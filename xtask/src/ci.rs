@@ -22,7 +22,7 @@ use crate::workspace::Workspace;
 
 use report::Report;
 
-/// Simulated clusters of a daily run: two and a half minutes of two cores.
+/// Simulated clusters of a daily run: minutes of all cores.
 const SEEDS: &str = "2000";
 
 /// How much is tested.

@@ -1,15 +1,15 @@
 //! One node after the other is killed with -9 while scenes are ingested and queries asked.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::harness::{Node, cluster, glebe, scratch, until, world};
-use crate::users::{answers, at_rest, put, put_noting, told, verified};
+use crate::users::{answers, at_rest, images_of, put, put_noting, told, unlike, verified};
 
-/// Kills of a usual run, and of a nightly one.
+/// Kills of a usual run, and of a nightly one; `GLEBE_KILLS=N` kills as often.
 const KILLS: u64 = 10;
 const KILLS_NIGHTLY: u64 = 100;
 /// Longest that a killed node may pass for one that lives.
@@ -107,7 +107,9 @@ fn kill_one(folder: &Path, nodes: &mut [Node], at: usize) -> Delays {
 #[test]
 fn nothing_acknowledged_is_lost_while_one_node_after_the_other_is_killed() {
     let nightly = std::env::var_os("GLEBE_NIGHTLY").is_some();
-    let kills = if nightly { KILLS_NIGHTLY } else { KILLS };
+    let usual = if nightly { KILLS_NIGHTLY } else { KILLS };
+    let asked = std::env::var("GLEBE_KILLS").ok();
+    let kills = asked.map_or(usual, |asked| asked.parse().unwrap());
     let folder = scratch();
     let folder = folder.path();
     let scenes = world(folder, 2, 1, 600);
@@ -155,8 +157,32 @@ fn nothing_acknowledged_is_lost_while_one_node_after_the_other_is_killed() {
         let lost: Vec<_> = acked.difference(&found).collect();
         assert!(all && lost.is_empty(), "{} lost {lost:?}", node.id);
     }
+    same_bytes(folder, &scenes, &nodes[0], &acked);
     assert!(slowest.noticed <= SEEN_WITHIN, "{slowest:?}");
     assert!(slowest.complete <= COMPLETE_WITHIN, "{slowest:?}");
+}
+
+/// Holds the images of the collection of which most was acknowledged to those that a store makes
+/// of the same scenes where nobody is killed.
+fn same_bytes(folder: &Path, scenes: &Path, at: &Node, acked: &BTreeSet<String>) {
+    let mut collections: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for id in acked {
+        let (collection, _) = id.split_once('/').unwrap();
+        collections
+            .entry(collection)
+            .or_default()
+            .insert(id.clone());
+    }
+    let (collection, ids) = collections.iter().max_by_key(|(_, ids)| ids.len()).unwrap();
+    let alone = || {
+        let mut alone = glebe(folder);
+        alone.arg("--data").arg(folder.join("alone"));
+        alone
+    };
+    assert_eq!(put(&mut alone(), scenes, collection).1, Some(0));
+    let wanted = images_of(alone, ids, &folder.join("wanted"));
+    let found = images_of(|| at.ask(folder), ids, &folder.join("found"));
+    assert_eq!(unlike(&wanted, &found), BTreeSet::new());
 }
 
 #[test]

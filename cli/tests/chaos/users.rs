@@ -111,8 +111,14 @@ pub(crate) fn verified(folder: &Path, at: &Node) -> bool {
 /// Reads all images of all splits through what is asked, by way of a folder.
 pub(crate) fn images(ask: impl Fn() -> Command, out: &Path) -> Bytes {
     let (ids, complete) = told(&mut ask()).unwrap();
-    assert!(complete && !ids.is_empty(), "{ids:?}");
-    expect(ask().arg("get").args(&ids).arg("-O").arg(out), 0);
+    assert!(complete, "{ids:?}");
+    images_of(ask, &ids, out)
+}
+
+/// Reads all images of some splits through what is asked, by way of a folder.
+pub(crate) fn images_of(ask: impl Fn() -> Command, ids: &BTreeSet<String>, out: &Path) -> Bytes {
+    assert!(!ids.is_empty(), "nothing is asked for");
+    expect(ask().arg("get").args(ids).arg("-O").arg(out), 0);
     let mut found = Bytes::new();
     for id in ids {
         let split = out.join(id.replace('/', "+"));
