@@ -34,7 +34,14 @@ impl Rope {
     pub fn joined(mut self) -> Bytes {
         match self.0.len() {
             1 => self.0.swap_remove(0),
-            _ => self.0.concat().into(),
+            _ => {
+                let mut joined = Vec::with_capacity(self.length());
+                // Each piece is let go of once it was copied: both wholes are never held at once.
+                for piece in self.0 {
+                    joined.extend_from_slice(&piece);
+                }
+                joined.into()
+            }
         }
     }
 

@@ -196,6 +196,15 @@ impl Store {
 
     /// Returns one file of an object, verified against its record.
     pub fn file(&self, key: &ObjectKey, name: &str) -> Result<Bytes, StoreError> {
+        self.entry(key, name).map(|(_, bytes)| bytes)
+    }
+
+    /// Returns one file of an object, verified, with what its record says of it.
+    pub(crate) fn entry(
+        &self,
+        key: &ObjectKey,
+        name: &str,
+    ) -> Result<(FileEntry, Bytes), StoreError> {
         let mut last = None;
         for _ in 0..READS_MAX {
             let record = self.held_record(key)?;
@@ -210,7 +219,7 @@ impl Store {
                     last = Some(record.hash);
                     drop(error);
                 }
-                answer => return answer,
+                answer => return answer.map(|bytes| (entry.clone(), bytes)),
             }
         }
         Err(StoreError::Corrupt {
