@@ -6,6 +6,8 @@
 //! *Not here*: HTTP (`http`), what one node keeps (`store`) and trains (`runs`).
 
 mod ask;
+#[cfg(test)]
+mod at_rest;
 pub(crate) mod catalog;
 mod ceded;
 pub(crate) mod changes;

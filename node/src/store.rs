@@ -51,6 +51,7 @@ pub use find::FoundPage;
 pub(crate) use model_disk::{Failing, ModelDisk, STEPS, Step, When};
 pub use object::{ContentHash, Hashed, Object, ObjectError, ObjectFile, ObjectKey};
 pub use put::{Put, PutMode};
+pub(crate) use rebuild::RebuildPlan;
 pub use rebuild::{LeftOut, Rebuild};
 pub use record::{Held, Record, Version};
 pub use sums::{Span, Sum, place};
@@ -308,6 +309,11 @@ impl Store {
             }
         }
         Ok(stats)
+    }
+
+    /// Says what remaking every record would read.
+    pub(crate) fn plan_rebuild(&self) -> RebuildPlan {
+        rebuild::plan(&self.files)
     }
 
     /// Remakes every record from the files alone; puts wait meanwhile, reads do not.

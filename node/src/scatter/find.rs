@@ -6,8 +6,9 @@
 //!
 //! *Not here*: finding many (`search`, `records`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use earth::geocode::{Geocode, Scheme};
@@ -401,9 +402,14 @@ async fn holders(
         return Err(Fault::new(FaultKind::Partial, what).try_("glebe status"));
     }
     let far = core.look(|view| view.distances.clone());
-    let far = |node: &NodeId| (*node != core.me, far.get(node).copied().unwrap_or_default());
-    found.sort_by_key(|(node, r)| (std::cmp::Reverse(r.revision), r.hash, far(node)));
+    order(&mut found, &core.me, &far);
     Ok(found)
+}
+
+/// Orders holders: the newest first, of alike ones the nearest.
+fn order(found: &mut [Found], me: &NodeId, far: &BTreeMap<NodeId, Duration>) {
+    let far = |node: &NodeId| (node != me, far.get(node).copied().unwrap_or_default());
+    found.sort_by_key(|(node, r)| (std::cmp::Reverse(r.revision), r.hash, far(node)));
 }
 
 async fn describe(
@@ -460,4 +466,32 @@ fn slots_of_prefixes(text: &str) -> SlotSet {
         lengths.map(move |n| PlacementRule::First(n).key(&cell).slot())
     });
     keys.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_those_that_hold_the_newest_the_nearest_is_read_from() {
+        let node = |name: &str| NodeId::parse(name).unwrap();
+        let held = |name: &str, revision: u32| {
+            let record = Record {
+                key: ObjectKey::new(Kind::Tag, "t"),
+                placement_key: PlacementKey::named("tag", "t"),
+                hash: ContentHash::of(&[]),
+                files: Vec::new(),
+                revision,
+                document: String::new(),
+            };
+            (node(name), record)
+        };
+        let revisions = [("far", 2), ("near", 2), ("here", 1), ("old", 1)];
+        let mut found = revisions.map(|(name, revision)| held(name, revision));
+        let far = [("far", 90), ("near", 2), ("here", 0), ("old", 1)];
+        let far = far.map(|(name, ms)| (node(name), Duration::from_millis(ms)));
+        order(&mut found, &node("here"), &far.into());
+        let names: Vec<&str> = found.iter().map(|(node, _)| node.as_str()).collect();
+        assert_eq!(names, ["near", "far", "here", "old"]);
+    }
 }
