@@ -230,6 +230,11 @@ fn member(text: &str) -> Result<(), String> {
     }
 }
 
+/// Returns how many replicas there can be.
+fn replicas() -> std::ops::RangeInclusive<i64> {
+    1..=node::layout::REPLICAS_MAX.into()
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;

@@ -115,6 +115,8 @@ async fn show(session: &Session) -> Done {
 struct ReadingPlan {
     /// Replicas of splits and models.
     replicas: u64,
+    /// Replicas of slots in which they may lie: all that nodes own.
+    slots: u64,
     /// Bytes of all replicas.
     bytes: u64,
     /// Most bytes that one node reads.
@@ -131,6 +133,7 @@ async fn plan_reading(session: &Session, reading: Reading) -> Done {
     let busiest = status.nodes.iter().map(|n| n.bytes).max().unwrap_or(0);
     let plan = ReadingPlan {
         replicas: status.nodes.iter().map(|n| n.splits + n.models).sum(),
+        slots: status.nodes.iter().map(|n| n.slots).sum(),
         bytes: status.bytes,
         bytes_busiest: busiest,
         minutes: reading.minutes(busiest),
@@ -140,8 +143,10 @@ async fn plan_reading(session: &Session, reading: Reading) -> Done {
         session.screen.json(&plan);
     } else {
         line(&format!(
-            "would read and hash {} replicas of splits and models, {}; {:.1} min at {} MB/s a node",
+            "would read and hash {} replicas of splits and models in {} of slots, {}; {:.1} min at \
+             {} MB/s a node",
             count(plan.replicas),
+            count(plan.slots),
             bytes(plan.bytes),
             plan.minutes,
             reading.rate

@@ -18,7 +18,7 @@ use crate::session::Session;
 /// The contiguous United States, the area of the paper's own table (S001 Table II).
 pub(crate) const CONUS: [f64; 4] = [-124.8, 24.4, -66.9, 49.4];
 /// From here on it is worth saying how bounded loads are had.
-const UNEVEN: f64 = 1.10;
+pub(crate) const UNEVEN: f64 = 1.10;
 
 /// Returns what a collection expects to hold in an area, at a precision that can be counted.
 pub(crate) fn expected(collection: &Collection, over: Option<[f64; 4]>) -> Expected {

@@ -13,7 +13,7 @@ use earth::split::placement::PlacementRule;
 use wire::client::Client;
 use wire::cluster::{ClusterView, LayoutChange, VersionRange};
 use wire::fault::{Fault, FaultKind};
-use wire::params::RepairParams;
+use wire::params::{RebuildParams, RepairParams};
 
 use crate::Done;
 use crate::args::{CollectionCreate, CollectionVerb, NodeVerb, Reading, Timed};
@@ -77,20 +77,45 @@ pub(crate) async fn node(session: &Session, verb: NodeVerb) -> Done {
             let change = LayoutChange::Remove { node, forsake };
             steer::run(session, change, &moving).await
         }
-        NodeVerb::Repair { .. } => {
-            let rebuilt = client.rebuild_index().await?;
-            let objects = rebuilt.objects;
-            session.screen.note(format!(
-                "the index holds {objects} objects, remade from files"
-            ));
-            if rebuilt.left_out.is_empty() {
-                return Ok(ExitCode::SUCCESS);
-            }
-            let what = format!("{} objects are not whole", rebuilt.left_out.len());
-            let fault = Fault::new(FaultKind::Data, what).try_("ingest their scenes again");
-            Err(rebuilt.left_out.into_iter().fold(fault, Fault::because))
-        }
+        NodeVerb::Repair { reading, .. } => rebuild(session, &client, reading).await,
     }
+}
+
+/// Has the node asked remake its index, or say what that would read.
+async fn rebuild(session: &Session, client: &Client, reading: Reading) -> Done {
+    let dry_run = reading.dry_run;
+    let rebuilt = client.rebuild_index(&RebuildParams { dry_run }).await?;
+    let objects = rebuilt.objects;
+    if dry_run {
+        let minutes = reading.minutes(rebuilt.bytes);
+        if session.screen.is_json() {
+            let told = &rebuilt;
+            session.screen.json(&Timed { told, minutes });
+        } else {
+            line(&format!(
+                "would read {} objects in {} slots ({}; {minutes:.1} min at {} MB/s) and remake \
+                 their records",
+                count(objects),
+                count(rebuilt.slots),
+                bytes(rebuilt.bytes),
+                reading.rate,
+            ));
+        }
+    } else {
+        session.screen.note(format!(
+            "the index holds {objects} objects, remade from files"
+        ));
+    }
+    if rebuilt.left_out.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let what = if dry_run {
+        "not all that is stored can be listed".to_owned()
+    } else {
+        format!("{} objects are not whole", rebuilt.left_out.len())
+    };
+    let fault = Fault::new(FaultKind::Data, what).try_("ingest their scenes again");
+    Err(rebuilt.left_out.into_iter().fold(fault, Fault::because))
 }
 
 async fn repair(
@@ -108,9 +133,10 @@ async fn repair(
         session.screen.json(&report);
     } else if dry_run {
         line(&format!(
-            "would read and hash {} objects ({}; {minutes:.1} min at {} MB/s), bring back {} that \
-             are gone, pull {} that other owners have newer",
+            "would read and hash {} objects in {} slots ({}; {minutes:.1} min at {} MB/s), bring \
+             back {} that are gone, pull {} that other owners have newer",
             count(report.checked),
+            count(report.slots),
             bytes(report.bytes),
             reading.rate,
             count(report.healed),

@@ -14,13 +14,14 @@ use std::time::Duration;
 use earth::extent::LonLatBox;
 use earth::geocode::{Scheme, cover};
 use earth::split::placement::PlacementRule;
-use node::simulate::forecast::{Forecast, Movement, Question};
+use node::simulate::forecast::{Fill, Forecast, Movement, Question};
 use node::simulate::{Detail, Drill, Outcome, SimulationError};
 use serde_json::json;
 use wire::fault::{Fault, FaultKind};
 
 use crate::Done;
 use crate::args::{DrillArgs, ForecastArgs, Simulate, SimulateVerb};
+use crate::forecast::UNEVEN;
 use crate::print::{Screen, bytes, count, line};
 use crate::session::Session;
 
@@ -107,6 +108,7 @@ fn question(args: &ForecastArgs) -> Result<Question, Fault> {
         dates: args.dates,
         split_bytes: (args.split_size, args.spread),
         rate: args.rate,
+        disk: args.disk,
         seed: args.seed,
     })
 }
@@ -160,6 +162,17 @@ fn tell(told: &Forecast, args: &ForecastArgs) {
         stored.cv_percent,
         stored.most_over_mean,
     ));
+    if stored.most_over_mean > UNEVEN {
+        let even = &told.rebalanced;
+        line(&format!(
+            "uneven    glebe cluster rebalance would make that CV {:.2} %, max/mean {:.3}; with \
+             --expect COLLECTION before there is any data",
+            even.cv_percent, even.most_over_mean,
+        ));
+    }
+    if let Some(fill) = &told.fill {
+        line(&filled(fill, told));
+    }
     let first = &told.primaries;
     line(&format!(
         "work      {:.0} splits a node as first owner; CV {:.2} %, max/mean {:.3}",
@@ -194,6 +207,26 @@ fn tell(told: &Forecast, args: &ForecastArgs) {
         "gossip    {:.0} B/s sent by an idle node",
         traffic.gossip_bytes_s
     ));
+}
+
+/// Says whether the disks are large enough.
+fn filled(fill: &Fill, told: &Forecast) -> String {
+    let percent = |most: f64| most / fill.disk.max(1) as f64 * 100.0;
+    let (placed, even) = (percent(told.stored.most), percent(told.rebalanced.most));
+    let verdict = match (fill.fits, fill.fits_rebalanced) {
+        (true, _) => "enough",
+        (false, true) => "enough once rebalanced",
+        (false, false) => "not enough",
+    };
+    let nodes = match fill.nodes_enough {
+        Some(nodes) => format!("{nodes} such nodes would do"),
+        None => "no number of such nodes would do".to_owned(),
+    };
+    format!(
+        "room      {verdict}: the fullest node takes {placed:.0} % of {}, {even:.0} % once \
+         rebalanced; {nodes}",
+        bytes(fill.disk),
+    )
 }
 
 fn movement(moved: &Movement) -> String {

@@ -6,6 +6,8 @@
 //! *Not here*: HTTP (`http`), what one node keeps (`store`) and trains (`runs`).
 
 mod ask;
+#[cfg(test)]
+mod at_rest;
 pub(crate) mod catalog;
 mod ceded;
 pub(crate) mod changes;
@@ -62,6 +64,7 @@ use crate::compose::{self, Outgoing};
 use crate::identity::{Identity, NodeId};
 use crate::refusals::Refusals;
 use crate::runs::book::Published;
+use crate::scatter::{Fetched, Room};
 use crate::slots::SlotSet;
 use crate::store::{Object, ObjectKey, PutMode, Record};
 use crate::token::ClusterSecret;
@@ -153,6 +156,16 @@ impl Cluster {
     /// Returns one file of an object, from this node or else an owner.
     pub async fn fetch(&self, key: &ObjectKey, name: &str) -> Result<Bytes, Fault> {
         scatter::fetch(&self.core, key, name).await
+    }
+
+    /// Returns the same as soon as there is room for it.
+    pub(crate) async fn fetch_into(
+        &self,
+        key: &ObjectKey,
+        name: &str,
+        room: &Room,
+    ) -> Result<Fetched, Fault> {
+        scatter::fetch_into(&self.core, (key, name), Some(room)).await
     }
 
     /// Returns all records of a kind; not for splits, of which there may be millions.

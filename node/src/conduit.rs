@@ -35,6 +35,7 @@ use crate::compose::Outgoing;
 use crate::models;
 use crate::refusals::Refusals;
 use crate::runs::Runs;
+use crate::scatter::{ANSWERS_MEBIBYTES_MAX, Fetched, Room};
 use crate::store::{Object, ObjectFile, ObjectKey, PutMode, Store};
 
 /// What a node does for those that ask it.
@@ -43,6 +44,8 @@ pub struct Conduit {
     cluster: Cluster,
     store: Arc<Store>,
     runs: Arc<Runs>,
+    /// Memory that files being answered with may still use.
+    answers: Room,
 }
 
 impl Conduit {
@@ -52,6 +55,7 @@ impl Conduit {
             cluster,
             store,
             runs,
+            answers: Room::new(ANSWERS_MEBIBYTES_MAX),
         }
     }
 
@@ -142,9 +146,9 @@ impl Conduit {
         }
     }
 
-    /// Returns one file of a split or model, verified.
-    pub(crate) async fn file(&self, key: &ObjectKey, name: &str) -> Result<Bytes, Fault> {
-        self.cluster.fetch(key, name).await
+    /// Returns one file of a split, model or module, verified, as soon as there is room for it.
+    pub(crate) async fn file(&self, key: &ObjectKey, name: &str) -> Result<Fetched, Fault> {
+        self.cluster.fetch_into(key, name, &self.answers).await
     }
 
     /// Keeps an object; a model under a lease ends its job.

@@ -14,6 +14,7 @@ mod fold;
 pub(crate) mod folded;
 mod load;
 mod rebalance;
+mod spread;
 
 use std::collections::BTreeSet;
 

@@ -32,10 +32,15 @@ impl Rope {
 
     /// Returns all bytes in one piece; what is one already is not copied.
     pub fn joined(mut self) -> Bytes {
-        match self.0.len() {
-            1 => self.0.swap_remove(0),
-            _ => self.0.concat().into(),
+        if self.0.len() == 1 {
+            return self.0.swap_remove(0);
         }
+        let mut joined = Vec::with_capacity(self.length());
+        // Each piece is let go of once it was copied: both wholes are never held at once.
+        for piece in self.0 {
+            joined.extend_from_slice(&piece);
+        }
+        joined.into()
     }
 
     fn bytes(&self) -> impl Iterator<Item = &u8> {

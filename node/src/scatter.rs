@@ -8,6 +8,7 @@
 pub(crate) mod coverage;
 mod find;
 mod fresh;
+mod room;
 mod search;
 
 use std::future::Future;
@@ -28,7 +29,8 @@ use crate::slots::SlotSet;
 use crate::store::{Held, ObjectKey, Record};
 use coverage::{Coverage, Holders};
 
-pub(crate) use find::{fetch, known, record, replica, replica_at};
+pub(crate) use find::{Fetched, fetch, fetch_into, known, record, replica, replica_at};
+pub(crate) use room::{ANSWERS_MEBIBYTES_MAX, Room};
 pub(crate) use search::search;
 
 /// Longest that a page may take; a node that takes longer is replaced.

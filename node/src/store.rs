@@ -51,6 +51,7 @@ pub use find::FoundPage;
 pub(crate) use model_disk::{Failing, ModelDisk, STEPS, Step, When};
 pub use object::{ContentHash, Hashed, Object, ObjectError, ObjectFile, ObjectKey};
 pub use put::{Put, PutMode};
+pub(crate) use rebuild::RebuildPlan;
 pub use rebuild::{LeftOut, Rebuild};
 pub use record::{Held, Record, Version};
 pub use sums::{Span, Sum, place};
@@ -196,6 +197,15 @@ impl Store {
 
     /// Returns one file of an object, verified against its record.
     pub fn file(&self, key: &ObjectKey, name: &str) -> Result<Bytes, StoreError> {
+        self.entry(key, name).map(|(_, bytes)| bytes)
+    }
+
+    /// Returns one file of an object, verified, with what its record says of it.
+    pub(crate) fn entry(
+        &self,
+        key: &ObjectKey,
+        name: &str,
+    ) -> Result<(FileEntry, Bytes), StoreError> {
         let mut last = None;
         for _ in 0..READS_MAX {
             let record = self.held_record(key)?;
@@ -210,7 +220,7 @@ impl Store {
                     last = Some(record.hash);
                     drop(error);
                 }
-                answer => return answer,
+                answer => return answer.map(|bytes| (entry.clone(), bytes)),
             }
         }
         Err(StoreError::Corrupt {
@@ -299,6 +309,11 @@ impl Store {
             }
         }
         Ok(stats)
+    }
+
+    /// Says what remaking every record would read.
+    pub(crate) fn plan_rebuild(&self) -> RebuildPlan {
+        rebuild::plan(&self.files)
     }
 
     /// Remakes every record from the files alone; puts wait meanwhile, reads do not.

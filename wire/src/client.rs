@@ -39,7 +39,7 @@ use crate::model::{Models, ModelsDeleted, TagsDeleted};
 use crate::object::{PutAck, PutParams, Rebuilt};
 use crate::params::{
     AssetParams, DeleteModelsParams, DryRun, LedgersParams, ModelFileParams, ModelsParams,
-    ModuleParams, RepairParams, RunParams, SceneParams, SplitParams, TagParams,
+    ModuleParams, RebuildParams, RepairParams, RunParams, SceneParams, SplitParams, TagParams,
 };
 use crate::region::Textures;
 use crate::run::{
@@ -331,10 +331,11 @@ impl Client {
         patient.json(request).await
     }
 
-    /// Remakes the node's records from its files alone.
-    pub async fn rebuild_index(&self) -> Result<Rebuilt, Fault> {
+    /// Remakes the node's records from its files alone; in a dry run says what that would read.
+    pub async fn rebuild_index(&self, params: &RebuildParams) -> Result<Rebuilt, Fault> {
         let patient = self.patient()?;
         let request = patient.request(Method::POST, "/v1/repair/rebuild-index");
+        let request = request.query(params);
         patient.json(request).await
     }
 

@@ -198,6 +198,9 @@ pub struct RepairReport {
     pub checked: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// Slots in which they lie; told by a dry run alone.
+    #[serde(default)]
+    pub slots: u64,
     /// Objects that were corrupt or gone, and were brought back from another replica.
     pub healed: u64,
     /// Objects that other owners had newer, and that were pulled.

@@ -83,6 +83,15 @@ impl PutParams {
 pub struct Rebuilt {
     /// Objects whose records were remade from their files.
     pub objects: u64,
+    /// Slots in which these lie; told by a dry run alone.
+    #[serde(default)]
+    pub slots: u64,
+    /// Bytes of their files; told by a dry run alone.
+    #[serde(default)]
+    pub bytes: u64,
+    /// Nothing was done: objects are the folders that would be read.
+    #[serde(default)]
+    pub dry_run: bool,
     /// Objects left out because their files are not whole, each with the reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<String>,

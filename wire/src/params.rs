@@ -119,6 +119,14 @@ pub struct RepairParams {
     pub dry_run: bool,
 }
 
+/// `POST /v1/repair/rebuild-index?dry_run=`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RebuildParams {
+    /// Say what would be read, and do nothing.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
 /// `GET /v1/module?blake3=`: a user's module.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModuleParams {

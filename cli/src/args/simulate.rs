@@ -13,7 +13,10 @@ use super::verbs::SchemeArg;
 /// What to type.
 const EXAMPLES: &str = "\
 Will 50 nodes be enough for the conterminous United States, every cell on 100 dates?
-  glebe simulate --nodes 50 --dates 100 --split-size 25MB --rate 1Gbit
+  glebe simulate --nodes 50 --dates 100 --split-size 25MB --rate 1Gbit --disk 20TB
+
+How evenly does it lie if neighbours are to lie together, and what does rebalancing make of that?
+  glebe simulate --nodes 50 --first 3
 
 What is lost when three of twelve machines burn, with two replicas and with three?
   glebe simulate --nodes 12 --replicas 2 --kill 3
@@ -54,7 +57,7 @@ pub(crate) struct Forecast {
     )]
     pub(crate) nodes: u16,
     /// Replicas of each split [default: 3, or as many as there are nodes]
-    #[arg(long, value_name = "R", value_parser = clap::value_parser!(u8).range(1..=7))]
+    #[arg(long, value_name = "R", value_parser = clap::value_parser!(u8).range(super::replicas()))]
     pub(crate) replicas: Option<u8>,
     /// Nodes that die at once, fewer than there are [default: 1, of one node none]
     #[arg(long, value_name = "K")]
@@ -88,6 +91,9 @@ pub(crate) struct Forecast {
     /// What a node sends and receives in a second: 100Mbit, 1Gbit, 80MB
     #[arg(long, value_name = "RATE", default_value = "1Gbit", value_parser = amount)]
     pub(crate) rate: u64,
+    /// What a node has for all that it holds, to tell whether the fullest one has room: 4TB
+    #[arg(long, value_name = "SIZE", value_parser = amount)]
+    pub(crate) disk: Option<u64>,
     /// Decides sizes of splits and who dies
     #[arg(long, value_name = "S", default_value_t = 1)]
     pub(crate) seed: u64,
@@ -111,7 +117,7 @@ pub(crate) struct Drill {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1_000))]
     pub(crate) nodes: Option<u16>,
     /// Replicas, no more than there are nodes [default: 2 or 3, by the seed]
-    #[arg(long, value_name = "R", value_parser = clap::value_parser!(u8).range(1..=7))]
+    #[arg(long, value_name = "R", value_parser = clap::value_parser!(u8).range(super::replicas()))]
     pub(crate) replicas: Option<u8>,
     /// Virtual seconds in which things go wrong
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(0..=86_400))]
@@ -185,7 +191,7 @@ impl FaultArg {
 
 /// Reads bytes: `10MB`, or bits a second: `100Mbit`.
 fn amount(text: &str) -> Result<u64, String> {
-    let wrong = || format!("'{text}' is no size or rate: 800KB, 25MB, 1Gbit");
+    let wrong = || format!("'{text}' is no size or rate: 800KB, 25MB, 4TB, 1Gbit");
     let split = text.find(|c: char| c.is_ascii_alphabetic());
     let (number, unit) = text.split_at(split.unwrap_or(text.len()));
     let (scale, per) = match unit.to_ascii_lowercase().as_str() {
@@ -193,6 +199,7 @@ fn amount(text: &str) -> Result<u64, String> {
         "kb" => (1_000, 1),
         "mb" => (1_000_000, 1),
         "gb" => (1_000_000_000, 1),
+        "tb" => (1_000_000_000_000, 1),
         "mbit" => (1_000_000, 8),
         "gbit" => (1_000_000_000, 8),
         _ => return Err(wrong()),
@@ -212,6 +219,7 @@ mod tests {
     #[test]
     fn sizes_are_bytes_and_rates_are_bits() {
         assert_eq!(amount("25MB"), Ok(25_000_000));
+        assert_eq!(amount("4TB"), Ok(4_000_000_000_000));
         assert_eq!(amount("100Mbit"), Ok(12_500_000));
         assert_eq!(amount("7"), Ok(7));
         for wrong in ["", "MB", "3XB", "0MB", "-1MB", "99999999999999999999GB"] {

@@ -61,9 +61,10 @@ pub(crate) struct Up {
     #[arg(long, value_name = "HOST:PORT", value_parser = super::members)]
     pub(crate) join: Option<String>,
     /// Replicas of a new cluster; fewer while there are fewer nodes [default: 3]
-    #[arg(long, value_name = "R", value_parser = clap::value_parser!(u8).range(1..=16))]
+    #[arg(long, value_name = "R", value_parser = clap::value_parser!(u8).range(super::replicas()))]
     pub(crate) replicas: Option<u8>,
-    /// Names the machine, so that replicas land on distinct ones
+    /// Names the machine, so that replicas land on distinct ones; without it each node counts as a
+    /// machine of its own, and two of them on one may hold both replicas on one disk
     #[arg(long, value_name = "H")]
     pub(crate) host_label: Option<String>,
     /// Seconds between two comparisons with other owners [default: 600]
@@ -72,7 +73,8 @@ pub(crate) struct Up {
     /// Mebibytes a second read to check what is stored [default: 16]
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) scrub_rate: Option<u32>,
-    /// Names the rack, room or site, so that replicas land in distinct ones
+    /// Names the rack, room or site, so that replicas land in distinct ones; of fewer than there
+    /// are replicas, each holds as many of them as the others
     #[arg(long, value_name = "Z")]
     pub(crate) zone_label: Option<String>,
     /// Share of the data relative to the other nodes' [default: 1]
@@ -350,7 +352,7 @@ pub(crate) enum NodeVerb {
         /// Its id, or the beginning or end of it [default: the node asked]
         node: Option<String>,
         /// Remake every record of the index of the node asked, from its files alone
-        #[arg(long, conflicts_with_all = ["node", "dry_run"])]
+        #[arg(long, conflicts_with = "node")]
         rebuild_index: bool,
         #[command(flatten)]
         reading: Reading,

@@ -35,7 +35,23 @@ fn ingest_search_get_and_repair_work_with_no_server() {
         std::fs::read_dir(split).unwrap().count(),
         all[0]["assets"].as_object().unwrap().len()
     );
-    expect(glebe(folder).args(["node", "repair", "--rebuild-index"]), 0);
+    let rebuild = ["node", "repair", "--rebuild-index"];
+    let would = stdout(&expect(glebe(folder).args(rebuild).arg("--dry-run"), 0));
+    assert!(
+        would.contains(" slots (") && would.contains(" min at "),
+        "{would}"
+    );
+    let told = expect(
+        glebe(folder)
+            .args(rebuild)
+            .args(["--dry-run", "-o", "json"]),
+        0,
+    );
+    let told: serde_json::Value = serde_json::from_str(&stdout(&told)).unwrap();
+    let done = stderr(&expect(glebe(folder).args(rebuild), 0));
+    let objects = format!("holds {} objects", told["objects"]);
+    assert!(done.contains(&objects), "{told}: {done}");
+    assert!(told["slots"].as_u64() <= told["objects"].as_u64() && told["dry_run"] == true);
     let again = ndjson(&expect(
         glebe(folder).args(["search", "-o", "ndjson", "--sort", "id"]),
         0,

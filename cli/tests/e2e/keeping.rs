@@ -95,9 +95,11 @@ fn a_flipped_byte_is_healed_by_repair_or_once_verify_has_named_it() {
         "{}",
         stdout(&whole)
     );
+    assert!(stdout(&whole).contains(" slots ("), "{}", stdout(&whole));
     let verify = ["cluster", "verify", "--dry-run", "--rate", "1"];
     let would = stdout(&expect(nodes[2].ask(folder).args(verify), 0));
     assert!(would.contains(" min at 1 MB/s a node"), "{would}");
+    assert!(would.contains(" in 32,768 of slots"), "{would}");
     let healed = expect(nodes[2].ask(folder).args(repair), 0);
     assert!(stderr(&healed).contains("1 healed"), "{}", stderr(&healed));
     expect(nodes[0].ask(folder).args(["cluster", "verify"]), 0);

@@ -61,6 +61,40 @@ fn fifty_nodes_are_forecast_without_one() {
     assert!(number("/traffic/gossip_bytes_s") <= 1_000.0, "{told}");
 }
 
+/// `--first` was forecast without a word of what rebalancing makes of it.
+#[test]
+fn neighbours_that_lie_together_are_forecast_before_and_after_a_rebalance() {
+    let folder = scratch();
+    let ask = |more: &[&str]| {
+        let first = [
+            "simulate",
+            "--nodes",
+            "50",
+            "--first",
+            "3",
+            "--precision",
+            "4",
+        ];
+        stdout(&expect(glebe(folder.path()).args(first).args(more), 0))
+    };
+    let told: serde_json::Value = serde_json::from_str(&ask(&["-o", "json"])).unwrap();
+    let over = |of: &str| told[of]["most_over_mean"].as_f64().unwrap();
+    assert!(over("stored") > 1.2, "{told}");
+    assert!(over("rebalanced") < 1.15, "{told}");
+    assert!(told.get("fill").is_none(), "{told}");
+    let text = ask(&["--disk", "1GB"]);
+    for words in [
+        "glebe cluster rebalance",
+        "--expect COLLECTION",
+        "not enough",
+        " would do",
+    ] {
+        assert!(text.contains(words), "no '{words}' in: {text}");
+    }
+    let text = ask(&["--disk", "900TB"]);
+    assert!(text.contains("room      enough"), "{text}");
+}
+
 #[test]
 fn clusters_that_cannot_be_are_refused_with_what_helps() {
     let folder = scratch();

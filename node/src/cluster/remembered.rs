@@ -55,7 +55,7 @@ pub(crate) fn read(data: &Path) -> Result<Vec<Beat>, ClusterFileError> {
     })
 }
 
-fn seal(beats: &[Beat]) -> Vec<u8> {
+pub(super) fn seal(beats: &[Beat]) -> Vec<u8> {
     let body = encode(&beats);
     [HEAD, blake3::hash(&body).as_bytes(), &body].concat()
 }

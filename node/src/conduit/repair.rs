@@ -13,6 +13,7 @@ use wire::params::RepairParams;
 
 use super::{Conduit, blocking};
 use crate::cluster::catalog;
+use crate::store::Unlisted;
 
 impl Conduit {
     /// Has a node, this one if none is named, check and heal all that it holds, or say what that
@@ -31,6 +32,19 @@ impl Conduit {
         report.ok_or_else(unknown)
     }
 
+    /// Says what remaking this node's records would read.
+    pub(crate) async fn plan_rebuild(&self) -> Result<Rebuilt, Fault> {
+        let store = Arc::clone(&self.store);
+        let plan = blocking(move || store.plan_rebuild()).await?;
+        Ok(Rebuilt {
+            objects: plan.objects,
+            slots: plan.slots,
+            bytes: plan.bytes,
+            dry_run: true,
+            left_out: unlisted(plan.unlisted),
+        })
+    }
+
     /// Remakes this node's records from its files.
     pub(crate) async fn rebuild_index(&self) -> Result<Rebuilt, Fault> {
         let store = Arc::clone(&self.store);
@@ -38,14 +52,19 @@ impl Conduit {
         catalog::changed(&self.cluster.core).await?;
         let left_out = done.left_out.into_iter();
         let left_out = left_out.map(|left| format!("{}: {}", left.key, left.why));
-        let unlisted = done.unlisted.into_iter();
-        let unlisted = unlisted.map(|un| {
-            let folder = un.folder.display();
-            format!("all in {folder}: it cannot be listed: {}", un.why)
-        });
         Ok(Rebuilt {
             objects: done.objects,
-            left_out: left_out.chain(unlisted).collect(),
+            left_out: left_out.chain(unlisted(done.unlisted)).collect(),
+            ..Rebuilt::default()
         })
     }
+}
+
+/// Names folders that could not be listed.
+fn unlisted(folders: Vec<Unlisted>) -> Vec<String> {
+    let line = |un: Unlisted| {
+        let folder = un.folder.display();
+        format!("all in {folder}: it cannot be listed: {}", un.why)
+    };
+    folders.into_iter().map(line).collect()
 }

@@ -1,9 +1,10 @@
 //! Files of splits, models and modules, whole or in part.
 //!
 //! *Invariants*: bytes are verified before the first of them is sent; the entity tag is their
-//! BLAKE3, so a cache never serves another content under it.
+//! BLAKE3, so a cache never serves another content under it; no more of them than a named number
+//! are held in memory at a time, however slowly they are read.
 //!
-//! *Not here*: fetching a file from an owner (`cluster`).
+//! *Not here*: fetching a file from an owner, and the memory for it (`scatter`).
 
 use std::ops::Range;
 
@@ -17,6 +18,7 @@ use wire::params::{AssetParams, ModelFileParams, ModuleParams};
 
 use super::App;
 use super::reply::{Asked, Failed};
+use crate::scatter::Fetched;
 use crate::store::ObjectKey;
 
 /// What a range header asks for.
@@ -36,8 +38,8 @@ pub(super) async fn split_asset(
     headers: HeaderMap,
 ) -> Result<Response, Failed> {
     let key = ObjectKey::new(Kind::Split, params.id);
-    let bytes = app.conduit.file(&key, &params.asset).await?;
-    Ok(file(bytes, &params.asset, &headers))
+    let found = app.conduit.file(&key, &params.asset).await?;
+    Ok(file(found, &params.asset, &headers))
 }
 
 pub(super) async fn model_file(
@@ -46,8 +48,8 @@ pub(super) async fn model_file(
     headers: HeaderMap,
 ) -> Result<Response, Failed> {
     let key = ObjectKey::new(Kind::Model, format!("{}/{}", params.run, params.geocode));
-    let bytes = app.conduit.file(&key, &params.name).await?;
-    Ok(file(bytes, &params.name, &headers))
+    let found = app.conduit.file(&key, &params.name).await?;
+    Ok(file(found, &params.name, &headers))
 }
 
 pub(super) async fn module(
@@ -56,13 +58,14 @@ pub(super) async fn module(
     headers: HeaderMap,
 ) -> Result<Response, Failed> {
     let key = ObjectKey::new(Kind::Module, params.blake3);
-    let bytes = app.conduit.file(&key, MODULE_FILE).await?;
-    Ok(file(bytes, MODULE_FILE, &headers))
+    let found = app.conduit.file(&key, MODULE_FILE).await?;
+    Ok(file(found, MODULE_FILE, &headers))
 }
 
 /// Answers with a file as far as its reader wants it.
-fn file(bytes: Bytes, name: &str, asked: &HeaderMap) -> Response {
-    let tag = format!("\"{}\"", blake3::hash(&bytes).to_hex());
+fn file(found: Fetched, name: &str, asked: &HeaderMap) -> Response {
+    let length = found.bytes.len();
+    let tag = format!("\"{}\"", found.blake3);
     let mut headers = HeaderMap::new();
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(
@@ -79,18 +82,32 @@ fn file(bytes: Bytes, name: &str, asked: &HeaderMap) -> Response {
     }
     let same = text(header::IF_RANGE).is_none_or(|t| t == tag);
     let range = text(header::RANGE).filter(|_| same);
-    match part(range, bytes.len()) {
-        Part::Whole => (headers, bytes).into_response(),
+    match part(range, length) {
+        Part::Whole => (headers, kept(found, 0..length)).into_response(),
         Part::Bytes(range) => {
-            let text = format!("bytes {}-{}/{}", range.start, range.end - 1, bytes.len());
+            let text = format!("bytes {}-{}/{length}", range.start, range.end - 1);
             let content_range = [(header::CONTENT_RANGE, text)];
             let status = StatusCode::PARTIAL_CONTENT;
-            (status, headers, content_range, bytes.slice(range)).into_response()
+            (status, headers, content_range, kept(found, range)).into_response()
         }
         Part::Outside => {
-            let content_range = [(header::CONTENT_RANGE, format!("bytes */{}", bytes.len()))];
+            let content_range = [(header::CONTENT_RANGE, format!("bytes */{length}"))];
             (StatusCode::RANGE_NOT_SATISFIABLE, content_range).into_response()
         }
+    }
+}
+
+/// Returns part of a file; its room is given back with the last of these bytes.
+fn kept(found: Fetched, range: Range<usize>) -> Bytes {
+    let bytes = if range.len() == found.bytes.len() {
+        found.bytes
+    } else {
+        // A slice would keep the whole in memory.
+        Bytes::copy_from_slice(&found.bytes[range])
+    };
+    match found.share {
+        Some(share) => share.seat(bytes),
+        None => bytes,
     }
 }
 

@@ -12,7 +12,7 @@ use wire::cluster::{
 };
 use wire::fault::{Fault, FaultKind};
 use wire::object::Rebuilt;
-use wire::params::RepairParams;
+use wire::params::{RebuildParams, RepairParams};
 
 use super::App;
 use super::reply::{Answer, Asked, Body, Failed, json};
@@ -63,8 +63,15 @@ pub(super) async fn repair(
     json(app.conduit.repair(params).await)
 }
 
-pub(super) async fn rebuild_index(State(app): State<App>) -> Answer<Rebuilt> {
-    json(app.conduit.rebuild_index().await)
+pub(super) async fn rebuild_index(
+    State(app): State<App>,
+    Asked(params): Asked<RebuildParams>,
+) -> Answer<Rebuilt> {
+    json(if params.dry_run {
+        app.conduit.plan_rebuild().await
+    } else {
+        app.conduit.rebuild_index().await
+    })
 }
 
 pub(super) async fn metrics(State(app): State<App>) -> Result<impl IntoResponse, Failed> {

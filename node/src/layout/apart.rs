@@ -1,18 +1,18 @@
-//! What owners of one slot must not share, and the shares that follow.
+//! What owners of one slot must not share in a layout, and the shares that follow.
 //!
-//! *Invariants*: the same rule as the fold's: zones if there are at least as many as owners, else
-//! hosts if there are, else only the node itself; nodes without a zone stand in one together.
+//! *Invariants*: the same rule as the fold's (`spread`).
 //!
 //! *Not here*: how slots come to be owned so (`fold`).
 
 use std::collections::BTreeMap;
 
 use super::fold::quota::{Claim, shares};
+use super::spread::{Rule, Stand};
 use super::{Layout, Member};
 
-/// Numbers the domain of each member: of one domain, a slot has one owner.
-pub(super) fn domains(layout: &Layout) -> Vec<usize> {
-    let (members, width) = (layout.members(), layout.width());
+/// Returns what owners of a layout's slots must not share, by the number of the member.
+pub(super) fn rule(layout: &Layout) -> Rule {
+    let members = layout.members();
     let zones = numbered(members, |m| m.place.zone.clone().unwrap_or_default());
     let hosts = numbered(members, |m| {
         let zone = m.place.zone.as_deref().unwrap_or_default();
@@ -22,42 +22,36 @@ pub(super) fn domains(layout: &Layout) -> Vec<usize> {
             |h| format!("host {h} in {zone}"),
         )
     });
-    let enough = |of: &[usize]| {
-        let mut open: Vec<usize> = staying(members).map(|i| of[i]).collect();
-        open.sort_unstable();
-        open.dedup();
-        open.len() >= width
+    let stand = |i: usize| Stand {
+        host: hosts[i],
+        zone: zones[i],
+        open: !members[i].draining,
     };
-    let zoned = members.iter().any(|m| m.place.zone.is_some());
-    if zoned && enough(&zones) {
-        return zones;
-    }
-    if enough(&hosts) {
-        return hosts;
-    }
-    (0..members.len()).collect()
+    let stands: Vec<Stand> = (0..members.len()).map(stand).collect();
+    Rule::of(&stands, layout.width())
 }
 
 /// Returns each member's share of all that is owned, by weight; none of who is draining.
 pub(super) fn members_shares(layout: &Layout) -> Vec<f64> {
     let members = layout.members();
-    let domains = domains(layout);
-    let staying: Vec<usize> = staying(members).collect();
+    let rule = rule(layout);
+    let staying: Vec<usize> = (0..members.len())
+        .filter(|i| !members[*i].draining)
+        .collect();
     let claim = |i: &usize| Claim {
         weight: f64::from(members[*i].place.weight),
-        domain: domains[*i],
+        domain: rule.domain(*i),
+        zone: rule.zone(*i),
     };
     let claims: Vec<Claim> = staying.iter().map(claim).collect();
     let mut all = vec![0.0; members.len()];
-    let cap = 1.0 / layout.width().max(1) as f64;
-    for (i, share) in staying.iter().zip(shares(&claims, cap)) {
+    for (i, share) in staying
+        .iter()
+        .zip(shares(&claims, layout.width(), rule.limit()))
+    {
         all[*i] = share;
     }
     all
-}
-
-fn staying(members: &[Member]) -> impl Iterator<Item = usize> + '_ {
-    (0..members.len()).filter(|i| !members[*i].draining)
 }
 
 fn numbered(members: &[Member], name: impl Fn(&Member) -> String) -> Vec<usize> {

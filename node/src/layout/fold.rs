@@ -4,10 +4,11 @@
 //! quotas; slots go from those above theirs to those below, and nothing moves between the others.
 //!
 //! *Invariants*: a slot's owners are distinct nodes, in distinct zones if there are enough zones,
-//! else on distinct hosts if there are enough hosts; a slot moves beyond the minimum only to part
-//! two owners in one of these; a change that would leave nobody to own anything is passed over.
+//! else spread evenly over them, on distinct hosts if there are enough hosts; a slot moves beyond
+//! the minimum only to part two owners that stand closer than that; a change that would leave
+//! nobody to own anything is passed over.
 //!
-//! *Not here*: the order of the changes (`change`).
+//! *Not here*: the order of the changes (`change`), who stands too close (`spread`).
 
 mod kinds;
 pub(super) mod level;
@@ -18,6 +19,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use earth::split::placement::{SLOTS, Slot};
 
+use super::spread::{Apart, Rule, Stand};
 use super::{Change, Layout, Member, Place, Shift, Stamp, What};
 use crate::identity::NodeId;
 use crate::slots::SlotSet;
@@ -40,14 +42,6 @@ struct Chair {
 struct Domains {
     host: usize,
     zone: usize,
-}
-
-/// What no two owners of a slot may share.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Apart {
-    Nodes,
-    Hosts,
-    Zones,
 }
 
 /// Owners of all slots while changes are applied.
@@ -240,10 +234,29 @@ impl Fold {
         self.settle();
     }
 
-    /// Drops the rank behind the others, after bringing into it what is to be dropped.
+    /// Drops the rank behind the others, after bringing into it what is to be dropped: where it
+    /// can, what leaves the others apart.
     fn narrow(&mut self) {
         let width = self.table.width();
-        let quotas = self.quotas(width - 1);
+        let rule = self.rule(width - 1);
+        let fits = |table: &Table, place: usize| {
+            let slot = place / width * width..(place / width + 1) * width;
+            let left = slot.filter(|p| *p != place);
+            left.clone().all(|one| {
+                let others = left.clone().filter(|p| *p != one);
+                rule.fits(table.at(one), others.map(|p| table.at(p)))
+            })
+        };
+        for last in (width - 1..self.table.places()).step_by(width) {
+            let mut places = (last + 1 - width..=last).rev();
+            if let Some(place) = places
+                .find(|p| fits(&self.table, *p))
+                .filter(|p| *p != last)
+            {
+                self.table.exchange(place, last);
+            }
+        }
+        let quotas = self.quotas(width - 1, &rule);
         let counts = self.counts();
         let dropped = counts
             .iter()
@@ -253,7 +266,7 @@ impl Fold {
         for place in (width - 1..self.table.places()).step_by(width) {
             lack[self.table.at(place)] -= 1;
         }
-        Level::rank(&mut self.table, width - 1, &mut lack);
+        Level::rank(&mut self.table, width - 1, &mut lack, fits);
         self.table.widen(width - 1);
     }
 
@@ -295,17 +308,16 @@ impl Fold {
         if self.table.width() < wide {
             self.table.widen(wide);
         }
-        let quotas = self.quotas(wide);
+        let rule = self.rule(wide);
+        let quotas = self.quotas(wide, &rule);
         let counts = self.counts();
         let lack: Vec<i64> = difference(&quotas, &counts);
         let lack_first = difference(&self.first_quotas(&quotas, &lack), &self.first_counts());
-        let apart = self.apart();
-        let domains: Vec<usize> = (0..self.seats()).map(|s| self.domain(s, apart)).collect();
         let open: Vec<bool> = (0..self.seats()).map(|s| self.is_open(s)).collect();
-        let parted = self.parted == Some(apart);
+        let parted = self.parted == Some(rule.apart());
         let mut level = Level {
             table: &mut self.table,
-            domains: &domains,
+            rule: &rule,
             open: &open,
             lack,
             lack_first,
@@ -314,11 +326,11 @@ impl Fold {
         level.shift();
         level.chain();
         let apart_all = level.force() && parted;
-        self.parted = apart_all.then_some(apart);
+        self.parted = apart_all.then_some(rule.apart());
         let lack: Vec<i64> = difference(&quotas, &self.counts());
         let firsts = self.first_quotas(&self.counts(), &lack);
         let mut lack_first = difference(&firsts, &self.first_counts());
-        Level::rank(&mut self.table, 0, &mut lack_first);
+        Level::rank(&mut self.table, 0, &mut lack_first, |_, _| true);
     }
 
     /// Returns the owners that each slot should have.
@@ -326,52 +338,32 @@ impl Fold {
         self.replicas.min(self.open().count())
     }
 
-    /// Returns what owners of a slot must not share: zones where there are enough, else hosts.
-    fn apart(&self) -> Apart {
-        let wide = self.wide();
-        let enough = |all: usize, of: fn(&Domains) -> usize| {
-            let (mut seen, mut found) = (vec![false; all], 0);
-            for seat in self.open() {
-                let new = !std::mem::replace(&mut seen[of(&self.chair(seat).domains)], true);
-                found += usize::from(new);
-                if found >= wide {
-                    return true;
-                }
+    /// Returns what owners of a slot must not share, where there are so many of them.
+    fn rule(&self, wide: usize) -> Rule {
+        let stand = |seat: usize| {
+            let domains = (seat != usize::from(NOBODY)).then(|| self.chair(seat).domains);
+            Stand {
+                host: domains.map_or(usize::MAX, |d| d.host),
+                zone: domains.map_or(usize::MAX, |d| d.zone),
+                open: self.is_open(seat),
             }
-            found >= wide
         };
-        if self.zones.len() > 1 && enough(self.zones.len(), |d| d.zone) {
-            Apart::Zones
-        } else if enough(self.hosts.len(), |d| d.host) {
-            Apart::Hosts
-        } else {
-            Apart::Nodes
-        }
-    }
-
-    fn domain(&self, seat: usize, apart: Apart) -> usize {
-        if seat == usize::from(NOBODY) {
-            return usize::MAX;
-        }
-        match apart {
-            Apart::Nodes => seat,
-            Apart::Hosts => self.chair(seat).domains.host,
-            Apart::Zones => self.chair(seat).domains.zone,
-        }
+        let stands: Vec<Stand> = (0..self.seats()).map(stand).collect();
+        Rule::of(&stands, wide)
     }
 
     /// Returns how many places each seat should hold in a table that wide, as near to what it
     /// holds as its share allows.
-    fn quotas(&self, width: usize) -> Vec<usize> {
+    fn quotas(&self, width: usize, rule: &Rule) -> Vec<usize> {
         let total = usize::from(SLOTS) * width;
-        let apart = self.apart();
         let open: Vec<usize> = self.open().collect();
         let claim = |seat: &usize| Claim {
             weight: self.chair(*seat).weight,
-            domain: self.domain(*seat, apart),
+            domain: rule.domain(*seat),
+            zone: rule.zone(*seat),
         };
         let claims: Vec<Claim> = open.iter().map(claim).collect();
-        let shares = quota::shares(&claims, 1.0 / width.max(1) as f64);
+        let shares = quota::shares(&claims, width, rule.limit());
         let exact: Vec<f64> = shares.iter().map(|s| s * total as f64).collect();
         let counts: Vec<usize> = open.iter().map(|s| self.table.held(*s).len()).collect();
         let rounded = quota::rounded(&exact, &counts, total);

@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 
 use earth::split::placement::Slot;
 
+use super::spread::Rule;
 use super::{Layout, Loads, Shift, apart};
 use crate::identity::NodeId;
 
@@ -40,7 +41,7 @@ struct Held {
 /// Owners on their way to even loads.
 struct Plan<'a> {
     layout: &'a Layout,
-    domains: Vec<usize>,
+    rule: Rule,
     /// Bytes by which each node is above its share; below it if negative.
     over: Vec<f64>,
     share: Vec<f64>,
@@ -74,7 +75,7 @@ impl<'a> Plan<'a> {
         }
         Self {
             layout,
-            domains: apart::domains(layout),
+            rule: apart::rule(layout),
             over: over.collect(),
             share,
             held,
@@ -195,8 +196,7 @@ impl<'a> Plan<'a> {
         let owners = self.owners[usize::from(slot.number())]
             .iter()
             .map(|o| usize::from(*o));
-        let mut others = owners.filter(|o| *o != from);
-        others.all(|o| o != to && self.domains[o] != self.domains[to])
+        self.rule.fits(to, owners.filter(|o| *o != from))
     }
 
     fn give(&mut self, slot: Slot, from: usize, to: usize) {

@@ -9,6 +9,7 @@ use earth::split::placement::{PlacementRule, SLOTS, Slot};
 use super::*;
 
 mod any;
+mod zones;
 
 fn node(i: usize) -> NodeId {
     NodeId::parse(&format!("n{i:04}")).unwrap()
@@ -339,29 +340,6 @@ fn two_drains_on_two_sides_of_a_parting_both_hold_after_the_union() {
     assert_eq!(there.layout(), here.layout());
     for i in [1, 4] {
         assert_eq!(owned(&there.layout(), &node(i)), 0);
-    }
-}
-
-#[test]
-fn replicas_lie_in_distinct_zones_where_zones_suffice() {
-    let zones = ["east", "east", "west", "west", "north", "north", "north"];
-    let one = |i: usize| {
-        let mut member = member(i, Some(["h1", "h2"][i % 2]));
-        member.place.zone = Some(zones[i].to_owned());
-        member
-    };
-    let first = ChangeSet::found(3, &one(0)).unwrap();
-    let layout = (1..zones.len())
-        .fold(first, |set, i| join(&set, &one(i)))
-        .layout();
-    for slot in Slot::all() {
-        let zone = |i: &u16| layout.members()[usize::from(*i)].place.zone.clone();
-        let distinct: BTreeSet<_> = layout.owner_indexes(slot).iter().map(zone).collect();
-        assert_eq!(distinct.len(), 3, "slot {slot}");
-    }
-    // Each zone holds a replica of every slot and shares it among its nodes.
-    for (i, share) in [(0, 2), (2, 2), (4, 3)] {
-        assert!(owned(&layout, &node(i)).abs_diff(usize::from(SLOTS) / share) <= 2);
     }
 }
 

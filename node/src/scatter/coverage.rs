@@ -30,6 +30,11 @@ use crate::slots::SlotSet;
 /// such that a stopped node costs a query less than a second.
 const HEDGE_AFTER: Duration = Duration::from_millis(500);
 
+/// Up to here a node is near: what a beat takes within a room, also from one that is busy. Nodes
+/// are as far as each other while their distances, in fours of this, are: a few milliseconds are no
+/// reason to have one node answer for another.
+const NEAR: Duration = Duration::from_millis(5);
+
 /// What is asked of whom.
 pub(crate) type Assignment = BTreeMap<NodeId, SlotSet>;
 
@@ -74,9 +79,17 @@ impl Holders {
 struct Cost {
     slow: bool,
     who: Who,
+    /// How far away it is, roughly.
+    reach: u32,
     /// Number of slots asked.
     load: u64,
     distance: Duration,
+}
+
+/// Returns how far a distance is: 0 up to `NEAR`, one more with each fourfold of it.
+fn reach(distance: Duration) -> u32 {
+    let times = distance.as_nanos().div_ceil(NEAR.as_nanos());
+    times.max(1).next_power_of_two().ilog2().div_ceil(2)
 }
 
 /// Who would be asked.
@@ -132,8 +145,8 @@ impl Holder {
         !self.failed && self.state != NodeState::Down
     }
 
-    /// Orders owners: who is not slow, this node itself, then who is up, then who is asked for
-    /// least, then who answers soonest.
+    /// Orders owners: who is not slow, this node itself, then who is up, then who is not far, then
+    /// who is asked for least, then who answers soonest.
     fn cost(&self) -> Cost {
         let who = match self.state {
             _ if !self.can_answer() => Who::Nobody,
@@ -144,6 +157,7 @@ impl Holder {
         Cost {
             slow: self.slow || who == Who::Nobody,
             who,
+            reach: reach(self.distance),
             load: self.load,
             distance: self.distance,
         }

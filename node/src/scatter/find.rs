@@ -6,8 +6,9 @@
 //!
 //! *Not here*: finding many (`search`, `records`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use earth::geocode::{Geocode, Scheme};
@@ -19,6 +20,7 @@ use wire::fault::{Fault, FaultKind};
 use wire::hit::FileEntry;
 
 use super::coverage::Coverage;
+use super::room::{Room, Share};
 use super::{PAGE_LIMIT, cover, gather};
 use crate::cluster::core::{AskError, Core};
 use crate::identity::NodeId;
@@ -46,11 +48,30 @@ pub(crate) async fn known(core: &Arc<Core>, key: &ObjectKey) -> Result<Option<Re
     Ok(found.into_iter().next().map(|(_, record)| record))
 }
 
+/// A file that was read, as its record has it.
+#[derive(Debug)]
+pub(crate) struct Fetched {
+    pub(crate) bytes: Bytes,
+    /// BLAKE3 (hex) of these bytes, to which they were held.
+    pub(crate) blake3: String,
+    /// The room that they take, if they had to have some.
+    pub(crate) share: Option<Share>,
+}
+
 /// Returns one file of an object, from this node or else from whichever is near and has it.
 pub(crate) async fn fetch(core: &Arc<Core>, key: &ObjectKey, name: &str) -> Result<Bytes, Fault> {
-    let own = fetch_own(core, key, name).await?;
-    if let Some(bytes) = own {
-        return Ok(bytes);
+    Ok(fetch_into(core, (key, name), None).await?.bytes)
+}
+
+/// Returns one file of an object as soon as there is room for it.
+pub(crate) async fn fetch_into(
+    core: &Arc<Core>,
+    (key, name): (&ObjectKey, &str),
+    room: Option<&Room>,
+) -> Result<Fetched, Fault> {
+    let own = fetch_own(core, (key, name), room).await?;
+    if let Some(fetched) = own {
+        return Ok(fetched);
     }
     let purpose = match key.kind {
         Kind::Split => Purpose::Pixels,
@@ -61,6 +82,7 @@ pub(crate) async fn fetch(core: &Arc<Core>, key: &ObjectKey, name: &str) -> Resu
     let mut last = nothing(format!("there is no {key}"));
     let mut asked = Asked::new(cover(core, slots_of(core, key).await).await);
     let mut download: Option<Download<'_>> = None;
+    let mut share = None;
     loop {
         let heard = asked.heard.len();
         let found = match holders(core, key, &mut asked, purpose).await {
@@ -85,8 +107,9 @@ pub(crate) async fn fetch(core: &Arc<Core>, key: &ObjectKey, name: &str) -> Resu
             };
             let same = download.take().filter(|d| d.entry == *entry);
             let mut going = same.unwrap_or_else(|| Download::new(key, entry.clone(), purpose));
+            share = sized(share, room, entry.bytes).await?;
             match going.take_from(core, &node).await {
-                Ok(()) => return Ok(going.bytes.joined()),
+                Ok(()) => return Ok(going.ended(share)),
                 Err(fault) => last = asked.failed(&node, fault, last),
             }
             download = Some(going);
@@ -151,8 +174,25 @@ impl Asked {
     }
 }
 
+/// Returns room for that many bytes: what there is already, if that is enough.
+async fn sized(
+    share: Option<Share>,
+    room: Option<&Room>,
+    bytes: u64,
+) -> Result<Option<Share>, Fault> {
+    let share = share.filter(|share| share.fits(bytes));
+    match room {
+        Some(room) if share.is_none() => room.take(bytes).await.map(Some),
+        _ => Ok(share),
+    }
+}
+
 /// Returns a file from this node's own store, if it has it and nobody may know better.
-async fn fetch_own(core: &Arc<Core>, key: &ObjectKey, name: &str) -> Result<Option<Bytes>, Fault> {
+async fn fetch_own(
+    core: &Arc<Core>,
+    (key, name): (&ObjectKey, &str),
+    room: Option<&Room>,
+) -> Result<Option<Fetched>, Fault> {
     let own = key.clone();
     let record = core.blocking(move |store| store.record(&own)).await?;
     let slot = record.as_ref().map(Record::slot);
@@ -166,9 +206,21 @@ async fn fetch_own(core: &Arc<Core>, key: &ObjectKey, name: &str) -> Result<Opti
     if slot.is_some_and(doubted) {
         return Ok(None);
     }
+    let Some(entry) = record.as_ref().and_then(|record| record.file(name)) else {
+        return Ok(None);
+    };
+    let share = sized(None, room, entry.bytes).await?;
     let (own, file) = (key.clone(), name.to_owned());
-    match core.blocking(move |store| store.file(&own, &file)).await {
-        Ok(bytes) => return Ok(Some(bytes)),
+    let read = core.blocking(move |store| store.entry(&own, &file));
+    match read.await {
+        Ok((entry, bytes)) => {
+            let blake3 = entry.blake3;
+            return Ok(Some(Fetched {
+                bytes,
+                blake3,
+                share,
+            }));
+        }
         Err(fault) if fault.kind == FaultKind::Nothing => {}
         Err(fault) => {
             tracing::warn!(%fault, object = %key, "the own replica cannot be read");
@@ -261,6 +313,15 @@ impl<'a> Download<'a> {
         Ok(())
     }
 
+    /// Returns the file, once it is whole.
+    fn ended(self, share: Option<Share>) -> Fetched {
+        Fetched {
+            bytes: self.bytes.joined(),
+            blake3: self.entry.blake3,
+            share,
+        }
+    }
+
     fn is_whole(&self) -> bool {
         let mut hasher = blake3::Hasher::new();
         for part in self.bytes.pieces() {
@@ -341,9 +402,14 @@ async fn holders(
         return Err(Fault::new(FaultKind::Partial, what).try_("glebe status"));
     }
     let far = core.look(|view| view.distances.clone());
-    let far = |node: &NodeId| (*node != core.me, far.get(node).copied().unwrap_or_default());
-    found.sort_by_key(|(node, r)| (std::cmp::Reverse(r.revision), r.hash, far(node)));
+    order(&mut found, &core.me, &far);
     Ok(found)
+}
+
+/// Orders holders: the newest first, of alike ones the nearest.
+fn order(found: &mut [Found], me: &NodeId, far: &BTreeMap<NodeId, Duration>) {
+    let far = |node: &NodeId| (node != me, far.get(node).copied().unwrap_or_default());
+    found.sort_by_key(|(node, r)| (std::cmp::Reverse(r.revision), r.hash, far(node)));
 }
 
 async fn describe(
@@ -400,4 +466,32 @@ fn slots_of_prefixes(text: &str) -> SlotSet {
         lengths.map(move |n| PlacementRule::First(n).key(&cell).slot())
     });
     keys.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_those_that_hold_the_newest_the_nearest_is_read_from() {
+        let node = |name: &str| NodeId::parse(name).unwrap();
+        let held = |name: &str, revision: u32| {
+            let record = Record {
+                key: ObjectKey::new(Kind::Tag, "t"),
+                placement_key: PlacementKey::named("tag", "t"),
+                hash: ContentHash::of(&[]),
+                files: Vec::new(),
+                revision,
+                document: String::new(),
+            };
+            (node(name), record)
+        };
+        let revisions = [("far", 2), ("near", 2), ("here", 1), ("old", 1)];
+        let mut found = revisions.map(|(name, revision)| held(name, revision));
+        let far = [("far", 90), ("near", 2), ("here", 0), ("old", 1)];
+        let far = far.map(|(name, ms)| (node(name), Duration::from_millis(ms)));
+        order(&mut found, &node("here"), &far.into());
+        let names: Vec<&str> = found.iter().map(|(node, _)| node.as_str()).collect();
+        assert_eq!(names, ["near", "far", "here", "old"]);
+    }
 }

@@ -7,6 +7,8 @@
 //!
 //! *Not here*: a cluster that runs (`drill`).
 
+mod room;
+
 use earth::geocode::Geocode;
 use earth::split::placement::{PlacementRule, SLOTS, Slot};
 use serde::Serialize;
@@ -16,6 +18,8 @@ use crate::cluster::ClusterConfig;
 use crate::identity::NodeId;
 use crate::layout::{Change, ChangeSet, ChangeSetError, Layout, Member, Place, Stamp, What};
 use crate::peer::{Gossip, News, Request, Response, encode};
+
+pub use room::Fill;
 
 /// Greatest number of nodes asked about: the one-hop table is meant for a thousand.
 pub const FORECAST_NODES_MAX: u16 = 1_000;
@@ -41,6 +45,8 @@ pub struct Question {
     pub split_bytes: (u64, f64),
     /// Bytes a second that a node sends and receives.
     pub rate: u64,
+    /// Bytes that a node has room for, if it is asked whether they are enough.
+    pub disk: Option<u64>,
     /// Decides sizes and victims.
     pub seed: u64,
 }
@@ -60,8 +66,13 @@ pub struct Forecast {
     pub bytes: u64,
     /// First owners by splits.
     pub primaries: Balance,
-    /// All replicas by bytes.
+    /// All replicas by bytes, as they are placed.
     pub stored: Balance,
+    /// The same once slots were moved to even that out.
+    pub rebalanced: Balance,
+    /// Whether all of it has room.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fill: Option<Fill>,
     /// One more node.
     pub join: Movement,
     /// One node fewer.
@@ -146,6 +157,7 @@ impl Question {
         let set = members(self.nodes, self.replicas)?;
         let layout = set.layout();
         let stored = balance(&layout, &load.bytes, layout.members().len(), true);
+        let rebalanced = room::rebalanced(&set, &layout, &load)?;
         let total: f64 = load.bytes.iter().sum();
         let copies = total * f64::from(self.replicas.min(small(self.nodes)));
         let more = set.with(name(self.nodes), joins())?.layout();
@@ -164,7 +176,9 @@ impl Question {
             splits: self.cells.len() as u64 * u64::from(self.dates),
             bytes: whole(total),
             primaries: balance(&layout, &load.splits, layout.members().len(), false),
+            fill: room::fill(self, &load, (&stored, &rebalanced))?,
             stored,
+            rebalanced,
             join,
             leave,
             deaths: self.deaths((&set, &layout), &load, &mut dice)?,
@@ -407,6 +421,7 @@ mod tests {
             dates: 2,
             split_bytes: (1_000_000, 0.0),
             rate: 100_000_000,
+            disk: None,
             seed: 1,
         }
     }

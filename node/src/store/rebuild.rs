@@ -20,6 +20,7 @@ use super::note::ObjectNote;
 use super::object::{OBJECT_FILE, Object, ObjectFile, ObjectKey};
 use super::record::Record;
 use super::records::Records;
+use crate::slots::SlotSet;
 
 /// Records a transaction: bounds memory, and a commit's fsync is shared by many.
 const BATCH: usize = 256;
@@ -33,6 +34,19 @@ pub struct Rebuild {
     pub left_out: Vec<LeftOut>,
     /// Folders that could not be listed: what is in them is in no record.
     pub unlisted: Vec<Unlisted>,
+}
+
+/// What remaking the index would read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct RebuildPlan {
+    /// Folders of objects.
+    pub(crate) objects: u64,
+    /// Slots in which they lie.
+    pub(crate) slots: u64,
+    /// Bytes of all files in them.
+    pub(crate) bytes: u64,
+    /// Folders that cannot be listed.
+    pub(crate) unlisted: Vec<Unlisted>,
 }
 
 /// What is on the disk and in no record, because it is not whole.
@@ -57,6 +71,32 @@ impl Rebuild {
 pub(super) fn by_key(left_out: impl IntoIterator<Item = LeftOut>) -> BTreeMap<ObjectKey, LeftOut> {
     let pairs = left_out.into_iter().map(|left| (left.key.clone(), left));
     pairs.collect()
+}
+
+/// Says what filling an empty index would read; nothing but folders is.
+pub(super) fn plan(files: &Files) -> RebuildPlan {
+    let (found, unlisted) = files.walk();
+    let mut plan = RebuildPlan {
+        unlisted,
+        ..RebuildPlan::default()
+    };
+    let mut slots = SlotSet::none();
+    for (_, slot, folder) in found {
+        plan.objects += 1;
+        slots.insert(slot);
+        match files.disk.entries(&folder) {
+            Ok(entries) => {
+                let paths = entries.into_iter().map(|entry| folder.join(entry.name));
+                plan.bytes += paths.filter_map(|p| files.disk.length(&p)).sum::<u64>();
+            }
+            Err(error) => plan.unlisted.push(Unlisted {
+                folder,
+                why: error.to_string(),
+            }),
+        }
+    }
+    plan.slots = slots.len();
+    plan
 }
 
 /// Fills an empty index.

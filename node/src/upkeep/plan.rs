@@ -47,15 +47,16 @@ pub(super) async fn plan(core: &Arc<Core>) -> RepairReport {
 /// Counts what is held here, and what of it is gone.
 async fn look_here(core: &Arc<Core>, report: &mut RepairReport) -> Result<(), Fault> {
     let held = |store: &Store| {
-        let mut sum = (0_u64, 0_u64);
+        let (mut objects, mut bytes, mut slots) = (0_u64, 0_u64, SlotSet::none());
         for kind in KINDS {
             for held in store.list(kind, &SlotSet::all())? {
-                sum = (sum.0 + 1, sum.1 + held.bytes);
+                (objects, bytes) = (objects + 1, bytes + held.bytes);
+                slots.insert(held.slot);
             }
         }
-        Ok(sum)
+        Ok((objects, bytes, slots.len()))
     };
-    (report.checked, report.bytes) = core.blocking(held).await?;
+    (report.checked, report.bytes, report.slots) = core.blocking(held).await?;
     report.healed = core.blocking(Store::missing).await?.len() as u64;
     Ok(())
 }

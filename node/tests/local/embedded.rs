@@ -114,7 +114,16 @@ async fn splits_are_put_found_and_read_over_the_socket() {
         (6, 0),
         "{verified:?}"
     );
-    assert_eq!(client.rebuild_index().await.unwrap().objects, 6);
+    let rebuild = async |dry_run: bool| {
+        let params = wire::params::RebuildParams { dry_run };
+        client.rebuild_index(&params).await.unwrap()
+    };
+    let would = rebuild(true).await;
+    assert!(
+        would.dry_run && would.slots > 0 && would.bytes > 0,
+        "{would:?}"
+    );
+    assert_eq!((would.objects, rebuild(false).await.objects), (6, 6));
     client.ready().await.unwrap();
     embedded.close().await;
 }

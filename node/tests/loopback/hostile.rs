@@ -1,6 +1,7 @@
 //! A member that lies: it has a name, speaks the protocol, and is not what it says.
 
 pub(crate) mod raw;
+mod stray;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +31,12 @@ struct Traitor {
 
 /// Founds a cluster of three, of which the last is turned.
 async fn betrayed() -> (Vec<Node>, Traitor) {
-    let mut nodes = cluster(3, 2).await;
+    betrayed_of(2).await
+}
+
+/// The same with so many replicas.
+async fn betrayed_of(replicas: u8) -> (Vec<Node>, Traitor) {
+    let mut nodes = cluster(3, replicas).await;
     nodes[0].put(&collection()).await.unwrap();
     let dir = nodes.pop().unwrap().kill().await;
     let identity = Identity::open(dir.path()).unwrap();

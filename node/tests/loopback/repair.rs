@@ -266,6 +266,7 @@ async fn a_dry_run_tells_what_a_repair_brings_back_and_pulls_and_does_neither() 
     let plan = nodes[0].cluster.plan_repair(&id).await.unwrap().unwrap();
     assert!(plan.dry_run && plan.complete, "{plan:?}");
     assert_eq!((plan.healed, plan.pulled), (3, 5), "{plan:?}");
+    assert!((1..=plan.checked).contains(&plan.slots), "{plan:?}");
     let again = nodes[0].cluster.plan_repair(&id).await.unwrap().unwrap();
     assert_eq!(again, plan);
     let done = nodes[0].cluster.repair(&id).await.unwrap().unwrap();

@@ -13,7 +13,7 @@ use wire::collection::{CollectionDeleted, Collections};
 use wire::hit::KnownSplits;
 use wire::model::{Models, TagsDeleted};
 use wire::object::{PutAck, PutOutcome, PutParams, Rebuilt};
-use wire::params::{ModelFileParams, ModelsParams, TagParams};
+use wire::params::{ModelFileParams, ModelsParams, RebuildParams, TagParams};
 use wire::run::{
     Failure, Hyper, LeaseAnswer, LeaseRequest, Mode, Packing, Plan, Renew, Run, RunSteered,
     RunView, Runs, Wish,
@@ -84,7 +84,7 @@ async fn the_state_of_the_cluster_is_read() {
     })
     .await;
     assert_eq!(
-        s.client.rebuild_index().await,
+        s.client.rebuild_index(&RebuildParams::default()).await,
         Ok(Rebuilt {
             objects: 3,
             left_out: Vec::new(),

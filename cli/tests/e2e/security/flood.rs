@@ -1,8 +1,13 @@
-//! Clients that cost too much: slow ones, thousands of them, oversized requests, guesses.
+//! Clients that cost too much: slow ones, thousands of them, oversized requests, guesses, those
+//! that do not read what they asked for.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
+
+use wire::client::{Client, ClientOptions};
+use wire::module::{BYTES_MAX, Module};
+use wire::object::PutParams;
 
 use super::{ask_with, open_node, token};
 use crate::harness::{Node, expect, scratch, until};
@@ -11,6 +16,10 @@ use crate::harness::{Node, expect, scratch, until};
 const DROPPED_WITHIN: Duration = Duration::from_secs(10);
 /// Idle connections that the issue asks for.
 const IDLE: usize = 10_000;
+/// Readers of 64 MiB each that take none of it: more than twice what answers may hold.
+const UNREAD: usize = 10;
+/// Memory that answers and one put of 64 MiB may take together: 256 MiB and a third more.
+const ANSWERED_BYTES_MAX: u64 = 400 << 20;
 /// Requests whose time is measured.
 const MEASURED: usize = 300;
 
@@ -222,4 +231,64 @@ fn who_guesses_tokens_is_soon_not_listened_to_and_is_counted() {
     assert!(count("token") >= 20 && count("rate") >= 1, "{metrics}");
     let log = std::fs::read_to_string(folder.join("node0.log")).unwrap();
     assert!(log.matches("refused").count() <= 4, "said too often: {log}");
+}
+
+/// Stores a module of the greatest size; returns its id.
+fn store_module(node: &Node) -> String {
+    let bytes = vec![7; usize::try_from(BYTES_MAX).unwrap()];
+    let module = Module {
+        blake3: blake3::hash(&bytes).to_hex().to_string(),
+        bytes: BYTES_MAX,
+        inputs: vec!["red".to_owned()],
+        label: "nir".to_owned(),
+        answer: wire::module::Answer::default(),
+        loss: wire::module::Loss::Mse,
+        classes: None,
+    };
+    let bundle = module.bundle(bytes.into()).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let put = async {
+        let client = Client::new(&node.http, ClientOptions::default()).unwrap();
+        client.put(&bundle, &PutParams::default()).await.unwrap();
+    };
+    runtime.block_on(put);
+    module.blake3
+}
+
+#[test]
+fn readers_that_take_nothing_of_large_files_cost_a_bounded_memory_and_others_are_served() {
+    let folder = scratch();
+    let node = Node::start(folder.path(), "node0", &[]);
+    let id = store_module(&node);
+    let plain =
+        |path: &str| format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+    let ask = plain(&format!("/v1/module?blake3={id}"));
+    let before = node.resident();
+    let mut unread: Vec<TcpStream> = (0..UNREAD).map(|_| connect(&node)).collect();
+    for socket in &mut unread {
+        socket.write_all(ask.as_bytes()).unwrap();
+    }
+    until("answers hold what they may", || {
+        node.resident() > before + (180 << 20)
+    });
+    let (answer, took) = request(&node, &plain("/v1/status"));
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    // In turn, after all of those, which are cut off one after the other.
+    let mut reader = connect(&node);
+    reader
+        .set_read_timeout(Some(Duration::from_mins(1)))
+        .unwrap();
+    reader.write_all(ask.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    reader.read_to_end(&mut answer).unwrap();
+    let head = answer.windows(4).position(|w| w == b"\r\n\r\n").unwrap();
+    let body = &answer[head + 4..];
+    assert_eq!(blake3::hash(body).to_hex().as_str(), id);
+    let peak = node.peak();
+    eprintln!("{UNREAD} unread answers of 64 MiB: {} MiB", peak >> 20);
+    assert!(peak < ANSWERED_BYTES_MAX, "{peak} bytes");
 }

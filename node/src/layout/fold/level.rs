@@ -1,18 +1,19 @@
 //! Brings every seat to its quota, moving as few slots as that takes.
 //!
 //! ```text
-//! part     slots with two owners in one domain: one of them gives its place up
+//! part     slots whose owners stand too close together: one of them gives its place up
 //! move     from seats above their quota to seats below it
 //! chain    where no such move fits: a gives to b, who gives to c     (shortest first)
 //! force    what nobody may own any more goes to whoever fits
 //! rank     first owners are evened out by exchanging ranks within slots: no data moves
 //! ```
 //! *Invariants*: no step gives a slot two owners on one node; none but `force`, for want of a
-//! choice, gives it two in one domain; the same table and quotas give the same answer.
+//! choice, brings two too close together; the same table and quotas give the same answer.
 //!
-//! *Not here*: the quotas (`quota`).
+//! *Not here*: the quotas (`quota`), what is too close (`spread`).
 
 use super::table::Table;
+use crate::layout::spread::Rule;
 
 /// Places looked at to find chains, as a multiple of all: bounds a hopeless search.
 const CHAIN_ROUNDS: usize = 64;
@@ -24,8 +25,8 @@ const LOOKED_AT_MAX: usize = 64;
 #[derive(Debug)]
 pub(super) struct Level<'a> {
     pub table: &'a mut Table,
-    /// Seat → domain: of one domain, a slot has one owner.
-    pub domains: &'a [usize],
+    /// Which seats a slot may have beside each other.
+    pub rule: &'a Rule,
     /// Seats that may own slots.
     pub open: &'a [bool],
     /// Places by which each seat is below its quota; above it if negative.
@@ -38,7 +39,7 @@ pub(super) struct Level<'a> {
 type Steps = Vec<Option<(usize, usize)>>;
 
 impl Level<'_> {
-    /// Parts owners in one domain; tells whether none are left.
+    /// Parts owners that stand too close together; tells whether none are left.
     pub(super) fn part(&mut self) -> bool {
         let mut parted = true;
         for slot in 0..self.table.places() / self.table.width().max(1) {
@@ -53,7 +54,7 @@ impl Level<'_> {
         parted
     }
 
-    /// Returns the places of a slot whose owners share a domain with another of them, if any.
+    /// Returns the places of a slot whose owners stand too close to the others, if any.
     fn clash(&self, slot: usize) -> Option<Vec<usize>> {
         let width = self.table.width();
         let places = slot * width..(slot + 1) * width;
@@ -146,7 +147,7 @@ impl Level<'_> {
             };
             let mut seat = end;
             while let Some((before, place)) = steps[seat] {
-                // A step before it may have brought somebody of its domain into the slot.
+                // A step before it may have brought somebody close to it into the slot.
                 if !self.fits(seat, place) {
                     break;
                 }
@@ -189,7 +190,7 @@ impl Level<'_> {
     }
 
     /// Gives what belongs to nobody, or to a seat that may own nothing, to whoever fits; tells
-    /// whether no two owners came into one domain.
+    /// whether no two owners came too close together.
     pub(super) fn force(&mut self) -> bool {
         let mut apart = true;
         for seat in (0..self.lack.len()).filter(|s| !self.open[*s]) {
@@ -207,12 +208,18 @@ impl Level<'_> {
         apart
     }
 
-    /// Exchanges ranks within slots until that rank has its quotas; no data moves by it.
-    pub(super) fn rank(table: &mut Table, rank: usize, lack: &mut [i64]) {
-        swap_directly(table, rank, lack);
+    /// Exchanges ranks within slots until that rank has its quotas, each with a place that may have
+    /// it; no data moves by it.
+    pub(super) fn rank(
+        table: &mut Table,
+        rank: usize,
+        lack: &mut [i64],
+        may: impl Fn(&Table, usize) -> bool,
+    ) {
+        swap_directly(table, rank, lack, &may);
         let mut budget = CHAIN_ROUNDS * table.places();
         while lack.iter().any(|l| *l < 0) && budget > 0 {
-            let Some((steps, end)) = reach_in_rank(table, rank, lack, &mut budget) else {
+            let Some((steps, end)) = reach_in_rank((table, rank), lack, &mut budget, &may) else {
                 return;
             };
             let mut seat = end;
@@ -237,14 +244,13 @@ impl Level<'_> {
         }
     }
 
-    /// Tells whether a seat shares its domain with none of the other owners of a place's slot that
-    /// are to stay.
+    /// Tells whether a seat may stand beside the other owners of a place's slot that are to stay.
     fn fits(&self, seat: usize, place: usize) -> bool {
         let width = self.table.width();
         let first = place / width * width;
         let others = (first..first + width).filter(|p| *p != place);
-        let mut staying = others.map(|p| self.table.at(p)).filter(|o| self.open[*o]);
-        staying.all(|o| self.domains[o] != self.domains[seat])
+        let staying = others.map(|p| self.table.at(p)).filter(|o| self.open[*o]);
+        self.rule.fits(seat, staying)
     }
 
     fn owns(&self, seat: usize, place: usize) -> bool {
@@ -254,7 +260,12 @@ impl Level<'_> {
 }
 
 /// Exchanges ranks within slots where one owner has too many of that rank and another too few.
-fn swap_directly(table: &mut Table, rank: usize, lack: &mut [i64]) {
+fn swap_directly(
+    table: &mut Table,
+    rank: usize,
+    lack: &mut [i64],
+    may: &impl Fn(&Table, usize) -> bool,
+) {
     for seat in 0..lack.len() {
         if lack[seat] >= 0 {
             continue;
@@ -266,8 +277,9 @@ fn swap_directly(table: &mut Table, rank: usize, lack: &mut [i64]) {
             }
             let first = place / table.width() * table.width();
             let others = first..first + table.width();
-            let best = others.max_by_key(|p| (lack[table.at(*p)], std::cmp::Reverse(*p)));
-            let Some(other) = best.filter(|p| lack[table.at(*p)] > 0) else {
+            let wanting = others.filter(|p| lack[table.at(*p)] > 0 && may(table, *p));
+            let best = wanting.max_by_key(|p| (lack[table.at(*p)], std::cmp::Reverse(*p)));
+            let Some(other) = best else {
                 continue;
             };
             lack[table.at(other)] -= 1;
@@ -280,10 +292,10 @@ fn swap_directly(table: &mut Table, rank: usize, lack: &mut [i64]) {
 /// Searches, breadth first, from seats with too many of a rank to one with too few: each step is
 /// the place at which the next seat stands in a slot where the one before holds the rank.
 fn reach_in_rank(
-    table: &Table,
-    rank: usize,
+    (table, rank): (&Table, usize),
     lack: &[i64],
     budget: &mut usize,
+    may: &impl Fn(&Table, usize) -> bool,
 ) -> Option<(Steps, usize)> {
     let mut steps: Steps = vec![None; lack.len()];
     let mut queue: std::collections::VecDeque<usize> =
@@ -301,7 +313,7 @@ fn reach_in_rank(
             let first = place / table.width() * table.width();
             for other in first..first + table.width() {
                 let next = table.at(other);
-                if seen[next] {
+                if seen[next] || !may(table, other) {
                     continue;
                 }
                 seen[next] = true;

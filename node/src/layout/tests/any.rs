@@ -1,6 +1,6 @@
 //! What holds of layouts whatever changes came before, in whatever order.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -13,16 +13,25 @@ fn asked_for(before: &Layout, after: &Layout) -> usize {
     after.members().iter().map(gained).sum()
 }
 
-/// Slots of whose owners two stood in one zone or on one host which must be parted.
+/// Slots of whose owners two stood in one zone or on one host which must be parted, or so many in
+/// one zone that some of them must go to others.
 fn parting(before: &Layout, after: &Layout) -> usize {
     let apart = |layout: &Layout, slot: Slot, of: fn(&Place) -> &Option<String>| {
         let owners = layout.owners(slot).filter_map(|o| after.index(o));
         let owners = owners.map(|i| of(&after.members()[i].place).clone());
         owners.collect::<BTreeSet<_>>().len()
     };
+    let together = |layout: &Layout, slot: Slot| {
+        let owners = layout.owners(slot).filter_map(|o| after.index(o));
+        let zones = owners.map(|i| after.members()[i].place.zone.clone());
+        let zones: Vec<_> = zones.collect();
+        let of_zone = |zone| zones.iter().filter(|z| *z == zone).count();
+        zones.iter().map(of_zone).max().unwrap_or(0)
+    };
     let grown = |slot: &Slot| {
         let more = |of| apart(after, *slot, of) > apart(before, *slot, of);
-        more(|p| &p.zone) || more(|p| &p.host)
+        let fewer = together(after, *slot) < together(before, *slot);
+        more(|p| &p.zone) || more(|p| &p.host) || fewer
     };
     Slot::all().filter(grown).count()
 }
@@ -134,6 +143,36 @@ proptest! {
             }
             if zones >= layout.width() {
                 prop_assert_eq!(owners().map(zone).collect::<BTreeSet<_>>().len(), layout.width());
+            }
+        }
+    }
+
+    #[test]
+    fn owners_are_spread_over_zones_as_far_as_these_have_room(changes in any_changes()) {
+        let layout = changes.layout();
+        let zone = |m: &Member| m.place.zone.clone();
+        let host = |m: &Member| match &m.place.host {
+            Some(host) => format!("{host} in {:?}", zone(m)),
+            None => m.node.to_string(),
+        };
+        let staying = || layout.members().iter().filter(|m| !m.draining);
+        let hosts = staying().map(host).collect::<BTreeSet<_>>().len();
+        let by_host = hosts >= layout.width();
+        let domain = |m: &Member| if by_host { host(m) } else { m.node.to_string() };
+        let mut rooms: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
+        for m in staying() {
+            rooms.entry(zone(m)).or_default().insert(domain(m));
+        }
+        for slot in Slot::all() {
+            let members = layout.owner_indexes(slot).iter();
+            let members = members.map(|i| &layout.members()[usize::from(*i)]);
+            let zones: Vec<_> = members.map(zone).collect();
+            let held = |z: &Option<String>| zones.iter().filter(|owner| *owner == z).count();
+            // Whoever holds two fewer than another has no room for one more.
+            let most = rooms.keys().map(held).max().unwrap_or(0);
+            for (zone, room) in &rooms {
+                let full = held(zone) == room.len();
+                prop_assert!(held(zone) + 1 >= most || full, "slot {}: {:?}", slot, zones);
             }
         }
     }

@@ -246,3 +246,62 @@ fn without_replicas_every_loss_shows() {
     let lost = |s: &Slot| one.layout.primary(*s) == &node(2);
     assert_eq!(coverage.missing(), Slot::all().filter(lost).collect());
 }
+
+/// A site beyond a slow line was asked for as many slots as the room next door.
+#[test]
+fn a_far_owner_is_asked_for_no_slot_that_a_near_one_has() {
+    let mut holders = holders(6, 2);
+    let far = [node(4), node(5)];
+    for i in 1..6 {
+        let took = if i < 4 { 1 + i as u64 } else { 40 };
+        holders
+            .distances
+            .insert(node(i), Duration::from_millis(took));
+    }
+    let check = |holders: &Holders, avoided: &[NodeId]| {
+        let mut coverage = Coverage::new(holders.clone(), SlotSet::all());
+        let shares = coverage.assign();
+        for (slot, asked) in shares
+            .iter()
+            .filter(|(n, _)| avoided.contains(n))
+            .flat_map(|(node, slots)| slots.iter().map(move |slot| (slot, node)))
+        {
+            let owners: Vec<&NodeId> = holders.layout.owners(slot).collect();
+            let all_far = owners.iter().all(|o| avoided.contains(o));
+            assert!(all_far, "{slot} was asked of {asked}, owned by {owners:?}");
+        }
+        ask(&mut coverage, &[]);
+        assert!(coverage.missing().is_empty());
+        shares
+    };
+    let shares = check(&holders, &far);
+    // Those next door share what is theirs, though one is four times as near as another.
+    let near = [1, 2, 3].map(|i| shares[&node(i)].len());
+    assert!(
+        near.iter().max() < near.iter().min().map(|n| 2 * n).as_ref(),
+        "{near:?}"
+    );
+    // A far one that is up goes before a near one that is suspected.
+    let (slot, slots) = one_slot();
+    let owners: Vec<NodeId> = holders.layout.owners(slot).cloned().collect();
+    holders.me = NodeId::parse("elsewhere").unwrap();
+    holders
+        .distances
+        .insert(owners[0].clone(), Duration::from_secs(1));
+    holders.states.insert(owners[1].clone(), NodeState::Suspect);
+    let mut coverage = Coverage::new(holders, slots);
+    assert_eq!(
+        coverage.assign().into_keys().next(),
+        Some(owners[0].clone())
+    );
+}
+
+#[test]
+fn distances_are_told_apart_by_fours() {
+    let of = |ms: u64| reach(Duration::from_millis(ms));
+    assert_eq!([0, 1, 5].map(of), [0; 3]);
+    assert_eq!([6, 20].map(of), [1; 2]);
+    assert_eq!([21, 80].map(of), [2; 2]);
+    assert_eq!(of(81), 3);
+    assert!(reach(Duration::MAX) > of(10_000));
+}
