@@ -3,9 +3,10 @@
 //! *Invariants*: a pulled file is whole and hashes to what the ring says; nothing is pulled over
 //! something else.
 //!
-//! *Not here*: training; which of several models is meant (`choose`), where there is room for it
-//! (`room`).
+//! *Not here*: training; which of several models is meant (`choose`), which ones an area needs
+//! (`area`), where there is room for them (`room`).
 
+mod area;
 mod bundle;
 mod choose;
 mod compare;
@@ -26,6 +27,9 @@ use crate::args::{ModelPull, ModelVerb};
 use crate::model::choose::Chosen;
 use crate::print::{Align, Table, bytes, line};
 use crate::session::Session;
+
+pub(crate) use area::StandsIn;
+pub(crate) use bundle::stand_ins;
 
 pub(crate) async fn run(session: &Session, verb: ModelVerb) -> Done {
     let client = session.client().await?;
