@@ -17,7 +17,7 @@ mod tag;
 use std::path::Path;
 use std::process::ExitCode;
 
-use wire::client::Client;
+use wire::client::{Client, Rest};
 use wire::fault::{Fault, FaultKind};
 use wire::model::{ModelView, Models};
 use wire::params::{DeleteModelsParams, ModelFileParams};
@@ -200,8 +200,9 @@ pub(crate) async fn download(client: &Client, model: &ModelView, out: &Path) -> 
             geocode,
             name: file.name.clone(),
         };
-        let stream = client.model_file(&wanted).await?;
-        total += crate::download::file(stream, out, &file.name, &file.blake3).await?;
+        let blake3 = &file.blake3;
+        let rest = |offset| client.model_file_rest(&wanted, Rest { offset, blake3 });
+        total += crate::download::file(rest, (out, &file.name), blake3).await?;
     }
     Ok(total)
 }
