@@ -49,7 +49,14 @@ pub(crate) async fn run(session: &Session, verb: ModelVerb) -> Done {
             model,
             name,
             remove,
+            dry_run,
         } => match (model, name, remove) {
+            (model, _, Some(tag)) if dry_run => {
+                tag::would_remove(session, &client, (&tag, model)).await
+            }
+            (Some(model), Some(name), None) if dry_run => {
+                tag::would_give(session, &client, (&name, &model)).await
+            }
             (model, _, Some(tag)) => tag::remove(session, &client, (&tag, model)).await,
             (Some(model), Some(name), None) => tag::give(session, &client, (&name, &model)).await,
             _ => Err(Fault::new(FaultKind::Usage, "which model, and which tag?")

@@ -244,7 +244,7 @@ pub(crate) struct Train {
     pub(crate) selectors: Selectors,
 }
 
-/// Training modes of DESIGN §8 that this version offers: one model per geocode, at its owner.
+/// Training modes that this version offers: one model per geocode, at its owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ModeArg {
     /// One after the other
@@ -462,17 +462,26 @@ pub(crate) enum JobVerb {
     Pause {
         /// Run
         run: String,
+        /// Say how many jobs would be paused, and pause none
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Go on with a paused run; try again what failed or was cancelled, keep what is done
     #[command(after_help = super::RUN_CODES)]
     Resume {
         /// Run
         run: String,
+        /// Say how many jobs would wait again, and change nothing
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Cancel a run's waiting, running and paused jobs
     Cancel {
         /// Run
         run: String,
+        /// Say how many jobs would be cancelled, and cancel none
+        #[arg(long)]
+        dry_run: bool,
     },
 }
 
