@@ -193,6 +193,9 @@ fn stored_splits_are_predicted_where_they_lie_and_give_the_map_of_the_scene() {
         assert_eq!(cell["predicted"]["kinship"], "own");
     }
 
+    let one = cells[0]["geocode"].as_str().unwrap();
+    one_model_answers_all_cells(&mut |words| ask(2, words), folder, one);
+
     let whole = ["predict", "july", "-O", "scene.tif"];
     expect(ask(2, &whole).arg(scene(&scenes)), 0);
     let [stored, whole] = ["stored.tif", "scene.tif"].map(|name| Lying::of(&folder.join(name)));
@@ -214,6 +217,37 @@ fn stored_splits_are_predicted_where_they_lie_and_give_the_map_of_the_scene() {
     eprintln!("{share:.3} of {count} pixels are the same, the farthest differs by {far}");
     // Owners see no pixels beyond their cells: half windows beside borders differ.
     assert!(share > 0.7, "{share} {far}");
+}
+
+/// Has the model of one cell alone answer stored splits of all. It was refused, though `--help` said
+/// that it could be named.
+fn one_model_answers_all_cells(ask: &mut dyn FnMut(&[&str]) -> Command, folder: &Path, code: &str) {
+    let name = format!("july/{code}");
+    let of = ["--dataset", "sentinel-2-l2a", "-O", "one.tif"];
+    let mut predict = |name: &str, exit| {
+        let mut command = ask(&["predict", name, "--overwrite"]);
+        stderr(&expect(command.args(of), exit))
+    };
+    let said = predict(&name, 0);
+    assert!(
+        said.contains("answers for cells it has never seen"),
+        "{said}"
+    );
+    let report = std::fs::read(folder.join("one.json")).unwrap();
+    let report: Value = serde_json::from_slice(&report).unwrap();
+    let cells = report["cells"].as_array().unwrap();
+    assert!(cells.len() > 1, "{report}");
+    for cell in cells {
+        assert_eq!(cell["predicted"]["model"], name.as_str(), "{report}");
+        let own = cell["geocode"] == code;
+        let kinship = if own { "own" } else { "foreign" };
+        assert_eq!(cell["predicted"]["kinship"], kinship, "{report}");
+    }
+    let said = predict("july/u", 1);
+    assert!(said.contains("no model july/u"), "{said}");
+    std::fs::create_dir(folder.join("pulled")).unwrap();
+    let said = predict("pulled", 2);
+    assert!(said.contains("glebe predict FOLDER SCENE"), "{said}");
 }
 
 /// Keeps the west of a scene in pixels of 10 m and its east in pixels of 20 m; no cell has both.
