@@ -219,8 +219,8 @@ fn stored_splits_are_predicted_where_they_lie_and_give_the_map_of_the_scene() {
     assert!(share > 0.7, "{share} {far}");
 }
 
-/// Has the model of one cell alone answer stored splits of all. It was refused, though `--help` said
-/// that it could be named.
+/// Has the model of one cell alone answer stored splits of all. It was refused, though `--help`
+/// said that it could be named.
 fn one_model_answers_all_cells(ask: &mut dyn FnMut(&[&str]) -> Command, folder: &Path, code: &str) {
     let name = format!("july/{code}");
     let of = ["--dataset", "sentinel-2-l2a", "-O", "one.tif"];
