@@ -373,8 +373,12 @@ mod tests {
         let cell = |code: &str, resolution_m| (code.to_owned(), resolution_m);
         assert_eq!(planned, [cell("gc7x3", 20.0), cell("gc7x9", 10.0)]);
         assert_eq!(without, ["u33dc"]);
+        let of_no_band = Network {
+            inputs: vec!["B99".to_owned()],
+            ..network(10.0)
+        };
         let other = Models {
-            networks: vec![network(20.0), network(10.0)],
+            networks: vec![network(20.0), of_no_band],
             ..models.clone()
         };
         let fault = other.plan(vec![hit("gc7x9")], &wish, None).unwrap_err();
