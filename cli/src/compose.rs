@@ -31,7 +31,7 @@ use crate::print::{Progress, Screen};
 use crate::search;
 use crate::session::Session;
 use image::{Decoded, REPORT_ENDING, Set};
-use region::{Region, Several};
+use region::{Region, Verb};
 use report::Summary;
 
 /// Where images go.
@@ -93,11 +93,12 @@ async fn made(session: &Session, request: ComposeRequest, target: Option<Target>
     let end = match target {
         Some(target) if !request.dry_run => {
             let area = request.query.bbox.filter(|_| target.whole);
-            let several = match request.predict {
-                Some(_) => Several::Finest,
-                None => Several::Refused,
+            let verb = match request.predict {
+                Some(_) => Verb::Predict,
+                None => Verb::Compose,
             };
-            let writer = Writer::new(&plan, target, (area.as_ref(), several))?;
+            let mut writer = Writer::new(&plan, target, (area.as_ref(), verb))?;
+            writer.answerer = request.predict.as_ref().and_then(answerer);
             writer
                 .run(session, (&plan, &mut messages), &mut summary)
                 .await?
@@ -200,6 +201,24 @@ async fn end(messages: &mut ComposeStream) -> Result<ComposeEnd, Fault> {
     }
 }
 
+/// Returns the name of the model that alone is to answer, if one is.
+fn answerer(predict: &Predict) -> Option<String> {
+    let geocode = predict.geocode.as_ref()?;
+    Some(format!("{}/{geocode}", predict.run))
+}
+
+/// Refuses an answer of another model: a node that knows no such wish has all of the run answer.
+fn check_answerer(one: &str, image: &CellImage) -> Result<(), Fault> {
+    let by = image.report.predicted.as_ref().map(|p| p.model.as_str());
+    if by == Some(one) {
+        return Ok(());
+    }
+    let what = format!("{one} was to answer for {}", image.report.geocode);
+    Err(Fault::new(FaultKind::Refused, what)
+        .because(format!("{} did", by.unwrap_or("no model")))
+        .try_("the latest glebe on all nodes; glebe node list tells what each speaks"))
+}
+
 fn senseless() -> Fault {
     Fault::new(FaultKind::Unreachable, "the node's answer makes no sense")
         .because("messages came in another order than they must")
@@ -211,20 +230,26 @@ struct Writer {
     target: Target,
     /// The raster that all cells are placed in, for a file.
     region: Option<Region>,
+    /// The one model that may answer, where one was named.
+    answerer: Option<String>,
 }
 
 impl Writer {
     fn new(
         plan: &ComposePlan,
         target: Target,
-        (area, several): (Option<&earth::extent::LonLatBox>, Several),
+        (area, verb): (Option<&earth::extent::LonLatBox>, Verb),
     ) -> Result<Self, Fault> {
         let region = if target.whole && !plan.cells.is_empty() {
-            Some(Region::new(plan, area, several)?)
+            Some(Region::new(plan, area, verb)?)
         } else {
             None
         };
-        Ok(Self { target, region })
+        Ok(Self {
+            target,
+            region,
+            answerer: None,
+        })
     }
 
     async fn run(
@@ -267,6 +292,9 @@ impl Writer {
         files: &[bytes::Bytes],
         summary: &mut Summary,
     ) -> Result<(), Fault> {
+        if let Some(one) = &self.answerer {
+            check_answerer(one, &image)?;
+        }
         let decoded = Decoded::of(&image, files)?;
         if let Some(region) = &mut self.region {
             region.place(&image, &decoded, |part| summary.scene_of(part))?;

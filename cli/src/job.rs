@@ -33,10 +33,31 @@ pub(crate) async fn run(session: &Session, verb: JobVerb) -> Done {
         }
         JobVerb::Wait { run } => train::wait(session, &client, &run).await,
         JobVerb::Logs { job, follow } => logs::run(session, &job, follow).await,
-        JobVerb::Cancel { run } => steer(session, &run, Wish::Cancel).await,
-        JobVerb::Pause { run } => steer(session, &run, Wish::Pause).await,
-        JobVerb::Resume { run } => resume(session, &run).await,
+        JobVerb::Cancel { run, dry_run } if dry_run => would(session, &run, Wish::Cancel).await,
+        JobVerb::Pause { run, dry_run } if dry_run => would(session, &run, Wish::Pause).await,
+        JobVerb::Resume { run, dry_run } if dry_run => would(session, &run, Wish::Go).await,
+        JobVerb::Cancel { run, .. } => steer(session, &run, Wish::Cancel).await,
+        JobVerb::Pause { run, .. } => steer(session, &run, Wish::Pause).await,
+        JobVerb::Resume { run, .. } => resume(session, &run).await,
     }
+}
+
+/// Says how many jobs of a run a wish would change, as they stand now.
+async fn would(session: &Session, run: &str, wish: Wish) -> Done {
+    let view = session.client().await?.run_counted(run).await?;
+    let jobs = view.counted().changed_by(wish);
+    if session.screen.is_json() {
+        session.screen.json(&RunSteered { jobs });
+    }
+    let verb = match wish {
+        Wish::Go => "wait again",
+        Wish::Pause => "be paused",
+        Wish::Cancel => "be cancelled",
+    };
+    session
+        .screen
+        .note(format!("{jobs} jobs of {run} would {verb}"));
+    Ok(partial(&session.screen, view.complete))
 }
 
 async fn steer(session: &Session, run: &str, wish: Wish) -> Done {

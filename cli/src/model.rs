@@ -3,9 +3,10 @@
 //! *Invariants*: a pulled file is whole and hashes to what the ring says; nothing is pulled over
 //! something else.
 //!
-//! *Not here*: training; which of several models is meant (`choose`), where there is room for it
-//! (`room`).
+//! *Not here*: training; which of several models is meant (`choose`), which ones an area needs
+//! (`area`), where there is room for them (`room`).
 
+mod area;
 mod bundle;
 mod choose;
 mod compare;
@@ -16,7 +17,7 @@ mod tag;
 use std::path::Path;
 use std::process::ExitCode;
 
-use wire::client::Client;
+use wire::client::{Client, Rest};
 use wire::fault::{Fault, FaultKind};
 use wire::model::{ModelView, Models};
 use wire::params::{DeleteModelsParams, ModelFileParams};
@@ -26,6 +27,9 @@ use crate::args::{ModelPull, ModelVerb};
 use crate::model::choose::Chosen;
 use crate::print::{Align, Table, bytes, line};
 use crate::session::Session;
+
+pub(crate) use area::StandsIn;
+pub(crate) use bundle::stand_ins;
 
 pub(crate) async fn run(session: &Session, verb: ModelVerb) -> Done {
     let client = session.client().await?;
@@ -45,7 +49,14 @@ pub(crate) async fn run(session: &Session, verb: ModelVerb) -> Done {
             model,
             name,
             remove,
+            dry_run,
         } => match (model, name, remove) {
+            (model, _, Some(tag)) if dry_run => {
+                tag::would_remove(session, &client, (&tag, model)).await
+            }
+            (Some(model), Some(name), None) if dry_run => {
+                tag::would_give(session, &client, (&name, &model)).await
+            }
             (model, _, Some(tag)) => tag::remove(session, &client, (&tag, model)).await,
             (Some(model), Some(name), None) => tag::give(session, &client, (&name, &model)).await,
             _ => Err(Fault::new(FaultKind::Usage, "which model, and which tag?")
@@ -196,8 +207,9 @@ pub(crate) async fn download(client: &Client, model: &ModelView, out: &Path) -> 
             geocode,
             name: file.name.clone(),
         };
-        let stream = client.model_file(&wanted).await?;
-        total += crate::download::file(stream, out, &file.name, &file.blake3).await?;
+        let blake3 = &file.blake3;
+        let rest = |offset| client.model_file_rest(&wanted, Rest { offset, blake3 });
+        total += crate::download::file(rest, (out, &file.name), blake3).await?;
     }
     Ok(total)
 }

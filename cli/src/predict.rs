@@ -35,17 +35,18 @@ pub(crate) async fn run(session: &Session, args: Predict) -> Done {
 
 /// Predicts stored splits at their owners: only the answers travel.
 async fn where_it_lies(session: &Session, args: &Predict) -> Done {
-    let run = &args.model;
-    if run.contains('/') || Path::new(run).is_dir() {
-        let what = if run.contains('/') {
-            format!("{run} is no run")
-        } else {
-            // A run of that name would never be asked: whoever has both is told.
-            format!("{run} is taken for the folder of that name here, which is no run")
-        };
+    // A run, or a model, of that name would never be asked: whoever has both is told.
+    if Path::new(&args.model).is_dir() {
+        let what = format!("{} is taken for the folder of that name here", args.model);
         return Err(Fault::new(FaultKind::Usage, what)
-            .because("stored splits are answered by a run's models, where both lie")
-            .try_("glebe predict RUN --bbox W,S,E,N -O out.tif, or name a SCENE"));
+            .because(
+                "stored splits are answered where they lie, by models in the ring; those of a \
+                 folder answer for a scene",
+            )
+            .try_(
+                "glebe predict RUN or RUN/GEOCODE with the same selectors, or glebe predict \
+                 FOLDER SCENE -O out.tif",
+            ));
     }
     let query = args.selectors.query()?;
     if query == Query::default() {
@@ -53,8 +54,13 @@ async fn where_it_lies(session: &Session, args: &Predict) -> Done {
             .because("neither a scene nor a selector was given")
             .try_("glebe predict RUN SCENE, or --collection NAME --bbox W,S,E,N"));
     }
+    let (run, geocode) = match args.model.split_once('/') {
+        Some((run, geocode)) => (run, Some(geocode.to_ascii_lowercase())),
+        None => (args.model.as_str(), None),
+    };
     let predict = wire::compose::Predict {
-        run: run.clone(),
+        run: run.to_owned(),
+        geocode,
         margin_px: args.margin,
     };
     let existing = if args.overwrite {

@@ -74,6 +74,16 @@ impl Owners {
             .collect()
     }
 
+    /// Returns the owners in whose stead others hold what was acknowledged; none if no one does.
+    fn absent(&self, key: &PlacementKey, ack: &PutAck) -> Vec<String> {
+        let owners = self.view.slots.get(usize::from(key.slot().number()));
+        let owners = owners.filter(|_| !ack.standins.is_empty());
+        let nodes = owners.into_iter().flatten();
+        let nodes = nodes.filter_map(|i| self.view.nodes.get(usize::from(*i)));
+        let ids = nodes.map(|node| node.id.clone());
+        ids.filter(|id| !ack.acked_by.contains(id)).collect()
+    }
+
     /// Puts an object to its primary owner, to the next one if that does not answer, or through the
     /// conduit.
     ///
@@ -150,7 +160,11 @@ pub async fn split(
             .try_("a greater --precision makes smaller splits")
     })?;
     let ack = owners.put(&bundle, overwrite).await?;
-    Ok(told(&waiting, ack.outcome == PutOutcome::New))
+    Ok(SplitStored {
+        owners_absent: owners.absent(&meta.placement_key, &ack),
+        standins: ack.standins,
+        ..told(&waiting, ack.outcome == PutOutcome::New)
+    })
 }
 
 /// Returns what is told of a split.
@@ -163,5 +177,7 @@ pub fn told(waiting: &Waiting, new: bool) -> SplitStored {
         bytes: waiting.bytes(),
         cloud_cover: meta.counts.cloud().map(|c| c * 100.0),
         pixel_coverage: meta.counts.coverage() * 100.0,
+        standins: Vec::new(),
+        owners_absent: Vec::new(),
     }
 }

@@ -9,6 +9,7 @@ mod address;
 mod connect;
 mod failure;
 mod options;
+mod part;
 mod send;
 mod stream;
 
@@ -22,6 +23,7 @@ use reqwest::Method;
 
 pub use address::Address;
 pub use options::{CA_VARIABLE, ClientOptions, TOKEN_FILE_VARIABLE, TOKEN_VARIABLE, read_token};
+pub use part::{FilePart, Rest};
 pub use stream::{ByteStream, ComposeStream, SearchStream};
 
 use connect::connector;

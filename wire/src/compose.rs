@@ -71,6 +71,10 @@ pub struct ComposeRequest {
 pub struct Predict {
     /// The run.
     pub run: String,
+    /// Geocode text of the one model of the run that answers, for whatever cell; each cell's own,
+    /// or what stands in for it, if none is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub geocode: Option<String>,
     /// Pixels on either side of a border over which neighbours' models are blended; the side of a
     /// chip if none is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -74,6 +74,12 @@ pub struct SplitStored {
     pub cloud_cover: Option<f64>,
     /// Valid pixels in percent of all.
     pub pixel_coverage: f64,
+    /// Ids of the nodes that hold it in the stead of owners, and hand it over later.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub standins: Vec<String>,
+    /// Ids of its owners that did not take it, where others stand in for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub owners_absent: Vec<String>,
 }
 
 /// How far a worker is; sums over all scenes so far.

@@ -230,6 +230,19 @@ pub enum JobState {
     Dropped,
 }
 
+impl JobState {
+    /// Returns the state that a wish brings a job of this one into, if it changes it.
+    #[must_use]
+    pub fn after(self, wish: Wish) -> Option<Self> {
+        match (wish, self) {
+            (Wish::Pause, Self::Waiting | Self::Running) => Some(Self::Paused),
+            (Wish::Cancel, Self::Waiting | Self::Running | Self::Paused) => Some(Self::Cancelled),
+            (Wish::Go, Self::Paused | Self::Cancelled | Self::Quarantined) => Some(Self::Waiting),
+            _ => None,
+        }
+    }
+}
+
 /// What its users want of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

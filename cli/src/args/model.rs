@@ -71,6 +71,9 @@ pub(crate) enum ModelVerb {
         /// Take this tag away
         #[arg(long, value_name = "TAG")]
         remove: Option<String>,
+        /// Say what would be called so, or no more, and change nothing
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Delete one model, or all of a run
     Delete {

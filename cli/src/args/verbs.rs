@@ -246,7 +246,7 @@ pub(crate) struct Train {
     pub(crate) selectors: Selectors,
 }
 
-/// Training modes of DESIGN §8 that this version offers: one model per geocode, at its owner.
+/// Training modes that this version offers: one model per geocode, at its owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ModeArg {
     /// One after the other
@@ -260,7 +260,7 @@ pub(crate) enum ModeArg {
 #[derive(Debug, Args)]
 #[command(after_long_help = PREDICT_AFTER)]
 pub(crate) struct Predict {
-    /// Run (each cell by its own model), RUN/GEOCODE, or a pulled model folder
+    /// Run (each cell by its own model), RUN/GEOCODE (all by that one), or with SCENE a folder
     pub(crate) model: String,
     /// Scene to apply it to, --dataset and --datetime where the file does not say them; without it,
     /// the newest of the stored splits of each cell that match, where they lie
@@ -282,7 +282,8 @@ pub(crate) struct Predict {
 const PREDICT_AFTER: &str = "\
 The last band of the map, 'outside', is 1 where the imagery is unlike all that the models have learned
 from. Without SCENE, FILE.provenance.tif says for each pixel which scene it was made of, and FILE.json
-which model answered for each cell.
+which model answered for each cell; such a map takes 4 GiB of memory at most, some 18,000 x 18,000
+pixels of one answer: larger areas are predicted in several, each with a --bbox of its own.
 
 Examples: glebe predict july scenes/SCENE.SAFE -O ndvi.tif
     glebe predict july --bbox -105.3,40.4,-104.9,40.7 --datetime 2026-07 -O ndvi.tif";
@@ -464,17 +465,26 @@ pub(crate) enum JobVerb {
     Pause {
         /// Run
         run: String,
+        /// Say how many jobs would be paused, and pause none
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Go on with a paused run; try again what failed or was cancelled, keep what is done
     #[command(after_help = super::RUN_CODES)]
     Resume {
         /// Run
         run: String,
+        /// Say how many jobs would wait again, and change nothing
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Cancel a run's waiting, running and paused jobs
     Cancel {
         /// Run
         run: String,
+        /// Say how many jobs would be cancelled, and cancel none
+        #[arg(long)]
+        dry_run: bool,
     },
 }
 

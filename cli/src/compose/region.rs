@@ -27,13 +27,24 @@ const REGION_BYTES_MAX: u64 = 4 << 30;
 /// Share by which a proposed resolution is coarser than it would have to be by area alone.
 const ROUNDED_UP: f64 = 1.01;
 
-/// What becomes of cells of several resolutions.
+/// Whose raster it is: what becomes of cells of several resolutions, and which flags a refusal may
+/// advise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Several {
-    /// They are refused: the user says at which resolution they are composed.
-    Refused,
+pub(super) enum Verb {
+    /// Several resolutions are refused: the user says at which one is composed.
+    Compose,
     /// The raster has the finest: each cell's models answer at their own.
-    Finest,
+    Predict,
+}
+
+impl Verb {
+    /// Returns what to try where cells do not go into one file.
+    fn in_several(self) -> &'static str {
+        match self {
+            Self::Compose => "-O DIR for a file a cell",
+            Self::Predict => "several maps, each with a --bbox of its own",
+        }
+    }
 }
 
 /// Cells' images in one raster.
@@ -47,6 +58,7 @@ pub(super) struct Region {
     /// What is known of each, from the first image that has it.
     bands: Vec<Option<CubeBand>>,
     time: Option<CubeTime>,
+    verb: Verb,
 }
 
 impl Region {
@@ -54,22 +66,26 @@ impl Region {
     pub(super) fn new(
         plan: &ComposePlan,
         area: Option<&LonLatBox>,
-        several: Several,
+        verb: Verb,
     ) -> Result<Self, Fault> {
         let cells: Vec<Geocode> = { plan.cells.iter() }
             .map(wire::compose::CellPlan::cell)
             .collect::<Result<_, _>>()?;
-        check_disjoint(&cells)?;
-        let resolution = match several {
-            Several::Refused => one_resolution(plan)?,
-            Several::Finest => resolutions(plan).into_iter().next().unwrap_or_default(),
+        check_disjoint(&cells, verb)?;
+        let resolution = match verb {
+            Verb::Compose => one_resolution(plan)?,
+            Verb::Predict => resolutions(plan).into_iter().next().unwrap_or_default(),
         };
         let grid = |cell: &Geocode| {
+            let step = match verb {
+                Verb::Compose => "--resolution 10",
+                Verb::Predict => "glebe train again: the models say which resolution they take",
+            };
             Grid::of(cell, resolution)
-                .map_err(|e| Fault::new(FaultKind::Usage, e.to_string()).try_("--resolution 10"))
+                .map_err(|e| Fault::new(FaultKind::Usage, e.to_string()).try_(step))
         };
         let grids: Vec<Grid> = cells.iter().map(grid).collect::<Result<_, _>>()?;
-        let frame = Frame::of(&grids, area).map_err(|e| fault(&e))?;
+        let frame = Frame::of(&grids, area).map_err(|e| fault(&e, verb))?;
         let mut kinds: Vec<(String, SampleType)> = Vec::new();
         for (name, kind) in plan.cells.iter().flat_map(|c| &c.bands) {
             match kinds.iter_mut().find(|(known, _)| known == name) {
@@ -80,7 +96,7 @@ impl Region {
         kinds.push((PROVENANCE.to_owned(), SampleType::U16));
         let pixel: u64 = kinds.iter().map(|(_, k)| k.bytes() as u64 + 1).sum();
         let side = (frame.georef().width, frame.georef().height);
-        check_size(side, pixel, resolution)?;
+        check_size(side, pixel, (verb, resolution))?;
         let (names, samples): (Vec<_>, Vec<_>) = kinds.into_iter().unzip();
         Ok(Self {
             canvas: region::Region::new(frame, &samples),
@@ -88,6 +104,7 @@ impl Region {
             bands: vec![None; names.len()],
             names,
             time: None,
+            verb,
         })
     }
 
@@ -131,7 +148,7 @@ impl Region {
             self.time = Some(newest);
         }
         let placing = self.canvas.place(&decoded.grid, &placed);
-        placing.map_err(|e| fault(&e))
+        placing.map_err(|e| fault(&e, self.verb))
     }
 
     /// Returns valid / all pixels of the raster in percent, over bands that are no classes.
@@ -162,14 +179,14 @@ impl Region {
 }
 
 /// Refuses cells that lie inside each other: pixels would be doubled.
-fn check_disjoint(cells: &[Geocode]) -> Result<(), Fault> {
+fn check_disjoint(cells: &[Geocode], verb: Verb) -> Result<(), Fault> {
     let schemes = |a: &Geocode, b: &Geocode| a.scheme() == b.scheme();
     for pair in cells.windows(2) {
         if schemes(&pair[0], &pair[1]) && pair[0].contains(&pair[1]) {
             let what = format!("cell {} lies inside {}", pair[1], pair[0]);
             return Err(Fault::new(FaultKind::Usage, what)
                 .because("collections of several precisions match")
-                .try_("--collection NAME, or -O DIR for a file a cell"));
+                .try_(format!("--collection NAME, or {}", verb.in_several())));
         }
     }
     Ok(())
@@ -211,8 +228,13 @@ fn one_resolution(plan: &ComposePlan) -> Result<f64, Fault> {
     }
 }
 
-/// Refuses an image that memory does not hold, and proposes the pixels with which it would.
-fn check_size((width, height): (u32, u32), pixel_bytes: u64, resolution: f64) -> Result<(), Fault> {
+/// Refuses an image that memory does not hold, and proposes the pixels with which it would, or how
+/// many maps to make of it.
+fn check_size(
+    (width, height): (u32, u32),
+    pixel_bytes: u64,
+    (verb, resolution): (Verb, f64),
+) -> Result<(), Fault> {
     let pixels = u64::from(width) * u64::from(height);
     let size = pixels.saturating_mul(pixel_bytes);
     if size <= REGION_BYTES_MAX {
@@ -222,13 +244,18 @@ fn check_size((width, height): (u32, u32), pixel_bytes: u64, resolution: f64) ->
     let limit = bytes(REGION_BYTES_MAX);
     let fault = Fault::new(FaultKind::Refused, what)
         .because(format!("it takes {}; {limit} at most", bytes(size)));
+    let in_several = verb.in_several();
+    if verb == Verb::Predict {
+        let maps = size.div_ceil(REGION_BYTES_MAX);
+        return Err(fault.try_(format!("{in_several}: {maps} at least")));
+    }
     // Each side has so many times fewer pixels; a little more, as edges are rounded outwards.
     let fewer = (size as f64 / REGION_BYTES_MAX as f64).sqrt() * ROUNDED_UP;
     let coarser = (resolution * fewer).ceil();
     Err(fault.try_(if coarser <= RESOLUTION_MAX {
-        format!("--resolution {coarser}, fewer --bands, or -O DIR for a file a cell")
+        format!("--resolution {coarser}, fewer --bands, or {in_several}")
     } else {
-        "a smaller --bbox, or -O DIR for a file a cell".to_owned()
+        format!("a smaller --bbox, or {in_several}")
     }))
 }
 
@@ -246,16 +273,19 @@ fn renumber(raster: &Raster, numbers: &[u16]) -> Raster {
         .unwrap_or_else(|_| raster.clone())
 }
 
-fn fault(error: &RegionError) -> Fault {
+fn fault(error: &RegionError, verb: Verb) -> Fault {
     let (kind, step) = match error {
         RegionError::Empty => (FaultKind::Nothing, "glebe search"),
         RegionError::Schemes => (FaultKind::Usage, "--collection NAME"),
-        RegionError::TooLarge { .. } => (FaultKind::Refused, "a coarser --resolution, or -O DIR"),
+        RegionError::TooLarge { .. } if verb == Verb::Compose => {
+            (FaultKind::Refused, "a coarser --resolution, or -O DIR")
+        }
+        RegionError::TooLarge { .. } => (FaultKind::Refused, verb.in_several()),
         RegionError::Crs(_)
         | RegionError::Affine(_)
         | RegionError::Mosaic(_)
         | RegionError::Shape(..)
-        | RegionError::Bands(..) => (FaultKind::Data, "-O DIR for a file a cell"),
+        | RegionError::Bands(..) => (FaultKind::Data, verb.in_several()),
     };
     Fault::new(kind, "the cells cannot be one image")
         .because(error.to_string())
@@ -264,20 +294,56 @@ fn fault(error: &RegionError) -> Fault {
 
 #[cfg(test)]
 mod tests {
+    use earth::geocode::Scheme;
+
     use super::*;
 
     #[test]
     fn an_image_that_is_too_large_is_told_at_which_resolution_it_is_not() {
-        check_size((30_000, 30_000), 4, 10.0).unwrap();
-        let fault = check_size((200_000, 200_000), 4, 10.0).unwrap_err();
+        let compose = |resolution| (Verb::Compose, resolution);
+        check_size((30_000, 30_000), 4, compose(10.0)).unwrap();
+        let fault = check_size((200_000, 200_000), 4, compose(10.0)).unwrap_err();
         let step = fault.try_.unwrap();
         let resolution = step.strip_prefix("--resolution ").unwrap();
         let (resolution, _) = resolution.split_once(',').unwrap();
         let resolution: f64 = resolution.parse().unwrap();
         assert!((62.0..=63.0).contains(&resolution), "{step}");
         // The side in pixels of that resolution.
-        check_size((31_746, 31_746), 4, resolution).unwrap();
-        let step = check_size((u32::MAX, u32::MAX), 8, 900.0).unwrap_err().try_;
-        assert!(step.unwrap().starts_with("a smaller --bbox"));
+        check_size((31_746, 31_746), 4, compose(resolution)).unwrap();
+        let fault = check_size((u32::MAX, u32::MAX), 8, compose(900.0)).unwrap_err();
+        assert!(fault.try_.unwrap().starts_with("a smaller --bbox"));
+    }
+
+    /// It advised flags that `predict` does not have.
+    #[test]
+    fn a_map_that_is_too_large_is_told_in_how_many_it_goes() {
+        let predict = (Verb::Predict, 10.0);
+        // A pixel of one answer: two floats and the number of a scene, each with its mark.
+        let pixel = 2 * (4 + 1) + (2 + 1);
+        check_size((18_000, 18_000), pixel, predict).unwrap();
+        let fault = check_size((40_000, 40_000), pixel, predict).unwrap_err();
+        let step = "several maps, each with a --bbox of its own: 5 at least";
+        assert_eq!(fault.try_.as_deref(), Some(step));
+        let nested = ["9xj", "9xj5"].map(|c| Geocode::parse(Scheme::Geohash, c).unwrap());
+        let too_large = RegionError::TooLarge {
+            width: 1e9,
+            height: 1.0,
+        };
+        let faults = [
+            check_size((u32::MAX, u32::MAX), pixel, predict).unwrap_err(),
+            check_disjoint(&nested, Verb::Predict).unwrap_err(),
+            fault_of(&too_large),
+            fault_of(&RegionError::Empty),
+        ];
+        for fault in faults {
+            let step = fault.try_.unwrap();
+            for flag in ["--resolution", "--bands", "-O DIR"] {
+                assert!(!step.contains(flag), "{step}");
+            }
+        }
+    }
+
+    fn fault_of(error: &RegionError) -> Fault {
+        fault(error, Verb::Predict)
     }
 }

@@ -1,14 +1,16 @@
 //! A split's own files, each split in its folder.
 //!
-//! *Invariants*: a file that is there with the right hash is not fetched again.
+//! *Invariants*: a file that is there with the right hash is not fetched again, nor is the
+//! beginning of one whose download broke off.
 //!
 //! *Not here*: other formats (`convert`).
 
 use std::path::Path;
 
-use wire::client::Client;
+use wire::client::{Client, Rest};
 use wire::fault::Fault;
 use wire::hit::Hit;
+use wire::params::AssetParams;
 
 use crate::args::Get;
 use crate::download;
@@ -61,8 +63,13 @@ pub(super) async fn split(
             Some(false) if !overwrite => return Err(export::taken(&target)),
             Some(false) | None => {}
         }
-        let stream = client.asset(&hit.id, name).await?;
-        total += download::file(stream, folder, name, &asset.blake3).await?;
+        let wanted = AssetParams {
+            id: hit.id.to_string(),
+            asset: name.clone(),
+        };
+        let blake3 = &asset.blake3;
+        let rest = |offset| client.asset_rest(&wanted, Rest { offset, blake3 });
+        total += download::file(rest, (folder, name), blake3).await?;
     }
     Ok(total)
 }

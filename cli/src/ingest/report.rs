@@ -12,8 +12,11 @@ use wire::fault::{Fault, FaultKind};
 use wire::ledger::Ledger;
 
 use crate::args::Output;
-use crate::print::{Progress, Screen, bytes, count, line, to_stderr};
+use crate::print::{Progress, Screen, bytes, count, line, some_of, to_stderr};
+use crate::status::short;
 
+/// Owners named of those that did not take splits.
+const ABSENT_SHOWN: usize = 3;
 /// Cloud cover up to which a scene counts as clear in what is proposed, in percent.
 const CLEAR_PERCENT: f64 = 10.0;
 
@@ -29,6 +32,9 @@ pub(super) struct Report {
     splits_there: u64,
     bytes_new: u64,
     cells: BTreeSet<String>,
+    /// Splits that others hold in the stead of owners, and those owners.
+    stood_in: u64,
+    absent: BTreeSet<String>,
     dry_run: bool,
 }
 
@@ -44,6 +50,8 @@ impl Report {
             splits_there: 0,
             bytes_new: 0,
             cells: BTreeSet::new(),
+            stood_in: 0,
+            absent: BTreeSet::new(),
             dry_run: false,
         }
     }
@@ -76,6 +84,10 @@ impl Report {
                     self.bytes_new += split.bytes;
                 } else {
                     self.splits_there += 1;
+                }
+                if !split.standins.is_empty() {
+                    self.stood_in += 1;
+                    self.absent.extend(split.owners_absent.iter().cloned());
                 }
                 match self.screen.output {
                     Output::Ndjson => self.screen.json(split),
@@ -160,6 +172,9 @@ impl Report {
             Output::Json => self.json(),
             _ => self.screen.note(summary),
         }
+        if let Some(told) = stood_in(self.stood_in, &self.absent) {
+            self.screen.note(told);
+        }
         // What stops all scenes is no scene's fault, and no ledger keeps it.
         let kept = |(_, fault): &(String, Fault)| fault.kind == FaultKind::Data;
         if self.failed.iter().any(kept) && !dry_run {
@@ -205,6 +220,8 @@ impl Report {
             "failed": failed,
             "splits_new": self.splits_new,
             "splits_there": self.splits_there,
+            "splits_stood_in": self.stood_in,
+            "owners_absent": self.absent,
             "bytes_new": self.bytes_new,
             "stored_per_delivered": self.amplification(),
         }));
@@ -216,6 +233,22 @@ impl Report {
         let delivered = sum(|l| l.source_bytes);
         (delivered > 0).then(|| sum(|l| l.bytes) as f64 / delivered as f64)
     }
+}
+
+/// Says how many splits lie with nodes that are no owners of theirs, and whom they stand in for.
+fn stood_in(splits: u64, absent: &BTreeSet<String>) -> Option<String> {
+    let owners: Vec<&str> = absent.iter().map(|id| short(id)).collect();
+    let owners = match owners.len() {
+        0 => "owners that did not answer".to_owned(),
+        _ => format!("{}, which did not answer", some_of(&owners, ABSENT_SHOWN)),
+    };
+    (splits > 0).then(|| {
+        let splits = count(splits);
+        format!(
+            "{splits} of these splits are held by others for {owners}: they are handed over \
+             once those are back (glebe node list)"
+        )
+    })
 }
 
 /// Proposes a search that finds some of what was stored last; cloud bounds what is known of it.
@@ -277,6 +310,20 @@ mod tests {
             missing_bands: Vec::new(),
             notes: Vec::new(),
         }
+    }
+
+    #[test]
+    fn splits_that_others_hold_for_silent_owners_are_told_with_those() {
+        assert_eq!(stood_in(0, &BTreeSet::new()), None);
+        let absent = ["12D3KooWaaaabbbb", "12D3KooWccccdddd"].map(str::to_owned);
+        let told = stood_in(1_200, &absent.into()).unwrap();
+        assert!(told.starts_with("1 200 of these splits"), "{told}");
+        assert!(
+            told.contains("aaaabbbb, ccccdddd, which did not answer"),
+            "{told}"
+        );
+        let unnamed = stood_in(1, &BTreeSet::new()).unwrap();
+        assert!(unnamed.contains("owners that did not answer"), "{unnamed}");
     }
 
     #[test]

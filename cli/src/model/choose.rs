@@ -25,8 +25,10 @@ const SHOWN_MAX: usize = 6;
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) models: Vec<ModelView>,
-    /// The cell whose own model was wanted.
-    asked: Option<String>,
+    /// The run that was named.
+    pub(super) run: Option<String>,
+    /// The place, with the cell whose own model was wanted.
+    pub(super) place: Place,
     /// What was asked for, in the user's words.
     words: String,
     /// Why models of elsewhere were found.
@@ -59,25 +61,34 @@ pub(super) async fn all(
     }
     let run = (!run.is_empty()).then(|| run.to_owned());
     let own = Place {
-        geocode: code.clone(),
+        geocode: code,
         ..place.clone()
     };
     let mut models = asked(client, run.clone(), &own).await?;
     let mut instead = None;
     if models.is_empty() && !own.is_anywhere() {
-        let anywhere = Place {
-            tag: place.tag.clone(),
-            ..Place::default()
-        };
-        let all = asked(client, run, &anywhere).await?;
+        let all = anywhere(client, (run.clone(), place.tag.clone())).await?;
         (models, instead) = stand_in::find(client, &own, all).await?;
     }
     Ok(Found {
         models,
         words: words(text, place),
-        asked: code,
+        run,
+        place: own,
         instead,
     })
+}
+
+/// Finds all models of a run, or of all runs, that have a tag if one is named.
+pub(super) async fn anywhere(
+    client: &Client,
+    (run, tag): (Option<String>, Option<String>),
+) -> Result<Vec<ModelView>, Fault> {
+    let anywhere = Place {
+        tag,
+        ..Place::default()
+    };
+    asked(client, run, &anywhere).await
 }
 
 /// Returns what was asked for as it was typed, each word once.
@@ -98,7 +109,7 @@ fn words(text: &str, place: &Place) -> String {
 /// Finds one model by its full name.
 pub(super) async fn named(client: &Client, text: &str) -> Result<ModelView, Fault> {
     let mut found = all(client, Some(text), &Place::default()).await?;
-    if let Some(code) = &found.asked {
+    if let Some(code) = &found.place.geocode {
         found.models.retain(|m| m.geocode == *code);
     }
     Ok(one(found)?.model)
@@ -137,14 +148,19 @@ pub(super) fn one(found: Found) -> Result<Chosen, Fault> {
 
 /// Chooses one of each cell.
 pub(super) fn each_cell(found: Found) -> Result<Vec<ModelView>, Fault> {
-    let mut models = found.models;
-    of_one_recipe(&models)?;
-    models.sort_by(|a, b| a.geocode.cmp(&b.geocode).then(b.trained.cmp(&a.trained)));
-    models.dedup_by(|earlier, last| earlier.geocode == last.geocode);
+    of_one_recipe(&found.models)?;
+    let models = last_of_each_cell(found.models);
     if models.is_empty() {
         return Err(nothing(&found.words));
     }
     Ok(models)
+}
+
+/// Keeps of each cell's models the one that was trained last, by geocode.
+pub(super) fn last_of_each_cell(mut models: Vec<ModelView>) -> Vec<ModelView> {
+    models.sort_by(|a, b| a.geocode.cmp(&b.geocode).then(b.trained.cmp(&a.trained)));
+    models.dedup_by(|earlier, last| earlier.geocode == last.geocode);
+    models
 }
 
 fn nothing(words: &str) -> Fault {

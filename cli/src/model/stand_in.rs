@@ -4,7 +4,7 @@
 //! settled it, then the global one; whoever stands in is said, with the reason, be it a parent in
 //! whose tree the place's cell is.
 //!
-//! *Not here*: which of several models of a cell (`choose`).
+//! *Not here*: which of several models of a cell (`choose`), the cells of an area (`area`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -145,7 +145,7 @@ async fn donors(
 
 /// A place that was asked for.
 #[derive(Debug)]
-struct Spot {
+pub(super) struct Spot {
     words: String,
     at: Option<LonLat>,
     area: Option<LonLatBox>,
@@ -153,7 +153,7 @@ struct Spot {
 }
 
 impl Spot {
-    fn of(place: &Place) -> Result<Self, Fault> {
+    pub(super) fn of(place: &Place) -> Result<Self, Fault> {
         let at = place.at.as_deref().map(point).transpose()?;
         let words = [&place.geocode, &place.at, &place.bbox];
         Ok(Self {
@@ -165,7 +165,7 @@ impl Spot {
     }
 
     /// Tells whether the place lies in a cell, or touches it in case of a box.
-    fn lies_in(&self, scheme: Scheme, cell: &str) -> bool {
+    pub(super) fn lies_in(&self, scheme: Scheme, cell: &str) -> bool {
         if let Some(code) = &self.code {
             return code.starts_with(cell);
         }

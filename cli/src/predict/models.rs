@@ -15,7 +15,7 @@ use wire::fault::{Fault, FaultKind};
 use wire::model::{GLOBAL, ModelView};
 use wire::params::ModelsParams;
 
-use crate::model;
+use crate::model::{self, StandsIn};
 use crate::session::Session;
 
 /// Precision of cells that a scene is cut into for a model of everywhere: as `glebe ingest`'s.
@@ -38,8 +38,8 @@ pub(super) struct Kin {
 /// Models that were asked for.
 #[derive(Debug)]
 pub(super) enum Given {
-    /// Folders on this machine.
-    Folders(Vec<PathBuf>),
+    /// Folders on this machine, and for which cells without a model of their own they answer.
+    Folders(Vec<PathBuf>, Option<Vec<StandsIn>>),
     /// Models in the ring.
     Ring(Ring),
 }
@@ -65,12 +65,12 @@ impl Given {
     pub(super) async fn of(session: &Session, name: &str) -> Result<Self, Fault> {
         let folder = Path::new(name);
         if folder.join("config.json").is_file() {
-            return Ok(Self::Folders(vec![folder.to_path_buf()]));
+            return Ok(Self::Folders(vec![folder.to_path_buf()], None));
         }
         if folder.is_dir() {
             let bundled = bundled(folder)?;
             if !bundled.is_empty() {
-                return Ok(Self::Folders(bundled));
+                return Ok(Self::Folders(bundled, model::stand_ins(folder)?));
             }
             return Err(
                 Fault::new(FaultKind::Data, format!("{name} is no model folder"))
@@ -89,12 +89,19 @@ impl Given {
                 let models = ring.models.iter();
                 models.map(|m| (m.scheme, m.geocode.clone())).collect()
             }
-            Self::Folders(folders) => {
+            Self::Folders(folders, stand_ins) => {
                 let read = |folder: &PathBuf| {
                     let Config { scheme, geocode } = config(folder)?;
                     Ok((scheme, geocode))
                 };
-                folders.iter().map(read).collect::<Result<_, Fault>>()?
+                let mut named = { folders.iter() }
+                    .map(read)
+                    .collect::<Result<Vec<_>, Fault>>()?;
+                // The smallest cell of a tree may have left its parent to answer.
+                let scheme = named.first().map_or(Scheme::Geohash, |(scheme, _)| *scheme);
+                let others = stand_ins.iter().flatten();
+                named.extend(others.map(|other| (scheme, other.geocode.clone())));
+                named
             }
         };
         let first = named.first().map_or(Scheme::Geohash, |(scheme, _)| *scheme);
@@ -107,8 +114,24 @@ impl Given {
     /// Brings the models that can have a say about some cells into a folder.
     pub(super) async fn fetch(self, cells: &[Geocode], into: &Path) -> Result<Fetched, Fault> {
         match self {
-            Self::Folders(folders) => Ok(Fetched { folders, kin: None }),
+            Self::Folders(folders, stand_ins) => Ok(Fetched {
+                folders,
+                kin: stand_ins.as_deref().map(Kin::of_bundle),
+            }),
             Self::Ring(ring) => ring.fetch(cells, into).await,
+        }
+    }
+}
+
+impl Kin {
+    /// Returns what a bundle tells of its run.
+    fn of_bundle(stand_ins: &[StandsIn]) -> Self {
+        let donors = stand_ins.iter().filter_map(|stands_in| {
+            let donor = stands_in.donor()?.to_owned();
+            Some((stands_in.geocode.clone(), donor))
+        });
+        Self {
+            donors: donors.collect(),
         }
     }
 }

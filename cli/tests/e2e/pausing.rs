@@ -56,6 +56,14 @@ fn all_was_said(lines: &[Value], cells: usize) {
     assert_eq!(of.len(), 2, "both nodes tell of their jobs");
 }
 
+/// Asks what a verb would do of a run under way; there is something, and it is told.
+fn would(node: &Node, folder: &std::path::Path, verb: &str) {
+    let dry = ["job", verb, "r", "--dry-run"];
+    let said = stderr(&expect(node.ask(folder).args(dry), 0));
+    assert!(said.contains("jobs of r would"), "{said}");
+    assert!(json(node, folder, &dry)["jobs"].as_u64().unwrap() > 0);
+}
+
 #[test]
 fn a_paused_run_begins_nothing_and_goes_on_to_the_same_weights() {
     let folder = scratch();
@@ -67,6 +75,7 @@ fn a_paused_run_begins_nothing_and_goes_on_to_the_same_weights() {
     until("a checkpoint is written", || {
         nodes.iter().any(|n| kept(n) > 0)
     });
+    would(&nodes[1], folder, "pause");
     verb(&nodes[1], "pause", "r");
     let paused = jobs(&nodes[0], folder, "r");
     assert!(
@@ -86,6 +95,7 @@ fn a_paused_run_begins_nothing_and_goes_on_to_the_same_weights() {
     // Another run is done meanwhile, so that workers were there and took nothing of this one.
     let mut whole = nodes[0].ask(folder);
     ends(whole.args(TRAIN).args(["--name", "whole", "--wait"]));
+    would(&nodes[0], folder, "resume");
     let still = jobs(&nodes[0], folder, "r");
     assert_eq!(states(&still), states(&paused));
 
@@ -136,6 +146,9 @@ fn a_cancelled_run_is_tried_again_at_a_word_and_what_is_done_is_kept() {
     until("a model is published", || {
         !done(&jobs(&nodes[0], folder, "r")).is_empty()
     });
+    would(&nodes[1], folder, "cancel");
+    let none = jobs(&nodes[0], folder, "r");
+    assert!(!states(&none).contains(&"cancelled"), "{none:?}");
     verb("cancel", 0);
     let cancelled = jobs(&nodes[0], folder, "r");
     assert_eq!(states(&cancelled), ["cancelled", "done"]);

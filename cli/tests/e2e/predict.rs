@@ -1,9 +1,10 @@
 //! Maps of answers: by stand-ins where a cell has no model, and of stored splits where they lie.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use earth::geocode::{Geocode, Scheme};
 use earth::geotiff::GeoTiff;
 use earth::raster::Samples;
 use serde_json::Value;
@@ -87,6 +88,7 @@ fn a_cell_without_a_model_is_answered_by_its_groups_donor_or_stays_fill_and_that
     let told = format!("answered by kin/{donor}, the donor's of their group");
     assert!(said.contains(&told), "{said}");
     assert_eq!(pixels, all, "all is answered as before");
+    a_bundle_answers_as_its_run_does(folder, &scene, (heir, donor));
 
     delete(donor);
     let said = stderr(&expect(glebe(folder).args(pull), 1));
@@ -102,6 +104,41 @@ fn a_cell_without_a_model_is_answered_by_its_groups_donor_or_stays_fill_and_that
     assert!(matches!(again.status.code(), Some(4 | 6)), "{said}");
     for told in ["2 models were deleted", "--name ANOTHER"] {
         assert!(said.contains(told), "no {told}: {said}");
+    }
+}
+
+/// Takes a box around a cell without a model along: its donor comes with it, and answers for it
+/// where there is no cluster. Such a cell stayed fill there, and nothing said so.
+fn a_bundle_answers_as_its_run_does(folder: &Path, scene: &Path, (heir, donor): (&str, &str)) {
+    let cell = Geocode::parse(Scheme::Geohash, heir).unwrap();
+    let bounds = cell.bounds();
+    let (west, east) = (bounds.west(), bounds.east());
+    let (south, north) = (bounds.south(), bounds.north());
+    let (wide, high) = ((east - west) / 4.0, (north - south) / 4.0);
+    let around = [west - wide, south - high, east + wide, north + high].map(|v| v.to_string());
+    let around = around.join(",");
+    let pull = ["model", "pull", "kin", "--bundle", "--bbox", &around];
+    let pulled = expect(glebe(folder).args(pull).args(["-O", "field"]), 0);
+    let told = format!("{heir} has no model of its own; kin/{donor} answers for it");
+    assert!(stderr(&pulled).contains(&told), "{}", stderr(&pulled));
+    let read = |words: &[&str]| -> Value {
+        let mut command = glebe(folder);
+        command.args(words).arg(scene).args(["-o", "json"]);
+        let said = expect(command.args(["-O", "map.tif", "--overwrite"]), 0);
+        serde_json::from_slice(&said.stdout).unwrap()
+    };
+    let [run, field] = ["kin", "field"].map(|name| read(&["predict", name]));
+    let answers = |said: &Value| -> BTreeMap<String, Value> {
+        let cells = said["cells"].as_array().unwrap().iter();
+        let named = cells.map(|c| (c["geocode"].as_str().unwrap().to_owned(), c.clone()));
+        named.collect()
+    };
+    let (run, field) = (answers(&run), answers(&field));
+    assert_eq!(field[heir]["kinship"], "donor", "{field:?}");
+    for near in cell.neighbours().iter().chain([&cell]) {
+        let near = near.to_string();
+        let who = |of: &BTreeMap<String, Value>| of.get(&near).map(|c| c["model"].clone());
+        assert_eq!(who(&field), who(&run), "{near}");
     }
 }
 
@@ -156,6 +193,9 @@ fn stored_splits_are_predicted_where_they_lie_and_give_the_map_of_the_scene() {
         assert_eq!(cell["predicted"]["kinship"], "own");
     }
 
+    let one = cells[0]["geocode"].as_str().unwrap();
+    one_model_answers_all_cells(&mut |words| ask(2, words), folder, one);
+
     let whole = ["predict", "july", "-O", "scene.tif"];
     expect(ask(2, &whole).arg(scene(&scenes)), 0);
     let [stored, whole] = ["stored.tif", "scene.tif"].map(|name| Lying::of(&folder.join(name)));
@@ -177,6 +217,37 @@ fn stored_splits_are_predicted_where_they_lie_and_give_the_map_of_the_scene() {
     eprintln!("{share:.3} of {count} pixels are the same, the farthest differs by {far}");
     // Owners see no pixels beyond their cells: half windows beside borders differ.
     assert!(share > 0.7, "{share} {far}");
+}
+
+/// Has the model of one cell alone answer stored splits of all. It was refused, though `--help`
+/// said that it could be named.
+fn one_model_answers_all_cells(ask: &mut dyn FnMut(&[&str]) -> Command, folder: &Path, code: &str) {
+    let name = format!("july/{code}");
+    let of = ["--dataset", "sentinel-2-l2a", "-O", "one.tif"];
+    let mut predict = |name: &str, exit| {
+        let mut command = ask(&["predict", name, "--overwrite"]);
+        stderr(&expect(command.args(of), exit))
+    };
+    let said = predict(&name, 0);
+    assert!(
+        said.contains("answers for cells it has never seen"),
+        "{said}"
+    );
+    let report = std::fs::read(folder.join("one.json")).unwrap();
+    let report: Value = serde_json::from_slice(&report).unwrap();
+    let cells = report["cells"].as_array().unwrap();
+    assert!(cells.len() > 1, "{report}");
+    for cell in cells {
+        assert_eq!(cell["predicted"]["model"], name.as_str(), "{report}");
+        let own = cell["geocode"] == code;
+        let kinship = if own { "own" } else { "foreign" };
+        assert_eq!(cell["predicted"]["kinship"], kinship, "{report}");
+    }
+    let said = predict("july/u", 1);
+    assert!(said.contains("no model july/u"), "{said}");
+    std::fs::create_dir(folder.join("pulled")).unwrap();
+    let said = predict("pulled", 2);
+    assert!(said.contains("glebe predict FOLDER SCENE"), "{said}");
 }
 
 /// Keeps the west of a scene in pixels of 10 m and its east in pixels of 20 m; no cell has both.

@@ -1,6 +1,7 @@
 //! Models are found by place and tag, compared, and taken along.
 
 use std::path::Path;
+use std::process::Output;
 
 use serde_json::Value;
 
@@ -81,6 +82,8 @@ fn models_are_found_by_their_tags_compared_and_taken_along() {
     let ask = |words: &[&str], code| expect(other.ask(folder).args(words), code);
     ask(&["model", "tag", "long", "--as", "prod"], 0);
     let short = format!("short/{code}");
+    a_dry_run_tags_nothing(&ask, code);
+    assert_eq!(tagged("prod"), all_of("long"), "nothing has changed");
     ask(&["model", "tag", &short, "--as", "prod"], 0);
     let pull = |place: &[&str], out: &str, code| {
         let words = [&["model", "pull"], place, &["-O", out]].concat();
@@ -110,10 +113,27 @@ fn models_are_found_by_their_tags_compared_and_taken_along() {
     assert!(said.contains("--bundle"), "{said}");
     pull(&[&area[..], &["--bundle"]].concat(), "e", 0);
     let bundle = std::fs::read(folder.join("e/bundle.json")).unwrap();
-    let bundle: Vec<Value> = serde_json::from_slice(&bundle).unwrap();
-    assert_eq!(bundle.len(), cells.len());
+    let bundle: Value = serde_json::from_slice(&bundle).unwrap();
+    assert_eq!(bundle["models"].as_array().unwrap().len(), cells.len());
     drop(nodes);
     predicts_offline(folder, &scenes, "e");
+}
+
+/// Asks what tagging would do to a cell whose model of run `long` is called `prod`.
+fn a_dry_run_tags_nothing(ask: &dyn Fn(&[&str], i32) -> Output, code: &str) {
+    let would = |words: &[&str], exit| {
+        let dry = [&["model", "tag"], words, &["--dry-run"]].concat();
+        stderr(&ask(&dry, exit))
+    };
+    let short = format!("short/{code}");
+    let said = would(&[&short, "--as", "prod"], 0);
+    let told = format!("prod would be {short}, in place of long/{code}");
+    assert!(said.contains(&told), "{said}");
+    let said = would(&["--remove", "prod", code], 0);
+    let told = format!("in 1 cells: now it is long/{code}");
+    assert!(said.contains(&told), "{said}");
+    would(&["--remove", "none"], 1);
+    would(&[&short, "--as", "best"], 2);
 }
 
 fn what_there_is_not_is_named_once(node: &Node, folder: &Path) {

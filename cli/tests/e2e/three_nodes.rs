@@ -55,6 +55,8 @@ fn three_nodes_answer_alike_and_say_when_they_cannot() {
     });
     assert_eq!(ids(&nodes[0], folder), acked);
     assert_eq!(ids(&nodes[2], folder), acked);
+    let more = others_hold_what_the_silent_one_owns(&nodes, folder, &scenes);
+    let acked: BTreeSet<_> = acked.into_iter().chain(more).collect();
 
     nodes[2].kill();
     let mut seen = None;
@@ -75,6 +77,31 @@ fn three_nodes_answer_alike_and_say_when_they_cannot() {
     );
     let some: BTreeSet<_> = stdout(&seen).lines().map(str::to_owned).collect();
     assert!(some.is_subset(&acked) && some.len() < acked.len());
+}
+
+/// Ingests while the second node is down: what others hold in its stead is told, and whose stead.
+fn others_hold_what_the_silent_one_owns(
+    nodes: &[Node],
+    folder: &Path,
+    scenes: &Path,
+) -> Vec<String> {
+    let ingest = ["ingest", "--precision", "6", "--collection", "more"];
+    let mut ingesting = nodes[0].ask(folder);
+    ingesting.args(ingest).args(["-o", "ndjson"]).arg(scenes);
+    let done = expect(&mut ingesting, 0);
+    let splits = ndjson(&done);
+    let stood_in = |split: &&serde_json::Value| split["standins"].is_array();
+    let held: Vec<_> = splits.iter().filter(stood_in).collect();
+    assert!(!held.is_empty() && held.len() < splits.len());
+    for split in &held {
+        let absent = split["owners_absent"].as_array().unwrap();
+        assert!(*absent == [nodes[1].id.as_str()], "{split}");
+    }
+    let said = stderr(&done);
+    let told = format!("{} of these splits are held by others for", held.len());
+    assert!(said.contains(&told), "{said}");
+    let ids = splits.iter().map(|split| split["id"].as_str().unwrap());
+    ids.map(str::to_owned).collect()
 }
 
 /// The independent script of the placement promise: SHA-1, first 14 bits, layout.

@@ -108,9 +108,6 @@ async fn predict(
     let broken = |reason: String| {
         Fault::new(FaultKind::Internal, "a node's worker gave no answers").because(reason)
     };
-    let kin = serde_json::json!({ "donors": answerers.donors });
-    let written = tokio::fs::write(folder.join("kin.json"), kin.to_string()).await;
-    written.map_err(|e| unusable(&e))?;
     let mut command = workers::command(alone).map_err(broken)?;
     command.current_dir(folder).arg("predict");
     for model in models {
@@ -119,7 +116,14 @@ async fn predict(
     if let Some(margin) = answerers.margin_px {
         command.arg("--margin").arg(margin.to_string());
     }
-    command.args(["--splits", "splits", "--kin", "kin.json", "-O", "map.tif"]);
+    // A model that the user named answers for cells of elsewhere, too.
+    if !answerers.alone {
+        let kin = serde_json::json!({ "donors": answerers.donors });
+        let written = tokio::fs::write(folder.join("kin.json"), kin.to_string()).await;
+        written.map_err(|e| unusable(&e))?;
+        command.args(["--kin", "kin.json"]);
+    }
+    command.args(["--splits", "splits", "-O", "map.tif"]);
     let ended = tokio::time::timeout(LIMIT, command.output()).await;
     let ended = ended.map_err(|_| broken(format!("it took more than {} s", LIMIT.as_secs())))?;
     let ended = ended.map_err(|e| broken(format!("it does not start: {e}")))?;

@@ -2,7 +2,8 @@
 //!
 //! *Invariants*: pure but for `Models::of`; a cell gets all models that can have a say in it, those
 //! that answer for its neighbours too, be they their own or stand in there, if they take the same
-//! image; a cell without kin in the run gets none and is told.
+//! image; a cell without kin in the run gets none and is told; of a model that was named alone all
+//! cells get that one, and no other.
 //!
 //! *Not here*: answering (`infer`), how much each counts where (trainer).
 
@@ -40,6 +41,9 @@ pub(crate) struct Answerers {
     pub donors: BTreeMap<String, String>,
     /// Pixels over which neighbours are blended.
     pub margin_px: Option<u32>,
+    /// The one model was named by the user, and answers whatever it is kin to.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub alone: bool,
 }
 
 /// What `config.json` says of a model's inputs; its other fields are the trainer's.
@@ -58,7 +62,7 @@ struct Network {
 }
 
 /// The models of a run.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Models {
     asked: Predict,
     /// All that differ: one, unless cells have imagery of several resolutions.
@@ -69,7 +73,7 @@ pub(super) struct Models {
 }
 
 impl Models {
-    /// Looks the models of a run up, and who was whose heir.
+    /// Looks the models of a run up, or the one that is named, and who was whose heir.
     pub(super) async fn of(core: &Arc<Core>, asked: &Predict) -> Result<Self, Fault> {
         let run = &asked.run;
         let gathered = scatter::records(core, Kind::Model, SlotSet::all()).await;
@@ -82,10 +86,14 @@ impl Models {
         let prefix = format!("{run}/");
         let own = gathered.answers.iter().filter_map(|record| {
             let geocode = record.key.id.strip_prefix(&prefix)?.to_owned();
+            if asked.geocode.as_ref().is_some_and(|one| *one != geocode) {
+                return None;
+            }
             let facts = record.read::<Facts>().map_err(|e| e.to_string());
             Some((geocode, facts.map(|facts| facts.network)))
         });
-        let (networks, geocodes) = sorted(run, own)?;
+        let name = asked.geocode.as_ref().map(|one| format!("{run}/{one}"));
+        let (networks, geocodes) = sorted(name.as_deref().unwrap_or(run), own)?;
         let defined = scatter::record(core, &ObjectKey::new(Kind::Run, run)).await?;
         let defined = defined.and_then(|record| record.read::<Run>().ok());
         let inheritance = defined.and_then(|run| run.inheritance).unwrap_or_default();
@@ -120,7 +128,8 @@ impl Models {
                 continue;
             };
             let wish = network.shaped(wish.clone());
-            for mut job in plan::cells(&hits, &wish, window_days)? {
+            let jobs_of = plan::cells(&hits, &wish, window_days).map_err(worded)?;
+            for mut job in jobs_of {
                 job.job.predict = self.of_cell(&job.plan.cell()?);
                 job.plan.bands = network.bands();
                 jobs.push(job);
@@ -131,14 +140,27 @@ impl Models {
         Ok((jobs, without.into_iter().collect()))
     }
 
-    /// Returns the number of the network that answers for a cell: that of its nearest kin.
+    /// Returns the number of the network that answers for a cell: that of its nearest kin, or of
+    /// the model that was named.
     fn network_of(&self, cell: &Geocode) -> Option<usize> {
+        if let Some(one) = &self.asked.geocode {
+            return self.geocodes.get(one).copied();
+        }
         let nearest = self.kin(cell).next()?;
         self.geocodes.get(&nearest).copied()
     }
 
     fn of_cell(&self, cell: &Geocode) -> Option<Answerers> {
         let network = self.network_of(cell)?;
+        if let Some(one) = &self.asked.geocode {
+            return Some(Answerers {
+                run: self.asked.run.clone(),
+                models: vec![one.clone()],
+                donors: BTreeMap::new(),
+                margin_px: self.asked.margin_px,
+                alone: true,
+            });
+        }
         let takes_it = |code: &String| self.geocodes.get(code) == Some(&network);
         let mut models: BTreeSet<String> = self.kin(cell).filter(takes_it).collect();
         let beside = cell.neighbours();
@@ -154,6 +176,7 @@ impl Models {
             donors: donors.collect(),
             models: models.into_iter().collect(),
             margin_px: self.asked.margin_px,
+            alone: false,
         })
     }
 
@@ -181,9 +204,9 @@ impl Network {
 }
 
 /// Sorts the models of a run by their networks: all networks that differ, and the number of each
-/// model's. One that cannot be understood answers for nothing.
+/// model's. One that cannot be understood answers for nothing. `name` is what was asked for.
 fn sorted(
-    run: &str,
+    name: &str,
     models: impl Iterator<Item = (String, Result<Network, String>)>,
 ) -> Result<(Vec<Network>, BTreeMap<String, usize>), Fault> {
     let mut networks: Vec<Network> = Vec::new();
@@ -194,7 +217,7 @@ fn sorted(
             Ok(network) => network,
             Err(error) => {
                 tracing::warn!(
-                    run,
+                    of = name,
                     geocode,
                     error,
                     "a model is left out: what it takes is unclear"
@@ -214,13 +237,26 @@ fn sorted(
         return Ok((networks, geocodes));
     }
     let Some((geocode, error)) = garbled else {
-        let what = format!("no model {run}");
+        let what = format!("no model {name}");
         return Err(Fault::new(FaultKind::Nothing, what).try_("glebe model list"));
     };
-    let what = format!("no model of {run} can be understood");
+    let what = format!("no model of {name} can be understood");
     Err(Fault::new(FaultKind::Data, what)
-        .because(format!("config.json of {run}/{geocode}: {error}"))
+        .because(format!("config.json of the model of {geocode}: {error}"))
         .try_("glebe model list"))
+}
+
+/// Advises no flags that only a composition has: what a model takes is settled with it.
+fn worded(mut fault: Fault) -> Fault {
+    let of_compose = ["--bands", "--resolution", "--rule"];
+    let advised = fault.try_.as_deref().unwrap_or_default();
+    if of_compose.iter().any(|flag| advised.contains(flag)) {
+        fault.try_ = Some(match fault.kind {
+            FaultKind::Refused => "a shorter --datetime".to_owned(),
+            _ => "--collection or --dataset with splits that these models take".to_owned(),
+        });
+    }
+    fault
 }
 
 fn cell_of(hit: &Hit) -> Result<Geocode, Fault> {
@@ -270,6 +306,7 @@ mod tests {
         let models = Models {
             asked: Predict {
                 run: "r".to_owned(),
+                geocode: None,
                 margin_px: None,
             },
             networks: vec![network(10.0), network(20.0)],
@@ -310,6 +347,7 @@ mod tests {
         let models = Models {
             asked: Predict {
                 run: "r".to_owned(),
+                geocode: None,
                 margin_px: None,
             },
             networks: vec![of_band(20.0), of_band(10.0)],
@@ -335,6 +373,17 @@ mod tests {
         let cell = |code: &str, resolution_m| (code.to_owned(), resolution_m);
         assert_eq!(planned, [cell("gc7x3", 20.0), cell("gc7x9", 10.0)]);
         assert_eq!(without, ["u33dc"]);
+        let of_no_band = Network {
+            inputs: vec!["B99".to_owned()],
+            ..network(10.0)
+        };
+        let other = Models {
+            networks: vec![network(20.0), of_no_band],
+            ..models.clone()
+        };
+        let fault = other.plan(vec![hit("gc7x9")], &wish, None).unwrap_err();
+        let step = fault.try_.unwrap();
+        assert!(step.starts_with("--collection or --dataset"), "{step}");
         let answerers = jobs[0].job.predict.as_ref().unwrap();
         assert_eq!(
             answerers.models,
@@ -344,11 +393,37 @@ mod tests {
     }
 
     #[test]
+    fn a_model_that_was_named_answers_alone_wherever_it_was_learned() {
+        let models = Models {
+            asked: Predict {
+                run: "r".to_owned(),
+                geocode: Some("9xj5k".to_owned()),
+                margin_px: None,
+            },
+            networks: vec![network(10.0)],
+            geocodes: [("9xj5k".to_owned(), 0)].into(),
+            donors: [("9xj5m".to_owned(), "9xj5k".to_owned())].into(),
+        };
+        for code in ["9xj5k", "9xj5m", "u33dc"] {
+            let cell = Geocode::parse(Scheme::Geohash, code).unwrap();
+            let answerers = models.of_cell(&cell).unwrap();
+            assert_eq!(
+                (answerers.models.len(), answerers.alone),
+                (1, true),
+                "{code}"
+            );
+            assert_eq!(answerers.models, ["9xj5k"], "{code}");
+            assert!(answerers.donors.is_empty(), "{code}");
+        }
+    }
+
+    #[test]
     fn a_cell_gets_its_kin_and_its_neighbours_and_one_without_kin_gets_none() {
         let donors = [("9xj5s", "u33dc"), ("gcpvj", "u33dd"), ("u33df", "9xj5z")];
         let models = Models {
             asked: Predict {
                 run: "r".to_owned(),
+                geocode: None,
                 margin_px: Some(9),
             },
             networks: vec![network(10.0)],

@@ -425,18 +425,12 @@ impl Job {
 
     /// Does what a user wants; tells whether that changed anything.
     fn steer(&mut self, wish: Wish, done_elsewhere: bool) -> bool {
-        let next = match (wish, self.state) {
-            (Wish::Pause, JobState::Waiting | JobState::Running) => JobState::Paused,
-            (Wish::Cancel, JobState::Waiting | JobState::Running | JobState::Paused) => {
-                JobState::Cancelled
-            }
-            (Wish::Go, JobState::Paused | JobState::Cancelled | JobState::Quarantined)
-                if !done_elsewhere =>
-            {
-                JobState::Waiting
-            }
-            _ => return false,
+        let Some(next) = self.state.after(wish) else {
+            return false;
         };
+        if next == JobState::Waiting && done_elsewhere {
+            return false;
+        }
         if self.state != JobState::Paused && next == JobState::Waiting {
             self.attempts = 0;
             self.reason = None;

@@ -35,8 +35,18 @@ impl Client {
 
     /// Sends a request; an unsuccessful status becomes a fault.
     pub(super) async fn send(&self, request: RequestBuilder) -> Result<Response, Fault> {
+        let response = self.answer(request).await?;
+        self.good(response).await
+    }
+
+    /// Sends a request and returns whatever is answered.
+    pub(super) async fn answer(&self, request: RequestBuilder) -> Result<Response, Fault> {
         let response = request.send().await;
-        let response = response.map_err(|e| transport(&e, &self.address))?;
+        response.map_err(|e| transport(&e, &self.address))
+    }
+
+    /// Makes a fault of an unsuccessful status.
+    pub(super) async fn good(&self, response: Response) -> Result<Response, Fault> {
         let status = response.status();
         if status.is_success() {
             return Ok(response);

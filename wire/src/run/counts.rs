@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::JobState;
+use super::{JobState, Wish};
 
 /// Jobs of a run, by state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -61,6 +61,21 @@ impl JobCounts {
         }
     }
 
+    /// Returns the jobs whose state a wish would change.
+    pub fn changed_by(&self, wish: Wish) -> u64 {
+        let each = [
+            (JobState::Waiting, self.waiting),
+            (JobState::Running, self.running),
+            (JobState::Done, self.done),
+            (JobState::Quarantined, self.quarantined),
+            (JobState::Cancelled, self.cancelled),
+            (JobState::Paused, self.paused),
+            (JobState::Dropped, self.dropped),
+        ];
+        let changed = each.iter().filter(|(state, _)| state.after(wish).is_some());
+        changed.fold(0, |sum, (_, count)| sum.saturating_add(*count))
+    }
+
     /// Returns all jobs.
     pub fn total(&self) -> u64 {
         sum(&[self.unfinished(), self.paused, self.ended()])
@@ -97,6 +112,21 @@ mod tests {
             paused: count,
             dropped: count,
         }
+    }
+
+    #[test]
+    fn a_wish_changes_the_jobs_that_are_not_as_it_wants_them() {
+        let counts = JobCounts {
+            waiting: 1,
+            running: 10,
+            paused: 100,
+            cancelled: 1_000,
+            quarantined: 10_000,
+            ..each(100_000)
+        };
+        assert_eq!(counts.changed_by(Wish::Pause), 11);
+        assert_eq!(counts.changed_by(Wish::Cancel), 111);
+        assert_eq!(counts.changed_by(Wish::Go), 11_100);
     }
 
     /// One node that answered nonsense ended whoever asked.

@@ -33,6 +33,8 @@ fn events_keep_their_form() {
             bytes: 4_096,
             cloud_cover: None,
             pixel_coverage: 80.0,
+            standins: Vec::new(),
+            owners_absent: Vec::new(),
         }),
     );
     let scene = "m_47".to_owned();
@@ -67,6 +69,23 @@ fn events_keep_their_form() {
             pixels: 1_000,
             bytes: 4_096,
             seconds: 1.5,
+        }),
+    );
+}
+
+#[test]
+fn a_split_that_others_hold_for_its_owners_tells_both() {
+    check(
+        "event-split-stood-in-for",
+        &Event::Split(SplitStored {
+            id: id().to_string(),
+            geocode: "gc7x3".to_owned(),
+            new: true,
+            bytes: 4_096,
+            cloud_cover: None,
+            pixel_coverage: 80.0,
+            standins: vec!["12D3KooWStandIn".to_owned()],
+            owners_absent: vec!["12D3KooWOwner".to_owned()],
         }),
     );
 }
