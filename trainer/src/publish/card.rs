@@ -179,9 +179,20 @@ fn scores(config: &ModelConfig) -> String {
             .join(", "),
         m.epochs_best,
         m.epochs,
-        m.test.map_or_else(String::new, |test| tested(config, test)),
+        m.test
+            .map_or_else(|| untested(config).to_owned(), |test| tested(config, test)),
         verdict(config),
     )
+}
+
+/// Tells why a program's answers are scored on no further chips.
+fn untested(config: &ModelConfig) -> &'static str {
+    if config.recipe.starts_with(PREFIX) {
+        "\nNo further chips are held out for a test: a program is handed, and answers, only those \
+         that it may choose by.\n"
+    } else {
+        ""
+    }
 }
 
 /// Says whether the network is of use, by the chips that chose nothing where there are any.

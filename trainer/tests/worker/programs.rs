@@ -179,6 +179,8 @@ fn a_program_of_numpy_alone_learns_and_its_model_is_published_with_our_scores() 
     assert!(said.contains("train_mse"), "{said}");
     let card = String::from_utf8(file(&bundle, "README.md")).expect("text");
     assert!(card.contains("the program `exec:learn`"), "{card}");
+    let untested = "No further chips are held out for a test: a program is handed";
+    assert!(card.contains(untested), "{card}");
     let json: Value = serde_json::from_slice(&file(&bundle, "item.json")).expect("JSON");
     assert_eq!(json["assets"]["model"]["href"], "./model.npz");
     assert_eq!(json["properties"].get("mlm:framework"), None);
