@@ -182,7 +182,7 @@ fn race(
     })
 }
 
-/// Says what the model is that a cell's was to start from: in a tree, the one of the cell around it.
+/// Says what the model is that a cell's was to start from: in a tree, that of the cell around it.
 pub fn kin(geocode: &str, donor: &str) -> &'static str {
     if donor != geocode && geocode.starts_with(donor) {
         "parent"

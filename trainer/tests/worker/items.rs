@@ -120,7 +120,7 @@ fn items_of_modules_say_regression_classification_or_segmentation_by_what_was_ma
 /// Wishes for four classes of land cover.
 fn of_cover(module: &mut Module) {
     module.inputs = ["red", "green", "nir"].map(str::to_owned).to_vec();
-    module.label = "COVER".to_owned();
+    "COVER".clone_into(&mut module.label);
     (module.loss, module.classes) = (Loss::CrossEntropy, Some(4));
 }
 
