@@ -14,6 +14,7 @@ pub mod ordeal;
 pub mod outside;
 pub mod pairs;
 pub mod parts;
+pub mod room;
 pub mod rules;
 pub mod scores;
 pub mod stocked;

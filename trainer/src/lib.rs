@@ -7,6 +7,7 @@
 //! (ingest).
 
 pub mod baseline;
+pub mod cgroup;
 pub mod checkpoint;
 pub mod chips;
 pub mod config;

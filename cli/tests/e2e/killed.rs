@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::harness::{Node, expect, scratch, stderr, stdout, until, world};
+use crate::harness::{Node, expect, ndjson, scratch, stderr, stdout, until, world};
 
 /// Long enough to be killed in the middle, with checkpoints after each batch.
 pub(crate) const TRAIN: [&str; 12] = [
@@ -23,6 +23,9 @@ pub(crate) const TRAIN: [&str; 12] = [
     "--patience",
     "24",
 ];
+
+/// Epochs of one cell that take longer than it takes to kill a node.
+const EPOCHS: u64 = 150;
 
 fn node(folder: &Path) -> Node {
     Node::start_with(folder, "n", &[], &[("GLEBE_CHECKPOINT_S", "0")])
@@ -201,4 +204,88 @@ fn a_cell_whose_worker_dies_each_time_is_quarantined_and_stops_no_other() {
     assert_eq!(again[1..], all[1..]);
     let cell = again[0]["geocode"].as_str().unwrap();
     assert!(!kept.contains_key(cell) && weights(&node, folder, "r").contains_key(cell));
+}
+
+/// Epochs of a run's log, in the order in which they were told, and what else was said.
+fn told(node: &Node, folder: &Path, run: &str) -> (Vec<u64>, String) {
+    // What nobody has said anything of yet is told with an exit code.
+    let logs = node
+        .ask(folder)
+        .args(["job", "logs", run, "-o", "json"])
+        .output();
+    let logs: Value = serde_json::from_slice(&logs.unwrap().stdout).unwrap();
+    let lines = logs["lines"].as_array().unwrap();
+    let epochs = lines
+        .iter()
+        .filter_map(|line| line["epoch"]["epoch"].as_u64());
+    let said = lines.iter().filter_map(|line| line["said"].as_str());
+    (epochs.collect(), said.collect::<Vec<_>>().join("\n"))
+}
+
+/// The epoch in which a job went on, by what was said of it.
+fn went_on_in(said: &str) -> u64 {
+    let epoch = said.split_once("goes on from its checkpoint in epoch ");
+    let epoch = epoch.and_then(|(_, rest)| rest.lines().next()?.trim().parse().ok());
+    epoch.unwrap_or_else(|| panic!("it did not go on:\n{said}"))
+}
+
+#[test]
+fn a_node_killed_with_its_worker_goes_on_from_the_checkpoint_and_does_no_epoch_again() {
+    let folder = scratch();
+    let folder = folder.path();
+    let mut first = node(folder);
+    ingest(&first, folder);
+    let hits = ndjson(&expect(
+        first
+            .ask(folder)
+            .args(["search", "-o", "ndjson", "--sort", "-coverage"]),
+        0,
+    ));
+    let cell = hits[0]["geocode"].as_str().unwrap().to_owned();
+    let train = |node: &Node, words: &[&str]| {
+        let mut command = node.ask(folder);
+        let epochs = EPOCHS.to_string();
+        command.args(["train", "ndvi-cnn", "--chip", "8", "--geocode", &cell]);
+        command
+            .args(["--epochs", &epochs, "--patience", &epochs])
+            .args(words);
+        expect(&mut command, 0);
+    };
+    train(&first, &["--name", "killed"]);
+    let mut seen = 0;
+    until("some epochs are over", || {
+        let (epochs, _) = told(&first, folder, "killed");
+        seen = epochs.last().copied().unwrap_or(0);
+        seen >= 3
+    });
+    let orphan = worker(&first).expect("a worker runs");
+    first.kill();
+    expect(Command::new("kill").args(["-9", &orphan]), 0);
+    assert!(kept(&first) > 0, "a checkpoint lies there");
+    drop(first);
+
+    let again = node(folder);
+    expect(again.ask(folder).args(["job", "wait", "killed"]), 0);
+    let (epochs, said) = told(&again, folder, "killed");
+    let gone_on = went_on_in(&said);
+    eprintln!("epoch {seen} was told before the kill, {gone_on} was gone on in");
+    assert!(
+        gone_on >= seen && gone_on > 1,
+        "{gone_on} after {seen}:\n{said}"
+    );
+    assert!(gone_on < EPOCHS, "it was over before it was killed");
+    let mut once = epochs.clone();
+    once.sort_unstable();
+    once.dedup();
+    assert!(epochs.len() <= once.len() + 1, "done again: {epochs:?}");
+    let wanted = (gone_on..=EPOCHS).collect::<Vec<_>>();
+    let rest = &epochs[epochs.len().saturating_sub(wanted.len())..];
+    assert_eq!(rest, wanted, "all that were left");
+    assert_eq!(jobs(&again, folder, "killed").len(), 1);
+    assert_eq!(kept(&again), 0, "its checkpoint is of no more use");
+
+    train(&again, &["--name", "whole", "--wait"]);
+    let [killed, whole] = ["killed", "whole"].map(|run| weights(&again, folder, run));
+    assert_eq!(killed.len(), 1);
+    assert_eq!(killed, whole);
 }

@@ -21,6 +21,7 @@ mod cubes;
 mod embedded;
 mod harness;
 mod heirs;
+mod held_back;
 mod indices;
 mod keeping;
 mod killed;

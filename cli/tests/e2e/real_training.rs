@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::harness::{expect, glebe, real_data, scratch, stderr};
+use crate::held_back::HeldBack;
 
 /// A STAC Item of the real Sentinel-2 scene of 10 m and 20 m bands, over links to its files.
 fn mekong(folder: &Path, real: &Path) -> PathBuf {
@@ -98,6 +99,15 @@ fn vegetation_learned_from_one_sentinel_2_day_is_predicted_on_another() {
     let answered = |what: &str| told["cells"][0]["predicted"][what].as_u64().unwrap();
     assert!(answered("pixels") > 9_000, "{told}");
     assert!(answered("pixels_outside") < 1_000, "{told}");
+    let errors = HeldBack {
+        run: "july",
+        cell: done[0]["geocode"].as_str().unwrap(),
+        dataset: "sentinel-2-l1c",
+        learned: "2015-07-01/2015-07-31",
+        held: "2015-09-09",
+    }
+    .errors(folder);
+    assert!(errors.pixels > 9_000, "{errors:?}");
     let done = trained(folder, &["--name", "both", "--hold-out", "dates"]);
     assert!(is_of_use(&done[0]["metrics"], "val_mse"), "{done:?}");
 }
@@ -122,6 +132,21 @@ fn vegetation_is_learned_from_a_real_landsat_scene_and_one_without_blue_is_refus
         .iter()
         .filter(|job| is_of_use(&job["metrics"], "val_mse"));
     assert!(of_use.count() > 0, "no model beats mean and line");
+    let model = format!("elkton/{}", done[0]["geocode"].as_str().unwrap());
+    let ask = |words: &[&str]| expect(glebe(elkton.path()).args(words), 0);
+    ask(&["model", "pull", &model, "-O", "pulled"]);
+    let predict = [
+        "predict",
+        "pulled",
+        "item.json",
+        "--dataset",
+        "landsat-c1-l1",
+    ];
+    let told = ask(&[&predict[..], &["-O", "ndvi.tif", "-o", "json"]].concat());
+    let told: Value = serde_json::from_slice(&told.stdout).unwrap();
+    let cells = told["cells"].as_array().unwrap();
+    let own = cells.iter().find(|cell| cell["kinship"] == "own").unwrap();
+    assert!(own["pixels"].as_u64().unwrap() > 1_000, "{told}");
     let file = |band: &str| real.join(format!("nlcd_zion/landsat_{}.tif", band.to_lowercase()));
     let bands = ["B3", "B4", "B5"].map(|band| (band, file(band)));
     given(zion.path(), &bands);
@@ -222,4 +247,39 @@ fn vegetation_learned_from_two_naip_dates_is_scored_on_a_third_and_predicted() {
         "{told}"
     );
     assert!(told["pixels"].as_u64().unwrap() > 100_000, "{told}");
+}
+
+/// Eight Landsat scenes of one path and year around New York, decimated to pixels of 3 km.
+#[test]
+fn vegetation_of_landsat_is_learned_until_spring_and_scored_in_december() {
+    let Some(real) = real_data() else { return };
+    let folder = scratch();
+    let folder = folder.path();
+    let scenes = std::fs::read_dir(real.join("landsat_l8ny18")).unwrap();
+    let scenes = scenes.map(|entry| entry.unwrap().path());
+    let of_path = |path: &PathBuf| path.display().to_string().contains("_013032_");
+    let mut ingest = glebe(folder);
+    ingest.args(["ingest", "--precision", "3"]);
+    expect(ingest.args(scenes.filter(of_path)), 0);
+    let held = ["--hold-out", "dates", "--min-coverage", "10"];
+    let done = trained(folder, &[&["--name", "ny"][..], &held].concat());
+    let job = |cell: &str| done.iter().find(|job| job["geocode"] == cell);
+    let mut better = 0;
+    for cell in ["dr5", "drh"] {
+        let test = &job(cell).expect("a model")["metrics"]["test"];
+        assert!(is_of_use(test, "mse"), "{cell}: {test}");
+        let errors = HeldBack {
+            run: "ny",
+            cell,
+            dataset: "landsat-c1-l1",
+            learned: "2018-01-01/2018-08-01",
+            held: "2018-12-17",
+        }
+        .errors(folder);
+        better += usize::from(errors.network < errors.mean.min(errors.line));
+    }
+    assert!(
+        better > 0,
+        "no map of December is better than mean and line"
+    );
 }

@@ -80,7 +80,8 @@ pub(super) fn fitted(
     (heritage, gift): (&Heritage, Option<&Gift>),
     kept: Kept<'_>,
 ) -> Result<(Fitted, Descent), JobError> {
-    let missing = "the donor's weights were not brought".to_owned();
+    let kin = kin(&work.lease.geocode, &heritage.donor);
+    let missing = format!("the {kin}'s weights were not brought");
     let bytes = gift.map_or(Err(&missing), Gift::as_ref);
     let hash = |bytes: &Vec<u8>| blake3::hash(bytes).to_hex().to_string();
     let mut descent = Descent {
@@ -96,7 +97,7 @@ pub(super) fn fitted(
     let useless = |error: UselessGift| {
         let donor = &heritage.donor;
         format!(
-            "the weights of donor {donor} are of no use: {}",
+            "the weights of {kin} {donor} are of no use: {}",
             chain(&error)
         )
     };
@@ -125,8 +126,9 @@ fn race(
     descent: &mut Descent,
     kept: Kept<'_>,
 ) -> Result<Fitted, JobError> {
+    let kin = kin(&work.lease.geocode, &descent.donor);
     if let Some(tried) = kept.trial() {
-        judge(descent, tried);
+        judge(descent, tried, kin);
         let network = if descent.warm {
             warm_network
         } else {
@@ -148,14 +150,15 @@ fn race(
         warm_mse: warm_ended.as_ref().ok().copied(),
         cold_mse: cold_ended.as_ref().ok().copied(),
     };
-    judge(descent, tried);
+    judge(descent, tried, kin);
     let mut heed = kept.tried(tried);
     let said = if descent.warm { warm_said } else { cold_said };
     heed.diary.pass_on(&said);
     let start = descent.reason.as_ref();
-    let start = start.map_or("from its donor's weights".to_owned(), |r| {
-        format!("cold: {r}")
-    });
+    let start = start.map_or_else(
+        || format!("from its {kin}'s weights"),
+        |reason| format!("cold: {reason}"),
+    );
     heed.diary.say(&format!("starts {start}"));
     // What has lost is let go before the other is gone on with.
     if descent.warm {
@@ -179,12 +182,21 @@ fn race(
     })
 }
 
+/// Says what the model is that a cell's was to start from: in a tree, that of the cell around it.
+pub fn kin(geocode: &str, donor: &str) -> &'static str {
+    if donor != geocode && geocode.starts_with(donor) {
+        "parent"
+    } else {
+        "donor"
+    }
+}
+
 /// Notes of a descent how its starts did.
-fn judge(descent: &mut Descent, trial: Trial) {
+fn judge(descent: &mut Descent, trial: Trial, kin: &str) {
     descent.trial = Some(trial);
     descent.warm = does_better(trial);
     descent.told &= descent.warm;
-    descent.reason = (!descent.warm).then(|| told(trial));
+    descent.reason = (!descent.warm).then(|| told(trial, kin));
 }
 
 /// Returns how many epochs both starts are given: those in which the rate grows come before.
@@ -220,10 +232,10 @@ fn does_better(trial: Trial) -> bool {
 }
 
 /// Says why an heir fell back.
-fn told(trial: Trial) -> String {
+fn told(trial: Trial, kin: &str) -> String {
     let error = |mse: Option<f64>| mse.map_or("no finite loss".to_owned(), |m| format!("{m:.3e}"));
     format!(
-        "after {} epoch(s) its validation error was {} from the donor's weights, {} from its own",
+        "after {} epoch(s) its validation error was {} from the {kin}'s weights, {} from its own",
         trial.epochs,
         error(trial.warm_mse),
         error(trial.cold_mse),
@@ -268,7 +280,7 @@ mod tests {
                 warm_mse: Some(warm_mse),
                 cold_mse: Some(0.2),
             };
-            judge(&mut descent, trial);
+            judge(&mut descent, trial, "donor");
             assert_eq!((descent.warm, descent.told), (told, told));
         }
     }

@@ -5,7 +5,7 @@
 //!
 //! *Not here*: the file (`checkpoint`), what a state is (`fit::state`).
 
-use tch::Tensor;
+use tch::{Device, Tensor};
 use wire::transfer::Trial;
 
 use crate::checkpoint::{Checkpoint, Keeper, Of, Spot};
@@ -15,8 +15,10 @@ use crate::heed::Heed;
 use crate::job::Work;
 use crate::job::heir::Gift;
 use crate::job::ordeal::Ordeal;
+use crate::job::room::{self, Room};
 use crate::memory::Margin;
 use crate::probe::SOFTWARE;
+use crate::resident;
 
 /// Chips hashed at a time.
 const CHIPS_A_PART: i64 = 256;
@@ -25,6 +27,8 @@ const CHIPS_A_PART: i64 = 256;
 pub(super) struct Kept<'a> {
     heed: Heed<'a>,
     found: Option<Checkpoint>,
+    /// Chips of a batch that are looked at at a time at most.
+    part: usize,
 }
 
 impl<'a> Kept<'a> {
@@ -33,11 +37,21 @@ impl<'a> Kept<'a> {
         let mut heed = Heed::only(&work.setting.stop);
         heed.diary = work.setting.diary.clone();
         heed.margin = Margin::below(work.setting.bytes_max);
-        let Some(path) = &work.lease.checkpoint else {
-            return Self { heed, found: None };
-        };
         let batch = usize::try_from(work.lease.run.hyper.batch).unwrap_or(1);
-        heed.ordeal = Some(Ordeal::begin(path, batch, &heed.diary));
+        let begun = begun(work);
+        let mut part = begun.as_ref().map_or(batch, |(part, _)| *part);
+        let Some(path) = &work.lease.checkpoint else {
+            { begun.iter() }.for_each(|(_, said)| heed.diary.say(said));
+            let found = None;
+            return Self { heed, found, part };
+        };
+        let mut ordeal = Ordeal::begin(path, batch, &heed.diary);
+        if part < ordeal.part {
+            { begun.iter() }.for_each(|(_, said)| heed.diary.say(said));
+            ordeal.lessened(part);
+        }
+        part = ordeal.part;
+        heed.ordeal = Some(ordeal);
         let spot = Spot {
             path: path.clone(),
             token: work.lease.token,
@@ -60,14 +74,12 @@ impl<'a> Kept<'a> {
                 None
             }
         };
-        Self { heed, found }
+        Self { heed, found, part }
     }
 
-    /// Has learning look at no more chips at a time than is noted.
+    /// Has learning look at no more chips at a time than there is room for, or was noted.
     pub(super) fn bound(&self, learning: &mut Learning<'_>) {
-        if let Some(ordeal) = &self.heed.ordeal {
-            learning.at_most(ordeal.part);
-        }
+        learning.at_most(self.part);
     }
 
     /// Returns the trial of an heir's starts, if it was over when the checkpoint was written.
@@ -94,6 +106,21 @@ impl<'a> Kept<'a> {
         self.bound(learning);
         Ok(self.heed)
     }
+}
+
+/// Returns how many chips of a batch a job begins with and why, where a step on the whole of one is
+/// told to take more than there may be. Nothing is told of a step on another device than the CPU:
+/// what is bounded is this machine's own memory.
+fn begun(work: &Work<'_>) -> Option<(usize, String)> {
+    let (bound, held) = work.setting.bytes_max.zip(resident::bytes())?;
+    if work.setting.device != Device::Cpu {
+        return None;
+    }
+    let hyper = &work.lease.run.hyper;
+    let needs = work.recipe.describe(i64::from(hyper.chip_px)).needs?;
+    let chips = u32::try_from(work.lesson.train.chips.size()[0]).unwrap_or(u32::MAX);
+    let (part, said) = room::part(needs, hyper.batch.min(chips), Room { bound, held });
+    Some((usize::try_from(part).ok()?, said?))
 }
 
 /// Names all that decides the weights of a job.

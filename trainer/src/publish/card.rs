@@ -12,6 +12,7 @@ use wire::run::HoldOut;
 use wire::transfer::Beside;
 
 use crate::config::ModelConfig;
+use crate::job::heir::kin;
 use crate::program::PREFIX;
 use crate::publish::RIVAL_FILE;
 use crate::recipe::describe::{Description, Layer, parameters};
@@ -68,11 +69,12 @@ fn start(config: &ModelConfig) -> String {
         );
     };
     let donor = &descent.donor;
+    let kin = kin(&config.geocode, donor);
     let error =
         |mse: Option<f64>| mse.map_or("none that is finite".to_owned(), |m| format!("{m:.3e}"));
     let trial = descent.trial.map_or(String::new(), |t| {
         format!(
-            " Validation errors after {} epoch(s): {} from the donor's weights, {} from its own.",
+            " Validation errors after {} epoch(s): {} from the {kin}'s weights, {} from its own.",
             t.epochs,
             error(t.warm_mse),
             error(t.cold_mse)
@@ -81,11 +83,11 @@ fn start(config: &ModelConfig) -> String {
     let beside = descent.beside.map_or(String::new(), |b| beside(donor, b));
     let start = match &descent.reason {
         Some(reason) => format!(
-            "## Start\n\n**Cold**: it was to start from the weights of donor `{donor}` of the same \
-             run, but {reason}. It is what it would be without a donor.\n"
+            "## Start\n\n**Cold**: it was to start from the weights of {kin} `{donor}` of the same \
+             run, but {reason}. It is what it would be without a {kin}.\n"
         ),
         None => format!(
-            "## Start\n\nFrom the weights of donor `{donor}` of the same run (BLAKE3 of the file \
+            "## Start\n\nFrom the weights of {kin} `{donor}` of the same run (BLAKE3 of the file \
              `{}`, {} bytes), {}.{trial}\n",
             descent.weights_blake3.as_deref().unwrap_or_default(),
             descent.bytes,
@@ -112,11 +114,11 @@ fn beside(parent: &str, beside: Beside) -> String {
     )
 }
 
-/// Tells of batches that memory ran out for.
+/// Tells of batches that memory was too little for.
 fn parts(config: &ModelConfig) -> String {
     config.part_chips.map_or_else(String::new, |part| {
         format!(
-            "Memory ran out: batches of {} chips were learned from in parts of {part}, whose \
+            "Memory was too little: batches of {} chips were learned from in parts of {part}, whose \
              gradients were added up. Batch normalisation saw parts, and sums are rounded \
              otherwise, so that the weights are not those of a machine with more memory.\n",
             config.hyper.batch,
@@ -177,9 +179,20 @@ fn scores(config: &ModelConfig) -> String {
             .join(", "),
         m.epochs_best,
         m.epochs,
-        m.test.map_or_else(String::new, |test| tested(config, test)),
+        m.test
+            .map_or_else(|| untested(config).to_owned(), |test| tested(config, test)),
         verdict(config),
     )
+}
+
+/// Tells why a program's answers are scored on no further chips.
+fn untested(config: &ModelConfig) -> &'static str {
+    if config.recipe.starts_with(PREFIX) {
+        "\nNo further chips are held out for a test: a program is handed, and answers, only those \
+         that it may choose by.\n"
+    } else {
+        ""
+    }
 }
 
 /// Says whether the network is of use, by the chips that chose nothing where there are any.

@@ -7,6 +7,7 @@
 
 use earth::geocode::{Geocode, GeocodeError};
 use serde_json::{Value, json};
+use wire::module::{Answer, Loss, Module};
 
 use crate::config::ModelConfig;
 use crate::publish::{CARD_FILE, TORCHSCRIPT_FILE, WEIGHTS_FILE, card};
@@ -15,9 +16,13 @@ use crate::recipe::describe::Description;
 /// The extension's schema.
 const MLM: &str = "https://stac-extensions.github.io/mlm/v1.4.0/schema.json";
 /// What a model does that answers what is there.
-const REGRESSION: [&str; 1] = ["regression"];
+const REGRESSION: &str = "regression";
 /// What a model does that makes up what is hidden.
-const GENERATIVE: [&str; 1] = ["generative"];
+const GENERATIVE: &str = "generative";
+/// What a model does that answers how likely each class is, pixel by pixel.
+const SEGMENTATION: &str = "semantic-segmentation";
+/// What a model does that answers how likely a class is for a whole chip.
+const CLASSIFICATION: &str = "classification";
 
 /// Writes the item; `made` names the model file of a program.
 pub fn item(
@@ -46,7 +51,7 @@ pub fn item(
             Some(_) => without_framework(properties(config, recipe)),
         },
         "links": [],
-        "assets": made.map_or_else(assets, made_assets),
+        "assets": made.map_or_else(assets, |file| made_assets(config, file)),
     }))
 }
 
@@ -61,9 +66,9 @@ fn properties(config: &ModelConfig, recipe: &Description) -> Value {
         "start_datetime": config.data.acquired[0],
         "end_datetime": config.data.acquired[1],
         "bands": bands.collect::<Vec<_>>(),
-        "mlm:name": format!("{} {}", config.recipe, config.geocode),
+        "mlm:name": name(config),
         "mlm:architecture": config.recipe,
-        "mlm:tasks": tasks(recipe),
+        "mlm:tasks": [task(config, recipe)],
         "mlm:framework": "PyTorch",
         "mlm:framework_version": env!("GLEBE_LIBTORCH_VERSION"),
         "mlm:total_parameters": network.parameters,
@@ -71,9 +76,20 @@ fn properties(config: &ModelConfig, recipe: &Description) -> Value {
         "mlm:pretrained_source": parent,
         "mlm:batch_size_suggestion": config.hyper.batch,
         "mlm:input": [input(config)],
-        "mlm:output": [output(config, tasks(recipe))],
+        "mlm:output": [output(config, task(config, recipe))],
         "mlm:hyperparameters": config.hyper,
     })
+}
+
+/// Names the model in the letters that the extension allows: `exec:learn` has one more.
+fn name(config: &ModelConfig) -> String {
+    format!("{} {}", plain(&config.recipe), config.geocode)
+}
+
+/// Puts a hyphen for what names of the extensions may not hold.
+fn plain(name: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    name.replace(|c| !is_plain(c), "-")
 }
 
 /// Leaves out what is known of our networks alone.
@@ -87,13 +103,14 @@ fn without_framework(mut properties: Value) -> Value {
 }
 
 /// Names the files of a model that a program made.
-fn made_assets(file: &str) -> Value {
+fn made_assets(config: &ModelConfig, file: &str) -> Value {
     json!({
         "model": {
             "href": format!("./{file}"),
             "title": "What the program left",
             "type": "application/octet-stream",
             "roles": ["mlm:model"],
+            "mlm:artifact_type": config.recipe,
         },
         "card": card_asset(),
     })
@@ -126,35 +143,86 @@ fn input(config: &ModelConfig) -> Value {
     })
 }
 
-/// Returns the tasks of a recipe: one that learned to fool a rival makes images up.
-fn tasks(recipe: &Description) -> [&'static str; 1] {
-    if recipe.rival.is_empty() {
-        REGRESSION
-    } else {
-        GENERATIVE
+/// Returns what the model does: one that learned to fool a rival makes images up, one that learned
+/// the chances of classes tells them apart.
+fn task(config: &ModelConfig, recipe: &Description) -> &'static str {
+    match &config.module {
+        Some(module) if module.loss.is_of_chances() => match module.answer {
+            Answer::Map => SEGMENTATION,
+            Answer::Number => CLASSIFICATION,
+        },
+        _ if recipe.rival.is_empty() => REGRESSION,
+        _ => GENERATIVE,
     }
 }
 
-fn output(config: &ModelConfig, tasks: [&str; 1]) -> Value {
-    let label = config.normalisation.label;
+fn output(config: &ModelConfig, task: &str) -> Value {
     let shape = match config.network.answer_shape[..] {
         [bands, height, width] => [-1, bands, height, width],
         _ => [-1, 1, 1, 1],
     };
-    json!({
+    let classes = config.module.as_ref().map(classes).unwrap_or_default();
+    let bands = if classes.len() == config.network.answer_bands.len() {
+        "class"
+    } else {
+        "channel"
+    };
+    let mut output = json!({
         "name": "answer",
         "description": config.network.answer,
-        "tasks": tasks,
+        "tasks": [task],
         "result": {
             "shape": shape,
-            "dim_order": ["batch", "channel", "height", "width"],
+            "dim_order": ["batch", bands, "height", "width"],
             "data_type": "float32",
         },
-        "post_processing_function": {
-            "format": "gdal-calc",
-            "expression": format!("A*{}+{}", label.std, label.mean),
-        },
-    })
+        "post_processing_function": made_of_an_answer(config),
+    });
+    if !classes.is_empty() {
+        output["classification:classes"] = classes.into();
+    }
+    output
+}
+
+/// Tells the classes that a module tells apart: as many as it was told of, or what its label says
+/// is so and what is not. What they show stands in the label's product.
+fn classes(module: &Module) -> Vec<Value> {
+    let label = &module.label;
+    let class = |(value, name): (u32, String)| {
+        json!({
+            "value": value,
+            "name": name.replace('.', "-"),
+            "description": format!("{label} is {value}"),
+        })
+    };
+    match module.loss {
+        Loss::CrossEntropy => { 0..module.classes.unwrap_or(0) }
+            .map(|value| class((value, format!("class-{value}"))))
+            .collect(),
+        Loss::Bce => [format!("not-{}", plain(label)), plain(label)]
+            .into_iter()
+            .zip(0..)
+            .map(|(name, value)| class((value, name)))
+            .collect(),
+        Loss::Mse | Loss::Mae => Vec::new(),
+    }
+}
+
+/// Tells what becomes of an answer of the model's file: chances of logits, or the label's units.
+fn made_of_an_answer(config: &ModelConfig) -> Value {
+    let python = |function: &str| json!({"format": "python", "expression": function});
+    match config.module.as_ref().map(|module| module.loss) {
+        Some(Loss::Bce) => python("torch:sigmoid"),
+        // Of four dimensions it is taken over the second: that of the classes.
+        Some(Loss::CrossEntropy) => python("torch.nn.functional:softmax"),
+        Some(Loss::Mse | Loss::Mae) | None => {
+            let label = config.normalisation.label;
+            json!({
+                "format": "gdal-calc",
+                "expression": format!("A*{}+{}", label.std, label.mean),
+            })
+        }
+    }
 }
 
 fn assets() -> Value {

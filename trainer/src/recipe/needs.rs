@@ -6,9 +6,9 @@
 //! libtorch itself and its chips, and steps of less than a gibibyte take up to 2.4 times as much:
 //! allocators keep what lies in pieces (docs/EXPERIMENTS.md).
 //!
-//! *Invariants*: grows with the square of a chip's side and with the batch; an estimate, which
-//! decides nothing: what a job really takes is measured (`work::gauge`), and a step that runs out
-//! is halved (`fit`).
+//! *Invariants*: grows with the square of a chip's side and with the batch; an estimate: it decides
+//! where a job begins (`job::room`), what a job really takes is measured (`work::gauge`), and a
+//! step that runs out is halved (`fit`).
 //!
 //! *Not here*: what each layer keeps (`describe`, the recipes).
 

@@ -8,6 +8,7 @@ use std::fs;
 use std::time::Instant;
 
 use super::pack::Need;
+use crate::cgroup;
 use crate::resident::{self, field};
 
 /// Share of the memory that is free which jobs may take: others live on the machine, too.
@@ -48,12 +49,7 @@ impl Gauge {
 /// Returns the bytes that jobs may take beyond what the process takes now.
 pub fn free_bytes(workers: u32) -> Option<u64> {
     let machine = field(&fs::read_to_string("/proc/meminfo").ok()?, "MemAvailable:")?;
-    let number = |name: &str| -> Option<u64> {
-        let text = fs::read_to_string(format!("/sys/fs/cgroup/{name}")).ok()?;
-        text.trim().parse().ok()
-    };
-    let group = number("memory.max").zip(number("memory.current"));
-    let group = group.map_or(u64::MAX, |(max, current)| max.saturating_sub(current));
+    let group = cgroup::room().unwrap_or(u64::MAX);
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,

@@ -8,7 +8,7 @@ import re
 import sys
 
 import pystac
-from pystac.extensions.mlm import AssetGeneralMLMExtension, MLMExtension
+from pystac.extensions.mlm import AssetGeneralMLMExtension, MLMExtension, TaskType
 
 with open(sys.argv[1]) as file:
     item = pystac.Item.from_dict(json.load(file))
@@ -24,14 +24,29 @@ assert item.geometry["type"] == "Polygon" and item.datetime is None
 # The specification has a list, one entry a band; this version of pystac takes one for all.
 scaling = mlm.input[0].properties["value_scaling"]
 assert [s["type"] for s in scaling] == ["z-score"] * len(mlm.input[0].bands)
+output = mlm.output[0]
+tasks = [TaskType(t) for t in mlm.tasks]
+assert [TaskType(t) for t in output.tasks] == tasks, "the one output is for all tasks"
+classes = output.classes or []
+of_classes = {TaskType.CLASSIFICATION, TaskType.SEMANTIC_SEGMENTATION}
+assert bool(classes) == bool(of_classes & set(tasks)), "classes are told of who tells them apart"
+assert [c.value for c in classes] == list(range(len(classes)))
+for c in classes:
+    # What the classification extension's schema asks for.
+    assert re.fullmatch(r"[0-9A-Za-z-_]+", c.name) and c.description, c.to_dict()
+assert ("class" in output.result.dim_order) == (len(classes) == output.result.shape[1])
+after = output.post_processing_function
+assert after.format in ("python", "gdal-calc"), after.to_dict()
 print(
     json.dumps(
         {
             "name": mlm.mlm_name,
             "bands": mlm.input[0].bands,
             "input_shape": mlm.input[0].input.shape,
-            "output_shape": mlm.output[0].result.shape,
-            "tasks": [str(getattr(t, "value", t)) for t in mlm.tasks],
+            "output_shape": output.result.shape,
+            "tasks": [t.value for t in tasks],
+            "classes": [c.name for c in classes],
+            "after": after.expression,
             "means": [s["mean"] for s in scaling],
             "parameters": mlm.total_parameters,
             "framework_version": mlm.framework_version,

@@ -1,5 +1,6 @@
 """Makes modules of all sorts in a folder, or reads a model back and answers with it."""
 
+import importlib
 import json
 import sys
 from pathlib import Path
@@ -39,7 +40,14 @@ def read(folder, chips):
     with torch.no_grad():
         answers = model(chips.reshape(-1, 3, side, side))
     named = {name: list(p.shape) for name, p in model.named_parameters()}
-    print(json.dumps({"training": model.training, "shapes": named, "answers": answers.flatten().tolist()}))
+    told = {"training": model.training, "shapes": named, "answers": answers.flatten().tolist()}
+    item = json.loads((folder / "item.json").read_text())
+    after = item["properties"]["mlm:output"][0]["post_processing_function"]
+    if after["format"] == "python":
+        module, function = after["expression"].split(":")
+        chances = getattr(importlib.import_module(module), function)(answers)
+        told["chances"] = chances.flatten().tolist()
+    print(json.dumps(told))
 
 
 if sys.argv[1] == "make":

@@ -171,6 +171,41 @@ fn weights_that_are_no_use_are_named_and_the_heir_starts_cold() {
     );
 }
 
+/// The card of what was learned.
+fn card(learned: &Learned) -> String {
+    let recipe = recipe::parse("ndvi-cnn").expect("known");
+    let files = publish::folder(learned, recipe).expect("files");
+    let files: BTreeMap<_, _> = files.into_iter().collect();
+    String::from_utf8_lossy(&files["README.md"]).into_owned()
+}
+
+#[test]
+fn the_card_of_a_trees_child_speaks_of_its_parent_and_of_no_donor() {
+    let (_keep, path) = folder();
+    let bytes = donated(&path, "ndvi-cnn");
+    let mut child = heir(&path, 1);
+    if let Some(heritage) = &mut child.heritage {
+        // The cell around the child's.
+        "gcpv".clone_into(&mut heritage.donor);
+    }
+    let gifts: [(Gift, &str); 2] = [
+        (
+            Ok(bytes),
+            "From the weights of parent `gcpv` of the same run",
+        ),
+        (
+            Ok(b"none".to_vec()),
+            "**Cold**: it was to start from the weights of parent `gcpv` of the same run, but the \
+             weights of parent gcpv are of no use",
+        ),
+    ];
+    for (gift, said) in gifts {
+        let card = card(&learned(&child, &gift));
+        assert!(card.contains(said), "no '{said}':\n{card}");
+        assert!(!card.contains("donor"), "{card}");
+    }
+}
+
 #[test]
 fn card_and_item_name_the_parent() {
     let (_keep, path) = folder();

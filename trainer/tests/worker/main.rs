@@ -5,6 +5,7 @@ mod checkpoints;
 mod clouds;
 mod folder;
 mod heirs;
+mod items;
 mod learning;
 mod leases;
 mod limits;

@@ -20,9 +20,9 @@ use crate::predict::{map, summary};
 use crate::world::{CELL, Scene, cover, folder, lease_of, quick};
 
 /// How a wish differs from that of the other tests.
-type Change = fn(&mut Module);
+pub(crate) type Change = fn(&mut Module);
 
-fn oracle(python: &Path, arguments: &[&Path]) -> Vec<u8> {
+pub(crate) fn oracle(python: &Path, arguments: &[&Path]) -> Vec<u8> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracles/modules.py");
     let ended = Command::new(python).arg(script).args(arguments).output();
     let ended = ended.expect("it runs");
@@ -73,7 +73,7 @@ fn setting(file: &Arc<Vec<u8>>, stop: &Stop) -> Setting {
     }
 }
 
-fn learned((lease, file): &(Lease, Arc<Vec<u8>>)) -> Result<Learned, JobError> {
+pub(crate) fn learned((lease, file): &(Lease, Arc<Vec<u8>>)) -> Result<Learned, JobError> {
     learn_from(lease, None, &setting(file, &Stop::default()))
 }
 

@@ -29,7 +29,7 @@ fn executable(path: &Path, text: &str) -> PathBuf {
 }
 
 /// A program that runs an example of the repository with that interpreter.
-fn example(folder: &Path, name: &str, python: &Path) -> PathBuf {
+pub(crate) fn example(folder: &Path, name: &str, python: &Path) -> PathBuf {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../python/examples");
     let script = examples.join(name).canonicalize().expect("an example");
     let text = format!(
@@ -65,7 +65,7 @@ fn job(path: &Path, variables: &[(&str, &str)]) -> Result<Bundle, Failure> {
 }
 
 /// The same, of a program that is allowed.
-fn allowed(program: &Path, more: &[(&str, &str)]) -> Result<Bundle, Failure> {
+pub(crate) fn allowed(program: &Path, more: &[(&str, &str)]) -> Result<Bundle, Failure> {
     let path = program.parent().expect("a folder");
     let listed = program.display().to_string();
     let variables = [&[("GLEBE_PROGRAMS", listed.as_str())], more].concat();
@@ -80,7 +80,7 @@ fn refused(program: &Path, more: &[(&str, &str)]) -> String {
     failure.reason
 }
 
-fn file(bundle: &Bundle, name: &str) -> Vec<u8> {
+pub(crate) fn file(bundle: &Bundle, name: &str) -> Vec<u8> {
     let at = bundle.header.files.iter().position(|f| f.name == name);
     bundle.files[at.expect(name)].to_vec()
 }
@@ -179,6 +179,8 @@ fn a_program_of_numpy_alone_learns_and_its_model_is_published_with_our_scores() 
     assert!(said.contains("train_mse"), "{said}");
     let card = String::from_utf8(file(&bundle, "README.md")).expect("text");
     assert!(card.contains("the program `exec:learn`"), "{card}");
+    let untested = "No further chips are held out for a test: a program is handed";
+    assert!(card.contains(untested), "{card}");
     let json: Value = serde_json::from_slice(&file(&bundle, "item.json")).expect("JSON");
     assert_eq!(json["assets"]["model"]["href"], "./model.npz");
     assert_eq!(json["properties"].get("mlm:framework"), None);
