@@ -164,10 +164,8 @@ fn stored_splits_are_predicted_where_they_lie_and_give_the_map_of_the_scene() {
         stderr(&trained)
     );
 
-    let nothing = stderr(&expect(
-        &mut ask(2, &["predict", "july", "-O", "no.tif"]),
-        2,
-    ));
+    let nothing = expect(&mut ask(2, &["predict", "july", "-O", "no.tif"]), 2);
+    let nothing = stderr(&nothing);
     assert!(
         nothing.contains("neither a scene nor a selector"),
         "{nothing}"
@@ -193,8 +191,7 @@ fn stored_splits_are_predicted_where_they_lie_and_give_the_map_of_the_scene() {
         assert_eq!(cell["predicted"]["kinship"], "own");
     }
 
-    let one = cells[0]["geocode"].as_str().unwrap();
-    one_model_answers_all_cells(&mut |words| ask(2, words), folder, one);
+    one_model_answers_all_cells(&mut |words| ask(2, words), folder, &cells[0]["geocode"]);
 
     let whole = ["predict", "july", "-O", "scene.tif"];
     expect(ask(2, &whole).arg(scene(&scenes)), 0);
@@ -221,8 +218,12 @@ fn stored_splits_are_predicted_where_they_lie_and_give_the_map_of_the_scene() {
 
 /// Has the model of one cell alone answer stored splits of all. It was refused, though `--help`
 /// said that it could be named.
-fn one_model_answers_all_cells(ask: &mut dyn FnMut(&[&str]) -> Command, folder: &Path, code: &str) {
-    let name = format!("july/{code}");
+fn one_model_answers_all_cells(
+    ask: &mut dyn FnMut(&[&str]) -> Command,
+    folder: &Path,
+    code: &Value,
+) {
+    let name = format!("july/{}", code.as_str().unwrap());
     let of = ["--dataset", "sentinel-2-l2a", "-O", "one.tif"];
     let mut predict = |name: &str, exit| {
         let mut command = ask(&["predict", name, "--overwrite"]);
@@ -239,7 +240,7 @@ fn one_model_answers_all_cells(ask: &mut dyn FnMut(&[&str]) -> Command, folder: 
     assert!(cells.len() > 1, "{report}");
     for cell in cells {
         assert_eq!(cell["predicted"]["model"], name.as_str(), "{report}");
-        let own = cell["geocode"] == code;
+        let own = cell["geocode"] == *code;
         let kinship = if own { "own" } else { "foreign" };
         assert_eq!(cell["predicted"]["kinship"], kinship, "{report}");
     }

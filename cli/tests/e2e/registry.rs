@@ -112,11 +112,16 @@ fn models_are_found_by_their_tags_compared_and_taken_along() {
     let said = pull(&area, "e", 2);
     assert!(said.contains("--bundle"), "{said}");
     pull(&[&area[..], &["--bundle"]].concat(), "e", 0);
-    let bundle = std::fs::read(folder.join("e/bundle.json")).unwrap();
-    let bundle: Value = serde_json::from_slice(&bundle).unwrap();
-    assert_eq!(bundle["models"].as_array().unwrap().len(), cells.len());
+    assert_eq!(bundled(folder, "e"), cells.len());
     drop(nodes);
     predicts_offline(folder, &scenes, "e");
+}
+
+/// Returns how many models a bundle lists.
+fn bundled(folder: &Path, out: &str) -> usize {
+    let bundle = std::fs::read(folder.join(out).join("bundle.json")).unwrap();
+    let bundle: Value = serde_json::from_slice(&bundle).unwrap();
+    bundle["models"].as_array().unwrap().len()
 }
 
 /// Asks what tagging would do to a cell whose model of run `long` is called `prod`.
