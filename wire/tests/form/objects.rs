@@ -36,6 +36,9 @@ fn objects_and_collections_keep_their_form() {
         "rebuilt",
         &Rebuilt {
             objects: 3,
+            slots: 2,
+            bytes: 4_096,
+            dry_run: true,
             left_out: Vec::new(),
         },
     );
