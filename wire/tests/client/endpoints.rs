@@ -78,19 +78,14 @@ async fn the_state_of_the_cluster_is_read() {
     assert_eq!(s.asked().line, "GET /healthz");
     assert_eq!(s.client.ready().await, Ok(()));
     assert_eq!(s.asked().line, "GET /readyz");
-    let s = served(&Rebuilt {
+    let rebuilt = Rebuilt {
         objects: 3,
-        left_out: Vec::new(),
-    })
-    .await;
-    assert_eq!(
-        s.client.rebuild_index(&RebuildParams::default()).await,
-        Ok(Rebuilt {
-            objects: 3,
-            left_out: Vec::new(),
-        })
-    );
-    assert_eq!(s.asked().line, "POST /v1/repair/rebuild-index");
+        ..Rebuilt::default()
+    };
+    let s = served(&rebuilt).await;
+    let params = RebuildParams { dry_run: true };
+    assert_eq!(s.client.rebuild_index(&params).await, Ok(rebuilt));
+    assert_eq!(s.asked().line, "POST /v1/repair/rebuild-index?dry_run=true");
 }
 
 #[tokio::test]
