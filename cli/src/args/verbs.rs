@@ -63,8 +63,7 @@ pub(crate) struct Up {
     /// Replicas of a new cluster; fewer while there are fewer nodes [default: 3]
     #[arg(long, value_name = "R", value_parser = clap::value_parser!(u8).range(super::replicas()))]
     pub(crate) replicas: Option<u8>,
-    /// Names the machine, so that replicas land on distinct ones; without it each node counts as a
-    /// machine of its own, and two of them on one may hold both replicas on one disk
+    /// Names the machine: replicas land on distinct ones; without it each node counts as one
     #[arg(long, value_name = "H")]
     pub(crate) host_label: Option<String>,
     /// Seconds between two comparisons with other owners [default: 600]
@@ -73,8 +72,7 @@ pub(crate) struct Up {
     /// Mebibytes a second read to check what is stored [default: 16]
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) scrub_rate: Option<u32>,
-    /// Names the rack, room or site, so that replicas land in distinct ones; of fewer than there
-    /// are replicas, each holds as many of them as the others
+    /// Names the rack, room or site: replicas land in distinct ones, or evenly in fewer
     #[arg(long, value_name = "Z")]
     pub(crate) zone_label: Option<String>,
     /// Share of the data relative to the other nodes' [default: 1]

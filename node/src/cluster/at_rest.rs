@@ -1,6 +1,8 @@
 //! Files that a node of the first version has left, read by this one: their words and bytes are
 //! frozen.
 //!
+//! *Invariants*: a file of an example is never written anew; a later version adds its own.
+//!
 //! *Not here*: objects (`store::note`), jobs (`runs::book`), what nodes send (`peer`).
 
 use std::fs;
