@@ -89,6 +89,25 @@ async fn what_is_put_while_a_node_joins_is_found_afterwards() {
     .await;
 }
 
+/// Nobody else is there to stand in for it than the owner whose place it took.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn puts_go_on_when_the_newcomer_is_lost_before_it_has_taken_over() {
+    let nodes = cluster(2, 2).await;
+    fill(&nodes, 40).await;
+    let lost = open(folder(), None, Some(ticket(&nodes[0]))).await.unwrap();
+    lost.kill().await;
+    let objects = crate::bench::splits(80);
+    for (i, object) in objects.iter().enumerate() {
+        let ack = nodes[i % 2].put(object).await.unwrap();
+        assert!(ack.acked_by.len() >= 2, "{ack:?}");
+    }
+    for node in &nodes {
+        let (found, end) = node.all().await;
+        assert!(end.complete, "{end:?}");
+        assert_eq!(found.len(), 80);
+    }
+}
+
 /// Models of 40 kB each: what messages weigh beside them is little.
 const MODELS: u64 = 400;
 
