@@ -338,8 +338,21 @@ impl<'a> Putting<'a> {
         free.reverse();
         let owners_failed = self.failed.len();
         while self.standins.len() < owners_failed {
-            let Some(next) = free.pop() else { return };
+            let Some(next) = free.pop() else { break };
             self.send(vec![next], revision, true).await;
+        }
+        // While slots move, an owner in one layout can stand in for one in another.
+        for holder in self.holders.clone() {
+            if self.check_quorum().is_ok() {
+                break;
+            }
+            if self
+                .layouts
+                .iter()
+                .any(|layout| !layout.owns(&holder, slot))
+            {
+                self.send(vec![holder], revision, true).await;
+            }
         }
     }
 
