@@ -350,8 +350,9 @@ impl<'a> Putting<'a> {
                 .layouts
                 .iter()
                 .any(|layout| !layout.owns(&holder, slot))
+                && self.mark(std::slice::from_ref(&holder)).await.is_empty()
             {
-                self.send(vec![holder], revision, true).await;
+                self.standins.insert(holder);
             }
         }
     }
