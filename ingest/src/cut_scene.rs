@@ -45,7 +45,7 @@ pub fn run(args: &CutArgs) -> Result<Done, Fault> {
     let cut = cutting::cut(&scene, &plan, (&collection, &plan.cells), &mut |_| {})?;
     for split in &cut.splits {
         let folder = args.out.join(split.meta.id.as_str().replace('/', "+"));
-        write(&folder, &cut.spool.read(split)?)?;
+        write(&folder, &cut.spool.read(&split.files)?)?;
     }
     Ok(Done {
         scene: scene.name,

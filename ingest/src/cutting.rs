@@ -17,6 +17,7 @@ use earth::split::codec::Encoded;
 use earth::split::collection::Collection;
 use earth::split::meta::PixelCounts;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use wire::fault::{Fault, FaultKind};
 
 use crate::encode;
@@ -44,7 +45,7 @@ pub struct CutScene {
 }
 
 /// What was counted over all cells of a scene.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CutSums {
     /// Cells without a valid pixel.
     pub empty: u64,
@@ -53,7 +54,7 @@ pub struct CutSums {
 }
 
 /// A strip that was cut: cells and pixels done.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
     /// Cells done.
     pub cells: u64,

@@ -11,7 +11,7 @@ use earth::split::meta::PixelCounts;
 use wire::fault::{Fault, FaultKind};
 use wire::ledger::{Ledger, Outcome};
 
-use crate::source::Scene;
+use crate::facts::Facts;
 
 /// What was done with the cells of a scene.
 #[derive(Debug, Clone, Copy, Default)]
@@ -29,13 +29,13 @@ pub struct Sums {
 }
 
 /// Returns the ledger of a scene that is done.
-pub fn of(scene: &Scene, collection: &str, sums: Sums) -> Ledger {
+pub fn of(scene: &Facts, collection: &str, sums: Sums) -> Ledger {
     Ledger {
         collection: collection.to_owned(),
         scene: scene.name.clone(),
         source: scene.source.clone(),
-        source_hash: scene.delivered.hash.clone(),
-        source_bytes: scene.delivered.bytes,
+        source_hash: scene.hash.clone(),
+        source_bytes: scene.bytes,
         outcome: Outcome::Done,
         cells: sums.cells,
         splits: sums.splits,
@@ -49,13 +49,13 @@ pub fn of(scene: &Scene, collection: &str, sums: Sums) -> Ledger {
 
 /// Tells whether a scene is done already; fails if other content has its name.
 pub fn is_done(
-    scene: &Scene,
+    scene: &Facts,
     collection: &Collection,
     stored: Option<&Ledger>,
 ) -> Result<bool, Fault> {
     match stored {
         Some(ledger) if ledger.outcome != Outcome::Done => Ok(false),
-        Some(ledger) if ledger.source_hash == scene.delivered.hash => Ok(true),
+        Some(ledger) if ledger.source_hash == scene.hash => Ok(true),
         Some(_) => {
             let what = format!("'{}' is in '{}' already", scene.name, collection.name);
             Err(Fault::new(FaultKind::Data, what)

@@ -2,14 +2,14 @@
 //!
 //! *Invariants*: whoever writes without end is stopped at the bound, not at the machine's memory.
 //!
-//! *Not here*: what lines say (`orders`, `wire::event`).
+//! *Not here*: what lines say (`orders`).
 
 use std::io::{self, BufRead, Read as _};
 
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _};
 
-/// Longest line: a path of 4,096 bytes, each a number in JSON, takes 16 KiB, a ledger less; the
-/// events of a node's answers have the same bound.
+/// Longest line: a path of 4,096 bytes, each a number in JSON, takes 16 KiB, what is told of a split
+/// or stands in a ledger less; splits that are known come a thousand a line, 200 bytes each.
 pub const LINE_BYTES_MAX: u64 = 1 << 20;
 
 /// Reads the next line without its end; none at the end of the input.
@@ -23,15 +23,18 @@ pub fn read(input: &mut impl BufRead) -> io::Result<Option<String>> {
     text(line)
 }
 
-/// Reads the next line as [`read`] does; cancelled in between, what was read is lost.
+/// Reads the next line as [`read`] does. What is read of it is kept in `begun`, so that whoever
+/// gives up in between may go on.
 ///
 /// # Errors
 /// As [`read`].
-pub async fn next(input: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Option<String>> {
-    let mut line = Vec::new();
-    let mut input = input.take(LINE_BYTES_MAX);
-    input.read_until(b'\n', &mut line).await?;
-    text(line)
+pub async fn next(
+    input: &mut (impl AsyncBufRead + Unpin),
+    begun: &mut Vec<u8>,
+) -> io::Result<Option<String>> {
+    let mut input = input.take(LINE_BYTES_MAX.saturating_sub(begun.len() as u64));
+    input.read_until(b'\n', begun).await?;
+    text(std::mem::take(begun))
 }
 
 fn text(mut line: Vec<u8>) -> io::Result<Option<String>> {
@@ -57,14 +60,15 @@ mod tests {
         let longest = usize::try_from(LINE_BYTES_MAX).unwrap() - 1;
         let good = format!("a\n\n{}\nlast", "x".repeat(longest));
         let (mut now, mut later) = (good.as_bytes(), good.as_bytes());
+        let mut begun = Vec::new();
         for length in [Some(1), Some(0), Some(longest), Some(4), None] {
             assert_eq!(read(&mut now).unwrap().map(|l| l.len()), length);
-            let line = next(&mut later).await.unwrap();
+            let line = next(&mut later, &mut begun).await.unwrap();
             assert_eq!(line.map(|l| l.len()), length);
         }
         for bad in [vec![b'x'; longest + 2], vec![0xff, b'\n']] {
             assert!(read(&mut bad.as_slice()).is_err());
-            assert!(next(&mut bad.as_slice()).await.is_err());
+            assert!(next(&mut bad.as_slice(), &mut begun).await.is_err());
         }
     }
 }

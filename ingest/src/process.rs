@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use wire::fault::Fault;
 
-use crate::run::Stop;
+use crate::supervise::Stop;
 
 /// Runs what ends in an exit code; a reader of its events that went away is no error of ours.
 pub fn drive(work: impl Future<Output = Result<u8, Stop>>) -> anyhow::Result<ExitCode> {

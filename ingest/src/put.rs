@@ -20,7 +20,7 @@ use wire::event::SplitStored;
 use wire::fault::{Fault, FaultKind};
 use wire::object::{PutAck, PutOutcome, PutParams};
 
-use crate::spool::Waiting;
+use crate::spool::{Parcel, Spool};
 
 /// Puts in flight: an fsync waits for the disk, and two cores fill it with four.
 pub const IN_FLIGHT_MAX: usize = 4;
@@ -140,44 +140,29 @@ fn stopped() -> Fault {
     .try_("glebe status")
 }
 
-/// Puts one split.
+/// Puts one split of a spool.
 pub async fn split(
     owners: &Owners,
-    waiting: Waiting,
+    (spool, parcel): (&Spool, Parcel),
     overwrite: bool,
 ) -> Result<SplitStored, Fault> {
-    let meta = &waiting.meta;
-    let files = waiting.read()?;
+    let Parcel { split, key, files } = parcel;
     let bundle = Bundle::new(
         Kind::Split,
-        meta.id.to_string(),
-        meta.placement_key.clone(),
-        files,
+        split.id.clone(),
+        key.clone(),
+        spool.read(&files)?,
     );
     let bundle = bundle.map_err(|e| {
-        Fault::new(FaultKind::Data, format!("{} cannot be sent", meta.id))
+        Fault::new(FaultKind::Data, format!("{} cannot be sent", split.id))
             .because(e.to_string())
             .try_("a greater --precision makes smaller splits")
     })?;
     let ack = owners.put(&bundle, overwrite).await?;
     Ok(SplitStored {
-        owners_absent: owners.absent(&meta.placement_key, &ack),
+        new: ack.outcome == PutOutcome::New,
+        owners_absent: owners.absent(&key, &ack),
         standins: ack.standins,
-        ..told(&waiting, ack.outcome == PutOutcome::New)
+        ..split
     })
-}
-
-/// Returns what is told of a split.
-pub fn told(waiting: &Waiting, new: bool) -> SplitStored {
-    let meta = &waiting.meta;
-    SplitStored {
-        id: meta.id.to_string(),
-        geocode: meta.geocode.to_string(),
-        new,
-        bytes: waiting.bytes(),
-        cloud_cover: meta.counts.cloud().map(|c| c * 100.0),
-        pixel_coverage: meta.counts.coverage() * 100.0,
-        standins: Vec::new(),
-        owners_absent: Vec::new(),
-    }
 }

@@ -1,49 +1,58 @@
 //! A process of its own for every scene, so that what one file breaks ends with that file.
 //!
 //! The supervisor decodes no pixel and opens no file of a scene: it starts `glebe-ingest scene` for
-//! one after another, under that process's own limits, and passes its events on. The first one
-//! lists the scenes before it ingests its own, for what is a scene only those know that link GDAL;
-//! the next one is started while one is at work, so that no scene waits until GDAL is linked.
-//! Drivers that are not safe to use from several threads share their process with one scene only.
+//! one after another, under that process's own limits, and puts what it cuts: a process that reads
+//! foreign bytes has no network and no token. The first one lists the scenes before it opens its
+//! own, for what is a scene only those know that link GDAL; the next one is started while one is at
+//! work, so that no scene waits until GDAL is linked. Drivers that are not safe to use from several
+//! threads share their process with one scene only.
 //!
 //! *Invariants*: a scene's process that dies or falls silent is one failed scene, with the reason;
 //! no process that has anything left to do outlives its supervisor; nothing here calls GDAL, so
 //! that the linker leaves it out.
 //!
-//! *Not here*: what a scene's process does (`obey`, `run`), its limits (`limits`).
+//! *Not here*: what a scene's process does (`obey`), its limits (`limits`).
 
 mod child;
+mod scene;
 
 use std::ffi::OsString;
-use std::io::{Write as _, stderr, stdin};
+use std::io::stdin;
 use std::path::Path;
 use std::time::Duration;
 
 use tokio::sync::OnceCell;
 use wire::client::{Client, ClientOptions};
-use wire::event::{Event, Progress};
+use wire::event::Event;
 use wire::fault::{Fault, FaultKind};
 
 use crate::args::RunArgs;
-use crate::events::Events;
+use crate::events::{Events, Unread};
 use crate::failure::{self, Spot};
 use crate::limits::{ADDRESS_BYTES_MAX, CPU_SECONDS_MAX};
 use crate::line;
 use crate::name::file_name;
 use crate::orders::{Listed, Order};
 use crate::put::Owners;
-use crate::run::Stop;
 use child::{Ended, Heard, SceneProcess};
-
-/// Longest silence of a scene's process: a strip of a full tile takes under a minute of one busy
-/// core, and every strip is told of.
-const SILENCE_MAX: Duration = Duration::from_mins(10);
+use scene::{Halt, Ingest, Lost, SILENCE_MAX};
 
 /// Longest listing: 100,000 archives whose lists come from a slow disk, 30 ms each.
 const LISTING_MAX: Duration = Duration::from_hours(1);
 
 /// Longest that a process may look for the name of a scene that failed: it reads one list.
 const NAMING_MAX: Duration = Duration::from_mins(1);
+
+/// Why an ingest ends early.
+#[derive(Debug, thiserror::Error)]
+pub enum Stop {
+    /// Something failed that is no scene's fault.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    /// Nobody reads the events.
+    #[error(transparent)]
+    Unread(#[from] Unread),
+}
 
 /// Ingests all scenes, each in a process of its own; returns the exit code.
 pub async fn run(args: &RunArgs, events: &mut Events) -> Result<u8, Stop> {
@@ -61,39 +70,46 @@ pub async fn run(args: &RunArgs, events: &mut Events) -> Result<u8, Stop> {
     let mut code = 0;
     let mut found = found.into_iter().peekable();
     while let Some((path, fault)) = found.next() {
-        let before = events.progress;
-        let outcome = match fault {
+        let before = events.progress.scenes;
+        let failed = match fault {
             None => crew.scene(&path, found.peek().is_some(), events).await?,
-            Some(fault) => Outcome::Broken(fault),
+            Some(fault) => Some(Failed { fault, spot: None }),
         };
-        events.progress.scenes = before.scenes + 1;
-        match outcome {
-            Outcome::Well => {}
-            Outcome::Failed => code = FaultKind::Data.exit_code(),
-            Outcome::Broken(fault) => {
-                code = FaultKind::Data.exit_code();
-                crew.broke(Path::new(&path), fault, events).await?;
-            }
-            Outcome::All(of_all) => {
-                code = of_all;
-                break;
-            }
+        events.progress.scenes = before + 1;
+        let Some(failed) = failed else { continue };
+        let kind = failed.fault.kind;
+        crew.tell(Path::new(&path), failed, events).await?;
+        if ends_all(kind) {
+            code = kind.exit_code();
+            break;
         }
+        code = FaultKind::Data.exit_code();
     }
     // Who is left is killed now: nobody needs to wait until its memory is given back.
     Ok(code)
 }
 
-/// How a scene ended.
-enum Outcome {
-    /// It is done, or was done before.
-    Well,
-    /// It failed and its process said so; others may not.
-    Failed,
-    /// It failed, and nobody said so yet.
-    Broken(Fault),
-    /// What stopped it stops every other scene too; the exit code.
-    All(u8),
+/// A scene that failed.
+struct Failed {
+    fault: Fault,
+    /// Where the reason is kept, if that is known.
+    spot: Option<Spot>,
+}
+
+/// Tells whether what failed one scene will fail all others.
+fn ends_all(kind: FaultKind) -> bool {
+    match kind {
+        FaultKind::Usage
+        | FaultKind::Unreachable
+        | FaultKind::Refused
+        | FaultKind::Partial
+        | FaultKind::Timeout
+        | FaultKind::Internal
+        | FaultKind::Unidentified
+        | FaultKind::Forbidden
+        | FaultKind::Busy => true,
+        FaultKind::Nothing | FaultKind::Data => false,
+    }
 }
 
 /// The processes that a supervisor has.
@@ -147,60 +163,68 @@ impl Crew<'_> {
         Err(unlisted(&process.end().await?, reason))
     }
 
-    /// Runs one scene's process to its end, and has the next one start if there is more to do.
+    /// Ingests one scene, and has the next process start if there is more to do; returns why the
+    /// scene failed, if it did.
     async fn scene(
         &mut self,
         path: &OsString,
         more: bool,
         events: &mut Events,
-    ) -> Result<Outcome, Stop> {
-        let order = Order::Ingest {
-            node: self.address().await?.to_owned(),
-            scene: path.clone(),
-        };
+    ) -> Result<Option<Failed>, Stop> {
+        let owners = self.owners().await?;
         let mut process = self.take()?;
-        process.order(&order).await?;
         if more {
             // One that cannot be started now is tried again, and missed, when its turn comes.
             self.next = SceneProcess::start().ok();
         }
-        let path = Path::new(path);
-        let told = match follow(&mut process, events).await? {
-            Followed::Done => {
-                // All that it did is acknowledged, and its own files are gone.
-                process.kill()?;
-                if let Some(mut before) = self.leaving.replace(process) {
-                    before.end().await?;
+        let (path, mut spot) = (Path::new(path), None);
+        let ingest = Ingest {
+            args: self.args,
+            owners: &owners,
+            process: &mut process,
+            events,
+            spot: &mut spot,
+        };
+        let fault = match { ingest }.scene(path).await {
+            Ok(()) => None,
+            Err(Halt::Unread(unread)) => return Err(unread.into()),
+            Err(Halt::Fault(fault)) => {
+                if spot.is_none() {
+                    spot = named(&mut process, path).await?;
                 }
-                return Ok(Outcome::Well);
+                Some(fault)
             }
-            Followed::Out { told } => told,
-            Followed::Lost(fault) => {
-                process.kill()?;
-                process.end().await?;
-                return Ok(Outcome::Broken(fault(path)));
+            Err(Halt::Lost(lost)) => {
+                if lost != Lost::Gone {
+                    process.kill()?;
+                }
+                let fault = explain(lost, path, &process.end().await?);
+                return Ok(Some(Failed { fault, spot }));
             }
         };
-        let ended = process.end().await?;
-        Ok(match (told, ended.status.code()) {
-            (true, Some(0)) => Outcome::Well,
-            (true, Some(6)) => Outcome::Failed,
-            (true, Some(code)) => Outcome::All(u8::try_from(code).unwrap_or(1)),
-            (false, Some(code)) if stops_all(code) => {
-                // It explained itself on its standard error; that is ours to pass on.
-                stderr().write_all(ended.words.as_bytes()).unwrap_or(());
-                Outcome::All(u8::try_from(code).unwrap_or(1))
-            }
-            _ => Outcome::Broken(died(path, &ended)),
-        })
+        // All that it did is acknowledged, or of no use; its own files are gone.
+        process.kill()?;
+        if let Some(mut before) = self.leaving.replace(process) {
+            before.end().await?;
+        }
+        Ok(fault.map(|fault| Failed { fault, spot }))
     }
 
-    /// Tells of a scene that could not say itself that it failed, and keeps the reason.
-    async fn broke(&mut self, path: &Path, fault: Fault, events: &mut Events) -> Result<(), Stop> {
-        if !self.args.dry_run {
-            let client = Client::new(self.address().await?, ClientOptions::from_env()?)?;
-            let spot = self.spot(path).await?;
-            failure::keep(&Owners::new(client).await?, &spot, &fault).await?;
+    /// Asks the node for the layout.
+    async fn owners(&self) -> Result<Owners, Fault> {
+        let client = Client::new(self.address().await?, ClientOptions::from_env()?)?;
+        Owners::new(client).await
+    }
+
+    /// Tells of a scene that failed, and keeps the reason if that is its own.
+    async fn tell(&mut self, path: &Path, failed: Failed, events: &mut Events) -> Result<(), Stop> {
+        let Failed { fault, spot } = failed;
+        if !self.args.dry_run && !ends_all(fault.kind) {
+            let spot = match spot {
+                Some(spot) => spot,
+                None => self.spot(path).await?,
+            };
+            failure::keep(&self.owners().await?, &spot, &fault).await?;
         }
         let source = file_name(path);
         events.tell(&Event::SceneFailed { source, fault })?;
@@ -210,8 +234,7 @@ impl Crew<'_> {
     /// Asks a process where the reason of a failed scene is kept: its name may stand in an archive.
     async fn spot(&mut self, path: &Path) -> Result<Spot, Fault> {
         let mut process = self.take()?;
-        process.order(&Order::Name(path.into())).await?;
-        if let Heard::Line(spot) = process.hear(NAMING_MAX).await {
+        if let Some(spot) = named(&mut process, path).await? {
             self.next = Some(process);
             return Ok(spot);
         }
@@ -221,50 +244,12 @@ impl Crew<'_> {
     }
 }
 
-/// What came of following a scene's process.
-enum Followed {
-    /// The scene is done: the last that a process tells.
-    Done,
-    /// It closed its output; `told` says whether it had told how the scene ended.
-    Out { told: bool },
-    /// Nothing more is to be learned from it, and why.
-    Lost(fn(&Path) -> Fault),
-}
-
-/// Passes events on until the process has no more.
-async fn follow(process: &mut SceneProcess, events: &mut Events) -> Result<Followed, Stop> {
-    let before = events.progress;
-    let mut told = false;
-    loop {
-        match process.hear(SILENCE_MAX).await {
-            Heard::Silence => return Ok(Followed::Lost(silent)),
-            Heard::Garbled => return Ok(Followed::Lost(garbled)),
-            Heard::End => return Ok(Followed::Out { told }),
-            Heard::Line(Event::Begin { .. }) => {}
-            Heard::Line(Event::Progress(of_scene)) => {
-                events.progress = sum(&before, &of_scene);
-                events.tell_progress()?;
-            }
-            Heard::Line(event) => {
-                events.tell(&event)?;
-                match event {
-                    Event::SceneDone { .. } => return Ok(Followed::Done),
-                    Event::SceneFailed { .. } | Event::Skipped { .. } => told = true,
-                    _ => {}
-                }
-            }
-        }
-    }
-}
-
-fn sum(before: &Progress, scene: &Progress) -> Progress {
-    Progress {
-        scenes: before.scenes,
-        cells: before.cells + scene.cells,
-        cells_total: before.cells_total + scene.cells_total,
-        pixels: before.pixels + scene.pixels,
-        bytes: before.bytes + scene.bytes,
-        seconds: scene.seconds,
+/// Asks a process where the reason of a failed scene is kept.
+async fn named(process: &mut SceneProcess, path: &Path) -> Result<Option<Spot>, Fault> {
+    process.order(&Order::Name(path.into())).await?;
+    match process.hear(NAMING_MAX).await {
+        Heard::Line(spot) => Ok(Some(spot)),
+        _ => Ok(None),
     }
 }
 
@@ -289,18 +274,6 @@ fn node_address(args: &RunArgs) -> Result<String, Fault> {
     Ok(node)
 }
 
-/// Tells whether a process ended by a fault that every other scene would meet as well.
-fn stops_all(code: i32) -> bool {
-    let kinds = [
-        FaultKind::Usage,
-        FaultKind::Unreachable,
-        FaultKind::Partial,
-        FaultKind::Refused,
-        FaultKind::Timeout,
-    ];
-    kinds.iter().any(|k| i32::from(k.exit_code()) == code)
-}
-
 /// Explains a listing that did not come to its end.
 fn unlisted(ended: &Ended, reason: Option<&str>) -> Fault {
     // One that ends by itself could not begin; what kills it is what it read.
@@ -315,19 +288,16 @@ fn unlisted(ended: &Ended, reason: Option<&str>) -> Fault {
         .try_("ingest the paths one by one, and the parts of a folder; glebe doctor")
 }
 
-fn silent(path: &Path) -> Fault {
-    let seconds = SILENCE_MAX.as_secs();
-    given_up(
-        path,
-        &format!("its process said nothing for {seconds} seconds"),
-    )
-}
-
-fn garbled(path: &Path) -> Fault {
-    given_up(path, "its process said what is no event")
-}
-
-fn given_up(path: &Path, reason: &str) -> Fault {
+/// Explains a scene whose process was lost.
+fn explain(lost: Lost, path: &Path, ended: &Ended) -> Fault {
+    let reason = match lost {
+        Lost::Gone => return died(path, ended),
+        Lost::Silent => {
+            let seconds = SILENCE_MAX.as_secs();
+            format!("its process said nothing for {seconds} seconds")
+        }
+        Lost::Garbled => "its process said what is no answer".to_owned(),
+    };
     let name = file_name(path);
     Fault::new(FaultKind::Data, format!("'{name}' was given up"))
         .because(reason)

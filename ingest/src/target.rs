@@ -12,6 +12,7 @@ use earth::split::placement::PlacementRule;
 use wire::fault::{Fault, FaultKind};
 use wire::ledger::Ledger;
 
+use crate::facts::Facts;
 use crate::ledger::{self, Sums};
 use crate::plan::{self, Plan};
 use crate::source::Scene;
@@ -35,13 +36,13 @@ pub struct Wanted<'a> {
 
 impl Wanted<'_> {
     /// Returns the name of the collection for a scene.
-    pub fn name_for(&self, scene: &Scene) -> String {
-        self.name.unwrap_or(scene.dataset.name).to_owned()
+    pub fn name_for(&self, scene: &Facts) -> String {
+        self.name.unwrap_or(&scene.dataset).to_owned()
     }
 }
 
 /// Returns the collection to make for a scene.
-pub fn new(wanted: &Wanted<'_>, scene: &Scene) -> Result<Collection, Fault> {
+pub fn new(wanted: &Wanted<'_>, scene: &Facts) -> Result<Collection, Fault> {
     let scheme = wanted.scheme.unwrap_or(Scheme::Geohash);
     let precision = wanted.precision.unwrap_or(PRECISION_DEFAULT);
     let max = scheme.precision_max();
@@ -59,7 +60,7 @@ pub fn new(wanted: &Wanted<'_>, scene: &Scene) -> Result<Collection, Fault> {
     }
     Ok(Collection {
         name,
-        dataset: scene.dataset.name.to_owned(),
+        dataset: scene.dataset.clone(),
         scheme,
         precision,
         placement: PlacementRule::Whole,
@@ -70,7 +71,7 @@ pub fn new(wanted: &Wanted<'_>, scene: &Scene) -> Result<Collection, Fault> {
 pub fn agree(
     collection: Collection,
     wanted: &Wanted<'_>,
-    scene: &Scene,
+    scene: &Facts,
 ) -> Result<Collection, Fault> {
     let differs = |flag: &str, given: String, own: String| {
         let what = format!(
@@ -97,13 +98,13 @@ pub fn agree(
             collection.precision.to_string(),
         );
     }
-    if collection.dataset != scene.dataset.name {
+    if collection.dataset != scene.dataset {
         let what = format!(
             "'{}' belongs to no collection of {}",
             scene.name, collection.dataset
         );
         return Err(Fault::new(FaultKind::Data, what)
-            .because(format!("it is {}", scene.dataset.name))
+            .because(format!("it is {}", scene.dataset))
             .try_("--collection names another one"));
     }
     Ok(collection)
@@ -130,7 +131,7 @@ pub fn estimate(scene: &Scene, plan: &Plan, collection: &Collection) -> Result<L
             ..PixelCounts::default()
         },
     };
-    Ok(ledger::of(scene, &collection.name, sums))
+    Ok(ledger::of(&Facts::from(scene), &collection.name, sums))
 }
 
 #[expect(

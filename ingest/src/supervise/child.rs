@@ -9,16 +9,19 @@ use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
+use wire::client::{TOKEN_FILE_VARIABLE, TOKEN_VARIABLE};
 use wire::fault::{Fault, FaultKind};
 
 use crate::line;
 use crate::orders::Order;
+use crate::spool::Spool;
 
 /// Bytes kept of what a dying process says: a few lines.
 const LAST_WORDS_BYTES: u64 = 4096;
@@ -29,8 +32,12 @@ pub(super) struct SceneProcess {
     child: Child,
     orders: ChildStdin,
     told: BufReader<ChildStdout>,
+    /// The line that it is about to say.
+    begun: Vec<u8>,
     /// Its standard error: a file, not a pipe, for whoever writes much must not wait for a reader.
     said: File,
+    /// Where it leaves the files of splits.
+    spool: Arc<Spool>,
 }
 
 /// What came of listening.
@@ -57,6 +64,7 @@ impl SceneProcess {
     /// Starts one, which waits for orders.
     pub(super) fn start() -> Result<Self, Fault> {
         let said = tempfile::tempfile().map_err(|e| broken(&e))?;
+        let spool = Spool::new()?;
         let mut command = Command::new(program()?);
         command.arg("scene");
         // The same words as ours: all flags hold for every scene.
@@ -65,19 +73,26 @@ impl SceneProcess {
         command.env("MALLOC_ARENA_MAX", "2");
         // The last line it says is told as the reason: that of a backtrace is none.
         command.env("RUST_BACKTRACE", "0");
+        // It asks no node for anything.
+        for secret in [TOKEN_VARIABLE, TOKEN_FILE_VARIABLE] {
+            command.env_remove(secret);
+        }
         command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(said.try_clone().map_err(|e| broken(&e))?)
             .kill_on_drop(true);
-        let mut child = command.spawn().map_err(|e| broken(&e))?;
+        let started = spool.lend(|(name, file)| command.env(name, file).spawn());
+        let mut child = started.map_err(|e| broken(&e))?;
         let piped = child.stdin.take().zip(child.stdout.take());
         let (orders, told) = piped.ok_or_else(|| broken(&std::io::ErrorKind::BrokenPipe.into()))?;
         Ok(Self {
             child,
             orders,
             told: BufReader::new(told),
+            begun: Vec::new(),
             said,
+            spool: Arc::new(spool),
         })
     }
 
@@ -94,9 +109,14 @@ impl SceneProcess {
         Ok(())
     }
 
-    /// Listens for the next line.
+    /// Returns where it leaves the files of splits.
+    pub(super) fn spool(&self) -> Arc<Spool> {
+        Arc::clone(&self.spool)
+    }
+
+    /// Listens for the next line; whoever gives up in between may go on.
     pub(super) async fn hear<T: DeserializeOwned>(&mut self, silence_max: Duration) -> Heard<T> {
-        match timeout(silence_max, line::next(&mut self.told)).await {
+        match timeout(silence_max, line::next(&mut self.told, &mut self.begun)).await {
             Err(_) => Heard::Silence,
             Ok(Ok(None)) => Heard::End,
             Ok(Err(_)) => Heard::Garbled,

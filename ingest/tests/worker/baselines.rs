@@ -53,7 +53,7 @@ fn cut(scene: &Scene) -> Vec<(String, Vec<f64>)> {
     let done = cut_some(scene, 5, |_| 1);
     let mut all = Vec::new();
     for waiting in &done.splits {
-        let files = done.spool.read(waiting).unwrap();
+        let files = done.spool.read(&waiting.files).unwrap();
         for band in &waiting.meta.bands {
             let (_, bytes) = files.iter().find(|(name, _)| *name == band.asset).unwrap();
             let raster = codec::decode(bytes, &[band.index as usize])

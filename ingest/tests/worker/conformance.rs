@@ -78,7 +78,7 @@ pub(crate) fn equals_gdalwarp(
     let step = |cells: usize| if all { 1 } else { cells.div_ceil(SAMPLE) };
     let done = cut_some(scene, precision, step);
     for waiting in &done.splits {
-        let files = done.spool.read(waiting).unwrap();
+        let files = done.spool.read(&waiting.files).unwrap();
         for (band, layer) in waiting.meta.bands.iter().zip(&scene.layers) {
             let (_, bytes) = files.iter().find(|(name, _)| *name == band.asset).unwrap();
             let raster = codec::decode(bytes, &[band.index as usize])

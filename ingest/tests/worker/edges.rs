@@ -157,7 +157,7 @@ fn check(ramp: &Ramp, scheme: Scheme, precision: u8) -> Seen {
     let mut looked = 0;
     for waiting in &done.splits {
         let cell = waiting.meta.geocode;
-        let files = done.spool.read(waiting).unwrap();
+        let files = done.spool.read(&waiting.files).unwrap();
         let raster = codec::decode(&files[0].1, &[0]).unwrap().remove(0);
         let grid = plan::grid(&cell, waiting.meta.bands[0].resolution_m).unwrap();
         seen.sides.insert(cell.centre().lon > 0.0);

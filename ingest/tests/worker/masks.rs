@@ -79,7 +79,7 @@ fn a_users_mask_is_stored_as_a_band_that_says_what_was_counted() {
             ("CLOUD", SampleType::U8, Some(255.0), true)
         );
         assert_eq!(meta.bands.last().unwrap().name, "CLOUD");
-        let files = cut.spool.read(split).unwrap();
+        let files = cut.spool.read(&split.files).unwrap();
         let (_, bytes) = files.iter().find(|(name, _)| *name == band.asset).unwrap();
         let raster = codec::decode(bytes, &[band.index as usize])
             .unwrap()

@@ -264,7 +264,10 @@ fn an_archive_gives_what_its_granule_gives() {
     assert_eq!(plain.delivered, zip.delivered);
     let splits = |scene: &Scene| {
         let done = cut_some(scene, 4, |_| 1);
-        let files = done.splits.iter().map(|s| done.spool.read(s).unwrap());
+        let files = done
+            .splits
+            .iter()
+            .map(|s| done.spool.read(&s.files).unwrap());
         files.collect::<Vec<_>>()
     };
     assert!(splits(&plain) == splits(&zip) && !splits(&zip).is_empty());

@@ -54,18 +54,19 @@ fn cut(scene: &Scene, ahead_max: u64) -> Vec<Heard> {
         precision: 6,
         placement: PlacementRule::Whole,
     };
-    let mut heard = Vec::new();
+    let (spool, mut heard) = (Spool::new().unwrap(), Vec::new());
     let mut tell = |told| {
         heard.push(match told {
             Told::Step(_) => Heard::Strip,
             Told::Split(split) => {
-                Heard::Split(split.meta.geocode.to_string(), split.read().unwrap())
+                let files = spool.read(&split.files).unwrap();
+                Heard::Split(split.meta.geocode.to_string(), files)
             }
         });
         ControlFlow::Continue(())
     };
     let sink = Sink {
-        spool: &Spool::new().unwrap(),
+        spool: &spool,
         tell: &mut tell,
         ahead_max,
     };

@@ -170,6 +170,38 @@ fn gdal_is_linked_by_scenes_processes_alone() {
     supervisor.wait().unwrap();
 }
 
+/// It reads foreign bytes: here it waits for those of a pipe.
+#[test]
+fn a_scene_s_process_has_no_network_and_no_token() {
+    let folder = tempfile::tempdir().unwrap();
+    pipe(&folder.path().join("S2.zip"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_glebe-supervise"));
+    command
+        .args(["--node", "http://127.0.0.1:9"])
+        .arg(folder.path());
+    command
+        .env("GLEBE_TOKEN", "a-token")
+        .env("GLEBE_TOKEN_FILE", "a-token-file");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut supervisor = command.spawn().unwrap();
+    let process = processes(&supervisor, 1)[0].as_raw_nonzero();
+    let of_it = Path::new("/proc").join(process.to_string());
+    until(|| {
+        let status = std::fs::read_to_string(of_it.join("status")).ok()?;
+        status.contains("Seccomp:\t2\n").then_some(())
+    });
+    let environment = std::fs::read(of_it.join("environ")).unwrap();
+    let environment = String::from_utf8_lossy(&environment);
+    assert!(environment.contains("GLEBE_SPOOL_FD"), "{environment}");
+    assert!(!environment.contains("a-token"), "{environment}");
+    for file in std::fs::read_dir(of_it.join("fd")).unwrap() {
+        let file = std::fs::read_link(file.unwrap().path()).unwrap();
+        assert!(!file.to_string_lossy().contains("socket"), "{file:?}");
+    }
+    supervisor.kill().unwrap();
+    supervisor.wait().unwrap();
+}
+
 #[test]
 fn a_listing_whose_process_dies_is_said_so() {
     let folder = tempfile::tempdir().unwrap();

@@ -172,7 +172,7 @@ fn check(scene: &Scene, number: impl Fn(&str) -> f64) -> usize {
     let done = cut_some(scene, 4, |_| 1);
     let mut pixels = 0;
     for waiting in &done.splits {
-        let files = done.spool.read(waiting).unwrap();
+        let files = done.spool.read(&waiting.files).unwrap();
         for band in waiting.meta.bands.iter().filter(|b| !b.categorical) {
             let (_, bytes) = files.iter().find(|(name, _)| *name == band.asset).unwrap();
             let raster = codec::decode(bytes, &[band.index as usize])

@@ -98,7 +98,7 @@ fn read(scene: &Scene) -> Vec<Vec<u64>> {
 fn cells(cut: &CutScene) -> Vec<Vec<Option<f64>>> {
     let mut found = Vec::new();
     for split in &cut.splits {
-        let files = cut.spool.read(split).unwrap();
+        let files = cut.spool.read(&split.files).unwrap();
         for band in &split.meta.bands {
             let (_, bytes) = files.iter().find(|(name, _)| *name == band.asset).unwrap();
             let raster = codec::decode(bytes, &[band.index as usize])

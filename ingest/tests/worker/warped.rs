@@ -47,7 +47,7 @@ impl Totals {
             for waiting in &done.splits {
                 let bands = &waiting.meta.bands;
                 let band = bands.iter().find(|b| b.name == layer.name).unwrap();
-                let files = done.spool.read(waiting).unwrap();
+                let files = done.spool.read(&waiting.files).unwrap();
                 let (_, bytes) = files.iter().find(|(name, _)| *name == band.asset).unwrap();
                 let index = [band.index as usize];
                 let ours = codec::decode(bytes, &index).unwrap().remove(0);
