@@ -178,14 +178,14 @@ impl Crew<'_> {
             self.next = SceneProcess::start().ok();
         }
         let (path, mut spot) = (Path::new(path), None);
-        let ingest = Ingest {
+        let mut ingest = Ingest {
             args: self.args,
             owners: &owners,
             process: &mut process,
             events,
             spot: &mut spot,
         };
-        let fault = match { ingest }.scene(path).await {
+        let fault = match ingest.scene(path).await {
             Ok(()) => None,
             Err(Halt::Unread(unread)) => return Err(unread.into()),
             Err(Halt::Fault(fault)) => {
@@ -202,7 +202,7 @@ impl Crew<'_> {
                 return Ok(Some(Failed { fault, spot }));
             }
         };
-        // All that it did is acknowledged, or of no use; its own files are gone.
+        // All that it did is acknowledged, or of no use; what it spooled goes with it.
         process.kill()?;
         if let Some(mut before) = self.leaving.replace(process) {
             before.end().await?;

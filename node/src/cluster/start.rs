@@ -23,7 +23,7 @@ use crate::answer::{self, jobs};
 use crate::clock::Clock;
 use crate::http::reachable;
 use crate::identity::{Identity, IdentityError, NodeId};
-use crate::layout::{ChangeSet, Member, Place, Stamp, Standing, What};
+use crate::layout::{ChangeSet, Member, Place, Stamp, Standing, What, folded};
 use crate::membership::{Age, Beat, Table};
 use crate::peer::Versions;
 use crate::ring::{Ring, Standpoint};
@@ -388,7 +388,7 @@ fn stand(changes: &ChangeSet, me: &NodeId, told: &Standing) -> Result<ChangeSet,
     if *told == Standing::default() {
         return Ok(changes.clone());
     }
-    let layout = changes.layout();
+    let layout = folded::of(changes);
     let known = layout.index(me).map(|i| &layout.members()[i].place);
     match known.map(|place| (place, told.over(place))) {
         Some((before, now)) if *before != now => changes

@@ -26,7 +26,7 @@ use super::{gossip, persist};
 use crate::answer;
 use crate::identity::NodeId;
 use crate::layout::{
-    Balance, ChangeSet, ChangeSetError, Flow, Layout, Load, Loads, Member, What, even_out,
+    Balance, ChangeSet, ChangeSetError, Flow, Layout, Load, Loads, Member, What, even_out, folded,
 };
 use crate::peer::{Request, Response};
 use crate::scatter::PAGE_LIMIT;
@@ -189,7 +189,7 @@ impl Ground {
     fn prepare(&self, change: &LayoutChange) -> Result<Prepared, Fault> {
         let (node, what) = self.meant(change)?;
         let changes = self.changes.with(node.clone(), what.clone());
-        let after = changes.map_err(|e| refused(&e))?.layout();
+        let after = folded::of(&changes.map_err(|e| refused(&e))?);
         let mut plan = moves(&self.measured.flows(&self.before, &after));
         plan.version = self.before.version();
         let idle = plan.slots == 0

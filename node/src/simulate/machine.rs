@@ -24,7 +24,7 @@ use crate::clock::{Clock, Skew};
 use crate::cluster::file::{self, ClusterFile, ClusterRecord};
 use crate::cluster::{Cluster, ClusterConfig, Join, Means};
 use crate::identity::{Identity, NodeId};
-use crate::layout::{ChangeSet, Member, Place, Standing};
+use crate::layout::{ChangeSet, Member, Place, Standing, folded};
 use crate::ring::Standpoint;
 use crate::runs::Runs;
 use crate::store::{Failing, ModelDisk, Store};
@@ -230,7 +230,7 @@ impl Machine {
     /// Tells whether its folder says that another node belongs to the cluster, too.
     pub(super) fn knows(&self, other: &NodeId) -> bool {
         let read = file::read(&self.dir);
-        matches!(read, Ok(Some(record)) if record.changes.layout().contains(other))
+        matches!(read, Ok(Some(record)) if folded::of(&record.changes).contains(other))
     }
 
     /// Fills its disk, or makes room on it.
