@@ -1,7 +1,7 @@
 """Draws figures as lines, from what a benchmark or test printed.
 
     lines.py usage ROWS.json OUT.svg    cores busy over time, of `cargo xtask bench usage --json`
-    lines.py memory ROWS.json OUT.svg   memory over time, of the same
+    lines.py memory ROWS.json OUT.svg   memory over time, of the same: by mode, and of a long run
     lines.py needs ROWS.ndjson OUT.svg  memory of a step, told and seen, of the `needs` tests
     lines.py transfer SAID.txt OUT.svg  epochs saved, seed by seed, as `bench transfer` says them
 """
@@ -33,21 +33,30 @@ class Axis:
         if self.log:
             first, last = math.ceil(math.log2(self.low)), math.floor(math.log2(self.high))
             return [2.0 ** i for i in range(first, last + 1)]
-        step = next(s * 10 ** e for e in range(-3, 6) for s in (1, 2, 5)
+        step = next(s * 10 ** e for e in range(-6, 6) for s in (1, 2, 5)
                     if self.high / (s * 10 ** e) <= 6)
         return [i * step for i in range(int(self.high / step) + 1)]
 
 
-def draw(target, title, labels, lines, dots=(), log=False):
+def page(target, panels, height=HEIGHT):
+    """Writes panels, each the parts of a drawing of that height, one below the other."""
+    out = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height * len(panels)}" '
+        f'font-family="sans-serif" font-size="11" fill="{INK}">',
+        f'<rect width="{WIDTH}" height="{height * len(panels)}" fill="white"/>',
+    ]
+    for number, parts in enumerate(panels):
+        shift = f' transform="translate(0 {number * height})"' if number else ""
+        out += [f"<g{shift}>", *parts, "</g>"]
+    with open(target, "w") as file:
+        file.write("\n".join([*out, "</svg>"]) + "\n")
+
+
+def panel(title, labels, lines, dots=(), log=False):
     points = [p for _, line in lines for p in line] + [p for _, dot in dots for p in dot]
     across = Axis([p[0] for p in points], (LEFT, WIDTH - RIGHT), log)
     up = Axis([p[1] for p in points], (HEIGHT - BOTTOM, TOP), log)
-    out = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
-        f'font-family="sans-serif" font-size="11" fill="{INK}">',
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
-        f'<text x="{LEFT}" y="20" font-size="13">{title}</text>',
-    ]
+    out = [f'<text x="{LEFT}" y="20" font-size="13">{title}</text>']
     for tick in up.ticks():
         out.append(f'<path d="M{LEFT} {up(tick):.1f}H{WIDTH - RIGHT}" stroke="{GRID}"/>')
         out.append(f'<text x="{LEFT - 6}" y="{up(tick) + 4:.1f}" text-anchor="end">{tick:g}</text>')
@@ -70,28 +79,46 @@ def draw(target, title, labels, lines, dots=(), log=False):
         for x, y in dot:
             out.append(f'<circle cx="{across(x):.1f}" cy="{up(y):.1f}" r="3.5" fill="{colour}" '
                        f'stroke="white"><title>{name}: {y:g}</title></circle>')
-    out.append(f'<path d="M{LEFT} {HEIGHT - BOTTOM}H{WIDTH - RIGHT}" stroke="{INK}"/></svg>')
-    with open(target, "w") as file:
-        file.write("\n".join(out) + "\n")
+    out.append(f'<path d="M{LEFT} {HEIGHT - BOTTOM}H{WIDTH - RIGHT}" stroke="{INK}"/>')
+    return out
 
 
 def usage(rows, target):
-    draw(target, "Cores busy while small models come to be, one worker on two cores",
-         ("seconds", "cores"), by_mode(rows, ", cores busy"))
+    models, lines = few(rows, ", cores busy")
+    page(target, [panel(f"Cores busy while {models} come to be, one worker on two cores",
+                        ("seconds", "cores"), lines)])
 
 
 def memory(rows, target):
-    draw(target, "Memory while small models come to be, one worker on two cores",
-         ("seconds", "MiB"), by_mode(rows, ", memory"))
+    models, lines = few(rows, ", memory")
+    drawn = [panel(f"Memory while {models} come to be, one worker on two cores",
+                   ("seconds", "MiB"), lines)]
+    models, lines = many(rows)
+    if lines:
+        drawn.append(panel(f"Memory over one run of {models}, packed", ("seconds", "MiB"), lines))
+    page(target, drawn)
 
 
-def by_mode(rows, measured):
-    lines = []
+def few(rows, measured):
+    """Of `88 small models, packed: glebe, memory`: the models, and a line a mode and program."""
+    models, lines = "", []
     for row in rows["rows"]:
         head, _, program = row["what"].removesuffix(measured).partition(": ")
         if row["what"].endswith(measured) and ", " in head:
-            lines.append((f"{head.split(', ')[1]}: {program}", row["series"]))
-    return lines
+            models, mode = head.split(", ")
+            lines.append((f"{mode}: {program}", row["series"]))
+    return models, lines
+
+
+def many(rows):
+    """Of `1105 small models: glebe, memory`: the models, and a line a program."""
+    models, lines = "", []
+    for row in rows["rows"]:
+        head, _, rest = row["what"].partition(": ")
+        if rest.endswith(", memory") and ", " not in head:
+            models = head
+            lines.append((rest.removesuffix(", memory"), row["series"]))
+    return models, lines
 
 
 def needs(rows, target):
@@ -100,8 +127,9 @@ def needs(rows, target):
         name = f"{row['recipe']}, batch {row['batch']}"
         lines.setdefault(name, []).append((row["chip_px"], row["told_mib"]))
         dots.setdefault(name, []).append((row["chip_px"], row["seen_mib"]))
-    draw(target, "Memory of a step: told before (lines) and seen (dots)",
-         ("side of a chip, pixels", "MiB"), list(lines.items()), list(dots.items()), log=True)
+    page(target, [panel("Memory of a step: told before (lines) and seen (dots)",
+                        ("side of a chip, pixels", "MiB"), list(lines.items()),
+                        list(dots.items()), log=True)])
 
 
 def transfer(text, target):
@@ -116,8 +144,8 @@ def transfer(text, target):
         for seed, ratios in sorted(worlds[heirs].items()):
             for arm, ratio in enumerate(ratios):
                 lines[names[2 * place + arm]].append((seed, ratio))
-    draw(target, "Epochs to what a cold start ends with, cold over heir",
-         ("seed", "times"), list(lines.items()), list(lines.items()))
+    page(target, [panel("Epochs to what a cold start ends with, cold over heir",
+                        ("seed", "times"), list(lines.items()), list(lines.items()))])
 
 
 if __name__ == "__main__":

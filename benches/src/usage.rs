@@ -3,7 +3,7 @@
 //! *Invariants*: whole commands in an embedded store: `glebe` is the node, `glebe-trainer` the
 //! worker; what is flat is said by the middle of the last fifth over that of the second fifth.
 //!
-//! *Not here*: how it is sampled (`watch`), how quick it is (`train`).
+//! *Not here*: how it is sampled (`watch`), how quick it is (`train`), drawing (`peers/lines.py`).
 
 use anyhow::{Context as _, Result};
 
@@ -15,8 +15,8 @@ use crate::watch::{Taken, watched};
 const MODES: [&str; 2] = ["sequential", "packed"];
 /// Side of the scene in 10 m pixels whose cells are watched one mode after the other.
 const FEW_PX: u32 = 600;
-/// Side of a scene with some thousand cells of geohash 6.
-const MANY_PX: u32 = 2_000;
+/// Side of a scene with more than a thousand cells of geohash 6 that a model comes of.
+const MANY_PX: u32 = 2_300;
 /// The node's program and the worker's.
 const PROGRAMS: [&str; 2] = ["glebe", "glebe-trainer"];
 

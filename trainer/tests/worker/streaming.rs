@@ -17,7 +17,7 @@ const MAP_BYTES: u64 = 8;
 const LAND_BYTES: u64 = 12;
 
 /// The cell so many columns east and rows south of `CELL`.
-fn cell(east: u32, south: u32) -> String {
+pub(crate) fn cell(east: u32, south: u32) -> String {
     let home = Geocode::parse(Scheme::Geohash, CELL).expect("a cell");
     let CellIndex { column, row } = home.index();
     let index = CellIndex {

@@ -17,7 +17,8 @@ use earth::split::placement::PlacementRule;
 use trainer::seed::Dice;
 use wire::run::{Hyper, Lease, LeaseSplit, Run};
 
-use land::{Clouds, Land, Picture};
+pub(crate) use land::Ground;
+use land::{Clouds, Land, Lie, Picture};
 
 /// The cell of all tests: 320 × 480 pixels at 10 m, 51 × 81 at 60 m.
 pub(crate) const CELL: &str = "gcpvj";
@@ -27,8 +28,6 @@ const OFFSET: f64 = -0.1;
 const FILL: u16 = 0;
 /// Reflectance of short-wave infrared, everywhere.
 const SWIR: f64 = 0.25;
-/// Pixels over which the strength of the noise changes.
-const PATCH_PX: usize = 24;
 
 /// A split that the world can make.
 #[derive(Debug, Clone)]
@@ -59,6 +58,8 @@ pub(crate) struct Scene {
     pub(crate) drift: f64,
     /// Factor of the visible bands: light that nobody has learned from.
     pub(crate) glare: f64,
+    /// The land that its cells lie on.
+    pub(crate) ground: Ground,
 }
 
 /// A class band that tells clouds, as a sensor has it.
@@ -109,6 +110,7 @@ impl Scene {
             sky: None,
             drift: 0.0,
             glare: 1.0,
+            ground: Ground::default(),
         }
     }
 
@@ -246,23 +248,21 @@ impl Scene {
     fn plane(&self, geocode: &Geocode, name: &str, common: &str, resolution_m: f64) -> Vec<u16> {
         let grid = Grid::of(geocode, resolution_m).expect("a grid");
         let (width, height) = (size(grid.width()), size(grid.height()));
-        let east = cells_east(geocode);
-        // The land is the same on every date; patches are of ground, not of pixels.
-        let patch = PATCH_PX as f64 * 10.0 / resolution_m;
-        let land = Land::new();
+        // The land is the same on every date and under every grid.
+        let (land, lie) = (Land::of(self.ground.word), self.ground.lie(geocode, &grid));
         let (clouds, picture) = (self.sky.map(|s| Clouds::new(s, &self.name)), Picture::new());
         let mut noise = Dice::new(self.seed, &[&self.name, name]);
         let mut values = Vec::with_capacity(width * height);
         for y in 0..height {
             for x in 0..width {
                 if let Some(clouds) = clouds.as_ref().filter(|_| x >= self.fill_columns) {
-                    let metres = (x as f64 * resolution_m, y as f64 * resolution_m);
+                    let metres = lie.metres(x, y);
                     values.push(stored(clouds.over(picture.colour(common, metres), metres)));
                     continue;
                 }
-                let strength = land.strength(mirrored(x, width, east) / patch, y as f64 / patch);
+                let strength = land.strength(lie.patches(x, y));
                 let value = if common.starts_with("nir") {
-                    0.12 + 0.4 * strength + self.drift * (east + x as f64 / width as f64)
+                    0.12 + 0.4 * strength + self.drift * lie.cells_east(x)
                 } else if common.starts_with("swir") {
                     SWIR
                 } else {
@@ -288,9 +288,10 @@ impl Scene {
         let grid = Grid::of(geocode, 20.0).expect("a grid");
         let clouded = self.cloud_columns * size(grid.width()) / size(fine.width());
         let clouds = self.sky.map(|sky| Clouds::new(sky, &self.name));
+        let lie = self.ground.lie(geocode, &grid);
         let class = |i: usize| {
             let (x, y) = (i % size(grid.width()), i / size(grid.width()));
-            let metres = (x as f64 * 20.0, y as f64 * 20.0);
+            let metres = lie.metres(x, y);
             let hidden = |clouds: &Clouds| clouds.opacity(metres) > 0.1;
             if x < clouded || clouds.as_ref().is_some_and(hidden) {
                 self.quality.values.0
@@ -304,54 +305,26 @@ impl Scene {
     }
 }
 
-/// Returns how many cells east of `CELL` a cell lies.
-fn cells_east(geocode: &Geocode) -> f64 {
-    let home = Geocode::parse(Scheme::Geohash, CELL).expect("a cell");
-    f64::from(geocode.index().column) - f64::from(home.index().column)
-}
-
-/// Returns where a column lies in the land, which every other cell mirrors: so that it is one land
-/// across borders.
-fn mirrored(x: usize, width: usize, east: f64) -> f64 {
-    if east.rem_euclid(2.0) < 1.0 {
-        x as f64
-    } else {
-        (width - 1 - x) as f64
-    }
-}
-
 /// Returns the classes of land cover, 1 to 3, on a cell's grid of 10 m.
 pub(crate) fn cover(cell: &str) -> Vec<u8> {
-    let geocode = Geocode::parse(Scheme::Geohash, cell).expect("a cell");
-    let grid = Grid::of(&geocode, 10.0).expect("a grid");
-    let (width, height) = (size(grid.width()), size(grid.height()));
-    let (land, patch, east) = (Land::new(), PATCH_PX as f64, cells_east(&geocode));
-    let class = |i: usize| {
-        let x = mirrored(i % width, width, east) / patch;
-        land.cover(x, (i / width) as f64 / patch)
-    };
-    (0..width * height).map(class).collect()
+    let (land, lie) = (Land::of(Ground::default().word), Lie::fine(cell));
+    let class = |(x, y)| land.cover(lie.patches(x, y));
+    lie.pixels().map(class).collect()
 }
 
 /// Returns NDVI by the law of this world without noise, on a cell's grid of 10 m.
 pub(crate) fn ndvi(cell: &str, drift: f64) -> Vec<f32> {
-    let geocode = Geocode::parse(Scheme::Geohash, cell).expect("a cell");
-    let grid = Grid::of(&geocode, 10.0).expect("a grid");
-    let (width, height) = (size(grid.width()), size(grid.height()));
-    let land = Land::new();
-    let (patch, east) = (PATCH_PX as f64, cells_east(&geocode));
-    let mut values = Vec::with_capacity(width * height);
-    for i in 0..width * height {
-        let (x, y) = ((i % width) as f64, (i / width) as f64);
-        let strength = land.strength(mirrored(i % width, width, east) / patch, y / patch);
-        let nir = 0.12 + 0.4 * strength + drift * (east + x / width as f64);
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "compared with a map of 32-bit floats"
-        )]
-        values.push(((nir - 0.1) / (nir + 0.1)) as f32);
-    }
-    values
+    let (land, lie) = (Land::of(Ground::default().word), Lie::fine(cell));
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "compared with a map of 32-bit floats"
+    )]
+    let value = |(x, y)| {
+        let strength = land.strength(lie.patches(x, y));
+        let nir = 0.12 + 0.4 * strength + drift * lie.cells_east(x);
+        ((nir - 0.1) / (nir + 0.1)) as f32
+    };
+    lie.pixels().map(value).collect()
 }
 
 #[expect(
