@@ -9,6 +9,8 @@
 mod conus;
 mod tokens;
 
+use std::ops::Range;
+
 use anyhow::{Context as _, Result};
 use earth::geocode::Geocode;
 use earth::split::placement::{PlacementRule, SLOTS, Slot};
@@ -25,6 +27,9 @@ const LAYOUTS: usize = 100;
 /// Nodes that were replaced in each: twice as many as there are, so that hardly any slot lies where
 /// it did.
 const REPLACED: usize = 100;
+/// Numbers of nodes that one cluster may have, and that of a node which is in none.
+const NUMBERS: usize = 1_000;
+const STRANGER: usize = NUMBERS * LAYOUTS;
 /// Tokens a node that Cassandra has dealt by default, since 4.0 and before.
 const TOKENS: [usize; 2] = [16, 256];
 /// Runs of what is timed.
@@ -51,34 +56,39 @@ fn node(i: usize) -> Result<NodeId> {
     Ok(NodeId::parse(&format!("n{i:04}"))?)
 }
 
-/// Founds a cluster and lets nodes of those weights join.
-fn cluster(nodes: usize, replicas: u8, weight: impl Fn(usize) -> u32) -> Result<ChangeSet> {
+/// Founds a cluster and lets nodes of those numbers and weights join.
+fn cluster(
+    numbers: Range<usize>,
+    replicas: u8,
+    weight: impl Fn(usize) -> u32,
+) -> Result<ChangeSet> {
     let place = |i| Place {
         weight: weight(i),
         ..Place::default()
     };
     let first = Member {
-        node: node(0)?,
-        place: place(0),
+        node: node(numbers.start)?,
+        place: place(numbers.start),
         draining: false,
     };
     let mut changes = ChangeSet::found(replicas, &first)?;
-    for i in 1..nodes {
+    for i in numbers.skip(1) {
         changes = changes.with(node(i)?, What::Join(place(i)))?;
     }
     Ok(changes)
 }
 
-/// Returns a cluster of fifty that came to be in its own way: again and again one left, and another
-/// joined. A cluster that only grows has one and the same layout, whoever joins.
+/// Returns a cluster of fifty nodes that are in no other, as no two clusters have a node in common,
+/// and that came to be in its own way: again and again one left, and another joined.
 fn history(seed: usize) -> Result<ChangeSet> {
-    let mut changes = cluster(NODES, 1, |_| 1)?;
-    let mut here: Vec<usize> = (0..NODES).collect();
+    let first = seed * NUMBERS;
+    let mut changes = cluster(first..first + NODES, 1, |_| 1)?;
+    let mut here: Vec<usize> = (first..first + NODES).collect();
     for step in 0..REPLACED {
         let dice = mixed(((seed as u64) << 32) | step as u64);
         let place = usize::try_from(dice % NODES as u64)?;
         changes = changes.with(node(here[place])?, What::Leave)?;
-        here[place] = NODES + step;
+        here[place] = first + NODES + step;
         changes = changes.with(node(here[place])?, What::Join(Place::default()))?;
     }
     Ok(changes)
@@ -112,7 +122,7 @@ fn imbalance(cells: &[Geocode], loads: &Loads) -> Result<Vec<Row>> {
         Row::new(
             "imbalance of 50 nodes that joined one after another (CV)",
             "%",
-            vec![100.0 * loads.balance(&cluster(NODES, 1, |_| 1)?.layout()).cv],
+            vec![100.0 * loads.balance(&cluster(0..NODES, 1, |_| 1)?.layout()).cv],
         ),
         Row::new(
             "… of these layouts above 1.35 %",
@@ -157,8 +167,8 @@ fn movement(cells: &[Geocode], loads: &Loads) -> Result<Vec<Row>> {
     }
     for seed in 0..LAYOUTS / 10 {
         let fifty = history(seed)?;
-        let more = fifty.with(node(1_000)?, What::Join(Place::default()))?;
-        let gone = more.with(node(1_000)?, What::Leave)?;
+        let more = fifty.with(node(STRANGER)?, What::Join(Place::default()))?;
+        let gone = more.with(node(STRANGER)?, What::Leave)?;
         let (fifty, more, gone) = (fifty.layout(), more.layout(), gone.layout());
         joins.push(moved(loads, &fifty, &more) / ideal);
         leaves.push(moved(loads, &more, &gone) / ideal);
@@ -188,7 +198,7 @@ fn movement(cells: &[Geocode], loads: &Loads) -> Result<Vec<Row>> {
 fn weights() -> Result<Row> {
     let mut off = Vec::new();
     for replicas in 1..=3 {
-        let layout = cluster(30, replicas, |i| 1 << (i % 3))?.layout();
+        let layout = cluster(0..30, replicas, |i| 1 << (i % 3))?.layout();
         let unit = f64::from(SLOTS) * f64::from(replicas) / 70.0;
         let owned = |i: usize| {
             let owns = |s: &Slot| {
@@ -288,7 +298,7 @@ fn prefixes(cells: &[Geocode]) -> Result<Vec<Row>> {
 }
 
 fn thousand() -> Result<Vec<Row>> {
-    let changes = cluster(1_000, 3, |_| 1)?;
+    let changes = cluster(0..1_000, 3, |_| 1)?;
     let (mut millis, mut more) = (Vec::new(), Vec::new());
     for _ in 0..RUNS {
         let (layout, took) = timed(|| changes.layout());

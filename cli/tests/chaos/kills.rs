@@ -104,6 +104,13 @@ fn kill_one(folder: &Path, nodes: &mut [Node], at: usize) -> Delays {
     Delays { complete, noticed }
 }
 
+/// How long the question that tells whether answers are complete takes while nobody is dead.
+fn asking(folder: &Path, nodes: &[Node]) -> Duration {
+    let began = Instant::now();
+    until("a node answers", || answers(&mut nodes[0].ask(folder)));
+    began.elapsed()
+}
+
 #[test]
 fn nothing_acknowledged_is_lost_while_one_node_after_the_other_is_killed() {
     let nightly = std::env::var_os("GLEBE_NIGHTLY").is_some();
@@ -116,6 +123,7 @@ fn nothing_acknowledged_is_lost_while_one_node_after_the_other_is_killed() {
     let mut nodes = cluster(folder, 4, 2);
     let https: Vec<String> = nodes.iter().map(|n| n.http.clone()).collect();
     let seen = Seen::default();
+    let asked_of_none = asking(folder, &nodes);
     let slowest = std::thread::scope(|scope| {
         scope.spawn(|| ingest(folder, &https, &scenes, &seen));
         scope.spawn(|| ask(folder, &https, &seen));
@@ -152,6 +160,10 @@ fn nothing_acknowledged_is_lost_while_one_node_after_the_other_is_killed() {
     until("everything is on its owners", || {
         verified(folder, &nodes[0])
     });
+    eprintln!(
+        "the question that tells took {asked_of_none:?} of nobody's splits, {:?} of all of them",
+        asking(folder, &nodes)
+    );
     for node in &nodes {
         let (found, all) = told(&mut node.ask(folder)).unwrap();
         let lost: Vec<_> = acked.difference(&found).collect();

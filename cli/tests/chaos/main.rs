@@ -16,6 +16,7 @@
 
 mod burnt;
 mod changes;
+mod crowded;
 mod disks;
 mod full;
 #[path = "../e2e/harness.rs"]

@@ -22,7 +22,9 @@ use crate::membership::{Age, Beat};
 use crate::peer::decode;
 use crate::token::ClusterId;
 
-const CLUSTER: &str = include_str!("../../tests/golden/cluster.json");
+/// The first version of the file, and the one whose slots are drawn from changes.
+const CLUSTER_UNDRAWN: &str = include_str!("../../tests/golden/cluster.json");
+const CLUSTER: &str = include_str!("../../tests/golden/cluster-2.json");
 const TOKENS: &str = include_str!("../../tests/golden/tokens.json");
 const IDENTITY: &str = include_str!("../../tests/golden/identity.key");
 /// One beat as it was written first, alone, and then behind a checksum.
@@ -59,6 +61,26 @@ fn the_file_of_a_cluster_is_read_to_the_last_word_and_written_so() {
     assert!(record.changes.layout().forsaken().len() == 1);
     let written = serde_json::to_string_pretty(&record).unwrap() + "\n";
     assert_eq!(written, CLUSTER);
+}
+
+/// Read as it stands, its nodes would look for what it holds at others than those that hold it.
+#[test]
+fn the_file_of_a_cluster_that_dealt_slots_otherwise_is_refused_but_that_of_one_node() {
+    let data = tempfile::tempdir().unwrap();
+    put(data.path(), file::CLUSTER_FILE, CLUSTER_UNDRAWN.as_bytes());
+    let refused = file::read(data.path()).unwrap_err().to_string();
+    assert!(refused.contains("deals slots otherwise"), "{refused}");
+    let mut alone: Value = serde_json::from_str(CLUSTER_UNDRAWN).unwrap();
+    alone["changes"].as_array_mut().unwrap().truncate(2);
+    put(
+        data.path(),
+        file::CLUSTER_FILE,
+        alone.to_string().as_bytes(),
+    );
+    let record = file::read(data.path()).unwrap().unwrap();
+    let written = serde_json::to_value(&record).unwrap();
+    assert_eq!(written["format"], 2);
+    assert_eq!(written["changes"], alone["changes"]);
 }
 
 #[test]

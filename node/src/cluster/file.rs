@@ -1,17 +1,19 @@
 //! `cluster.json`: what a node must know of its cluster before it hears from anyone.
 //!
 //! ```json
-//! {"format":1,"cluster":HEX,"secret":HEX,"incarnation":N,
+//! {"format":2,"cluster":HEX,"secret":HEX,"incarnation":N,
 //!  "standing":{"reading":0,"behind":[[4,5],…]},
 //!  "changes":[{"counter":1,"node":ID,"what":{"replicas":2}},…],
 //!  "peers":[{"node":ID,"p2p":"HOST:PORT"},…],
 //!  "vouchers":[{"change":HEX,"by":ID,"signature":HEX},…]}
 //! ```
 //! *Invariants*: mode 0600, for it holds the secret, and refused with another; written beside,
-//! fsynced and renamed; the members it names are those that are let in.
+//! fsynced and renamed; the members it names are those that are let in; whoever writes the same
+//! format folds the same changes to the same layout.
 //!
 //! *Not here*: the store's objects (`store`).
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use super::remembered::Remembered;
 use super::vouch::Voucher;
 use crate::identity::{NodeId, check_private, write_private};
-use crate::layout::{ChangeSet, Stamp};
+use crate::layout::{ChangeSet, Stamp, What};
 use crate::membership::Beat;
 use crate::ring::Standpoint;
 use crate::token::{ClusterId, ClusterSecret};
@@ -31,8 +33,11 @@ use crate::token::{ClusterId, ClusterSecret};
 pub(super) const CLUSTER_FILE: &str = crate::store::MEMBER_FILE;
 /// What helps where the file is beyond reading.
 const ANEW: &str = "put it back as it was, or join with a fresh data folder";
-/// Version of the file.
-const FORMAT: u32 = 1;
+/// Version of the file, and of how changes are folded: nodes that fold them otherwise do not agree
+/// on who owns what.
+const FORMAT: u32 = 2;
+/// The version before: which slots moved was drawn from seats and counts, not from changes.
+const UNDRAWN: u32 = 1;
 
 /// What a node must know of its cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,6 +135,14 @@ impl ClusterRecord {
             vouchers: Vec::new(),
         }
     }
+
+    /// Tells whether one node has been the only member at all times.
+    fn was_always_alone(&self) -> bool {
+        let joins = self.changes.iter();
+        let joins = joins.filter(|change| matches!(change.what, What::Join(_)));
+        let joined: BTreeSet<&NodeId> = joins.map(|change| &change.node).collect();
+        joined.len() == 1
+    }
 }
 
 /// Reads the file of a data folder; `None` if the node belongs to no cluster yet.
@@ -142,6 +155,16 @@ pub(crate) fn read(data: &Path) -> Result<Option<ClusterRecord>, ClusterFileErro
     };
     match serde_json::from_str::<ClusterRecord>(&text) {
         Ok(record) if record.format == FORMAT => Ok(Some(record)),
+        // Whoever was always alone owns every slot, however they are dealt.
+        Ok(record) if record.format == UNDRAWN && record.was_always_alone() => {
+            let format = FORMAT;
+            Ok(Some(ClusterRecord { format, ..record }))
+        }
+        Ok(record) if record.format == UNDRAWN => Err(ClusterFileError::Damaged {
+            path,
+            reason: "an earlier glebe wrote it, which deals slots otherwise".to_owned(),
+            step: "found the cluster anew, or run the glebe that wrote it on all its nodes",
+        }),
         Ok(record) => Err(ClusterFileError::Damaged {
             path,
             reason: format!(

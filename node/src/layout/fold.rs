@@ -2,6 +2,7 @@
 //!
 //! Every node has a quota of all owned slots, by weight, and one of first owners. A change alters
 //! quotas; slots go from those above theirs to those below, and nothing moves between the others.
+//! Which slots is drawn from the change.
 //!
 //! *Invariants*: a slot's owners are distinct nodes, in distinct zones if there are enough zones,
 //! else spread evenly over them, on distinct hosts if there are enough hosts; a slot moves beyond
@@ -10,6 +11,7 @@
 //!
 //! *Not here*: the order of the changes (`change`), who stands too close (`spread`).
 
+mod draw;
 mod kinds;
 pub(super) mod level;
 pub(crate) mod quota;
@@ -23,6 +25,7 @@ use super::spread::{Apart, Rule, Stand};
 use super::{Change, Layout, Member, Place, Shift, Stamp, What};
 use crate::identity::NodeId;
 use crate::slots::SlotSet;
+use draw::Draw;
 use level::Level;
 use quota::Claim;
 use table::{NOBODY, Table, narrow};
@@ -57,6 +60,8 @@ pub(super) struct Fold {
     forsaken: BTreeSet<NodeId>,
     /// Under which rule no slot has owners that must be parted; none if some may.
     parted: Option<Apart>,
+    /// What the change that is being applied draws.
+    draw: Draw,
 }
 
 impl Fold {
@@ -71,11 +76,13 @@ impl Fold {
             table: Table::new(),
             forsaken: BTreeSet::new(),
             parted: None,
+            draw: Draw::default(),
         }
     }
 
     /// Applies one change; one that changes nothing is passed over.
     pub(super) fn apply(&mut self, change: &Change) {
+        self.draw = Draw::of(change);
         let seat = self.by_node.get(&change.node).copied();
         let stays = seat.is_some_and(|seat| self.others_open(seat));
         match (&change.what, seat) {
@@ -318,6 +325,7 @@ impl Fold {
         let mut level = Level {
             table: &mut self.table,
             rule: &rule,
+            draw: self.draw,
             open: &open,
             lack,
             lack_first,

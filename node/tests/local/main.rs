@@ -9,6 +9,7 @@
 mod crash;
 mod daemon;
 mod damage;
+mod dealt;
 mod embedded;
 mod find;
 mod fixture;

@@ -13,14 +13,28 @@ use wire::object::{PutAck, PutParams};
 use wire::run::{Failure, JobState, JobView, Lease, Moved, Wish};
 use wire::transfer::TransferMode;
 
-use crate::bench::{Node, fill, paced, until};
+use crate::bench::{Node, collection, paced, splits, until};
 use crate::heirs::{CELLS, lease, model, ours, run};
 
-/// Two nodes that both hold all imagery and have planned a run; nobody works on either.
+/// Splits of which each node is first owner of some.
+const LOOKED_AT: usize = 100;
+
+/// Two nodes that both hold all imagery and have planned a run, half of its cells each; nobody
+/// works on either.
 async fn planned() -> [Node; 2] {
     // Nothing is repaired meanwhile.
     let nodes = paced(2, 2, Duration::from_hours(1)).await;
-    fill(&nodes, CELLS).await;
+    nodes[0].put(&collection()).await.unwrap();
+    // Which cells are whose is drawn as the nodes join.
+    let objects = splits(LOOKED_AT);
+    for node in &nodes {
+        let first = |object: &&Object| node.cluster.owners(object.slot())[0] == node.id();
+        let mine: Vec<&Object> = objects.iter().filter(first).take(CELLS / 2).collect();
+        assert_eq!(mine.len(), CELLS / 2);
+        for object in mine {
+            node.put(object).await.unwrap();
+        }
+    }
     let started = nodes[0].cluster.start_run(run(TransferMode::None), false);
     assert_eq!(started.await.unwrap().jobs, CELLS as u64);
     let [home, host] = <[Node; 2]>::try_from(nodes).ok().unwrap();

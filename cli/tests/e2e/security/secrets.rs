@@ -9,12 +9,22 @@ use std::time::Instant;
 
 use serde_json::Value;
 
+use super::tls::certificate;
 use super::{ask_with, descendants, open_node, token};
 use crate::harness::{DEADLINE, Node, expect, glebe, scratch, stderr, world};
 use crate::killed::TRAIN;
 
 /// Files that hold secrets on purpose.
-const SECRET_FILES: [&str; 4] = ["identity.key", "cluster.json", "join.token", "write.token"];
+const SECRET_FILES: [&str; 5] = [
+    "identity.key",
+    "cluster.json",
+    "join.token",
+    "write.token",
+    "key.pem",
+];
+/// Where the secret number of a P-256 key stands in its PKCS #8 bytes, behind what is the same in
+/// each; behind it is the public key (RFC 5915, RFC 5958).
+const SCALAR: std::ops::Range<usize> = 36..68;
 
 /// Returns all files below a folder.
 fn files(folder: &Path) -> Vec<std::path::PathBuf> {
@@ -34,7 +44,8 @@ fn files(folder: &Path) -> Vec<std::path::PathBuf> {
     found
 }
 
-/// What nobody but its owner may see, as text and as the bytes that the text stands for.
+/// What nobody but its owner may see, as text, as the bytes that the text stands for and as Rust
+/// shows those in a `Debug`.
 struct Secrets(Vec<Vec<u8>>);
 
 impl Secrets {
@@ -44,10 +55,30 @@ impl Secrets {
         for text in texts {
             let digits = &text[text.len() - 64..];
             let byte = |at: usize| u8::from_str_radix(&digits[at..at + 2], 16).unwrap();
-            secrets.push((0..64).step_by(2).map(byte).collect());
-            secrets.push(digits.as_bytes().to_vec());
+            let bytes = (0..64).step_by(2).map(byte).collect();
+            secrets.extend(Self::forms(bytes));
         }
         Self(secrets)
+    }
+
+    /// A number, in the forms in which it may be written.
+    fn forms(bytes: Vec<u8>) -> [Vec<u8>; 3] {
+        let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let list = format!("{bytes:?}");
+        let list = list.trim_matches(['[', ']']).to_owned();
+        [bytes, digits.into_bytes(), list.into_bytes()]
+    }
+
+    /// Adds a TLS key: each line of its PEM file, and the secret number in it.
+    fn with_tls(mut self, pem: &str) -> Self {
+        let lines = pem.lines().filter(|line| !line.starts_with("-----"));
+        let lines: Vec<&str> = lines.collect();
+        assert!(lines.len() > 1, "no PEM");
+        self.0
+            .extend(lines.iter().map(|line| line.as_bytes().to_vec()));
+        let key = rcgen::KeyPair::from_pem(pem).unwrap().serialize_der();
+        self.0.extend(Self::forms(key[SCALAR].to_vec()));
+        self
     }
 
     /// Asserts that bytes hold none of them.
@@ -127,7 +158,11 @@ fn text(path: &Path) -> String {
 fn no_log_command_line_environment_model_or_stored_file_holds_a_secret() {
     let folder = scratch();
     let folder = folder.path();
-    let node = open_node(folder, "node0", &["-vvv"]);
+    let (cert, key) = certificate(folder);
+    // As much as can be logged.
+    let tls = ["-vvv", "--tls-cert", &cert, "--tls-key", &key];
+    let node = open_node(folder, "node0", &tls);
+    assert!(node.http.starts_with("https://"), "{}", node.http);
     let write = token(&node, folder, "write");
     let join = folder.join("join.token");
     let mut command = glebe(folder);
@@ -140,11 +175,13 @@ fn no_log_command_line_environment_model_or_stored_file_holds_a_secret() {
         text(&node.data.join("identity.key")),
         cluster["secret"].as_str().unwrap().to_owned(),
     ]);
+    let secrets = secrets.with_tls(&text(Path::new(&key)));
     let scenes = world(folder, 1, 2, 300);
     // The token is in the environment of the command itself: its children must not inherit it.
     let by_environment = || {
         let mut command = node.ask(folder);
         command.env("GLEBE_TOKEN", text(&write));
+        command.env("GLEBE_CA", &cert);
         command
     };
     let mut ingest = by_environment();
@@ -158,7 +195,7 @@ fn no_log_command_line_environment_model_or_stored_file_holds_a_secret() {
     assert!(seen.contains("glebe-trainer"), "{seen:?}");
     let asked = |words: &[&str]| {
         let mut command = ask_with(&node, folder, &write);
-        expect(command.args(words), 0)
+        expect(command.env("GLEBE_CA", &cert).args(words), 0)
     };
     let models: Value =
         serde_json::from_slice(&asked(&["model", "list", "-o", "json"]).stdout).unwrap();
@@ -166,10 +203,13 @@ fn no_log_command_line_environment_model_or_stored_file_holds_a_secret() {
     asked(&["model", "pull", &model, "-O", "pulled"]);
     asked(&["get", "--datetime", "2000/..", "-O", "got"]);
     assert!(folder.join("pulled/model.safetensors").is_file());
-    expect(ask_with(&node, folder, &join).arg("status"), 5);
+    let mut refused = ask_with(&node, folder, &join);
+    expect(refused.env("GLEBE_CA", &cert).arg("status"), 5);
     are_in_no_file(&secrets, folder);
-    let log = fs::metadata(folder.join("node0.log")).unwrap().len();
-    assert!(log > 0, "nothing was logged, so nothing was proven");
+    let log = text(&folder.join("node0.log"));
+    for level in ["TRACE", "DEBUG", "INFO"] {
+        assert!(log.contains(level), "no {level}, so nothing was proven");
+    }
 }
 
 #[test]

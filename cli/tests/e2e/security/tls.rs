@@ -8,7 +8,7 @@ use super::{ask_with, open_node, token};
 use crate::harness::{expect, glebe, scratch, stderr, world};
 
 /// Writes a certificate for this machine and its key.
-fn certificate(folder: &Path) -> (String, String) {
+pub(super) fn certificate(folder: &Path) -> (String, String) {
     let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
     let made = rcgen::generate_simple_self_signed(names).unwrap();
     let (cert, key) = (folder.join("cert.pem"), folder.join("key.pem"));

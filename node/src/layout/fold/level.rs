@@ -8,10 +8,11 @@
 //! rank     first owners are evened out by exchanging ranks within slots: no data moves
 //! ```
 //! *Invariants*: no step gives a slot two owners on one node; none but `force`, for want of a
-//! choice, brings two too close together; the same table and quotas give the same answer.
+//! choice, brings two too close together; the same table, quotas and draw give the same answer.
 //!
 //! *Not here*: the quotas (`quota`), what is too close (`spread`).
 
+use super::draw::Draw;
 use super::table::Table;
 use crate::layout::spread::Rule;
 
@@ -27,6 +28,8 @@ pub(super) struct Level<'a> {
     pub table: &'a mut Table,
     /// Which seats a slot may have beside each other.
     pub rule: &'a Rule,
+    /// What the change draws.
+    pub draw: Draw,
     /// Seats that may own slots.
     pub open: &'a [bool],
     /// Places by which each seat is below its quota; above it if negative.
@@ -107,7 +110,7 @@ impl Level<'_> {
     fn pick(&self, donor: usize, takers: &[usize]) -> Option<(usize, usize)> {
         let held = self.table.held(donor);
         // Anywhere, so that a newcomer's slots come with all kinds of other owners.
-        let start = scattered(donor, held.len()) % held.len().max(1);
+        let start = self.draw.among(donor, held.len());
         let (behind, before) = held.split_at(start);
         let places = || before.iter().chain(behind).map(|p| *p as usize);
         let first = |place: &usize| place.is_multiple_of(self.table.width());
@@ -329,14 +332,4 @@ fn reach_in_rank(
         }
     }
     None
-}
-
-/// Returns a number that two numbers always give and that looks like any (SplitMix64).
-fn scattered(one: usize, other: usize) -> usize {
-    let mut z = (one as u64)
-        .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-        .wrapping_add((other as u64).wrapping_mul(0xd1b5_4a32_d192_ed03));
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    usize::try_from((z ^ (z >> 31)) >> 33).unwrap_or(0)
 }
