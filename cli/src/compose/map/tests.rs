@@ -277,7 +277,8 @@ fn answers_of_another_kind_are_refused_and_leave_nothing() {
     let mut map = Map::new(layout, &folder.path().join("map.tif")).unwrap();
     image.split.bands[2].name = "answer".to_owned();
     let fault = map.place((&image, &files), number).unwrap_err();
-    assert!(fault.to_string().contains("U16, not F32"), "{fault}");
+    let why = fault.because.join("; ");
+    assert!(why.contains("U16, not F32"), "{why}");
     drop(map);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
