@@ -1,14 +1,16 @@
 //! `glebe compose`: one image of several splits of a place, made where they lie.
 //!
 //! *Invariants*: what was reached is said; a limit that is not reached still leaves the image, and
-//! ends with exit code 4; a mosaic larger than a named number of bytes is refused before any pixel
-//! is asked for.
+//! ends with exit code 4; a mosaic of pixels larger than a named number of bytes is refused before any
+//! pixel is asked for, one of answers is never held as a whole.
 //!
 //! *Not here*: which splits and whose pixels (query, earth, node), bytes of formats (`export`).
 
 mod image;
+mod map;
 mod region;
 mod report;
+mod spool;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -31,7 +33,8 @@ use crate::print::{Progress, Screen};
 use crate::search;
 use crate::session::Session;
 use image::{Decoded, REPORT_ENDING, Set};
-use region::{Region, Verb};
+use map::Map;
+use region::{Layout, Region, Verb};
 use report::Summary;
 
 /// Where images go.
@@ -88,6 +91,9 @@ async fn made(session: &Session, request: ComposeRequest, target: Option<Target>
     let ComposeHeader::Plan(plan) = next(&mut messages).await?.header else {
         return Err(senseless());
     };
+    if let Some(words) = request.predict.as_ref().and_then(|_| map::told(&plan)) {
+        session.screen.note(words);
+    }
     let limits = (request.min_coverage, request.max_cloud);
     let mut summary = Summary::new(&plan, request.rule, limits)?;
     let end = match target {
@@ -225,11 +231,19 @@ fn senseless() -> Fault {
         .try_("glebe --version on both sides")
 }
 
+/// The raster that all cells are placed in.
+enum InOne {
+    /// In memory, for any format.
+    Region(Region),
+    /// On disk: models may answer for more than memory holds.
+    Map(Map),
+}
+
 /// Takes images in as they come.
 struct Writer {
     target: Target,
     /// The raster that all cells are placed in, for a file.
-    region: Option<Region>,
+    raster: Option<InOne>,
     /// The one model that may answer, where one was named.
     answerer: Option<String>,
 }
@@ -240,14 +254,18 @@ impl Writer {
         target: Target,
         (area, verb): (Option<&earth::extent::LonLatBox>, Verb),
     ) -> Result<Self, Fault> {
-        let region = if target.whole && !plan.cells.is_empty() {
-            Some(Region::new(plan, area, verb)?)
+        let raster = if target.whole && !plan.cells.is_empty() {
+            let layout = Layout::new(plan, area, verb)?;
+            Some(match verb {
+                Verb::Compose => InOne::Region(Region::new(layout)?),
+                Verb::Predict => InOne::Map(Map::new(layout, &target.path)?),
+            })
         } else {
             None
         };
         Ok(Self {
             target,
-            region,
+            raster,
             answerer: None,
         })
     }
@@ -274,15 +292,32 @@ impl Writer {
             }
         };
         progress.finish();
-        if let Some(region) = self.region.take().filter(|_| done > 0) {
-            summary.area(region.coverage());
-            let cubes = region.finish()?;
-            let set = Set::of(&cubes, &self.target.path, &self.target)?;
-            summary.wrote(set.files());
-            let report = image::beside(&self.target.path, REPORT_ENDING);
-            set.place(summary.stage(&report, (self.target.existing, &end))?)?;
+        if let Some(raster) = self.raster.take().filter(|_| done > 0) {
+            tokio::task::block_in_place(|| self.finish(raster, (summary, &end)))?;
         }
         Ok(end)
+    }
+
+    /// Writes the raster of all cells, with what was reached.
+    fn finish(
+        &self,
+        raster: InOne,
+        (summary, end): (&mut Summary, &ComposeEnd),
+    ) -> Result<(), Fault> {
+        let existing = self.target.existing;
+        let set = match raster {
+            InOne::Region(region) => {
+                summary.area(region.coverage());
+                Set::of(&region.finish()?, &self.target.path, &self.target)?
+            }
+            InOne::Map(map) => {
+                summary.area(map.coverage());
+                map.finish(existing)?
+            }
+        };
+        summary.wrote(set.files());
+        let report = image::beside(&self.target.path, REPORT_ENDING);
+        set.place(summary.stage(&report, (existing, end))?)
     }
 
     /// Takes one cell's image in.
@@ -295,12 +330,26 @@ impl Writer {
         if let Some(one) = &self.answerer {
             check_answerer(one, &image)?;
         }
-        let decoded = Decoded::of(&image, files)?;
-        if let Some(region) = &mut self.region {
-            region.place(&image, &decoded, |part| summary.scene_of(part))?;
-            summary.cell(image.report);
-            return Ok(());
+        let number = |part: &_| summary.scene_of(part);
+        match &mut self.raster {
+            Some(InOne::Map(map)) => map.place((&image, files), number)?,
+            Some(InOne::Region(region)) => {
+                region.place(&image, &Decoded::of(&image, files)?, number)?;
+            }
+            None => return self.write_cell(image, files, summary),
         }
+        summary.cell(image.report);
+        Ok(())
+    }
+
+    /// Writes one cell's image into a file of its own.
+    fn write_cell(
+        &self,
+        image: CellImage,
+        files: &[bytes::Bytes],
+        summary: &mut Summary,
+    ) -> Result<(), Fault> {
+        let decoded = Decoded::of(&image, files)?;
         let name = format!(
             "{}.{}",
             image.report.geocode,

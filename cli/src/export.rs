@@ -11,6 +11,7 @@ mod hdf5;
 mod npy;
 mod npz;
 mod png;
+mod scrolled;
 mod whole;
 mod zarr;
 
@@ -23,6 +24,7 @@ use wire::fault::{Fault, FaultKind};
 
 pub(crate) use hdf5::Keyed;
 pub(crate) use png::{Stretch, rank};
+pub(crate) use scrolled::{Scrolled, nameless};
 pub(crate) use whole::{
     Existing, Partial, Staged, file as whole_file, stage_file, taken, unwritable,
 };
@@ -96,6 +98,14 @@ pub(crate) struct Ready {
 }
 
 impl Ready {
+    /// Takes the one file of a map.
+    pub(crate) fn map(staged: Staged) -> Self {
+        Self {
+            parts: vec![staged],
+            format: Format::Cog,
+        }
+    }
+
     /// Returns what there will be.
     pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
         self.parts.iter().map(Staged::target)

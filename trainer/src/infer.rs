@@ -166,16 +166,18 @@ pub fn predict(options: &PredictOptions) -> Result<Summary, Fault> {
 
 /// Returns the bands of a map: the answers, and what marks those that are out of sight.
 fn bands(task: &dyn Task) -> Vec<SheetBand> {
-    let band = |name: &&str| SheetBand {
-        name: (*name).to_owned(),
-        overview: Kernel::Bilinear,
+    let band = |(name, overview): (&str, Kernel)| SheetBand {
+        name: name.to_owned(),
+        scale: 1.0,
+        offset: 0.0,
+        overview,
     };
-    let outside = SheetBand {
-        name: OUTSIDE.to_owned(),
-        overview: Kernel::Nearest,
-    };
-    let answers = task.answer().bands().iter().map(band);
-    answers.chain([outside]).collect()
+    let answers = task.answer().bands().iter();
+    let answers = answers.map(|name| (*name, Kernel::Bilinear));
+    answers
+        .chain([(OUTSIDE, Kernel::Nearest)])
+        .map(band)
+        .collect()
 }
 
 /// Turns how unlike what was learned a pixel's windows are into a mark: 1 outside, 0 inside.

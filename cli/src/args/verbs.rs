@@ -280,8 +280,8 @@ pub(crate) struct Predict {
 const PREDICT_AFTER: &str = "\
 The last band of the map, 'outside', is 1 where the imagery is unlike all that the models have learned
 from. Without SCENE, FILE.provenance.tif says for each pixel which scene it was made of, and FILE.json
-which model answered for each cell; such a map takes 4 GiB of memory at most, some 18,000 x 18,000
-pixels of one answer: larger areas are predicted in several, each with a --bbox of its own.
+which model answered for each cell; the map waits on the disk of -O, some three times its size. It is
+4 GiB at most, what a GeoTIFF holds: larger areas are predicted in several, each with its own --bbox.
 
 Examples: glebe predict july scenes/SCENE.SAFE -O ndvi.tif
     glebe predict july --bbox -105.3,40.4,-104.9,40.7 --datetime 2026-07 -O ndvi.tif";

@@ -3,7 +3,7 @@
 //! *Invariants*: provenance is a file of its own, always a GeoTIFF, so that the image keeps the
 //! sample type of its bands.
 //!
-//! *Not here*: several cells in one raster (`region`).
+//! *Not here*: several cells in one raster (`region`, `map`).
 
 use std::path::{Path, PathBuf};
 
@@ -22,7 +22,7 @@ use super::Target;
 use crate::export::{self, Existing, Format, Ready, Staged};
 
 /// What stands in place of an image's extension in the name of its provenance.
-const PROVENANCE_ENDING: &str = "provenance.tif";
+pub(super) const PROVENANCE_ENDING: &str = "provenance.tif";
 /// The same of its report.
 pub(super) const REPORT_ENDING: &str = "json";
 
@@ -44,23 +44,10 @@ pub(super) struct Cubes {
 impl Decoded {
     /// Decodes all bands of an image.
     pub(super) fn of(image: &CellImage, files: &[Bytes]) -> Result<Self, Fault> {
-        let wrong = |why: String| {
-            let what = format!("the image of {} cannot be read", image.report.geocode);
-            Fault::new(FaultKind::Data, what).because(why)
-        };
-        let mut bands = Vec::with_capacity(image.split.bands.len());
-        for band in &image.split.bands {
-            let place = image.files.iter().position(|f| f.name == band.asset);
-            let bytes = place.and_then(|p| files.get(p));
-            let bytes = bytes.ok_or_else(|| wrong(format!("{} is not there", band.asset)))?;
-            let rasters = codec::decode(bytes, &[band.index as usize]);
-            let rasters = rasters.map_err(|e| wrong(e.to_string()))?;
-            let raster = rasters.into_iter().next();
-            let raster = raster.ok_or_else(|| wrong(format!("it has no {}", band.name)))?;
-            bands.push((band.clone(), raster));
-        }
-        let resolution = image.split.bands.first().map_or(0.0, |b| b.resolution_m);
-        let grid = Grid::of(&image.split.geocode, resolution).map_err(|e| wrong(e.to_string()))?;
+        let bands = { image.split.bands.iter() }
+            .map(|meta| Ok((meta.clone(), band((image, files), meta)?)))
+            .collect::<Result<_, Fault>>()?;
+        let grid = grid(image)?;
         Ok(Self { grid, bands })
     }
 
@@ -71,6 +58,32 @@ impl Decoded {
         let bands = bands.map(|(meta, raster)| (CubeBand::from(&meta), raster));
         cubes(&georef, bands.collect(), &time(image))
     }
+}
+
+/// Decodes one band of an image.
+pub(super) fn band(
+    (image, files): (&CellImage, &[Bytes]),
+    band: &BandMeta,
+) -> Result<Raster, Fault> {
+    let place = image.files.iter().position(|f| f.name == band.asset);
+    let bytes = place.and_then(|p| files.get(p));
+    let bytes = bytes.ok_or_else(|| wrong(image, format!("{} is not there", band.asset)))?;
+    let rasters = codec::decode(bytes, &[band.index as usize]);
+    let rasters = rasters.map_err(|e| wrong(image, e.to_string()))?;
+    let raster = rasters.into_iter().next();
+    raster.ok_or_else(|| wrong(image, format!("it has no {}", band.name)))
+}
+
+/// Returns the grid that an image lies on.
+pub(super) fn grid(image: &CellImage) -> Result<Grid, Fault> {
+    let resolution = image.split.bands.first().map_or(0.0, |b| b.resolution_m);
+    Grid::of(&image.split.geocode, resolution).map_err(|e| wrong(image, e.to_string()))
+}
+
+/// Says that an image is none.
+pub(super) fn wrong(image: &CellImage, why: String) -> Fault {
+    let what = format!("the image of {} cannot be read", image.report.geocode);
+    Fault::new(FaultKind::Data, what).because(why)
 }
 
 /// Returns the time that stands for an image: that of the newest split used.
@@ -119,6 +132,13 @@ impl Set {
                 stage(&cubes.provenance, &provenance, Format::Cog)?,
             ],
         })
+    }
+
+    /// Takes the files of a map and its provenance.
+    pub(super) fn of_map(image: Staged, provenance: Staged) -> Self {
+        Self {
+            pixels: [Ready::map(image), Ready::map(provenance)],
+        }
     }
 
     /// Returns the files of image and provenance.

@@ -1,10 +1,14 @@
-//! Images of neighbouring cells in one raster, as they come.
+//! Images of neighbouring cells in one raster, as they come: where they go, and that raster in
+//! memory.
 //!
 //! *Invariants*: provenance names scenes, numbered over all cells by the plan, so that one scene
 //! has one number on both sides of a seam, whatever order cells come in; pixels coarser than the
 //! raster's are repeated, never mixed.
 //!
-//! *Not here*: which pixel belongs to which cell (earth's `raster::region`).
+//! *Not here*: which pixel belongs to which cell (earth's `raster::region`), rasters that memory
+//! does not hold (`map`).
+
+use std::borrow::Cow;
 
 use earth::cube::{CubeBand, CubeTime};
 use earth::extent::LonLatBox;
@@ -14,7 +18,7 @@ use earth::raster::region::{self, CellBand, Frame, RegionError};
 use earth::raster::resample::Method;
 use earth::raster::{Raster, Samples};
 use earth::split::compose::PROVENANCE;
-use earth::split::meta::{SampleType, SplitId};
+use earth::split::meta::{BandMeta, SampleType, SplitId};
 use wire::compose::{CellImage, ComposePlan, Provenance};
 use wire::fault::{Fault, FaultKind};
 
@@ -47,21 +51,31 @@ impl Verb {
     }
 }
 
-/// Cells' images in one raster.
+/// Where cells' images go in one raster, and what is known of its bands.
 #[derive(Debug)]
-pub(super) struct Region {
-    canvas: region::Region,
+pub(super) struct Layout {
+    pub frame: Frame,
     /// Nominal resolution in metres.
     resolution_m: f64,
     /// Names of the bands, provenance last.
-    names: Vec<String>,
+    pub names: Vec<String>,
+    /// Their sample types.
+    samples: Vec<SampleType>,
     /// What is known of each, from the first image that has it.
-    bands: Vec<Option<CubeBand>>,
-    time: Option<CubeTime>,
+    pub bands: Vec<Option<CubeBand>>,
+    /// That of the newest split.
+    pub time: Option<CubeTime>,
     verb: Verb,
 }
 
-impl Region {
+/// Cells' images in one raster in memory.
+#[derive(Debug)]
+pub(super) struct Region {
+    layout: Layout,
+    canvas: region::Region,
+}
+
+impl Layout {
     /// Plans the raster of all cells, or of an area.
     pub(super) fn new(
         plan: &ComposePlan,
@@ -72,7 +86,7 @@ impl Region {
             .map(wire::compose::CellPlan::cell)
             .collect::<Result<_, _>>()?;
         check_disjoint(&cells, verb)?;
-        let resolution = match verb {
+        let resolution_m = match verb {
             Verb::Compose => one_resolution(plan)?,
             Verb::Predict => resolutions(plan).into_iter().next().unwrap_or_default(),
         };
@@ -81,7 +95,7 @@ impl Region {
                 Verb::Compose => "--resolution 10",
                 Verb::Predict => "glebe train again: the models say which resolution they take",
             };
-            Grid::of(cell, resolution)
+            Grid::of(cell, resolution_m)
                 .map_err(|e| Fault::new(FaultKind::Usage, e.to_string()).try_(step))
         };
         let grids: Vec<Grid> = cells.iter().map(grid).collect::<Result<_, _>>()?;
@@ -94,17 +108,79 @@ impl Region {
             }
         }
         kinds.push((PROVENANCE.to_owned(), SampleType::U16));
-        let pixel: u64 = kinds.iter().map(|(_, k)| k.bytes() as u64 + 1).sum();
-        let side = (frame.georef().width, frame.georef().height);
-        check_size(side, pixel, (verb, resolution))?;
         let (names, samples): (Vec<_>, Vec<_>) = kinds.into_iter().unzip();
         Ok(Self {
-            canvas: region::Region::new(frame, &samples),
-            resolution_m: resolution,
+            frame,
+            resolution_m,
             bands: vec![None; names.len()],
             names,
+            samples,
             time: None,
             verb,
+        })
+    }
+
+    /// Returns how a band of an image gets into the raster, whatever place of it that is.
+    fn method(&self, meta: &BandMeta) -> Method {
+        if meta.categorical || is_coarser(meta.resolution_m, self.resolution_m) {
+            Method::Nearest
+        } else {
+            Method::Bilinear
+        }
+    }
+
+    /// Returns a band of an image as it goes into the raster.
+    pub(super) fn band<'a>(&self, meta: &BandMeta, raster: &'a Raster) -> CellBand<'a> {
+        CellBand {
+            raster,
+            fill: meta.fill,
+            method: self.method(meta),
+        }
+    }
+
+    /// Notes what an image tells of the band of that place.
+    pub(super) fn learn(&mut self, place: usize, meta: &BandMeta) {
+        if let Some(known) = self.bands.get_mut(place) {
+            known.get_or_insert_with(|| CubeBand::from(meta));
+        }
+    }
+
+    /// Notes the time of an image.
+    pub(super) fn date(&mut self, image: &CellImage) {
+        let newest = time(image);
+        if self.time.as_ref().is_none_or(|t| *t < newest) {
+            self.time = Some(newest);
+        }
+    }
+
+    /// Returns the places of the bands whose pixels are counted: those that are no classes, all if
+    /// there are no others.
+    pub(super) fn measured(&self) -> Vec<usize> {
+        let measured = |i: &usize| self.bands[*i].as_ref().is_some_and(|b| !b.categorical);
+        let bands = 0..self.bands.len();
+        let found: Vec<usize> = bands.clone().filter(measured).collect();
+        if found.is_empty() {
+            bands.collect()
+        } else {
+            found
+        }
+    }
+
+    /// Puts what stands in the way into words.
+    pub(super) fn fault(&self, error: &RegionError) -> Fault {
+        fault(error, self.verb)
+    }
+}
+
+impl Region {
+    /// Starts with a raster without a pixel.
+    pub(super) fn new(layout: Layout) -> Result<Self, Fault> {
+        let pixel: u64 = layout.samples.iter().map(|k| k.bytes() as u64 + 1).sum();
+        let georef = layout.frame.georef();
+        check_size((georef.width, georef.height), pixel, layout.resolution_m)?;
+        Ok(Self {
+            canvas: region::Region::new(layout.frame.clone(), &layout.samples),
+            layout,
         })
     }
 
@@ -115,56 +191,37 @@ impl Region {
         decoded: &Decoded,
         number: impl Fn(&SplitId) -> u16,
     ) -> Result<(), Fault> {
-        let numbers: Vec<u16> = image.report.parts.iter().map(|p| number(&p.id)).collect();
-        let scenes = image.report.provenance == Provenance::Part;
-        let renumbered = decoded.bands.iter().find(|(b, _)| b.name == PROVENANCE);
-        let renumbered = renumbered
-            .filter(|_| scenes)
-            .map(|(_, r)| renumber(r, &numbers));
-        let mut placed = Vec::with_capacity(self.names.len());
-        for (name, known) in self.names.iter().zip(&mut self.bands) {
+        let mut bands: Vec<Option<(&BandMeta, Cow<'_, Raster>)>> = Vec::new();
+        for (place, name) in self.layout.names.clone().iter().enumerate() {
             let found = decoded.bands.iter().find(|(b, _)| b.name == *name);
-            let Some((meta, raster)) = found else {
-                placed.push(None);
-                continue;
-            };
-            known.get_or_insert_with(|| CubeBand::from(meta));
-            let is_provenance = name == PROVENANCE;
-            placed.push(Some(CellBand {
-                raster: renumbered
-                    .as_ref()
-                    .filter(|_| is_provenance)
-                    .unwrap_or(raster),
-                fill: meta.fill,
-                method: if meta.categorical || is_coarser(meta.resolution_m, self.resolution_m) {
-                    Method::Nearest
-                } else {
-                    Method::Bilinear
-                },
-            }));
+            bands
+                .push(found.map(|(meta, raster)| (meta, numbered(image, (meta, raster), &number))));
+            if let Some((meta, _)) = found {
+                self.layout.learn(place, meta);
+            }
         }
-        let newest = time(image);
-        if self.time.as_ref().is_none_or(|t| *t < newest) {
-            self.time = Some(newest);
-        }
+        let layout = &self.layout;
+        let placed: Vec<Option<CellBand<'_>>> = { bands.iter() }
+            .map(|band| {
+                band.as_ref()
+                    .map(|(meta, raster)| layout.band(meta, raster))
+            })
+            .collect();
         let placing = self.canvas.place(&decoded.grid, &placed);
-        placing.map_err(|e| fault(&e, self.verb))
+        placing.map_err(|e| self.layout.fault(&e))?;
+        self.layout.date(image);
+        Ok(())
     }
 
     /// Returns valid / all pixels of the raster in percent, over bands that are no classes.
     pub(super) fn coverage(&self) -> f64 {
-        let measured = |i: &usize| self.bands[*i].as_ref().is_some_and(|b| !b.categorical);
-        let bands = 0..self.bands.len();
-        if !bands.clone().any(|i| measured(&i)) {
-            return 100.0 * self.canvas.coverage(bands);
-        }
-        100.0 * self.canvas.coverage(bands.filter(measured))
+        100.0 * self.canvas.coverage(self.layout.measured().into_iter())
     }
 
     /// Returns the image.
     pub(super) fn finish(self) -> Result<Cubes, Fault> {
         let georef = self.canvas.frame().georef().clone();
-        let done = self.canvas.finish().into_iter().zip(self.bands);
+        let done = self.canvas.finish().into_iter().zip(self.layout.bands);
         let bands = done.filter_map(|((raster, fill), band)| {
             let band = CubeBand {
                 sample: raster.sample_type(),
@@ -174,7 +231,11 @@ impl Region {
             Some((band, raster))
         });
         let nothing = || Fault::new(FaultKind::Nothing, "no cell was composed");
-        cubes(&georef, bands.collect(), &self.time.ok_or_else(nothing)?)
+        cubes(
+            &georef,
+            bands.collect(),
+            &self.layout.time.ok_or_else(nothing)?,
+        )
     }
 }
 
@@ -228,13 +289,8 @@ fn one_resolution(plan: &ComposePlan) -> Result<f64, Fault> {
     }
 }
 
-/// Refuses an image that memory does not hold, and proposes the pixels with which it would, or how
-/// many maps to make of it.
-fn check_size(
-    (width, height): (u32, u32),
-    pixel_bytes: u64,
-    (verb, resolution): (Verb, f64),
-) -> Result<(), Fault> {
+/// Refuses an image that memory does not hold, and proposes the pixels with which it would.
+fn check_size((width, height): (u32, u32), pixel_bytes: u64, resolution: f64) -> Result<(), Fault> {
     let pixels = u64::from(width) * u64::from(height);
     let size = pixels.saturating_mul(pixel_bytes);
     if size <= REGION_BYTES_MAX {
@@ -244,11 +300,7 @@ fn check_size(
     let limit = bytes(REGION_BYTES_MAX);
     let fault = Fault::new(FaultKind::Refused, what)
         .because(format!("it takes {}; {limit} at most", bytes(size)));
-    let in_several = verb.in_several();
-    if verb == Verb::Predict {
-        let maps = size.div_ceil(REGION_BYTES_MAX);
-        return Err(fault.try_(format!("{in_several}: {maps} at least")));
-    }
+    let in_several = Verb::Compose.in_several();
     // Each side has so many times fewer pixels; a little more, as edges are rounded outwards.
     let fewer = (size as f64 / REGION_BYTES_MAX as f64).sqrt() * ROUNDED_UP;
     let coarser = (resolution * fewer).ceil();
@@ -257,6 +309,19 @@ fn check_size(
     } else {
         format!("a smaller --bbox, or {in_several}")
     }))
+}
+
+/// Returns a band as it goes into the raster: provenance with the numbers of scenes.
+pub(super) fn numbered<'a>(
+    image: &CellImage,
+    (meta, raster): (&BandMeta, &'a Raster),
+    number: impl Fn(&SplitId) -> u16,
+) -> Cow<'a, Raster> {
+    if meta.name != PROVENANCE || image.report.provenance != Provenance::Part {
+        return Cow::Borrowed(raster);
+    }
+    let numbers: Vec<u16> = image.report.parts.iter().map(|p| number(&p.id)).collect();
+    Cow::Owned(renumber(raster, &numbers))
 }
 
 /// Gives pixels the numbers of scenes in place of parts.
@@ -300,37 +365,28 @@ mod tests {
 
     #[test]
     fn an_image_that_is_too_large_is_told_at_which_resolution_it_is_not() {
-        let compose = |resolution| (Verb::Compose, resolution);
-        check_size((30_000, 30_000), 4, compose(10.0)).unwrap();
-        let fault = check_size((200_000, 200_000), 4, compose(10.0)).unwrap_err();
+        check_size((30_000, 30_000), 4, 10.0).unwrap();
+        let fault = check_size((200_000, 200_000), 4, 10.0).unwrap_err();
         let step = fault.try_.unwrap();
         let resolution = step.strip_prefix("--resolution ").unwrap();
         let (resolution, _) = resolution.split_once(',').unwrap();
         let resolution: f64 = resolution.parse().unwrap();
         assert!((62.0..=63.0).contains(&resolution), "{step}");
         // The side in pixels of that resolution.
-        check_size((31_746, 31_746), 4, compose(resolution)).unwrap();
-        let fault = check_size((u32::MAX, u32::MAX), 8, compose(900.0)).unwrap_err();
+        check_size((31_746, 31_746), 4, resolution).unwrap();
+        let fault = check_size((u32::MAX, u32::MAX), 8, 900.0).unwrap_err();
         assert!(fault.try_.unwrap().starts_with("a smaller --bbox"));
     }
 
     /// It advised flags that `predict` does not have.
     #[test]
-    fn a_map_that_is_too_large_is_told_in_how_many_it_goes() {
-        let predict = (Verb::Predict, 10.0);
-        // A pixel of one answer: two floats and the number of a scene, each with its mark.
-        let pixel = 2 * (4 + 1) + (2 + 1);
-        check_size((18_000, 18_000), pixel, predict).unwrap();
-        let fault = check_size((40_000, 40_000), pixel, predict).unwrap_err();
-        let step = "several maps, each with a --bbox of its own: 5 at least";
-        assert_eq!(fault.try_.as_deref(), Some(step));
+    fn a_map_that_cannot_be_is_advised_no_flag_of_another_verb() {
         let nested = ["9xj", "9xj5"].map(|c| Geocode::parse(Scheme::Geohash, c).unwrap());
         let too_large = RegionError::TooLarge {
             width: 1e9,
             height: 1.0,
         };
         let faults = [
-            check_size((u32::MAX, u32::MAX), pixel, predict).unwrap_err(),
             check_disjoint(&nested, Verb::Predict).unwrap_err(),
             fault_of(&too_large),
             fault_of(&RegionError::Empty),

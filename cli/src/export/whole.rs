@@ -95,6 +95,28 @@ pub(crate) fn stage_file(
     Ok(staged(Some(partial)))
 }
 
+/// Has a file written beside its place, for content that is not in memory.
+pub(crate) fn stage_written(
+    target: &Path,
+    existing: Existing,
+    write: impl FnOnce(&mut File) -> std::io::Result<()>,
+) -> Result<Staged, Fault> {
+    let partial = Partial::beside(target)?;
+    let fault = |e: std::io::Error| unwritable(target, &e);
+    let mut file = File::create(&partial.0).map_err(fault)?;
+    write(&mut file).map_err(fault)?;
+    let bytes = file.metadata().map_err(fault)?.len();
+    let there = target.exists() && same(&partial.0, target).map_err(fault)?;
+    if !there && target.exists() {
+        refuse_other(target, existing)?;
+    }
+    Ok(Staged {
+        target: target.to_owned(),
+        partial: (!there).then_some(partial),
+        bytes,
+    })
+}
+
 /// Fills a folder beside its place. A folder is replaced only if it holds `mark`.
 pub(crate) fn stage_folder(
     target: &Path,
@@ -149,7 +171,7 @@ fn same_tree(a: &Path, b: &Path) -> std::io::Result<bool> {
         let (a, b) = (a.join(&name), b.join(&name));
         let same = match (a.is_dir(), b.is_dir()) {
             (true, true) => same_tree(&a, &b)?,
-            (false, false) => holds(&b, &std::fs::read(&a)?)?,
+            (false, false) => same(&a, &b)?,
             _ => false,
         };
         if !same {
@@ -188,6 +210,27 @@ fn holds(path: &Path, content: &[u8]) -> std::io::Result<bool> {
         if part != expected {
             return Ok(false);
         }
+    }
+    Ok(true)
+}
+
+/// Tells whether two files hold the same bytes.
+fn same(a: &Path, b: &Path) -> std::io::Result<bool> {
+    let (of_a, of_b) = (std::fs::metadata(a)?, std::fs::metadata(b)?);
+    if !of_a.is_file() || !of_b.is_file() || of_a.len() != of_b.len() {
+        return Ok(false);
+    }
+    let (mut a, mut b) = (File::open(a)?, File::open(b)?);
+    let mut left = usize::try_from(of_a.len()).unwrap_or(usize::MAX);
+    let (mut one, mut other) = (vec![0; COMPARED_AT_ONCE], vec![0; COMPARED_AT_ONCE]);
+    while left > 0 {
+        let part = left.min(COMPARED_AT_ONCE);
+        a.read_exact(&mut one[..part])?;
+        b.read_exact(&mut other[..part])?;
+        if one[..part] != other[..part] {
+            return Ok(false);
+        }
+        left -= part;
     }
     Ok(true)
 }

@@ -1,4 +1,4 @@
-//! An image of 32-bit floats made from the top down, for rasters that do not fit in memory.
+//! An image made from the top down, for rasters that do not fit in memory.
 //!
 //! Rows go in, compressed tiles come out as soon as a row of them is full, of overviews too. Who
 //! keeps them puts the head before them once all are there: the file is then that of
@@ -14,18 +14,22 @@ use crate::geotiff::directory::{BandFacts, Extras, Facts, Measured, lay_out};
 use crate::geotiff::overview::half;
 use crate::geotiff::tile::{Shape, compress};
 use crate::geotiff::{BANDS_MAX, SIDE_MAX, TILE_MAX, WriteError};
+use crate::raster::Raster;
 use crate::raster::georef::Georef;
+use crate::raster::pixel::Pixel;
 use crate::raster::reproject::Kernel;
-use crate::raster::{Raster, Samples};
-use crate::split::meta::SampleType;
 
 /// What is known of an image before its pixels.
 #[derive(Debug, Clone)]
 pub struct Sheet {
     /// Where it lies, and its shape.
     pub georef: Georef,
-    /// Its bands, at least one; NaN is fill.
+    /// Its bands, at least one.
     pub bands: Vec<SheetBand>,
+    /// The value that means "nothing"; for floats NaN is, where this is `None`.
+    pub fill: Option<f64>,
+    /// Metadata items shown by GDAL, name and value.
+    pub items: Vec<(String, String)>,
 }
 
 /// One band of an image to come.
@@ -33,6 +37,10 @@ pub struct Sheet {
 pub struct SheetBand {
     /// The name, seen as the band's description.
     pub name: String,
+    /// Physical value = stored value × scale + offset.
+    pub scale: f64,
+    /// See `scale`.
+    pub offset: f64,
     /// How overviews are made.
     pub overview: Kernel,
 }
@@ -41,8 +49,8 @@ impl SheetBand {
     fn facts(&self) -> BandFacts<'_> {
         BandFacts {
             name: &self.name,
-            scale: 1.0,
-            offset: 0.0,
+            scale: self.scale,
+            offset: self.offset,
         }
     }
 }
@@ -58,24 +66,24 @@ pub struct Piece {
     pub bytes: Vec<u8>,
 }
 
-/// An image on its way.
+/// An image of one sample type on its way.
 #[derive(Debug)]
-pub struct Scroll {
+pub struct Scroll<T> {
     sheet: Sheet,
-    rolls: Vec<Roll>,
+    rolls: Vec<Roll<T>>,
 }
 
 /// One resolution on its way.
 #[derive(Debug)]
-struct Roll {
+struct Roll<T> {
     shape: Shape,
     /// Rows that left as tiles.
     done: u32,
     /// Rows that wait for their tiles to be full, a band each.
-    held: Vec<Vec<f32>>,
+    held: Vec<Vec<T>>,
 }
 
-impl Scroll {
+impl<T: Pixel> Scroll<T> {
     /// Opens an image without rows.
     ///
     /// # Errors
@@ -106,7 +114,7 @@ impl Scroll {
     ///
     /// # Errors
     /// Rows of another width, of more or fewer bands, or past the image's end.
-    pub fn push(&mut self, bands: &[&[f32]]) -> Result<Vec<Piece>, WriteError> {
+    pub fn push(&mut self, bands: &[&[T]]) -> Result<Vec<Piece>, WriteError> {
         let roll = &self.rolls[0];
         let width = roll.shape.width as usize;
         let held = roll.held[0].len() / width + roll.done as usize;
@@ -123,7 +131,7 @@ impl Scroll {
     /// Returns the number of tiles of each resolution, the full one first.
     pub fn tiles(&self) -> Vec<usize> {
         let bands = self.sheet.bands.len();
-        let of = |roll: &Roll| roll.shape.tiles() * bands;
+        let of = |roll: &Roll<T>| roll.shape.tiles() * bands;
         self.rolls.iter().map(of).collect()
     }
 
@@ -139,12 +147,16 @@ impl Scroll {
                 lengths,
             })
             .collect();
+        let items = self.sheet.items.iter();
+        let items: Vec<(&str, String)> = items
+            .map(|(name, text)| (name.as_str(), text.clone()))
+            .collect();
         let facts = Facts {
             georef: &self.sheet.georef,
             bands: self.sheet.bands.iter().map(SheetBand::facts).collect(),
-            kind: SampleType::F32,
-            fill: None,
-            items: &[],
+            kind: T::KIND,
+            fill: self.sheet.fill,
+            items: &items,
         };
         lay_out(&facts, &levels, &Extras::default())
     }
@@ -152,7 +164,7 @@ impl Scroll {
     fn take(
         &mut self,
         level: usize,
-        bands: &[&[f32]],
+        bands: &[&[T]],
         done: &mut Vec<Piece>,
     ) -> Result<(), WriteError> {
         for (held, rows) in self.rolls[level].held.iter_mut().zip(bands) {
@@ -162,10 +174,10 @@ impl Scroll {
             done.extend(self.rolls[level].pieces((level, row), &strip)?);
             if level + 1 < self.rolls.len() {
                 let kernels = self.sheet.bands.iter().map(|b| b.overview);
-                let coarse: Vec<Samples> = { strip.iter().zip(kernels) }
-                    .map(|(raster, kernel)| half(raster, None, kernel).into_samples())
+                let coarse: Vec<Raster> = { strip.iter().zip(kernels) }
+                    .map(|(raster, kernel)| half(raster, self.sheet.fill, kernel))
                     .collect();
-                let coarse: Vec<&[f32]> = coarse.iter().map(floats).collect();
+                let coarse: Vec<&[T]> = coarse.iter().map(values).collect();
                 self.take(level + 1, &coarse, done)?;
             }
         }
@@ -173,7 +185,7 @@ impl Scroll {
     }
 }
 
-impl Roll {
+impl<T: Pixel> Roll<T> {
     /// Takes the next row of tiles out, if all of it is there: which one, and its pixels.
     fn full(&mut self) -> Option<(usize, Vec<Raster>)> {
         let rows = self.shape.tile_height.min(self.shape.height - self.done);
@@ -184,10 +196,10 @@ impl Roll {
         let row = (self.done / self.shape.tile_height) as usize;
         self.done += rows;
         let width = self.shape.width;
-        let raster = |held: &mut Vec<f32>| {
+        let raster = |held: &mut Vec<T>| {
             let rest = held.split_off(pixels);
             let full = std::mem::replace(held, rest);
-            Raster::counted(width, rows, Samples::F32(full))
+            Raster::counted(width, rows, T::into_samples(full))
         };
         Some((row, self.held.iter_mut().map(raster).collect()))
     }
@@ -208,7 +220,7 @@ impl Roll {
             Ok(Piece {
                 level,
                 place: band * self.shape.tiles() + row * across + column,
-                bytes: compress(floats(strip[band].samples()), &shape, column)?,
+                bytes: compress(values::<T>(&strip[band]), &shape, column)?,
             })
         };
         let numbers = (0..strip.len() * across).into_par_iter().with_max_len(1);
@@ -216,12 +228,9 @@ impl Roll {
     }
 }
 
-/// Returns the values of a scroll's samples, which are 32-bit floats.
-fn floats(samples: &Samples) -> &[f32] {
-    match samples {
-        Samples::F32(values) => values,
-        _ => &[],
-    }
+/// Returns the values of a scroll's raster, which has its sample type.
+fn values<T: Pixel>(raster: &Raster) -> &[T] {
+    T::of(raster.samples()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -243,40 +252,67 @@ mod tests {
         (0..width * height).map(value).collect()
     }
 
+    /// Numbers of scenes, 0 here and there.
+    fn numbers(width: u32, height: u32) -> Vec<u16> {
+        let value = |i: u32| u16::try_from(i / 97 % 5).unwrap();
+        (0..width * height).map(value).collect()
+    }
+
     fn check(width: u32, height: u32, step: usize) {
+        let floats = [band(width, height, 0.0), band(width, height, 3.0)];
+        let names = [("answer", Kernel::Bilinear), ("outside", Kernel::Nearest)];
+        check_of(&floats, (&names, None), (width, step));
+        let numbers = [numbers(width, height)];
+        check_of(
+            &numbers,
+            (&[("from", Kernel::Nearest)], Some(0.0)),
+            (width, step),
+        );
+    }
+
+    fn check_of<T: Pixel>(
+        values: &[Vec<T>],
+        (names, fill): (&[(&str, Kernel)], Option<f64>),
+        (width, step): (u32, usize),
+    ) {
+        let across = width as usize;
+        let height = u32::try_from(values[0].len() / across).unwrap();
         let georef = Georef {
             crs: Crs::wgs84(),
             affine: Affine::new([7.0, 1e-4, 0.0, 48.0, 0.0, -1e-4]).unwrap(),
             width,
             height,
         };
-        let names = [("answer", Kernel::Bilinear), ("outside", Kernel::Nearest)];
-        let values = [band(width, height, 0.0), band(width, height, 3.0)];
-        let rasters = values
-            .clone()
-            .map(|v| Raster::counted(width, height, Samples::F32(v)));
+        let rasters = values.iter();
+        let rasters: Vec<Raster> = rasters
+            .map(|v| Raster::counted(width, height, T::into_samples(v.clone())))
+            .collect();
         let bands: Vec<BandImage<'_>> = { rasters.iter().zip(names) }
             .map(|(raster, (name, overview))| BandImage {
                 name,
                 raster,
-                scale: 1.0,
-                offset: 0.0,
-                overview,
+                scale: 0.5,
+                offset: -1.0,
+                overview: *overview,
             })
             .collect();
         let whole = encode_geotiff(&Image {
             georef: &georef,
             bands: &bands,
-            fill: None,
-            items: &[],
+            fill,
+            items: &[("GLEBE_SCENE", "one & all".to_owned())],
         });
-        let sheet = names.map(|(name, overview)| SheetBand {
-            name: name.to_owned(),
-            overview,
-        });
+        let sheet = |(name, overview): &(&str, Kernel)| SheetBand {
+            name: (*name).to_owned(),
+            scale: 0.5,
+            offset: -1.0,
+            overview: *overview,
+        };
         let mut scroll = Scroll::new(Sheet {
             georef,
-            bands: sheet.to_vec(),
+            bands: names.iter().map(sheet).collect(),
+            fill,
+            items: vec![("GLEBE_SCENE".to_owned(), "one & all".to_owned())],
         })
         .unwrap();
         let mut tiles: Vec<Vec<Vec<u8>>> = scroll
@@ -284,10 +320,9 @@ mod tests {
             .into_iter()
             .map(|n| vec![Vec::new(); n])
             .collect();
-        let across = width as usize;
         for first in (0..height as usize).step_by(step) {
             let last = (first + step).min(height as usize);
-            let rows: Vec<&[f32]> = values
+            let rows: Vec<&[T]> = values
                 .iter()
                 .map(|v| &v[first * across..last * across])
                 .collect();
@@ -302,8 +337,9 @@ mod tests {
         let mut bytes = scroll.head(lengths).unwrap();
         bytes.extend(tiles.into_iter().rev().flatten().flatten());
         assert!(whole.unwrap() == bytes, "{width} x {height} by {step}");
-        let past = vec![0.0; across];
-        assert!(scroll.push(&[&past, &past]).is_err(), "a row too many");
+        let past = vec![T::default(); across];
+        let past: Vec<&[T]> = values.iter().map(|_| past.as_slice()).collect();
+        assert!(scroll.push(&past).is_err(), "a row too many");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::extent::LonLatBox;
 use crate::grid::Grid;
 use crate::raster::georef::{Affine, AffineError, Georef, PixelWindow};
 use crate::raster::lattice::turn;
-use crate::raster::mosaic::{MosaicError, Piece, mosaic};
+use crate::raster::mosaic::{Mosaic, MosaicError, Piece, mosaic};
 use crate::raster::pixel::{Pixel, is_fill};
 use crate::raster::resample::Method;
 use crate::raster::{Raster, Samples, each_sample_type};
@@ -187,6 +187,32 @@ impl Frame {
         })
     }
 
+    /// Returns the pixels of the frame that belong to a cell, taken from a band of its image, and
+    /// where they lie; `None` if the frame has none of them.
+    ///
+    /// # Errors
+    /// An image of another shape than its grid.
+    pub fn band(
+        &self,
+        grid: &Grid,
+        given: &CellBand<'_>,
+    ) -> Result<Option<(PixelWindow, Mosaic)>, RegionError> {
+        let Some(window) = self.window(grid) else {
+            return Ok(None);
+        };
+        let (width, height) = (given.raster.width(), given.raster.height());
+        if (width, height) != (grid.width(), grid.height()) {
+            return Err(RegionError::Shape(width, height));
+        }
+        let piece = Piece {
+            georef: &Georef::from(grid),
+            raster: given.raster,
+            fill: given.fill,
+        };
+        let placed = mosaic(&[piece], &self.part(window)?, given.method)?;
+        Ok(Some((window, placed)))
+    }
+
     /// Returns where a window lies.
     fn part(&self, window: PixelWindow) -> Result<Georef, AffineError> {
         let west = self.west + f64::from(window.column) * self.pixel.0;
@@ -227,23 +253,11 @@ impl Region {
         if image.len() != self.bands.len() {
             return Err(RegionError::Bands(image.len(), self.bands.len()));
         }
-        let Some(window) = self.frame.window(grid) else {
-            return Ok(());
-        };
-        let (part, cell) = (self.frame.part(window)?, Georef::from(grid));
         for (band, given) in self.bands.iter_mut().zip(image) {
             let Some(given) = given else { continue };
-            let (width, height) = (given.raster.width(), given.raster.height());
-            if (width, height) != (grid.width(), grid.height()) {
-                return Err(RegionError::Shape(width, height));
+            if let Some((window, placed)) = self.frame.band(grid, given)? {
+                paste_valid(band, (&placed.raster, &placed.valid), window);
             }
-            let piece = Piece {
-                georef: &cell,
-                raster: given.raster,
-                fill: given.fill,
-            };
-            let placed = mosaic(&[piece], &part, given.method)?;
-            paste_valid(band, (&placed.raster, &placed.valid), window);
         }
         Ok(())
     }

@@ -46,6 +46,9 @@ const TRANSIT_MEBIBYTES_MAX: u32 = 1 << 10;
 const READ_AT_ONCE: usize = 4;
 /// Images answered by models at a time: each takes all cores.
 const PREDICTIONS_AT_ONCE: usize = 1;
+/// Images for models that are in memory at a time: one that is answered, and the next, so that a
+/// worker waits for none. All others wait for their turn before a pixel of them is read.
+const PREPARED_AT_ONCE: usize = 2;
 /// How long a question waits for the end of a composition before it is put again.
 const WAIT: Duration = Duration::from_secs(5);
 /// How long an image waits for being fetched: longer than an asker waits between two questions.
@@ -89,6 +92,7 @@ pub(crate) struct Compositions {
     open: Mutex<HashMap<(NodeId, u64), Entry>>,
     memory: Arc<Semaphore>,
     transit: Arc<Semaphore>,
+    prepared: Semaphore,
     predictions: Semaphore,
     /// Where predictions find their files.
     pub(super) desk: Desk,
@@ -102,6 +106,7 @@ impl Compositions {
             open: Mutex::default(),
             memory: Arc::new(Semaphore::new(MEBIBYTES_MAX as usize)),
             transit: Arc::new(Semaphore::new(TRANSIT_MEBIBYTES_MAX as usize)),
+            prepared: Semaphore::new(PREPARED_AT_ONCE),
             predictions: Semaphore::new(PREDICTIONS_AT_ONCE),
         }
     }
@@ -118,6 +123,11 @@ impl Compositions {
     /// Waits for its turn to have models answer.
     pub(super) async fn prediction(&self) -> Option<SemaphorePermit<'_>> {
         self.predictions.acquire().await.ok()
+    }
+
+    /// Waits for its turn to read what models are to answer.
+    async fn preparation(&self) -> Option<SemaphorePermit<'_>> {
+        self.prepared.acquire().await.ok()
     }
 
     async fn memory(&self, mebibytes: u32) -> Option<OwnedSemaphorePermit> {
@@ -251,6 +261,10 @@ async fn compose(core: Arc<Core>, job: String) -> Done {
     let job: Job = serde_json::from_str(&job).map_err(|e| {
         Fault::new(FaultKind::Usage, "the job cannot be read").because(e.to_string())
     })?;
+    let turn = match job.predict {
+        Some(_) => core.compositions.preparation().await,
+        None => None,
+    };
     let splits = metas(&core, &job).await?;
     let composition = Composition::new(job.wish.clone(), &splits).map_err(|e| fault(&e))?;
     let at_once = if composition.takes_all() {
@@ -274,6 +288,7 @@ async fn compose(core: Arc<Core>, job: String) -> Done {
         Some(answerers) => infer::answered(&core, (composed, report), &answerers).await?,
         None => working(move || encode(composed, report)).await??,
     };
+    drop(turn);
     let head = serde_json::to_string(&image)
         .map_err(|e| Fault::new(FaultKind::Internal, e.to_string()))?;
     let bytes: u64 = files.iter().map(|f| f.len() as u64).sum();

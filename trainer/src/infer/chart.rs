@@ -41,7 +41,7 @@ pub enum ChartError {
 #[derive(Debug)]
 pub struct Chart {
     out: PathBuf,
-    scroll: Scroll,
+    scroll: Scroll<f32>,
     spool: File,
     /// Bytes in the spool.
     end: u64,
@@ -64,6 +64,8 @@ impl Chart {
                 height: pixels(frame.height),
             },
             bands,
+            fill: None,
+            items: Vec::new(),
         })?;
         let tiles = scroll.tiles().into_iter().map(|n| vec![(0, 0); n]);
         Ok(Self {
