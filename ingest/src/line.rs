@@ -8,8 +8,8 @@ use std::io::{self, BufRead, Read as _};
 
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _};
 
-/// Longest line: a path of 4,096 bytes, each a number in JSON, takes 16 KiB, what is told of a split
-/// or stands in a ledger less; splits that are known come a thousand a line, 200 bytes each.
+/// Longest line: a path of 4,096 bytes, each a number in JSON, takes 16 KiB, what is told of a
+/// split or stands in a ledger less; splits that are known come a thousand a line, 200 bytes each.
 pub const LINE_BYTES_MAX: u64 = 1 << 20;
 
 /// Reads the next line without its end; none at the end of the input.

@@ -101,6 +101,14 @@ fn others_stand_in_for_a_node_whose_disk_is_full_until_it_has_room_again() {
     let (here, there) = (read(0, "here"), read(FULL, "at-the-full-one"));
     assert_eq!(unlike(&here, &there), BTreeSet::new());
 
+    // It starts again without a byte to spare.
+    nodes[FULL].kill();
+    until("the death is seen", || {
+        nodes[0].states(folder)[&nodes[FULL].id] == "down"
+    });
+    again(folder, &mut nodes, FULL);
+    tells_all("full, and started again", (folder, &nodes[FULL]), &acked);
+
     // With one more node away nobody can stand in.
     nodes[1].kill();
     until("the death is seen", || {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! DIR/objects/KIND/SLOT/ID/FILE…    SLOT four hex digits, ID with '/' as '+'
-//! DIR/ballast                       laid by for a start on a full disk, once space gets scarce
+//! DIR/ballast                       laid by for a start on a full disk, with the first put
 //! DIR/quarantine/N-KIND-ID/FILE…    what a damaged folder held before it was healed or set aside
 //! DIR/tmp/N  DIR/tmp/N.intent       staged, or on the way out; settled and emptied at start
 //! ```
@@ -16,7 +16,7 @@ mod interrupted;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use earth::split::placement::Slot;
@@ -54,6 +54,8 @@ pub(super) struct Files {
     tmp: PathBuf,
     quarantine: PathBuf,
     ballast: PathBuf,
+    /// It is there, or was tried to be.
+    laid_by: AtomicBool,
     /// Bytes of the disk that puts leave free, so that the index can always be written.
     reserve_bytes: AtomicU64,
     next: AtomicU64,
@@ -110,6 +112,7 @@ impl Files {
             tmp: dir.join("tmp"),
             quarantine: dir.join("quarantine"),
             ballast: dir.join("ballast"),
+            laid_by: AtomicBool::new(false),
             reserve_bytes: AtomicU64::new(reserve_bytes),
             next: AtomicU64::new(0),
             making: Mutex::new(()),
@@ -117,7 +120,7 @@ impl Files {
         };
         let make = StoreError::io("make the store's folders");
         files.make_folders(dir).map_err(make)?;
-        files.keep_ballast(files.disk.free(&files.tmp).unwrap_or(u64::MAX));
+        files.give_up_ballast(files.disk.free(&files.tmp).unwrap_or(u64::MAX));
         Ok(files)
     }
 
@@ -145,23 +148,30 @@ impl Files {
         self.objects.join(kind.word()).join(slot)
     }
 
-    /// Lays by, where space gets scarce, what a start needs; gives it up where it is needed now.
-    fn keep_ballast(&self, free: u64) {
-        let reserve_bytes = self.reserve_bytes.load(Ordering::Relaxed);
-        if reserve_bytes == 0 || reserve_bytes == u64::MAX {
+    /// Gives up, on a full disk, what was laid by for a start there.
+    fn give_up_ballast(&self, free: u64) {
+        if self.keeps_ballast() && free < BALLAST_BYTES as u64 {
+            self.laid_by.store(false, Ordering::Relaxed);
+            said(self.disk.remove(&self.ballast));
+        }
+    }
+
+    /// Lays by what a start on a full disk needs: once, and again once there is room again. Others
+    /// may fill the disk at any time.
+    fn lay_by_ballast(&self, free: u64) {
+        let room = free >= 4 * BALLAST_BYTES as u64;
+        if !self.keeps_ballast() || !room || self.laid_by.swap(true, Ordering::Relaxed) {
             return;
         }
-        let kept = if free < BALLAST_BYTES as u64 {
-            self.disk.remove(&self.ballast)
-        } else if free < reserve_bytes.saturating_mul(4) && !self.disk.is_there(&self.ballast) {
-            self.disk
-                .write_synced(&self.ballast, &vec![0; BALLAST_BYTES])
-        } else {
-            Ok(())
-        };
-        if let Err(error) = kept {
-            tracing::warn!(%error, "nothing could be laid by for a start on a full disk");
+        if !self.disk.is_there(&self.ballast) {
+            let zeros = vec![0; BALLAST_BYTES];
+            said(self.disk.write_synced(&self.ballast, &zeros));
         }
+    }
+
+    fn keeps_ballast(&self) -> bool {
+        let reserve_bytes = self.reserve_bytes.load(Ordering::Relaxed);
+        reserve_bytes != 0 && reserve_bytes != u64::MAX
     }
 
     /// Changes how many bytes of the disk puts leave free.
@@ -173,7 +183,8 @@ impl Files {
     pub(super) fn check_space(&self, needed: u64) -> Result<(), StoreError> {
         let free = self.disk.free(&self.tmp);
         let free = free.map_err(StoreError::io("ask for free space"))?;
-        self.keep_ballast(free);
+        self.give_up_ballast(free);
+        self.lay_by_ballast(free);
         let reserve_bytes = self.reserve_bytes.load(Ordering::Relaxed);
         if free < needed.saturating_add(reserve_bytes) {
             return Err(StoreError::NoSpace { needed });
@@ -395,6 +406,12 @@ impl Drop for Staged {
                 tracing::warn!(%error, "an unfinished write stays until the next start");
             }
         }
+    }
+}
+
+fn said(kept: io::Result<()>) {
+    if let Err(error) = kept {
+        tracing::warn!(%error, "what a start on a full disk needs could not be kept");
     }
 }
 

@@ -63,7 +63,9 @@ impl Secrets {
 
     /// A number, in the forms in which it may be written.
     fn forms(bytes: Vec<u8>) -> [Vec<u8>; 3] {
-        let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let halves = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        let digits = halves.filter_map(|half| char::from_digit(half.into(), 16));
+        let digits: String = digits.collect();
         let list = format!("{bytes:?}");
         let list = list.trim_matches(['[', ']']).to_owned();
         [bytes, digits.into_bytes(), list.into_bytes()]
