@@ -1,8 +1,8 @@
 //! `glebe compose`: one image of several splits of a place, made where they lie.
 //!
 //! *Invariants*: what was reached is said; a limit that is not reached still leaves the image, and
-//! ends with exit code 4; a mosaic of pixels larger than a named number of bytes is refused before any
-//! pixel is asked for, one of answers is never held as a whole.
+//! ends with exit code 4; a mosaic of pixels larger than a named number of bytes is refused before
+//! any pixel is asked for, one of answers is never held as a whole.
 //!
 //! *Not here*: which splits and whose pixels (query, earth, node), bytes of formats (`export`).
 
