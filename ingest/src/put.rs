@@ -26,9 +26,11 @@ use crate::spool::{Parcel, Spool};
 pub const IN_FLIGHT_MAX: usize = 4;
 /// How long an owner may take with a put before it is asked whether it lives: far above what a put
 /// takes, so that nobody is asked as a rule.
-const DOUBT_AFTER: Duration = Duration::from_secs(3);
-/// Longest that a living node takes to say so, however busy.
-const LIFE_SIGN_LIMIT: Duration = Duration::from_secs(5);
+const DOUBT_AFTER: Duration = Duration::from_secs(2);
+/// Longest that a node may take to say that it lives: with as long as the next one takes to refuse
+/// what only the first could keep, a put is answered within ten seconds. One that is too busy for
+/// that is no loss, for others take what it does not.
+const LIFE_SIGN_LIMIT: Duration = Duration::from_secs(2);
 
 /// Clients of all nodes, by slot owner.
 #[derive(Debug)]

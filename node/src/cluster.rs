@@ -130,6 +130,20 @@ impl Cluster {
             .unwrap_or_else(SlotSet::none)
     }
 
+    /// Does what was asked for to its end, though whoever asked may go away meanwhile: what is half
+    /// done lies on one owner, and no other knows.
+    pub(crate) async fn to_its_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Fault>> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let work = self.core.stop.clone().run_until_cancelled_owned(work);
+        match self.core.tasks.spawn(work).await {
+            Ok(Some(done)) => done,
+            Ok(None) => Err(Fault::new(FaultKind::Unreachable, "the node is stopping")),
+            Err(e) => Err(Fault::new(FaultKind::Internal, e.to_string())),
+        }
+    }
+
     /// Keeps an object on its owners; acknowledged when enough have it fsynced.
     pub async fn put(&self, object: Object, mode: PutMode) -> Result<PutAck, Fault> {
         replicate::put(&self.core, object, mode).await

@@ -16,7 +16,7 @@ use earth::split::collection::{Collection, is_name};
 use earth::split::meta::SplitMeta;
 use earth::split::placement::PlacementKey;
 use query::Query;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use wire::access::{TokenMade, TokenRequest, Tokens};
 use wire::bundle::Kind;
 use wire::cluster::{ClusterView, LayoutChange, LayoutPlan, NodeStatus, Status, VerifyReport};
@@ -168,6 +168,22 @@ impl Conduit {
             return Err(fixed(&key));
         }
         Ok(ack)
+    }
+
+    /// Puts an object though whoever asked may go away meanwhile; it has its share of memory as long.
+    pub(crate) async fn put_to_its_end(
+        &self,
+        object: Object,
+        params: PutParams,
+        share: OwnedSemaphorePermit,
+    ) -> Result<PutAck, Fault> {
+        let conduit = self.clone();
+        let put = async move {
+            let put = conduit.put(object, &params).await;
+            drop(share);
+            put
+        };
+        self.cluster.to_its_end(put).await
     }
 
     /// Returns what is stored of a scene.

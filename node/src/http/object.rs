@@ -5,6 +5,8 @@
 //!
 //! *Not here*: keeping it (`conduit`).
 
+use std::sync::Arc;
+
 use axum::body::Body as HttpBody;
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
@@ -25,13 +27,11 @@ pub(super) async fn put(
     body: HttpBody,
 ) -> Answer<PutAck> {
     let stopping = |_| Fault::new(FaultKind::Unreachable, "the node is stopping");
-    let _share = app
-        .puts
-        .acquire_many(mebibytes(&headers))
-        .await
-        .map_err(stopping)?;
+    let puts = Arc::clone(&app.puts);
+    let share = puts.acquire_many_owned(mebibytes(&headers));
+    let share = share.await.map_err(stopping)?;
     let object = read(body).await?;
-    json(app.conduit.put(object, &params).await)
+    json(app.conduit.put_to_its_end(object, params, share).await)
 }
 
 /// Returns the mebibytes that a body takes; without a length it may take all there are.
