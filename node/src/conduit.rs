@@ -170,7 +170,8 @@ impl Conduit {
         Ok(ack)
     }
 
-    /// Puts an object though whoever asked may go away meanwhile; it has its share of memory as long.
+    /// Puts an object though whoever asked may go away meanwhile; it has its share of memory as
+    /// long.
     pub(crate) async fn put_to_its_end(
         &self,
         object: Object,
