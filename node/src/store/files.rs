@@ -43,6 +43,9 @@ pub(super) const KINDS: [Kind; 7] = [
 /// Bytes laid by: what a start writes, the index's journal, `cluster.json` and the book of jobs,
 /// with room to spare.
 const BALLAST_BYTES: usize = 8 << 20;
+/// Free bytes from which it is laid by: far above those at which it is given up, so that a disk that
+/// is all but full is not filled and emptied by turns.
+const BALLAST_ROOM: u64 = 4 * BALLAST_BYTES as u64;
 /// Damaged folders kept aside: enough to see what a disk does, too few to fill it.
 const QUARANTINE_MAX: usize = 64;
 
@@ -159,7 +162,7 @@ impl Files {
     /// Lays by what a start on a full disk needs: once, and again once there is room again. Others
     /// may fill the disk at any time.
     fn lay_by_ballast(&self, free: u64) {
-        let room = free >= 4 * BALLAST_BYTES as u64;
+        let room = free >= BALLAST_ROOM;
         if !self.keeps_ballast() || !room || self.laid_by.swap(true, Ordering::Relaxed) {
             return;
         }
