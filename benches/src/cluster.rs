@@ -8,6 +8,7 @@
 
 mod nodes;
 mod peers;
+mod stores;
 mod syncs;
 
 use std::time::Duration;
@@ -44,6 +45,7 @@ pub(crate) fn run(bench: &Bench) -> Result<Vec<Row>> {
     // What safety costs: one replica, and three of which two are waited for.
     rows.extend(runtime.block_on(puts(("split", 1), objects::split))?);
     rows.extend(runtime.block_on(puts(("split", 3), objects::split))?);
+    rows.push(runtime.block_on(stores::row())?);
     rows.extend(runtime.block_on(syncs::rows(1))?);
     rows.extend(runtime.block_on(syncs::rows(3))?);
     rows.push(runtime.block_on(scrubs())?);

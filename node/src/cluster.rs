@@ -196,12 +196,12 @@ impl Cluster {
     }
 
     /// Deletes objects; acknowledged like puts, also while a node is down. Returns how many there
-    /// were.
+    /// were. If whoever asked goes away, those under way are deleted and the others stay.
     pub async fn delete(&self, keys: &[ObjectKey]) -> Result<u64, Fault> {
         let keys: Vec<ObjectKey> = keys.to_vec();
         let deletions = keys.into_iter().map(|key| {
             let core = Arc::clone(&self.core);
-            async move { replicate::delete(&core, &key).await }
+            self.to_its_end(async move { replicate::delete(&core, &key).await })
         });
         let mut deletions = futures::stream::iter(deletions).buffer_unordered(DELETE_AT_ONCE);
         let mut deleted = 0;

@@ -14,10 +14,11 @@
 
 mod interrupted;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use earth::split::placement::Slot;
 use serde::{Deserialize, Serialize};
@@ -62,8 +63,8 @@ pub(super) struct Files {
     /// Bytes of the disk that puts leave free, so that the index can always be written.
     reserve_bytes: AtomicU64,
     next: AtomicU64,
-    /// Held while the folder of a slot is made.
-    making: Mutex<()>,
+    /// Slots whose folders are there after a power cut: synced since this store was opened.
+    lasting: Mutex<BTreeSet<(Kind, Slot)>>,
     /// Held while a damaged folder is kept aside.
     aside: Mutex<()>,
 }
@@ -118,7 +119,7 @@ impl Files {
             laid_by: AtomicBool::new(false),
             reserve_bytes: AtomicU64::new(reserve_bytes),
             next: AtomicU64::new(0),
-            making: Mutex::new(()),
+            lasting: Mutex::default(),
             aside: Mutex::new(()),
         };
         let make = StoreError::io("make the store's folders");
@@ -241,7 +242,8 @@ impl Files {
                 self.disk.write(&staged.intent, &intent)?;
                 self.disk.rename(&staged.folder, &target)?;
             }
-            self.disk.sync_folder(&parent)
+            self.disk.sync_folder(&parent)?;
+            self.keep_slot_folder(record.key.kind, slot)
         };
         let placed = place().map_err(StoreError::io("make an object visible"));
         match placed {
@@ -256,15 +258,27 @@ impl Files {
         }
     }
 
-    /// Makes a slot's folder; when it returns, that is there after a power cut, whoever made it.
     fn make_slot_folder(&self, kind: Kind, slot: Slot) -> io::Result<PathBuf> {
-        let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = self.slot_folder(kind, slot);
         if !self.disk.is_there(&folder) {
+            self.lasting().remove(&(kind, slot));
             self.disk.make_folder(&folder)?;
-            self.disk.sync_folder(&self.objects.join(kind.word()))?;
         }
         Ok(folder)
+    }
+
+    /// When it returns, a slot's folder is there after a power cut, whoever made it. Called once
+    /// what it is for is synced: one entry of the file system's journal mostly holds both.
+    fn keep_slot_folder(&self, kind: Kind, slot: Slot) -> io::Result<()> {
+        if !self.lasting().contains(&(kind, slot)) {
+            self.disk.sync_folder(&self.objects.join(kind.word()))?;
+            self.lasting().insert((kind, slot));
+        }
+        Ok(())
+    }
+
+    fn lasting(&self) -> MutexGuard<'_, BTreeSet<(Kind, Slot)>> {
+        self.lasting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes down that an object is about to be removed; `Files::take_away` then removes it.

@@ -1,5 +1,7 @@
 //! What is deleted stays deleted, whoever was away meanwhile.
 
+use std::time::Duration;
+
 use node::store::{ObjectKey, PutMode};
 use query::Query;
 use wire::bundle::Kind;
@@ -61,6 +63,25 @@ async fn what_is_deleted_while_a_replica_is_down_stays_deleted_when_it_is_back()
         is_gone(node, &keys).await;
         assert_eq!(node.all().await.0.len(), 12);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deletion_under_way_is_done_to_its_end_though_whoever_asked_goes_away() {
+    let nodes = cluster(3, 2).await;
+    fill(&nodes, 8).await;
+    let keys: Vec<ObjectKey> = splits(8).into_iter().map(|o| o.key).collect();
+    for key in &keys {
+        let deletion = nodes[0].cluster.delete(std::slice::from_ref(key));
+        let given_up = tokio::time::timeout(Duration::ZERO, deletion).await;
+        assert!(given_up.is_err(), "{key} was deleted at once");
+    }
+    until("every owner has every tombstone", async || {
+        let report = nodes[1].cluster.verify().await;
+        let (found, end) = nodes[1].all().await;
+        found.is_empty() && end.complete && report.complete && report.problems.is_empty()
+    })
+    .await;
+    is_gone(&nodes[2], &keys).await;
 }
 
 /// As one is put that another user was told is kept, and that a third deletes meanwhile.
