@@ -28,6 +28,9 @@ pub use rebalance::even_out;
 use crate::identity::NodeId;
 use crate::slots::SlotSet;
 
+/// Version of how changes are folded. Nodes that fold them otherwise find other owners, so another
+/// one takes a version of messages before which nothing is spoken (`peer::Speaks`).
+pub const FOLD: u32 = 2;
 /// Greatest number of replicas: beyond it a write costs more than any disk farm loses.
 pub const REPLICAS_MAX: u8 = 7;
 /// Greatest share of a node relative to the others': a disk of a petabyte beside one of a gigabyte.

@@ -22,7 +22,9 @@ pub(super) async fn row() -> Result<Row> {
     let (mut kept, mut disk) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
         let numbers = round * PUTS..(round + 1) * PUTS;
-        let objects = numbers.map(objects::split).collect::<Result<Vec<Object>>>()?;
+        let objects = numbers
+            .map(objects::split)
+            .collect::<Result<Vec<Object>>>()?;
         let objects: Vec<Hashed> = objects.into_iter().map(Hashed::from).collect();
         let began = now();
         put_all(&store, &objects)?;
@@ -44,6 +46,8 @@ fn put_all(store: &Store, objects: &[Hashed]) -> Result<()> {
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(put)).collect();
         let ended = threads.into_iter().map(|thread| thread.join());
-        ended.into_iter().try_for_each(|put| put.map_err(|_| anyhow!("a put panicked"))?)
+        ended
+            .into_iter()
+            .try_for_each(|put| put.map_err(|_| anyhow!("a put panicked"))?)
     })
 }

@@ -174,14 +174,15 @@ fn gdal_is_linked_by_scenes_processes_alone() {
 #[test]
 fn a_scene_s_process_has_no_network_and_no_token() {
     let folder = tempfile::tempdir().unwrap();
-    let (scenes, token) = (folder.path().join("scenes"), folder.path().join("a-token-file"));
+    let (scenes, token) = (
+        folder.path().join("scenes"),
+        folder.path().join("a-token-file"),
+    );
     std::fs::create_dir(&scenes).unwrap();
     pipe(&scenes.join("S2.zip"));
     std::fs::write(&token, "a-token").unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_glebe-supervise"));
-    command
-        .args(["--node", "http://127.0.0.1:9"])
-        .arg(&scenes);
+    command.args(["--node", "http://127.0.0.1:9"]).arg(&scenes);
     command
         .env("GLEBE_TOKEN", "a-token")
         .env("GLEBE_TOKEN_FILE", &token);

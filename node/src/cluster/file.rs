@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use super::remembered::Remembered;
 use super::vouch::Voucher;
 use crate::identity::{NodeId, check_private, write_private};
-use crate::layout::{ChangeSet, Stamp, What};
+use crate::layout::{ChangeSet, FOLD, Stamp, What};
 use crate::membership::Beat;
 use crate::ring::Standpoint;
 use crate::token::{ClusterId, ClusterSecret};
@@ -33,9 +33,8 @@ use crate::token::{ClusterId, ClusterSecret};
 pub(super) const CLUSTER_FILE: &str = crate::store::MEMBER_FILE;
 /// What helps where the file is beyond reading.
 const ANEW: &str = "put it back as it was, or join with a fresh data folder";
-/// Version of the file, and of how changes are folded: nodes that fold them otherwise do not agree
-/// on who owns what.
-const FORMAT: u32 = 2;
+/// Version of the file: that of how changes are folded.
+const FORMAT: u32 = FOLD;
 /// The version before: which slots moved was drawn from seats and counts, not from changes.
 const UNDRAWN: u32 = 1;
 

@@ -265,13 +265,13 @@ mod tests {
     #[test]
     fn a_node_of_another_version_is_told_what_is_spoken_here() {
         assert_eq!(check_version(Versions::OURS), Ok(()));
-        for theirs in [[4, 5, 1, 1], [1, 1, 4, 5]] {
+        for theirs in [[5, 6, 1, 1], [4, 4, 5, 6]] {
             let theirs = postcard::from_bytes(&theirs).unwrap();
             let fault = check_version(theirs).unwrap_err();
             assert_eq!(fault.kind, FaultKind::Refused);
-            let ours = "messages of versions 1 to 3, files of version 1";
+            let ours = "messages of version 4, files of version 1";
             assert!(fault.what.contains(ours), "{fault:?}");
-            assert!(fault.what.contains("of versions 4 to 5"), "{fault:?}");
+            assert!(fault.what.contains("of versions 5 to 6"), "{fault:?}");
         }
     }
 

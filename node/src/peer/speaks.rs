@@ -2,7 +2,8 @@
 //!
 //! Each node says so when it joins, and in its beats, so that all know of all. A version of
 //! messages adds questions to those of the one before, on streams of the same protocol; what
-//! changes bytes that there were gets a protocol of another name.
+//! changes bytes that there were gets a protocol of another name. Nodes speak no version of before
+//! their fold of changes to layouts.
 //!
 //! *Invariants*: two nodes speak the greatest version that both do; without one, neither guesses;
 //! each question is of one version, and whoever speaks that one knows it.
@@ -13,12 +14,17 @@ use earth::split::meta::META_VERSION;
 use serde::{Deserialize, Serialize};
 
 use super::{GuestWord, Request};
+use crate::layout::FOLD;
 
 /// Version of messages that has had `Cells`, `Rivals`, `JobsPage`, `Unplanned` and guests that are
 /// published, and answers with a fault what it cannot read.
 const PAGES: u16 = 2;
 /// Version of messages whose membership changes may forsake a node (`What::Forsake`).
 pub(crate) const FORSAKES: u16 = 3;
+/// Version of messages since which changes are folded as they are here: whoever speaks none so late
+/// finds other owners, would put where nobody looks and answer that nothing is there.
+const FOLDS: u16 = 4;
+const _: () = assert!(FOLD == 2, "another fold takes another FOLDS");
 /// Greatest version of a split's metadata that is read here.
 const FILES: u16 = 1;
 const _: () = assert!(META_VERSION == FILES as u32, "nodes say what they read");
@@ -65,8 +71,8 @@ pub struct Speaks {
 impl Speaks {
     /// What this glebe speaks, all of it on `/glebe/1`.
     pub const OURS: Self = Self {
-        least: 1,
-        most: FORSAKES,
+        least: FOLDS,
+        most: FOLDS,
     };
 
     /// Returns the least and the greatest version.
@@ -126,16 +132,18 @@ mod tests {
         check((1, 2), (2, 3), Some(2));
         check((1, 3), (1, 2), Some(2));
         check((1, 1), (2, 3), None);
+        // Who was built before slots were drawn from changes.
+        check(Speaks::OURS.range(), (1, 3), None);
         assert_eq!(speaks(1, 2).to_string(), "versions 1 to 2");
         assert_eq!(speaks(2, 2).to_string(), "version 2");
-        assert_eq!(Speaks::OURS.to_string(), "versions 1 to 3");
+        assert_eq!(Speaks::OURS.to_string(), "version 4");
     }
 
     #[test]
     fn who_cannot_read_the_others_files_cannot_work_with_them() {
         let ours = Versions::OURS;
         assert!(ours.agree(ours));
-        let later = Speaks { least: 4, most: 5 };
+        let later = Speaks { least: 5, most: 6 };
         let files = Versions {
             files: later,
             ..ours
