@@ -9,13 +9,17 @@ use crate::harness::{Node, cluster_of, scratch, until, world};
 use crate::lab::{Lab, has};
 use crate::partitions::{all_is_there, cluster};
 use crate::proxy::delaying;
-use crate::users::put;
+use crate::users::{images, put, told, unlike};
 
 /// There and back, a question takes twice this.
 const FAR: Duration = Duration::from_millis(100);
 
 /// Pixels of a scene's side: some ten splits, each of them seconds on a far line.
 const SIDE: u32 = 200;
+
+/// Questions to each node over lines that lose packets, of which nine of ten are answered
+/// completely.
+const QUESTIONS: usize = 10;
 
 /// How often an ingest may be begun until all is put.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +59,37 @@ fn put_at_all(
     acked
 }
 
+/// Asks every node again and again in trouble: whoever says that it tells all does.
+fn ask_all(folder: &Path, nodes: &[Node], acked: &BTreeSet<String>, patience: Patience) {
+    for node in nodes {
+        let (mut complete, began) = (0, Instant::now());
+        for _ in 0..QUESTIONS {
+            let (found, all) = told(&mut node.ask(folder)).unwrap();
+            assert!(found.is_subset(acked), "{} invents {found:?}", node.id);
+            assert!(!all || found == *acked, "{} lacks some", node.id);
+            complete += usize::from(all);
+        }
+        let took = began.elapsed();
+        eprintln!("{complete} of {QUESTIONS} answers complete in {took:?}");
+        assert!(
+            patience == Patience::Again || complete * 10 >= QUESTIONS * 9,
+            "{complete} of {QUESTIONS} answers of {} are complete",
+            node.id
+        );
+    }
+}
+
+/// Reads all images through the first node and the last, of which each lacks some: bit for bit
+/// they are alike.
+fn read_alike(folder: &Path, nodes: &[Node]) {
+    let read = |at: usize| {
+        let node = &nodes[at];
+        images(|| node.ask(folder), &folder.join(format!("read{at}")))
+    };
+    let (first, last) = (read(0), read(nodes.len() - 1));
+    assert_eq!(unlike(&first, &last), BTreeSet::new());
+}
+
 #[test]
 fn puts_and_answers_survive_lines_that_lose_packets() {
     if !has("nft") {
@@ -74,6 +109,11 @@ fn puts_and_answers_survive_lines_that_lose_packets() {
         };
         let what = format!("{percent} % lost");
         let acked = put_at_all(folder.path(), &nodes, (&what, patience));
+        // While packets are still lost.
+        ask_all(folder.path(), &nodes, &acked, patience);
+        if patience == Patience::Once {
+            read_alike(folder.path(), &nodes);
+        }
         (0..3).for_each(|machine| lab.lose_nothing(machine));
         all_is_there(folder.path(), &nodes, &acked);
     }

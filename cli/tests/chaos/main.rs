@@ -27,6 +27,7 @@ mod lines;
 mod partitions;
 mod pinched;
 mod power;
+mod probes;
 mod proxy;
 mod skew;
 mod slow;

@@ -10,6 +10,8 @@ use crate::users::{put, told, verified};
 
 /// Longest until answers are complete again, and until a minority says that it is one.
 const WITHIN: Duration = Duration::from_secs(5);
+/// Longest until a put below a majority is refused.
+const REFUSED_WITHIN: Duration = Duration::from_secs(10);
 
 /// Starts a node on a machine of the lab.
 pub(crate) fn start(lab: &Lab, folder: &Path, machine: usize, more: &[&str]) -> Node {
@@ -68,7 +70,9 @@ fn through(cuts: &[(usize, usize)]) {
         told(&mut nodes[2].ask(folder)).is_some_and(|(_, complete)| !complete)
     });
     let alone = began.elapsed();
+    let began = Instant::now();
     let (alone_acked, alone_code) = put(&mut nodes[2].ask(folder), &scenes, "alone");
+    let refused = began.elapsed();
     assert!(
         alone_acked.is_empty(),
         "one alone acknowledged {alone_acked:?}"
@@ -83,14 +87,15 @@ fn through(cuts: &[(usize, usize)]) {
     let mended = Instant::now();
     all_is_there(folder, &nodes, &acked);
     eprintln!(
-        "cut {cuts:?}: complete again after {complete:?}, the minority knows after {alone:?}, all \
-         on its owners {:?} after it was mended",
+        "cut {cuts:?}: complete again after {complete:?}, the minority knows after {alone:?} and \
+         refuses a put after {refused:?}, all on its owners {:?} after it was mended",
         mended.elapsed()
     );
     assert!(
         complete <= WITHIN && alone <= 2 * WITHIN,
         "{complete:?} {alone:?}"
     );
+    assert!(refused <= REFUSED_WITHIN, "{refused:?}");
 }
 
 #[test]

@@ -6,7 +6,8 @@
 //! *Not here*: assertions of single behaviours.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -237,6 +238,26 @@ impl Node {
     #[allow(dead_code, reason = "the tests of slow owners use it")]
     pub(crate) fn peak(&self) -> u64 {
         self.memory("VmHWM:")
+    }
+
+    /// Has `peak` tell the most memory from now on; returns what the process holds, in bytes.
+    #[allow(dead_code, reason = "the tests of floods use it")]
+    pub(crate) fn peak_from_now(&self) -> u64 {
+        std::fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5").unwrap();
+        self.resident()
+    }
+
+    /// A figure of the node's own, by its name in `/metrics`; demands no token.
+    #[allow(dead_code, reason = "the tests of counters use it")]
+    pub(crate) fn metric(&self, name: &str) -> u64 {
+        let mut socket = TcpStream::connect(self.http.trim_start_matches("http://")).unwrap();
+        let ask = "GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+        socket.write_all(ask.as_bytes()).unwrap();
+        let mut text = String::new();
+        socket.read_to_string(&mut text).unwrap();
+        let line = text.lines().find_map(|l| l.strip_prefix(name));
+        let value = line.and_then(|value| value.trim().parse().ok());
+        value.unwrap_or_else(|| panic!("no {name}: {text}"))
     }
 
     fn memory(&self, which: &str) -> u64 {

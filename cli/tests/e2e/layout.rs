@@ -6,6 +6,9 @@ use serde_json::Value;
 
 use crate::harness::{Node, cluster, expect, json, ndjson, scratch, stderr, stdout, until, world};
 
+/// What collections and the ledgers of a few scenes take beside their splits.
+const BESIDE_SPLITS_BYTES_MAX: u64 = 16 << 10;
+
 fn ids(node: &Node, folder: &Path) -> Vec<String> {
     let output = expect(node.ask(folder).args(["search", "-o", "id"]), 0);
     let mut ids: Vec<String> = stdout(&output).lines().map(str::to_owned).collect();
@@ -74,8 +77,58 @@ fn a_node_is_drained_under_ingest_and_removed_and_every_split_is_where_it_should
     for node in &nodes[..3] {
         assert_eq!(ids(node, folder), acked);
     }
+    what_one_that_leaves_would_move_is_told_to_the_byte(&nodes[..3], folder);
     rebalance_evens_out(&nodes, folder);
     a_new_collection_comes_with_a_forecast(&nodes[0], folder);
+}
+
+/// Of three nodes with two replicas, whatever one gives up goes to the one that lacks it.
+fn what_one_that_leaves_would_move_is_told_to_the_byte(nodes: &[Node], folder: &Path) {
+    let leaver = &nodes[2].id;
+    let hits = ndjson(&expect(
+        nodes[0].ask(folder).args(["search", "-o", "ndjson"]),
+        0,
+    ));
+    let own = |hit: &&Value| {
+        let owners = hit["owners"].as_array().unwrap();
+        owners.contains(&Value::from(leaver.as_str()))
+    };
+    let held: Vec<&Value> = hits.iter().filter(own).collect();
+    let bytes: u64 = held.iter().map(|hit| hit["bytes"].as_u64().unwrap()).sum();
+    assert!(held.len() > 5 && held.len() < hits.len(), "{}", held.len());
+    let before = json(&nodes[0], folder, &["cluster", "show"]);
+    for verb in ["drain", "remove"] {
+        let words = ["node", verb, leaver, "--dry-run"];
+        let dry = json(&nodes[0], folder, &words);
+        let told = |key: &str| dry[key].as_u64().unwrap();
+        let sum = |key: &str| -> u64 {
+            let moves = dry["moves"].as_array().unwrap().iter();
+            moves.map(|moved| moved[key].as_u64().unwrap()).sum()
+        };
+        for key in ["slots", "splits", "bytes"] {
+            assert_eq!(told(key), sum(key), "{verb}: {dry}");
+        }
+        assert_eq!(told("splits"), held.len() as u64, "{verb}: {dry}");
+        let more = told("bytes").checked_sub(bytes);
+        let told_right = more.is_some_and(|more| more < BESIDE_SPLITS_BYTES_MAX);
+        assert!(told_right, "{verb}: {bytes} bytes of splits, {dry}");
+        assert!(told("slots") > 10_000, "{verb}: {dry}");
+        let busiest = told("bytes_busiest");
+        assert!(busiest > 0 && busiest <= told("bytes"), "{verb}: {dry}");
+        let minutes = busiest as f64 / 50e6 / 60.0;
+        assert!((dry["minutes"].as_f64().unwrap() - minutes).abs() < 1e-9);
+        let shown = stdout(&expect(nodes[0].ask(folder).args(words), 0));
+        let splits = format!(" {} splits, ", held.len());
+        assert!(
+            shown.contains(&splits) && shown.contains(" move; "),
+            "{shown}"
+        );
+    }
+    let after = json(&nodes[0], folder, &["cluster", "show"]);
+    for key in ["newest", "slots"] {
+        assert_eq!(before[key], after[key], "a dry run changes nothing");
+    }
+    assert_eq!(after["nodes"].as_array().unwrap().len(), nodes.len());
 }
 
 fn rebalance_evens_out(nodes: &[Node], folder: &Path) {
@@ -115,6 +168,42 @@ fn a_new_collection_comes_with_a_forecast(node: &Node, folder: &Path) {
         let forecast = said.contains("forecast over the contiguous US: CV");
         assert_eq!(forecast && said.contains("max/mean"), made, "{said}");
     }
+}
+
+#[test]
+fn an_empty_cluster_is_evened_out_for_a_collection_that_it_is_about_to_get() {
+    let folder = scratch();
+    let folder = folder.path();
+    let nodes = cluster(folder, 3, 2);
+    let create = "collection create short --dataset naip --first 3";
+    expect(nodes[0].ask(folder).args(create.split(' ')), 0);
+    let rebalance = ["cluster", "rebalance", "--expect", "short"];
+    let with = |more: &[&'static str]| [&rebalance[..], more].concat();
+    let newest = |node: &Node| json(node, folder, &["cluster", "show"])["newest"].clone();
+    let cv = |plan: &Value, when: &str| plan[when]["cv"].as_f64().unwrap();
+    let before = newest(&nodes[0]);
+    let dry = json(&nodes[0], folder, &with(&["--dry-run"]));
+    assert!(dry["slots"].as_u64() > Some(0), "{dry}");
+    assert_eq!((&dry["splits"], &dry["bytes"]), (&0.into(), &0.into()));
+    assert!(cv(&dry, "after") < cv(&dry, "before"), "{dry}");
+    assert_eq!(newest(&nodes[0]), before, "a dry run changes nothing");
+    // Fewer cells: another plan.
+    let over = with(&["--dry-run", "--over", "-105,39,-102,41"]);
+    let over = json(&nodes[0], folder, &over);
+    assert_ne!(over["before"], dry["before"]);
+    let done = json(&nodes[1], folder, &with(&[]));
+    assert_eq!(done["moves"], dry["moves"]);
+    assert_eq!(done["after"], dry["after"]);
+    assert_eq!(newest(&nodes[2]), dry["next"]);
+    assert_ne!(dry["next"], before);
+    expect(nodes[2].ask(folder).args(["cluster", "verify"]), 0);
+    let nobody = ["cluster", "rebalance", "--expect", "nobody"];
+    let nobody = stderr(&expect(nodes[0].ask(folder).args(nobody), 1));
+    assert!(nobody.contains("no collection 'nobody'"), "{nobody}");
+    assert!(nobody.contains("glebe collection list"), "{nobody}");
+    let alone = ["cluster", "rebalance", "--over", "-105,39,-102,41"];
+    let alone = stderr(&expect(nodes[0].ask(folder).args(alone), 2));
+    assert!(alone.contains("--expect"), "{alone}");
 }
 
 #[test]

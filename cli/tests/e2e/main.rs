@@ -44,6 +44,7 @@ mod regions;
 mod registry;
 mod resplit;
 mod resume;
+mod rows;
 mod seams;
 mod security;
 mod sensors;

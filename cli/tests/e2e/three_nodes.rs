@@ -7,6 +7,9 @@ use serde_json::Value;
 
 use crate::harness::{Node, cluster, expect, ndjson, scratch, stderr, stdout, until, world};
 
+/// How often a stranger tries to join.
+const TRIES: u64 = 5;
+
 /// Ids of all splits, as one node tells.
 fn ids(node: &Node, folder: &Path) -> BTreeSet<String> {
     let output = expect(node.ask(folder).args(["search", "-o", "id"]), 0);
@@ -185,7 +188,7 @@ fn every_node_gives_the_same_bytes(nodes: &[Node], folder: &Path) {
 }
 
 #[test]
-fn a_wrong_token_is_refused() {
+fn a_wrong_token_is_refused_each_time_and_logged_once() {
     let folder = scratch();
     let folder = folder.path();
     let nodes = cluster(folder, 1, 1);
@@ -210,9 +213,16 @@ fn a_wrong_token_is_refused() {
     let mut print = crate::harness::glebe(folder);
     print.args(["cluster", "token", "--data"]).arg(&other.data);
     std::fs::write(&token, stdout(&expect(&mut print, 0))).unwrap();
-    let said = stderr(&expect(&mut command, 5));
-    assert!(said.contains("token") && said.contains("try:"), "{said}");
+    for _ in 0..TRIES {
+        let said = stderr(&expect(&mut command, 5));
+        assert!(said.contains("token") && said.contains("try:"), "{said}");
+    }
     assert!(other.stop(), "SIGTERM stops a node cleanly");
+    let counted = nodes[0].metric("glebe_refused_total{why=\"join\"}");
+    assert!(counted >= TRIES, "{counted} of {TRIES} are counted");
+    let log = std::fs::read_to_string(folder.join("node0.log")).unwrap();
+    let tells = |line: &&str| line.contains("refused") && line.contains("join");
+    assert_eq!(log.lines().filter(tells).count(), 1, "{log}");
 }
 
 #[test]

@@ -316,7 +316,7 @@ async fn messages_that_are_none_are_refused_aloud_and_the_node_answers_on() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn frames_of_wrong_lengths_end_the_stream_and_take_no_memory() {
     let (nodes, traitor) = betrayed().await;
-    let before = raw::resident();
+    let before = raw::peak_from_now();
     let cap = u32::try_from(swarm::FRAME_BYTES_MAX).unwrap();
     let join_cap = u32::try_from(swarm::JOIN_FRAME_BYTES_MAX).unwrap();
     let frames: Vec<Vec<u8>> = vec![
@@ -342,7 +342,7 @@ async fn frames_of_wrong_lengths_end_the_stream_and_take_no_memory() {
             .await;
         }
     }
-    let grown = raw::resident().saturating_sub(before);
+    let grown = raw::peak().saturating_sub(before);
     assert!(
         grown < swarm::FRAME_BYTES_MAX as u64 + (10 << 20),
         "{grown} bytes"

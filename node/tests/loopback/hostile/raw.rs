@@ -118,10 +118,20 @@ fn keypair(folder: &Path) -> libp2p::identity::Keypair {
     libp2p::identity::Keypair::ed25519_from_bytes(&mut seed).unwrap()
 }
 
-/// Memory that this process holds, in bytes.
-pub(super) fn resident() -> u64 {
+/// Has `peak` tell the most memory from now on; returns what this process holds, in bytes.
+pub(super) fn peak_from_now() -> u64 {
+    std::fs::write("/proc/self/clear_refs", "5").unwrap();
+    memory("VmRSS:")
+}
+
+/// The most memory that this process has held, in bytes.
+pub(super) fn peak() -> u64 {
+    memory("VmHWM:")
+}
+
+fn memory(which: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|l| l.strip_prefix(which));
     let kibibytes = line.and_then(|l| l.split_whitespace().next()?.parse::<u64>().ok());
     kibibytes.unwrap() << 10
 }
