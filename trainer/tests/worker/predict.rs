@@ -193,3 +193,37 @@ fn what_no_model_has_seen_is_marked_and_what_it_learned_from_is_not() {
     assert!(trained <= 0.02 && like <= 0.04, "{trained} {like}");
     assert!(bright > 0.99 && dim > 0.99, "{bright} {dim}");
 }
+
+/// Such a model answered, with numbers that it never learned to answer by.
+#[test]
+fn a_config_that_tells_another_normalisation_than_the_weights_is_refused_and_writes_nothing() {
+    let (_keep, path) = folder();
+    let (learned, model) = written(&path, 1);
+    let config = model.join("config.json");
+    let text = std::fs::read_to_string(&config).expect("a config");
+    let mut changed: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let mean = learned.config.normalisation.bands[0].mean;
+    changed["normalisation"]["bands"][0]["mean"] = (mean + 0.125).into();
+    let splits = path.join("splits");
+    let maps = path.join("maps");
+    std::fs::create_dir(&maps).expect("a folder");
+    let answer = |text: &str| {
+        std::fs::write(&config, text).expect("a config");
+        predict(&model, &splits, &maps.join("map.tif"))
+    };
+    let refused = answer(&changed.to_string());
+    assert_eq!(refused.status.code(), Some(6));
+    let said = String::from_utf8_lossy(&refused.stderr);
+    for told in [
+        "holds no usable model",
+        "normalisation",
+        "try: glebe model pull",
+    ] {
+        assert!(said.contains(told), "no {told}: {said}");
+    }
+    let left = std::fs::read_dir(&maps).expect("a folder").count();
+    assert_eq!(left, 0, "something was written");
+    // However it is laid out: what counts are the numbers.
+    let compact: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    summary(&answer(&compact.to_string()));
+}
