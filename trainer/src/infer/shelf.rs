@@ -1,7 +1,8 @@
 //! The models of a prediction: all known by their configs, in memory only while they answer.
 //!
-//! *Invariants*: models that take other bands, other resolutions or other chips, or answer another
-//! question, are never mixed; a model that is not needed near the rows at hand is let go.
+//! *Invariants*: models that take other bands or other chips, or answer another question, are never
+//! mixed, nor are those of several resolutions once the scene is known; a model that is not needed
+//! near the rows at hand is let go.
 //!
 //! *Not here*: which model answers where (`regions`).
 
@@ -87,6 +88,32 @@ impl Shelf {
         self.task
     }
 
+    /// Returns the resolutions that its models take, in metres, each once.
+    pub fn resolutions_m(&self) -> Vec<f64> {
+        let mut all: Vec<f64> = { self.slots.iter() }
+            .map(|slot| slot.config.network.resolution_m)
+            .collect();
+        all.sort_by(f64::total_cmp);
+        all.dedup();
+        all
+    }
+
+    /// Takes away the models that do not take pixels as `fits` wants them in metres, unless all
+    /// would go; returns the resolution and the name of each that went, in order of names.
+    pub fn retain(&mut self, fits: impl Fn(f64) -> bool) -> Vec<(f64, String)> {
+        let resolution_m = |slot: &Slot| slot.config.network.resolution_m;
+        if !self.slots.iter().any(|slot| fits(resolution_m(slot))) {
+            return Vec::new();
+        }
+        let gone = { 0..self.slots.len() }.filter(|at| !fits(resolution_m(&self.slots[*at])));
+        let mut gone: Vec<(f64, String)> = gone
+            .map(|at| (resolution_m(&self.slots[at]), self.name(at)))
+            .collect();
+        gone.sort_by(|one, other| one.1.cmp(&other.1));
+        self.slots.retain(|slot| fits(resolution_m(slot)));
+        gone
+    }
+
     /// Returns a model's name, `RUN/GEOCODE`.
     pub fn name(&self, model: usize) -> String {
         let config = self.config(model);
@@ -131,9 +158,6 @@ fn alike(one: &ModelConfig, other: &ModelConfig) -> Result<(), Fault> {
     } else if one.network.chip_px != other.network.chip_px {
         let (a, b) = (one.network.chip_px, other.network.chip_px);
         format!("that take chips of {a} and {b} pixels")
-    } else if (one.network.resolution_m - other.network.resolution_m).abs() > f64::EPSILON {
-        let (a, b) = (one.network.resolution_m, other.network.resolution_m);
-        format!("that were trained at {a} and {b} m")
     } else if one.scheme != other.scheme {
         format!("of cells by {} and by {}", one.scheme, other.scheme)
     } else {

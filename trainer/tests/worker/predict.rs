@@ -1,13 +1,14 @@
 //! Maps: models applied to the splits of a scene, by the binary that users' commands start.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use earth::geotiff::GeoTiff;
 use earth::raster::Samples;
+use wire::run::Hyper;
 
-use crate::folder::written;
-use crate::world::{Scene, folder};
+use crate::folder::{published, written};
+use crate::world::{Scene, folder, lease_in, quick};
 
 pub(crate) fn predict(model: &Path, splits: &Path, out: &Path) -> Output {
     predict_with(&[model], (splits, out), &[])
@@ -226,4 +227,70 @@ fn a_config_that_tells_another_normalisation_than_the_weights_is_refused_and_wri
     // However it is laid out: what counts are the numbers.
     let compact: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     summary(&answer(&compact.to_string()));
+}
+
+/// Learns a cell's model of pixels of so many metres, and has it lie in a folder of that name.
+fn of_metres(path: &Path, cell: &str, metres: f64) -> PathBuf {
+    let split = of_a_date(cell, metres, ("a", 1)).write(&path.join("splits"));
+    let hyper = Hyper {
+        epochs: 1,
+        ..quick()
+    };
+    let at = path.join(cell);
+    published(&lease_in(cell, "ndvi-cnn", (vec![split], hyper)), &at).1
+}
+
+fn of_a_date(cell: &str, metres: f64, (name, seed): (&str, u64)) -> Scene {
+    Scene {
+        cell: cell.to_owned(),
+        rgb_m: metres,
+        nir: ("B08", "nir", metres),
+        ..Scene::new(name, seed)
+    }
+}
+
+/// Models of one run whose cells have pixels of 10 m and of 20 m: all were refused.
+#[test]
+fn of_models_of_two_resolutions_those_answer_that_take_the_scenes_and_the_others_are_told() {
+    let (_keep, path) = folder();
+    let cells = ["gcpvj", "gcpvn"];
+    let models = [
+        of_metres(&path, cells[0], 10.0),
+        of_metres(&path, cells[1], 20.0),
+    ];
+    let models = models.each_ref().map(PathBuf::as_path);
+    let kin = path.join("kin.json");
+    std::fs::write(&kin, r#"{"donors": {}}"#).expect("a file");
+    let kin = ["--kin", kin.to_str().expect("a path")];
+    for (fits, metres) in [10.0, 20.0].into_iter().enumerate() {
+        let splits = path.join(format!("scene{metres}"));
+        for cell in cells {
+            of_a_date(cell, metres, ("later", 9)).write(&splits);
+        }
+        let (own, other) = (cells[fits], cells[1 - fits]);
+        let left = format!(
+            "models of pixels of {} m do not answer a scene of {metres} m: spring/{other}",
+            30.0 - metres
+        );
+        // What is named one by one answers for no stranger, either: there were two.
+        for words in [&kin[..], &[]] {
+            let out = path.join("map.tif");
+            let told = summary(&predict_with(&models, (&splits, &out), words));
+            assert_eq!(told["cells"][0]["model"], format!("spring/{own}"), "{told}");
+            assert_eq!(told["cells"][0]["kinship"], "own", "{told}");
+            assert_eq!(told["cells_without_model"], serde_json::json!([other]));
+            let warnings = told["warnings"].as_array().expect("warnings");
+            assert!(
+                warnings.contains(&left.as_str().into()),
+                "no '{left}': {told}"
+            );
+        }
+    }
+    let splits = path.join("scene40");
+    of_a_date(cells[0], 40.0, ("later", 9)).write(&splits);
+    let refused = predict_with(&models, (&splits, &path.join("none.tif")), &kin);
+    assert_eq!(refused.status.code(), Some(6));
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(said.contains("have 40 m"), "{said}");
+    assert!(said.contains("trained at 10 and 20 m"), "{said}");
 }
