@@ -81,7 +81,8 @@ pub fn plan(options: &PredictOptions, shelf: &mut Shelf, task: &dyn Task) -> Res
         let what = "none of the models answers for a cell of this scene";
         let fault = Fault::new(FaultKind::Nothing, what)
             .because(format!("{} cells without a model", cells.len()));
-        return Err(fault.try_("glebe model list, then --model with one of these cells"));
+        let next = "glebe model list, then glebe predict with a run that has models of these cells";
+        return Err(fault.try_(next));
     }
     let metas: Vec<&SplitMeta> = splits.iter().map(|(_, meta)| meta).collect();
     let margin_px = options.margin.unwrap_or(config.network.chip_px);
@@ -184,7 +185,12 @@ fn list(splits: &Path) -> Result<Vec<(PathBuf, SplitMeta)>, Fault> {
     folders.sort();
     if folders.is_empty() || folders.len() > SPLITS_MAX {
         let reason = format!("it holds {} folders, not 1..={SPLITS_MAX}", folders.len());
-        return Err(unreadable(reason).try_("glebe-ingest cut SCENE -O DIR"));
+        let next = if folders.is_empty() {
+            "glebe predict RUN SCENE -O FILE.tif, which cuts the scene itself"
+        } else {
+            "a part of the scene, or models of larger cells"
+        };
+        return Err(unreadable(reason).try_(next));
     }
     let read = |folder: PathBuf| {
         let mut meta = read_meta(&folder).map_err(|e| unreadable(chain(&e)))?;

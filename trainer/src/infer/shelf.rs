@@ -16,7 +16,7 @@ use wire::fault::{Fault, FaultKind};
 use crate::config::ModelConfig;
 use crate::infer::mind::Mind;
 use crate::infer::regions::{GLOBAL, Known};
-use crate::log::chain;
+use crate::log::{chain, parted};
 use crate::model::{self, ModelError};
 use crate::recipe::Task;
 
@@ -63,7 +63,8 @@ impl Shelf {
             });
         }
         let first = slots.first().ok_or_else(|| {
-            Fault::new(FaultKind::Usage, "no model was given").try_("--model DIR")
+            let fault = Fault::new(FaultKind::Usage, "no model was given");
+            fault.try_("glebe predict RUN SCENE, or FOLDER SCENE with a folder of glebe model pull")
         })?;
         let task = model::task(&first.config).map_err(|e| unusable(&first.folder, &e))?;
         Ok(Self {
@@ -147,8 +148,14 @@ impl Shelf {
 
 fn unusable(folder: &std::path::Path, error: &ModelError) -> Fault {
     let what = format!("{} holds no usable model", folder.display());
-    let fault = Fault::new(FaultKind::Data, what).because(chain(error));
-    fault.try_("glebe model pull RUN/GEOCODE -O DIR")
+    let (reason, next) = parted(chain(error));
+    let of_program = match error {
+        ModelError::Program(error) => error.next(),
+        _ => None,
+    };
+    let next =
+        { next.or(of_program) }.unwrap_or_else(|| "glebe model pull RUN/GEOCODE -O DIR".to_owned());
+    Fault::new(FaultKind::Data, what).because(reason).try_(next)
 }
 
 /// Refuses models whose answers cannot stand in one map.

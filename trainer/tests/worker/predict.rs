@@ -294,3 +294,36 @@ fn of_models_of_two_resolutions_those_answer_that_take_the_scenes_and_the_others
     assert!(said.contains("have 40 m"), "{said}");
     assert!(said.contains("trained at 10 and 20 m"), "{said}");
 }
+
+/// Such words were for the worker alone: `glebe predict` has no `--model`, and cuts by itself.
+#[test]
+fn next_steps_are_commands_that_users_have() {
+    let (_keep, path) = folder();
+    let (_, model) = written(&path, 1);
+    let empty = path.join("empty");
+    std::fs::create_dir(&empty).expect("a folder");
+    let elsewhere = path.join("elsewhere");
+    let scene = Scene {
+        cell: "gcpvn".to_owned(),
+        ..Scene::new("later", 9)
+    };
+    scene.write(&elsewhere);
+    let kin = path.join("kin.json");
+    std::fs::write(&kin, r#"{"donors": {}}"#).expect("a file");
+    let kin = ["--kin", kin.to_str().expect("a path")];
+    for (splits, next) in [
+        (&empty, "try: glebe predict RUN SCENE"),
+        (
+            &elsewhere,
+            "try: glebe model list, then glebe predict with a run that has",
+        ),
+    ] {
+        let refused = predict_with(&[&model], (splits, &path.join("map.tif")), &kin);
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert!(said.contains(next), "no '{next}': {said}");
+        assert!(
+            !said.contains("--model") && !said.contains("glebe-"),
+            "{said}"
+        );
+    }
+}
