@@ -165,6 +165,8 @@ fn alike(one: &ModelConfig, other: &ModelConfig) -> Result<(), Fault> {
     } else if one.network.chip_px != other.network.chip_px {
         let (a, b) = (one.network.chip_px, other.network.chip_px);
         format!("that take chips of {a} and {b} pixels")
+    } else if one.module != other.module {
+        "of modules that learned otherwise".to_owned()
     } else if one.scheme != other.scheme {
         format!("of cells by {} and by {}", one.scheme, other.scheme)
     } else {
