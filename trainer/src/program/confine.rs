@@ -102,7 +102,7 @@ impl ConfineError {
                 "fewer --epochs, or GLEBE_PROGRAM_SECONDS=N before glebe up, typed by the owner"
             }
             Self::Ended { .. } => {
-                "the program by hand, with a job as in docs/ADDING_A_RECIPE.md on its standard input"
+                "the program by hand, with a job as in docs/ADDING_A_RECIPE.md on its stdin"
             }
             Self::Talkative => "fewer words: all but a JSON object an epoch to standard error",
             Self::Stopped => return None,
