@@ -19,6 +19,7 @@ mod region;
 mod selectors;
 mod simulate;
 mod token;
+mod up;
 mod verbs;
 mod wrangle;
 
@@ -29,9 +30,10 @@ pub(crate) use region::{RegionGroups, RegionVerb};
 pub(crate) use selectors::{Selectors, bbox, instant, known_dataset, point};
 pub(crate) use simulate::{Drill as DrillArgs, Forecast as ForecastArgs, Simulate, SimulateVerb};
 pub(crate) use token::{TokenArgs, TokenVerb};
+pub(crate) use up::Up;
 pub(crate) use verbs::{
     ClusterVerb, CollectionCreate, CollectionVerb, Get, Ingest, JobVerb, ModeArg, NodeVerb,
-    Predict, Resplit, Synth, Train, Up,
+    Predict, Resplit, Synth, Train,
 };
 pub(crate) use wrangle::{Pairs, StepRule, Wrangle};
 

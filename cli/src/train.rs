@@ -112,6 +112,7 @@ fn described(args: &Train, recipe: &Recipe) -> Result<Run, Fault> {
         batch: args.batch.unwrap_or(default.batch),
         patience: args.patience.unwrap_or(default.patience),
         chip_px: args.chip.unwrap_or(default.chip_px),
+        threads: args.threads.unwrap_or(default.threads),
         ..default
     };
     let hyper = lesson::changed(hyper, &args.rate, &args.held);

@@ -7,7 +7,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use node::config::Tokens;
+use node::config::{Device, Tokens};
 use node::http::TlsFiles;
 use node::layout::Standing;
 use node::upkeep::Pace;
@@ -50,6 +50,7 @@ pub(crate) async fn run(session: &Session, args: Up) -> Done {
         upkeep: upkeep(args.repair_every, args.scrub_rate),
         workers: args.workers.unwrap_or(WORKERS),
         chips_mib: args.chips_mib,
+        device: args.device.map(Device::from),
     };
     let failed = |e: std::io::Error| {
         Fault::new(FaultKind::Internal, "cannot listen for signals").because(e.to_string())

@@ -20,6 +20,28 @@ pub enum Tokens {
     Always,
 }
 
+/// The variable by which a node tells its workers where to compute.
+pub const DEVICE_VARIABLE: &str = "GLEBE_DEVICE";
+
+/// Where workers compute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Device {
+    /// The CPU.
+    Cpu,
+    /// The first CUDA device.
+    Cuda,
+}
+
+impl Device {
+    /// Returns its name, as a worker reads it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Cuda => "cuda",
+        }
+    }
+}
+
 /// How a node is to run: what `glebe up` is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -49,4 +71,6 @@ pub struct Config {
     pub workers: u16,
     /// Most mebibytes of chips that stay for the next job; the workers' default if absent.
     pub chips_mib: Option<u64>,
+    /// Where its workers compute; as its own environment says if absent.
+    pub device: Option<Device>,
 }

@@ -200,6 +200,7 @@ pub async fn start(config: Config) -> Result<Running, Fault> {
         log: parts.dir.join(WORKER_LOG),
         chips: parts.dir.join(CHIPS),
         chips_mib: config.chips_mib,
+        device: config.device,
         alone: false,
     };
     let refusals = cluster.refusals();
@@ -253,6 +254,7 @@ pub(crate) async fn embed(dir: PathBuf, holder: Holder) -> Result<Running, Fault
         log: parts.dir.join(WORKER_LOG),
         chips: parts.dir.join(CHIPS),
         chips_mib: None,
+        device: None,
         alone: true,
     };
     parts.serve(cluster, &worker).map(|(running, _)| running)

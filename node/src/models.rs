@@ -11,7 +11,8 @@ use earth::geocode::{Geocode, Scheme};
 use jiff::Timestamp;
 use serde::Deserialize;
 use wire::fault::{Fault, FaultKind};
-use wire::model::{BEST, LATEST, Metrics, ModelView, Tag};
+use wire::model::{BEST, LATEST, Metrics, ModelView, Question, Tag};
+use wire::module::Module;
 use wire::params::ModelsParams;
 
 use crate::store::{ObjectError, Record};
@@ -23,6 +24,8 @@ struct Summary {
     geocode: String,
     scheme: Scheme,
     recipe: String,
+    #[serde(default)]
+    module: Option<Module>,
     metrics: Metrics,
     splits: u64,
     seconds: f64,
@@ -38,6 +41,7 @@ pub fn view(record: &Record, owners: Vec<String>) -> Result<ModelView, ObjectErr
         geocode: summary.geocode,
         scheme: summary.scheme,
         recipe: summary.recipe,
+        module: summary.module,
         metrics: summary.metrics,
         splits: summary.splits,
         seconds: summary.seconds,
@@ -78,14 +82,15 @@ pub fn select(
     }
 }
 
-/// Tags models: the last and the best of each cell and recipe, then what users named.
+/// Tags models: the last and the best of each cell and question, then what users named.
 fn tag(models: &mut [ModelView], tags: &[Tag]) {
-    let mut rivals: BTreeMap<(Scheme, String, String), Vec<usize>> = BTreeMap::new();
+    let mut rivals: BTreeMap<(Scheme, &str, Question<'_>), Vec<usize>> = BTreeMap::new();
     for (at, model) in models.iter().enumerate() {
-        let of = (model.scheme, model.geocode.clone(), model.recipe.clone());
+        let of = (model.scheme, model.geocode.as_str(), model.question());
         rivals.entry(of).or_default().push(at);
     }
-    for of_cell in rivals.values() {
+    let rivals: Vec<Vec<usize>> = rivals.into_values().collect();
+    for of_cell in &rivals {
         let timed = |at: &&usize| models[**at].trained.is_some();
         let last = of_cell.iter().filter(timed);
         let last = last.max_by_key(|at| models[**at].trained).copied();
@@ -159,6 +164,7 @@ mod tests {
             geocode: geocode.to_owned(),
             scheme: Scheme::Geohash,
             recipe: "ndvi-cnn".to_owned(),
+            module: None,
             metrics: Metrics {
                 val_mse: 1.0,
                 val_mae: 1.0,
@@ -239,6 +245,37 @@ mod tests {
         assert_eq!(of("best"), ["c/9xjq", "z/9xjq"]);
         assert_eq!(of("prod"), ["b/9xjq"]);
         assert!(of("test").is_empty());
+    }
+
+    /// A module of red was the best of those of near infrared, whose errors are greater.
+    #[test]
+    fn modules_of_one_name_are_rivals_only_where_they_learned_the_same() {
+        let learned = |run: &str, label: &str, error: f64| {
+            let mut model = model(run, "9xjq");
+            model.recipe = "torchscript:net.pt".to_owned();
+            model.metrics.val_mse = error;
+            model.module = Some(Module {
+                blake3: "ab".repeat(32),
+                bytes: 9,
+                inputs: vec!["green".to_owned()],
+                label: label.to_owned(),
+                answer: wire::module::Answer::Map,
+                loss: wire::module::Loss::Mse,
+                classes: None,
+            });
+            model
+        };
+        let models = vec![
+            learned("a", "nir", 0.5),
+            learned("b", "nir", 0.4),
+            learned("c", "red", 0.1),
+        ];
+        let asked = ModelsParams {
+            tag: Some(BEST.to_owned()),
+            ..ModelsParams::default()
+        };
+        let found = select(models, &[], &asked).unwrap();
+        assert_eq!(names(&found), ["b/9xjq", "c/9xjq"]);
     }
 
     #[test]

@@ -5,6 +5,8 @@
 //!
 //! *Not here*: what its files hold (trainer; docs/FORMATS.md).
 
+use std::fmt;
+
 use bytes::Bytes;
 use earth::geocode::Geocode;
 use earth::split::placement::PlacementKey;
@@ -14,12 +16,13 @@ use serde::{Deserialize, Serialize};
 use crate::bundle::{Bundle, Kind};
 use crate::fault::{Fault, FaultKind};
 use crate::hit::FileEntry;
+use crate::module::Module;
 
 /// The geocode of a model of everywhere.
 pub const GLOBAL: &str = "global";
-/// The tag of the model that was published last, of those of one cell and recipe.
+/// The tag of the model that was published last, of those of one cell and question.
 pub const LATEST: &str = "latest";
-/// The tag of the model with the least validation error, of those of one cell and recipe.
+/// The tag of the model with the least validation error, of those of one cell and question.
 pub const BEST: &str = "best";
 /// The file of a tag.
 const TAG_FILE: &str = "tag.json";
@@ -133,6 +136,9 @@ pub struct ModelView {
     pub scheme: earth::geocode::Scheme,
     /// Recipe.
     pub recipe: String,
+    /// The user's module that learned, and what; its file's name in `recipe` says neither.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub module: Option<Module>,
     /// Scores.
     pub metrics: Metrics,
     /// Splits it learned from.
@@ -153,6 +159,31 @@ pub struct ModelView {
     pub owners: Vec<String>,
     /// Files.
     pub files: Vec<FileEntry>,
+}
+
+/// What a model learned to answer, and with what: only models of one compare, or answer together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Question<'a> {
+    recipe: &'a str,
+    module: Option<&'a Module>,
+}
+
+impl ModelView {
+    /// Returns what it learned to answer.
+    pub fn question(&self) -> Question<'_> {
+        Question {
+            recipe: &self.recipe,
+            module: self.module.as_ref(),
+        }
+    }
+}
+
+impl fmt::Display for Question<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.recipe)?;
+        self.module
+            .map_or(Ok(()), |module| write!(f, " ({module})"))
+    }
 }
 
 /// A user's name for the model of one cell: what it names can be changed, a model cannot.

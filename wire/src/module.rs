@@ -5,6 +5,8 @@
 //!
 //! *Not here*: opening one, which only a worker does (trainer).
 
+use std::fmt;
+
 use bytes::Bytes;
 use earth::split::placement::PlacementKey;
 use serde::{Deserialize, Serialize};
@@ -30,9 +32,11 @@ pub const INPUTS_MAX: usize = 32;
 pub const CLASSES_MAX: u32 = 64;
 /// Longest name of a band.
 const NAME_MAX: usize = 64;
+/// Digits of its hash by which people tell a module from others: those of a short commit.
+const DIGITS_SHOWN: usize = 8;
 
 /// A user's module, and what is learned with it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Module {
     /// BLAKE3 (hex) of its file.
     pub blake3: String,
@@ -52,7 +56,7 @@ pub struct Module {
 }
 
 /// What a module answers for a chip.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Answer {
     /// One number: the mean of the label band.
@@ -63,7 +67,7 @@ pub enum Answer {
 }
 
 /// What a module makes small.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Loss {
     /// Mean squared error of standardised answers.
@@ -153,6 +157,28 @@ impl Module {
         ];
         let bundle = Bundle::new(Kind::Module, &self.blake3, key, files);
         bundle.map_err(|e| wrong(e.to_string()))
+    }
+}
+
+impl fmt::Display for Module {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let answer = match self.answer {
+            Answer::Number => "number",
+            Answer::Map => "map",
+        };
+        let loss = match self.loss {
+            Loss::Mse => "mse",
+            Loss::Mae => "mae",
+            Loss::Bce => "bce",
+            Loss::CrossEntropy => "cross-entropy",
+        };
+        let (label, inputs) = (&self.label, self.inputs.join(","));
+        write!(f, "{label} from {inputs}, {answer}, {loss}")?;
+        if let Some(classes) = self.classes {
+            write!(f, " of {classes}")?;
+        }
+        let digits = self.blake3.get(..DIGITS_SHOWN).unwrap_or(&self.blake3);
+        write!(f, ", file {digits}")
     }
 }
 

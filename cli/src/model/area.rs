@@ -95,9 +95,9 @@ pub(super) async fn of(client: &Client, found: Found) -> Result<Area, Fault> {
     if lacking.is_empty() {
         return Ok(area);
     }
-    let recipe = area.models.first().map(|m| m.recipe.clone());
     let mut all = choose::anywhere(client, (run, tag)).await?;
-    all.retain(|m| Some(&m.recipe) == recipe.as_ref());
+    let question = area.models.first().map(ModelView::question);
+    all.retain(|m| Some(m.question()) == question);
     let all = choose::last_of_each_cell(all);
     let there = all.into_iter().map(|m| (m.geocode.clone(), m)).collect();
     area.serve(&lacking, &there)?;
@@ -195,6 +195,7 @@ mod tests {
             geocode: geocode.to_owned(),
             scheme: Scheme::Geohash,
             recipe: "ndvi-cnn".to_owned(),
+            module: None,
             metrics: Metrics::default(),
             splits: 1,
             seconds: 1.0,

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 use wire::client::Client;
 use wire::fault::{Fault, FaultKind};
-use wire::model::{GLOBAL, ModelView, Models};
+use wire::model::{GLOBAL, ModelView, Models, Question};
 use wire::params::ModelsParams;
 
 use crate::args::{Place, point};
@@ -169,11 +169,13 @@ fn nothing(words: &str) -> Fault {
 
 /// Refuses to choose between answers to different questions.
 fn of_one_recipe(models: &[ModelView]) -> Result<(), Fault> {
-    let recipes = distinct(models.iter().map(|m| m.recipe.as_str()));
-    if recipes.len() < 2 {
+    let questions: BTreeSet<Question<'_>> = models.iter().map(ModelView::question).collect();
+    if questions.len() < 2 {
         return Ok(());
     }
-    let what = format!("models of several recipes match: {}", shown(&recipes));
+    let recipes: Vec<String> = questions.iter().map(ToString::to_string).collect();
+    let recipes = some_of(&recipes, SHOWN_MAX);
+    let what = format!("models of several recipes match: {recipes}");
     let runs = distinct(models.iter().map(|m| m.run.as_str()));
     Err(Fault::new(FaultKind::Usage, what).try_(format!("name a run: {}", shown(&runs))))
 }
@@ -228,8 +230,50 @@ pub(super) fn wanted(run: Option<String>, place: &Place) -> Result<ModelsParams,
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use wire::model::Metrics;
+    use wire::module::{Answer, Loss, Module};
+
     use super::*;
+
+    /// A model of a cell that a module of the name `net.pt` learned.
+    pub(in crate::model) fn of_module(run: &str, label: &str) -> ModelView {
+        let module = Module {
+            blake3: "ab".repeat(32),
+            bytes: 9,
+            inputs: vec!["green".to_owned()],
+            label: label.to_owned(),
+            answer: Answer::Map,
+            loss: Loss::Mse,
+            classes: None,
+        };
+        ModelView {
+            run: run.to_owned(),
+            geocode: "9xj5k".to_owned(),
+            scheme: earth::geocode::Scheme::Geohash,
+            recipe: "torchscript:net.pt".to_owned(),
+            module: Some(module),
+            metrics: Metrics::default(),
+            splits: 1,
+            seconds: 1.0,
+            bytes: 1,
+            hash: String::new(),
+            trained: None,
+            tags: Vec::new(),
+            owners: Vec::new(),
+            files: Vec::new(),
+        }
+    }
+
+    /// The last of them was chosen, whatever it answers.
+    #[test]
+    fn modules_of_one_name_that_learned_other_labels_are_not_chosen_between() {
+        of_one_recipe(&[of_module("a", "nir"), of_module("b", "nir")]).unwrap();
+        let models = [of_module("a", "nir"), of_module("b", "red")];
+        let fault = of_one_recipe(&models).unwrap_err();
+        assert!(fault.what.contains("(nir from green"), "{fault}");
+        assert_eq!(fault.try_.as_deref(), Some("name a run: a, b"));
+    }
 
     #[test]
     fn what_was_asked_for_is_told_once() {

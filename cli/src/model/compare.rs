@@ -1,17 +1,17 @@
 //! `glebe model compare`: two runs cell by cell, or two models.
 //!
-//! *Invariants*: only models of one recipe are compared; of runs a cell counts where both have a
-//! model, and those that only one has are told.
+//! *Invariants*: only models that learned to answer the same are compared; of runs a cell counts
+//! where both have a model, and those that only one has are told.
 //!
 //! *Not here*: what the metrics mean (trainer).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
 use serde::Serialize;
 use wire::client::Client;
 use wire::fault::{Fault, FaultKind};
-use wire::model::ModelView;
+use wire::model::{ModelView, Question};
 
 use super::choose::one_or_run;
 use crate::Done;
@@ -58,11 +58,14 @@ pub(super) async fn run(session: &Session, client: &Client, names: (&str, &str))
 }
 
 fn report(one: Vec<ModelView>, other: Vec<ModelView>) -> Result<Report, Fault> {
-    let (a, b) = (recipe(&one), recipe(&other));
-    if a != b {
+    let [a, b] = [&one, &other].map(|models| questions(models));
+    if a != b || a.len() > 1 {
         let what = "these answer different questions and cannot be compared";
+        let [a, b] = [a, b].map(|of| of.iter().map(ToString::to_string).collect::<Vec<_>>());
+        let (a, b) = (a.join(" and "), b.join(" and "));
         let because = format!("the first are of {a}, the second of {b}");
-        return Err(Fault::new(FaultKind::Usage, what).because(because));
+        let fault = Fault::new(FaultKind::Usage, what).because(because);
+        return Err(fault.try_("glebe model list, and two runs that learned the same"));
     }
     let (cells, only_one, only_other) = match (one.as_slice(), other.as_slice()) {
         // Whoever names two models knows which cells they are of.
@@ -91,8 +94,8 @@ fn report(one: Vec<ModelView>, other: Vec<ModelView>) -> Result<Report, Fault> {
     })
 }
 
-fn recipe(models: &[ModelView]) -> &str {
-    models.first().map_or("nothing", |m| m.recipe.as_str())
+fn questions(models: &[ModelView]) -> BTreeSet<Question<'_>> {
+    models.iter().map(ModelView::question).collect()
 }
 
 /// Puts models of the same cells together; returns the cells that one side lacks, too.
@@ -176,7 +179,21 @@ fn words(report: &Report, (one, other): (&str, &str)) -> String {
 
 #[cfg(test)]
 mod tests {
+    use crate::model::choose::tests::of_module;
+
     use super::*;
+
+    #[test]
+    fn modules_of_one_name_that_learned_other_labels_are_not_compared() {
+        let nir = || vec![of_module("a", "nir")];
+        assert_eq!(report(nir(), nir()).unwrap().cells.len(), 1);
+        let fault = report(nir(), vec![of_module("b", "red")]).unwrap_err();
+        assert!(fault.what.contains("different questions"), "{fault}");
+        let because = fault.because.join(" ");
+        assert!(because.contains("(nir from green"), "{because}");
+        assert!(because.contains("(red from green"), "{because}");
+        assert!(fault.try_.is_some());
+    }
 
     #[test]
     fn a_sign_test_is_that_of_fair_coins() {

@@ -99,6 +99,7 @@ mod tests {
             geocode: geocode.to_owned(),
             scheme: Scheme::Geohash,
             recipe: "ndvi-cnn".to_owned(),
+            module: None,
             metrics: Metrics::default(),
             splits: 1,
             seconds: 1.0,

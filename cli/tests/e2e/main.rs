@@ -18,6 +18,7 @@ mod clouds;
 mod compose;
 mod corrupt;
 mod cubes;
+mod devices;
 mod embedded;
 mod harness;
 mod heirs;

@@ -18,6 +18,7 @@ use earth::split::compose::{Composed, PROVENANCE};
 use earth::split::cut::AssetRaster;
 use earth::split::meta::{BandMeta, SampleType, SplitMeta};
 use serde::Deserialize;
+use tokio::process::Command;
 use wire::compose::{CellReport, Predicted};
 use wire::fault::{Fault, FaultKind};
 
@@ -66,7 +67,8 @@ pub(super) async fn answered(
     for geocode in &answerers.models {
         models.push(desk.model(core, (&answerers.run, geocode)).await?);
     }
-    let said = predict((answerers, &models), scratch.path(), core.link.is_none()).await?;
+    let command = workers::command(core.link.is_none(), core.runs.device());
+    let said = predict((answerers, &models), scratch.path(), command).await?;
     drop((turn, models));
     working(move || {
         let map = fs::read(scratch.path().join("map.tif")).map_err(|e| unusable(&e))?;
@@ -103,12 +105,12 @@ fn hand(composed: Composed, splits: &Path) -> Result<Composed, Fault> {
 async fn predict(
     (answerers, models): (&Answerers, &[Arc<Folder>]),
     folder: &Path,
-    alone: bool,
+    command: Result<Command, String>,
 ) -> Result<Said, Fault> {
     let broken = |reason: String| {
         Fault::new(FaultKind::Internal, "a node's worker gave no answers").because(reason)
     };
-    let mut command = workers::command(alone).map_err(broken)?;
+    let mut command = command.map_err(broken)?;
     command.current_dir(folder).arg("predict");
     for model in models {
         command.arg("--model").arg(model.path());

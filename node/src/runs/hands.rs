@@ -8,6 +8,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::config::Device;
+
 /// For how long a worker counts as idle that was told to wait: it asks again sooner.
 const IDLE_MS: u64 = 2_000;
 /// For how long a worker counts as present that asked for a job: some take as long to begin anew.
@@ -18,6 +20,8 @@ const PRESENT_MS: u64 = 60_000;
 pub(super) struct Hands {
     /// Workers that this node keeps.
     pub(super) kept: u16,
+    /// Where they compute, if the node tells them.
+    pub(super) device: Option<Device>,
     /// The last worker that was started ended before it asked.
     pub(super) failing: bool,
     /// Those that it has started, and whether they have asked for a job.

@@ -20,6 +20,7 @@ use wire::fault::Fault;
 use wire::module::{MODULES_ANY, MODULES_VARIABLE};
 
 use super::Runs;
+use crate::config::{DEVICE_VARIABLE, Device};
 
 /// The worker's file name.
 const BINARY: &str = "glebe-trainer";
@@ -48,6 +49,8 @@ pub struct WorkerConfig {
     pub chips: PathBuf,
     /// Most mebibytes there, unless it is their default.
     pub chips_mib: Option<u64>,
+    /// Where they compute; as the node's environment says if absent.
+    pub device: Option<Device>,
     /// Whether the node serves its owner alone, see [`command`].
     pub alone: bool,
 }
@@ -60,6 +63,7 @@ pub fn supervise(
     tasks: &TaskTracker,
 ) {
     runs.keeps(config.count);
+    runs.computes_on(config.device);
     for number in 0..config.count {
         let (runs, config, stop) = (Arc::clone(runs), config.clone(), stop.clone());
         tasks.spawn(async move {
@@ -75,6 +79,16 @@ impl Runs {
     /// Notes how many workers this node keeps.
     pub fn keeps(&self, workers: u16) {
         self.lock().hands.kept = workers;
+    }
+
+    /// Notes where this node's workers compute, if it is to tell them.
+    pub fn computes_on(&self, device: Option<Device>) {
+        self.lock().hands.device = device;
+    }
+
+    /// Returns where this node's workers compute, if it is to tell them.
+    pub(crate) fn device(&self) -> Option<Device> {
+        self.lock().hands.device
     }
 
     /// Notes that a worker is started under this name.
@@ -164,7 +178,7 @@ async fn keep_one(runs: &Runs, config: &WorkerConfig, number: u16) {
 
 /// Runs one worker to its end.
 async fn work(config: &WorkerConfig, name: &str) -> Result<(), String> {
-    let mut command = command(config.alone)?;
+    let mut command = command(config.alone, config.device)?;
     command.arg("work").arg("--node").arg(&config.address);
     command.arg("--name").arg(name);
     command.arg("--workers").arg(config.count.to_string());
@@ -193,14 +207,18 @@ fn words(log: &Path) -> Stdio {
 /// Returns a command for the worker's binary, which dies with this process's interest.
 ///
 /// It opens modules that users bring if the node is `alone`, for then who asks is who owns it; else
-/// if the owner allowed them in the node's environment.
-pub(crate) fn command(alone: bool) -> Result<Command, String> {
+/// if the owner allowed them in the node's environment. Where it computes is said
+/// there, too, unless `device` does.
+pub(crate) fn command(alone: bool, device: Option<Device>) -> Result<Command, String> {
     let mut command = Command::new(find()?);
     // It reaches its own node without one; what was given to the node is not for its workers.
     command.env_remove(TOKEN_VARIABLE);
     command.env_remove(TOKEN_FILE_VARIABLE);
     if alone {
         command.env(MODULES_VARIABLE, MODULES_ANY);
+    }
+    if let Some(device) = device {
+        command.env(DEVICE_VARIABLE, device.word());
     }
     command.stdin(Stdio::null()).kill_on_drop(true);
     Ok(command)

@@ -27,6 +27,7 @@ fn config(data: &Path) -> Config {
         upkeep: node::upkeep::Pace::default(),
         workers: 0,
         chips_mib: None,
+        device: None,
     }
 }
 

@@ -155,6 +155,18 @@ fn the_same_seed_gives_the_same_weights_whatever_the_order_of_splits() {
     );
 }
 
+/// Threads share sums; each adds its own part in an order of its own.
+#[test]
+fn two_threads_give_the_same_weights_twice() {
+    let (_keep, mut lease) = two_dates();
+    lease.splits.truncate(1);
+    lease.run.hyper.threads = 2;
+    lease.run.hyper.epochs = 1;
+    let [one, other] = [(); 2].map(|()| learned(&lease).expect("a model").config);
+    assert_eq!(one.hyper.threads, 2);
+    assert_eq!(one.weights_blake3, other.weights_blake3);
+}
+
 #[test]
 fn the_next_worker_learns_what_a_killed_one_would_have() {
     let (_keep, mut lease) = two_dates();

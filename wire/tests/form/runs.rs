@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use earth::geocode::Scheme;
 use query::groups::Metric;
 use wire::model::{Metrics, ModelView, Models, Tag, TagsDeleted, TestMetrics};
+use wire::module::{Loss, Module};
 use wire::run::{
     Failure, HoldOut, Hyper, JobCounts, JobState, JobView, Lease, LeaseAnswer, LeaseRequest,
     LeaseSplit, Mode, Moved, Plan, Run, RunSteered, RunSummary, RunView, Runs, Schedule,
@@ -14,7 +15,7 @@ use wire::transfer::{
 };
 
 use crate::check::check;
-use crate::samples::{file, id, job, key, metrics, renew, run, texts};
+use crate::samples::{file, id, job, key, metrics, module, renew, run, texts};
 
 fn lease() -> Lease {
     Lease {
@@ -260,13 +261,13 @@ fn trees_keep_their_form() {
     check("failure-dropped", &given_back);
 }
 
-#[test]
-fn models_keep_their_form() {
-    let model = ModelView {
+fn view() -> ModelView {
+    ModelView {
         run: "r1".to_owned(),
         geocode: "9xj5k".to_owned(),
         scheme: Scheme::Geohash,
         recipe: "ndvi-cnn".to_owned(),
+        module: None,
         metrics: metrics(),
         splits: 4,
         seconds: 1.5,
@@ -276,14 +277,24 @@ fn models_keep_their_form() {
         tags: texts(&["best", "prod"]),
         owners: texts(&["12D3KooWa"]),
         files: vec![file()],
+    }
+}
+
+#[test]
+fn models_keep_their_form() {
+    let model = view();
+    let of_module = ModelView {
+        recipe: "torchscript:net.pt".to_owned(),
+        module: Some(module()),
+        ..model.clone()
     };
-    check(
-        "models",
-        &Models {
+    for (name, model) in [("models", model), ("models-module", of_module)] {
+        let models = Models {
             models: vec![model],
             complete: true,
-        },
-    );
+        };
+        check(name, &models);
+    }
     let tag = Tag {
         tag: "prod".to_owned(),
         geocode: "9xj5k".to_owned(),
@@ -298,6 +309,33 @@ fn models_keep_their_form() {
             ..tag.clone()
         };
         assert!(tag.bundle().is_err(), "{given}");
+    }
+}
+
+#[test]
+fn models_of_modules_learn_the_same_only_where_file_bands_and_loss_are_the_same() {
+    let model = |module: Option<Module>| ModelView {
+        module,
+        recipe: "torchscript:net.pt".to_owned(),
+        ..view()
+    };
+    let nir = model(Some(module()));
+    assert_eq!(nir.question(), model(Some(module())).question());
+    let told = "torchscript:net.pt (nir from red,green, map, mse, file abababab)";
+    assert_eq!(nir.question().to_string(), told);
+    assert_eq!(view().question().to_string(), "ndvi-cnn");
+    let changes: [fn(&mut Module); 4] = [
+        |m| m.label = "swir16".to_owned(),
+        |m| m.loss = Loss::Mae,
+        |m| m.inputs.truncate(1),
+        |m| m.blake3 = "cd".repeat(32),
+    ];
+    for change in changes {
+        let mut other = module();
+        change(&mut other);
+        let other = model(Some(other));
+        assert_ne!(nir.question(), other.question());
+        assert_ne!(nir.question().to_string(), other.question().to_string());
     }
 }
 

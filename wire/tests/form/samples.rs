@@ -10,6 +10,7 @@ use query::{Query, Range, SortKey, SortOrder, TimeRange};
 use wire::hit::{Asset, FileEntry, Hit};
 use wire::ledger::{Ledger, Outcome};
 use wire::model::Metrics;
+use wire::module::{Answer, Loss, Module};
 use wire::run::{Hyper, JobState, JobView, Mode, Packing, Renew, Run};
 
 pub(crate) fn texts(list: &[&str]) -> Vec<String> {
@@ -205,6 +206,19 @@ pub(crate) fn run() -> Run {
         collections: Vec::new(),
         cells: Vec::new(),
         module: None,
+    }
+}
+
+/// A user's module that learns near infrared.
+pub(crate) fn module() -> Module {
+    Module {
+        blake3: "ab".repeat(32),
+        bytes: 4_096,
+        inputs: texts(&["red", "green"]),
+        label: "nir".to_owned(),
+        answer: Answer::Map,
+        loss: Loss::Mse,
+        classes: None,
     }
 }
 
