@@ -14,11 +14,13 @@
 
 mod alike;
 mod bad_input;
+mod bad_training;
 mod clouds;
 mod compose;
 mod corrupt;
 mod cubes;
 mod embedded;
+mod everywhere;
 mod harness;
 mod heirs;
 mod held_back;
