@@ -133,12 +133,12 @@ pub struct CellSummary {
 /// # Errors
 /// Models or splits that cannot be used or do not belong together, a map that cannot be written.
 pub fn predict(options: &PredictOptions) -> Result<Summary, Fault> {
-    let shelf = Shelf::new(&options.models, options.device)?;
+    let mut shelf = Shelf::new(&options.models, options.device)?;
     if shelf.config(0).module.is_some() {
         permitted()?;
     }
     let task = shelf.task();
-    let plan = plan(options, &shelf, task)?;
+    let plan = plan(options, &mut shelf, task)?;
     let chip_px = shelf.config(0).network.chip_px;
     let stride = options.stride.unwrap_or(chip_px / 2).clamp(1, chip_px);
     let sides = (chip_px as usize, stride as usize);

@@ -6,6 +6,9 @@
 
 use std::io::Write as _;
 
+/// Words between a reason and the next step that it ends with.
+const NEXT: &str = "; try: ";
+
 /// Writes one line to stderr; a closed stderr is no reason to stop.
 pub fn say(line: &str) {
     let mut stderr = std::io::stderr().lock();
@@ -21,4 +24,17 @@ pub fn chain(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+/// Joins a reason and a next step in one line, as runs keep them.
+pub fn joined(reason: &str, next: &str) -> String {
+    format!("{reason}{NEXT}{next}")
+}
+
+/// Parts a reason from the next step that it ends with, if it names one.
+pub fn parted(reason: String) -> (String, Option<String>) {
+    match reason.split_once(NEXT) {
+        Some((because, next)) => (because.to_owned(), Some(next.to_owned())),
+        None => (reason, None),
+    }
 }

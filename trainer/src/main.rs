@@ -18,7 +18,7 @@ use trainer::checkpoint;
 use trainer::chips::pins::{self, Pins};
 use trainer::infer::regions::Kin;
 use trainer::infer::{self, PredictOptions};
-use trainer::log::{chain, say};
+use trainer::log::{chain, parted, say};
 use trainer::probe;
 use trainer::program;
 use trainer::recipe;
@@ -287,10 +287,8 @@ fn describe(args: &DescribeArgs) -> Result<(), Fault> {
 fn module_told(args: &DescribeArgs, wish: &str, file: &Path) -> Result<Description, Fault> {
     let wrong = |kind, reason: String| {
         let what = format!("{} cannot be learned with", file.display());
-        let (because, next) = match reason.split_once("; try: ") {
-            Some((because, next)) => (because.to_owned(), next.to_owned()),
-            None => (reason, "glebe train --help".to_owned()),
-        };
+        let (because, next) = parted(reason);
+        let next = next.unwrap_or_else(|| "glebe train --help".to_owned());
         Fault::new(kind, what).because(because).try_(next)
     };
     let wish: wire::module::Module =

@@ -1,20 +1,22 @@
 //! A model folder on disk, read back.
 //!
-//! *Invariants*: config and weights fit each other and a recipe this binary knows, or nothing is
-//! returned; sizes are bounded before anything is read.
+//! *Invariants*: config and weights fit each other, the normalisation too, and a recipe this binary
+//! knows, or nothing is returned; sizes are bounded before anything is read.
 //!
 //! *Not here*: writing one (`publish`), answering with it (`infer`).
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use tch::Device;
 
+use crate::chips::normal::Normalisation;
 use crate::config::{CONFIG_VERSION, ModelConfig};
 use crate::module;
 use crate::module::open::ModuleError;
 use crate::network::{Network, WeightsError};
 use crate::program::{self, ProgramError};
-use crate::publish::{CONFIG_FILE, TORCHSCRIPT_FILE, WEIGHTS_FILE};
+use crate::publish::{CONFIG_FILE, NORMALISATION_FACT, TORCHSCRIPT_FILE, WEIGHTS_FILE};
 use crate::recipe::{self, Recipe, Task, UnknownRecipe};
 use crate::seed::Dice;
 use crate::weights::{self, WeightsFileError};
@@ -102,6 +104,11 @@ pub enum ModelError {
         /// Hash in the config.
         told: String,
     },
+    /// The config tells another normalisation than the weights were learned by.
+    #[error(
+        "config.json tells another normalisation than the one that {WEIGHTS_FILE} was learned by"
+    )]
+    Normalisation,
     /// The config's numbers contradict the recipe's.
     #[error("config.json contradicts its recipe: {0}")]
     Contradiction(&'static str),
@@ -165,12 +172,14 @@ pub fn with(folder: &Path, config: ModelConfig, device: Device) -> Result<Model,
         Some(module) => module,
         None => recipe::parse(&config.recipe)?,
     };
-    let weights = weights::decode(&read(&folder.join(WEIGHTS_FILE), WEIGHTS_BYTES_MAX)?)?;
+    let file = read(&folder.join(WEIGHTS_FILE), WEIGHTS_BYTES_MAX)?;
+    let weights = weights::decode(&file)?;
     let found = weights::hash(&weights);
     if found != config.weights_blake3 {
         let told = config.weights_blake3;
         return Err(ModelError::Hash { found, told });
     }
+    check_normalisation(&config, &weights::facts(&file)?)?;
     let mut network = match known {
         Some(module) => {
             let script = read(&folder.join(TORCHSCRIPT_FILE), SCRIPT_BYTES_MAX)?;
@@ -184,6 +193,23 @@ pub fn with(folder: &Path, config: ModelConfig, device: Device) -> Result<Model,
         recipe,
         network,
     })
+}
+
+/// Checks that a config's normalisation is the one that stands beside the weights, if one does: the
+/// weights' hash does not cover it, and by another one the answers would be other numbers.
+fn check_normalisation(
+    config: &ModelConfig,
+    facts: &BTreeMap<String, String>,
+) -> Result<(), ModelError> {
+    let Some(text) = facts.get(NORMALISATION_FACT) else {
+        return Ok(());
+    };
+    let learned_by: Option<Normalisation> = serde_json::from_str(text).ok();
+    if learned_by.as_ref() == Some(&config.normalisation) {
+        Ok(())
+    } else {
+        Err(ModelError::Normalisation)
+    }
 }
 
 /// Checks what the recipe fixes and answering relies on.

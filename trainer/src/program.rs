@@ -101,13 +101,26 @@ pub enum ProgramError {
         source: ConfineError,
     },
     /// What it says is not a description.
-    #[error("{program} --describe is no description: {reason}; docs/ADDING_A_RECIPE.md shows one")]
+    #[error("{program} --describe is no description: {reason}")]
     Told {
         /// `exec:NAME`.
         program: String,
         /// What is wrong with it.
         reason: String,
     },
+}
+
+impl ProgramError {
+    /// Says what its owner can do, where the error itself does not.
+    pub fn next(&self) -> Option<String> {
+        match self {
+            Self::Allow(_) => None,
+            Self::Confine { source, .. } => source.next(),
+            Self::Told { .. } => {
+                Some("a description as docs/ADDING_A_RECIPE.md shows one".to_owned())
+            }
+        }
+    }
 }
 
 /// Programs that were asked, by path: their words live as long as this process, once each.

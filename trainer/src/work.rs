@@ -25,7 +25,7 @@ use wire::run::{Failure, Lease, LeaseAnswer, LeaseRequest, Packing};
 
 use crate::chips::pins::Pins;
 use crate::job::{Learned, Setting, learn_from};
-use crate::log::say;
+use crate::log::{joined, say};
 use crate::publish;
 use crate::resident;
 use crate::work::gauge::Gauge;
@@ -450,8 +450,8 @@ fn is_unreachable(fault: &Fault) -> bool {
 /// Joins a fault with its reasons.
 fn told(fault: &Fault) -> String {
     let because = [std::slice::from_ref(&fault.what), &fault.because].concat();
-    let next = fault.try_.iter().map(|next| format!("; try: {next}"));
-    because.join(": ") + &next.collect::<String>()
+    let because = because.join(": ");
+    { fault.try_.as_ref() }.map_or(because.clone(), |next| joined(&because, next))
 }
 
 #[expect(

@@ -3,7 +3,7 @@
 //! *Invariants*: of a run only those models travel that can have a say about the cells at hand;
 //! models that were named one by one are all taken.
 //!
-//! *Not here*: which of them answers where (trainer).
+//! *Not here*: which of them answers where, and which take the scene's pixels (trainer).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

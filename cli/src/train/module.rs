@@ -1,7 +1,8 @@
 //! A user's module: read, named by its hash, put into the ring before the run that learns with it.
 //!
 //! *Invariants*: its bytes are never decoded here; the run names it by the last part of its path;
-//! bands that no split has are refused before it travels, in a dry run, too.
+//! bands that no split has are refused before it travels, in a dry run, too, where all splits of the
+//! run were looked at.
 //!
 //! *Not here*: what may be wished of it (`wire::module`), opening it (trainer).
 
@@ -12,8 +13,10 @@ use bytes::Bytes;
 use query::Query;
 use wire::client::Client;
 use wire::fault::{Fault, FaultKind};
+use wire::hit::Hit;
 use wire::module::{BYTES_MAX, Module, PREFIX};
 use wire::object::PutParams;
+use wire::search::SearchEnd;
 
 use crate::args::Train;
 use crate::search;
@@ -92,17 +95,13 @@ impl Local {
 
     /// Refuses bands that none of the splits has which a run is about to learn from.
     pub(crate) async fn check_bands(&self, client: &Client, query: &Query) -> Result<(), Fault> {
-        let most = query.limit.unwrap_or(LOOKED_AT_MAX).min(LOOKED_AT_MAX);
-        let limit = Some(most);
+        let most = query.limit.unwrap_or(u64::MAX).min(LOOKED_AT_MAX + 1);
         let few = Query {
-            limit,
+            limit: Some(most),
             ..query.clone()
         };
-        let (hits, _) = search::collect(client, few).await?;
-        let bands = hits.iter().flat_map(|hit| &hit.bands);
-        let names = bands.flat_map(|band| [Some(&band.name), band.common.as_ref()]);
-        let names: BTreeSet<&str> = names.flatten().map(String::as_str).collect();
-        check_among(&self.wish, &names)
+        let (hits, end) = search::collect(client, few).await?;
+        check_hits(&self.wish, &hits, &end)
     }
 
     /// Puts it into the ring; what is there already is the same.
@@ -110,6 +109,19 @@ impl Local {
         let bundle = self.wish.bundle(self.file.clone())?;
         client.put(&bundle, &PutParams::default()).await.map(drop)
     }
+}
+
+/// Checks that some of the splits found have the bands. Those that were not looked at may: then it
+/// is each cell's job that says what its own splits lack.
+fn check_hits(wish: &Module, hits: &[Hit], end: &SearchEnd) -> Result<(), Fault> {
+    let are_all = end.complete && hits.len() as u64 <= LOOKED_AT_MAX;
+    if !are_all {
+        return Ok(());
+    }
+    let bands = hits.iter().flat_map(|hit| &hit.bands);
+    let names = bands.flat_map(|band| [Some(&band.name), band.common.as_ref()]);
+    let names: BTreeSet<&str> = names.flatten().map(String::as_str).collect();
+    check_among(wish, &names)
 }
 
 /// Checks that bands have these names; none at all is another fault than a wrong one.
@@ -130,9 +142,8 @@ fn check_among(wish: &Module, names: &BTreeSet<&str>) -> Result<(), Fault> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_band_that_no_split_has_is_refused_with_those_that_there_are() {
-        let wish = |label: &str| Module {
+    fn wish(label: &str) -> Module {
+        Module {
             blake3: String::new(),
             bytes: 1,
             inputs: vec!["red".to_owned(), "b08".to_owned()],
@@ -140,7 +151,34 @@ mod tests {
             answer: wire::module::Answer::Map,
             loss: wire::module::Loss::Mse,
             classes: None,
+        }
+    }
+
+    /// Splits beyond the first thousand had the band, and all were said to lack it.
+    #[test]
+    fn a_band_is_only_said_to_be_nowhere_where_every_split_was_looked_at() {
+        let line = include_str!("../../../wire/tests/golden/search-line-hit.json");
+        let wire::search::SearchLine::Hit(hit) = serde_json::from_str(line).unwrap() else {
+            unreachable!("it is a hit");
         };
+        let most = usize::try_from(LOOKED_AT_MAX).unwrap();
+        let of = |count: usize, complete| {
+            let end = SearchEnd {
+                complete,
+                ..SearchEnd::default()
+            };
+            check_hits(&wish("swir99"), &vec![(*hit).clone(); count], &end)
+        };
+        for count in [1, most] {
+            let fault = of(count, true).unwrap_err();
+            assert!(fault.what.contains("no split has a band"), "{fault}");
+        }
+        of(most + 1, true).unwrap();
+        of(1, false).unwrap();
+    }
+
+    #[test]
+    fn a_band_that_no_split_has_is_refused_with_those_that_there_are() {
         let names = ["B04", "red", "B08", "nir"].into();
         check_among(&wish("nir"), &names).unwrap();
         let fault = check_among(&wish("swir99"), &names).unwrap_err();

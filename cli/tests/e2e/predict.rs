@@ -280,9 +280,13 @@ fn one_model_answers_all_cells(
     assert!(said.contains("glebe predict FOLDER SCENE"), "{said}");
 }
 
-/// Keeps the west of a scene in pixels of 10 m and its east in pixels of 20 m; no cell has both.
-/// Returns a whole cell of each.
-fn fields_of_10_and_20_metres(folder: &Path, scenes: &Path) -> [String; 2] {
+/// Keeps the west of a scene in pixels of 10 m and its east in pixels of 20 m, each from its column
+/// on; returns the cells that each has whole.
+fn fields_of_10_and_20_metres(
+    folder: &Path,
+    scenes: &Path,
+    (columns, width): ([u32; 2], u32),
+) -> [Vec<String>; 2] {
     let parts = std::fs::read_dir(scene(scenes).join("GRANULE")).unwrap();
     let part = parts.map(|e| e.unwrap().path()).next().unwrap();
     let images: Vec<PathBuf> = std::fs::read_dir(part.join("IMG_DATA/R10m"))
@@ -300,10 +304,14 @@ fn fields_of_10_and_20_metres(folder: &Path, scenes: &Path) -> [String; 2] {
     join.args(["-q", "-separate"]).arg(folder.join("all.vrt"));
     expect(join.args(bands.iter().map(band)), 0);
     let coarse = ["-tr", "20", "20", "-r", "average"];
-    for (name, column, more) in [("west", "0", &[][..]), ("east", "330", &coarse)] {
+    for ((name, column), more) in [("west", columns[0]), ("east", columns[1])]
+        .into_iter()
+        .zip([&[][..], &coarse])
+    {
         let tiff = format!("{name}.tif");
+        let [column, width] = [column, width].map(|n| n.to_string());
         let mut cut = Command::new("gdal_translate");
-        cut.args(["-q", "-srcwin", column, "0", "270", "600"])
+        cut.args(["-q", "-srcwin", &column, "0", &width, "600"])
             .args(more);
         cut.current_dir(folder).args(["all.vrt", &tiff]);
         expect(&mut cut, 0);
@@ -315,9 +323,62 @@ fn fields_of_10_and_20_metres(folder: &Path, scenes: &Path) -> [String; 2] {
     let whole = ["search", "--min-coverage", "99.9", "-o", "ndjson"];
     let hits = ndjson(&expect(glebe(folder).args(whole), 0));
     ["west", "east"].map(|name| {
-        let found = hits.iter().find(|hit| hit["scene"] == name);
-        found.unwrap()["geocode"].as_str().unwrap().to_owned()
+        let found = hits.iter().filter(|hit| hit["scene"] == name);
+        let code = |hit: &Value| hit["geocode"].as_str().unwrap().to_owned();
+        found.map(code).collect()
     })
+}
+
+/// A run over cells of two resolutions that lie side by side could answer no scene: the models of
+/// the one kind came along for the border of the other.
+#[test]
+fn a_run_over_two_resolutions_answers_a_scene_where_it_can_and_tells_which_models_cannot() {
+    let folder = scratch();
+    let folder = folder.path();
+    let scenes = world(folder, 1, 1, 600);
+    let [fine, coarse] = fields_of_10_and_20_metres(folder, &scenes, ([0, 250], 350));
+    let beside = |west: &String| {
+        let cell = Geocode::parse(Scheme::Geohash, west).unwrap();
+        let near: Vec<String> = cell.neighbours().iter().map(ToString::to_string).collect();
+        let east = coarse
+            .iter()
+            .find(|east| near.contains(east) && !fine.contains(east));
+        east.map(|east| [west.clone(), east.clone()])
+    };
+    let only_fine = fine.iter().filter(|code| !coarse.contains(code));
+    let cells = only_fine.clone().find_map(beside).unwrap();
+    let train = [
+        "train", "ndvi-cnn", "--name", "two", "--epochs", "2", "--chip", "8",
+    ];
+    let of = ["--geocode", &cells.join(","), "--min-coverage", "99.9"];
+    expect(glebe(folder).args(train).args(of), 0);
+    expect(
+        glebe(folder).args(["model", "pull", "two", "--bundle", "-O", "both"]),
+        0,
+    );
+    for (at, tiff) in [(0, "west.tif"), (1, "east.tif")] {
+        let (own, other) = (&cells[at], &cells[1 - at]);
+        for models in ["two", "both"] {
+            let mut command = glebe(folder);
+            command.args(["predict", models, tiff, "--dataset", "naip"]);
+            command.args(["--datetime", "2020-07-01", "--overwrite", "-O", "map.tif"]);
+            let said = stderr(&expect(&mut command, 0));
+            let told = format!(
+                "models of pixels of {} m do not answer a scene of {} m: two/{other}",
+                [20, 10][at],
+                [10, 20][at]
+            );
+            assert!(said.contains(&told), "no '{told}': {said}");
+            assert!(said.contains("cells have no model and stay fill"), "{said}");
+            let json = expect(command.args(["-o", "json"]), 0);
+            let json: Value = serde_json::from_slice(&json.stdout).unwrap();
+            let answered = json["cells"].as_array().unwrap();
+            assert_eq!(answered.len(), 1, "{json}");
+            assert_eq!(answered[0]["geocode"], own.as_str(), "{json}");
+            assert_eq!(answered[0]["model"], format!("two/{own}"), "{json}");
+            assert!(valid(&bands(&folder.join("map.tif"))[0]) > 0, "{json}");
+        }
+    }
 }
 
 /// Such a run was refused: its cells have several resolutions, and no flag of `predict` helps.
@@ -326,7 +387,9 @@ fn a_run_over_two_resolutions_gives_one_map_in_which_each_cell_is_answered() {
     let folder = scratch();
     let folder = folder.path();
     let scenes = world(folder, 1, 1, 600);
-    let cells = fields_of_10_and_20_metres(folder, &scenes);
+    // No cell has both.
+    let cells = fields_of_10_and_20_metres(folder, &scenes, ([0, 330], 270));
+    let cells = cells.map(|mut whole| whole.swap_remove(0));
     let both = cells.join(",");
     // What is composed has no resolution of its own: the user says it.
     let compose = ["compose", "--geocode", &both, "-O", "both.tif"];

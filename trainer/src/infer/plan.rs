@@ -1,11 +1,12 @@
 //! What is to be predicted: the frame, each cell's imagery, and who answers where.
 //!
-//! *Invariants*: a scene whose bands are not the models' is refused, never guessed at; of each cell
+//! *Invariants*: a scene whose bands are not the models' is refused, never guessed at; of models of
+//! several resolutions those answer that take the scene's, and the others are told; of each cell
 //! there is one split.
 //!
 //! *Not here*: answering (`strip`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use earth::geocode::Geocode;
@@ -29,6 +30,8 @@ use crate::recipe::{BandWish, Task};
 const SPLITS_MAX: usize = 100_000;
 /// Greatest relative difference of resolutions that still counts as the same.
 const RESOLUTION_TOLERANCE: f64 = 0.01;
+/// Models named of those that do not answer; the others are counted.
+const NAMED_MAX: usize = 6;
 
 /// The model that answers for a cell, by number, and how it relates to the cell.
 pub type Answerer = Option<(usize, Kinship)>;
@@ -52,23 +55,15 @@ pub struct Plan {
 ///
 /// # Errors
 /// Splits that cannot be read, that are not the models', or that no model answers for.
-pub fn plan(options: &PredictOptions, shelf: &Shelf, task: &dyn Task) -> Result<Plan, Fault> {
+pub fn plan(options: &PredictOptions, shelf: &mut Shelf, task: &dyn Task) -> Result<Plan, Fault> {
     let splits = list(&options.splits)?;
+    let unlike = of_other_pixels(shelf, task, &splits);
     let config = shelf.config(0);
     let known = shelf.known();
-    let mut seen = BTreeSet::new();
-    let mut chosen = Vec::with_capacity(splits.len());
-    let mut grids = Vec::with_capacity(splits.len());
-    for (_, meta) in &splits {
-        if !seen.insert(meta.geocode) {
-            let what = format!("there are two splits of cell {}", meta.geocode);
-            return Err(Fault::new(FaultKind::Usage, what).try_("predict one scene at a time"));
-        }
-        let (choice, grid) =
-            bands(config, task.inputs(), meta).map_err(|reason| refused(shelf, 0, reason))?;
-        chosen.push(choice);
-        grids.push(grid);
-    }
+    // One that is left of several answers where it may, not everywhere.
+    let bare = Kin::default();
+    let kin = { options.kin.as_ref() }.or((!unlike.is_empty()).then_some(&bare));
+    let (chosen, grids) = chosen(shelf, task, &splits)?;
     let unframed =
         |reason: String| Fault::new(FaultKind::Data, "the map cannot be made").because(reason);
     let frame = Frame::over(&grids).map_err(|e| unframed(e.to_string()))?;
@@ -80,13 +75,14 @@ pub fn plan(options: &PredictOptions, shelf: &Shelf, task: &dyn Task) -> Result<
     }
     let places: Vec<Place> = grids.iter().map(|grid| frame.place(grid)).collect();
     let cells: Vec<_> = { splits.iter() }
-        .map(|(_, meta)| pick(&known, &meta.geocode, options.kin.as_ref()))
+        .map(|(_, meta)| pick(&known, &meta.geocode, kin))
         .collect();
     if cells.iter().all(Option::is_none) {
         let what = "none of the models answers for a cell of this scene";
         let fault = Fault::new(FaultKind::Nothing, what)
             .because(format!("{} cells without a model", cells.len()));
-        return Err(fault.try_("glebe model list, then --model with one of these cells"));
+        let next = "glebe model list, then glebe predict with a run that has models of these cells";
+        return Err(fault.try_(next));
     }
     let metas: Vec<&SplitMeta> = splits.iter().map(|(_, meta)| meta).collect();
     let margin_px = options.margin.unwrap_or(config.network.chip_px);
@@ -96,12 +92,13 @@ pub fn plan(options: &PredictOptions, shelf: &Shelf, task: &dyn Task) -> Result<
             places: &places,
             config,
             margin_px,
-            kin: options.kin.as_ref(),
+            kin,
         },
         (&metas, &cells),
         &known,
     );
-    let warnings = warnings(shelf, (&metas, &cells));
+    let mut warnings = warnings(shelf, (&metas, &cells));
+    warnings.extend(unlike);
     let plots = splits.into_iter().zip(chosen).zip(places);
     let plots = plots.map(|((split, choice), place)| Plot::new(split, choice, place));
     Ok(Plan {
@@ -118,6 +115,57 @@ pub fn plan(options: &PredictOptions, shelf: &Shelf, task: &dyn Task) -> Result<
         cells,
         warnings,
     })
+}
+
+/// Takes away the models that do not take the scene's pixels, where others do, and tells them.
+fn of_other_pixels(
+    shelf: &mut Shelf,
+    task: &dyn Task,
+    splits: &[(PathBuf, SplitMeta)],
+) -> Vec<String> {
+    let found = splits
+        .first()
+        .map(|(_, meta)| choose(meta, task.inputs(), &[]));
+    let Some(Ok(Choice { resolution_m, .. })) = found else {
+        return Vec::new();
+    };
+    let mut by_resolution: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (wanted, name) in shelf.retain(|wanted| is_same(resolution_m, wanted)) {
+        by_resolution
+            .entry(wanted.to_string())
+            .or_default()
+            .push(name);
+    }
+    let tell = |(wanted, mut names): (String, Vec<String>)| {
+        let more = names.split_off(names.len().min(NAMED_MAX)).len();
+        let more = match more {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let names = names.join(", ");
+        format!(
+            "models of pixels of {wanted} m do not answer a scene of {resolution_m} m: \
+             {names}{more}"
+        )
+    };
+    by_resolution.into_iter().map(tell).collect()
+}
+
+/// Chooses each split's bands for the models, one split a cell.
+fn chosen(
+    shelf: &Shelf,
+    task: &dyn Task,
+    splits: &[(PathBuf, SplitMeta)],
+) -> Result<(Vec<Choice>, Vec<Grid>), Fault> {
+    let mut seen = BTreeSet::new();
+    let mut choose = |meta: &SplitMeta| {
+        if !seen.insert(meta.geocode) {
+            let what = format!("there are two splits of cell {}", meta.geocode);
+            return Err(Fault::new(FaultKind::Usage, what).try_("predict one scene at a time"));
+        }
+        bands(shelf, task.inputs(), meta).map_err(|reason| refused(shelf, 0, reason))
+    };
+    splits.iter().map(|(_, meta)| choose(meta)).collect()
 }
 
 /// Lists the split folders with their metadata, in order of their names.
@@ -137,7 +185,12 @@ fn list(splits: &Path) -> Result<Vec<(PathBuf, SplitMeta)>, Fault> {
     folders.sort();
     if folders.is_empty() || folders.len() > SPLITS_MAX {
         let reason = format!("it holds {} folders, not 1..={SPLITS_MAX}", folders.len());
-        return Err(unreadable(reason).try_("glebe-ingest cut SCENE -O DIR"));
+        let next = if folders.is_empty() {
+            "glebe predict RUN SCENE -O FILE.tif, which cuts the scene itself"
+        } else {
+            "a part of the scene, or models of larger cells"
+        };
+        return Err(unreadable(reason).try_(next));
     }
     let read = |folder: PathBuf| {
         let mut meta = read_meta(&folder).map_err(|e| unreadable(chain(&e)))?;
@@ -162,15 +215,14 @@ pub fn refused(shelf: &Shelf, model: usize, reason: String) -> Fault {
 }
 
 /// Returns a split's bands for models, with its grid; or why they are not theirs.
-fn bands(
-    config: &ModelConfig,
-    inputs: &[BandWish],
-    meta: &SplitMeta,
-) -> Result<(Choice, Grid), String> {
+fn bands(shelf: &Shelf, inputs: &[BandWish], meta: &SplitMeta) -> Result<(Choice, Grid), String> {
     let choice = choose(meta, inputs, &[]).map_err(|e| e.to_string())?;
-    let (found, wanted) = (choice.resolution_m, config.network.resolution_m);
-    if (found - wanted).abs() > wanted * RESOLUTION_TOLERANCE {
+    let (config, found) = (shelf.config(0), choice.resolution_m);
+    if !is_same(found, config.network.resolution_m) {
         let (id, run) = (&meta.id, &config.run);
+        let wanted = shelf.resolutions_m();
+        let wanted: Vec<String> = wanted.iter().map(ToString::to_string).collect();
+        let wanted = wanted.join(" and ");
         return Err(format!(
             "the bands of {id} have {found} m, the models of {run} were trained at {wanted} m"
         ));
@@ -184,6 +236,11 @@ fn bands(
         return Err(format!("{} is not on its cell's fixed grid", meta.id));
     }
     Ok((choice, grid))
+}
+
+/// Tells whether pixels of two resolutions, in metres, are of one size.
+fn is_same(found: f64, wanted: f64) -> bool {
+    (found - wanted).abs() <= wanted * RESOLUTION_TOLERANCE
 }
 
 /// Where regions lie.

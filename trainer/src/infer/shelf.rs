@@ -1,7 +1,8 @@
 //! The models of a prediction: all known by their configs, in memory only while they answer.
 //!
-//! *Invariants*: models that take other bands, other resolutions or other chips, or answer another
-//! question, are never mixed; a model that is not needed near the rows at hand is let go.
+//! *Invariants*: models that take other bands or other chips, or answer another question, are never
+//! mixed, nor are those of several resolutions once the scene is known; a model that is not needed
+//! near the rows at hand is let go.
 //!
 //! *Not here*: which model answers where (`regions`).
 
@@ -15,7 +16,7 @@ use wire::fault::{Fault, FaultKind};
 use crate::config::ModelConfig;
 use crate::infer::mind::Mind;
 use crate::infer::regions::{GLOBAL, Known};
-use crate::log::chain;
+use crate::log::{chain, parted};
 use crate::model::{self, ModelError};
 use crate::recipe::Task;
 
@@ -62,7 +63,8 @@ impl Shelf {
             });
         }
         let first = slots.first().ok_or_else(|| {
-            Fault::new(FaultKind::Usage, "no model was given").try_("--model DIR")
+            let fault = Fault::new(FaultKind::Usage, "no model was given");
+            fault.try_("glebe predict RUN SCENE, or FOLDER SCENE with a folder of glebe model pull")
         })?;
         let task = model::task(&first.config).map_err(|e| unusable(&first.folder, &e))?;
         Ok(Self {
@@ -85,6 +87,32 @@ impl Shelf {
     /// Returns what all of them answer.
     pub fn task(&self) -> &'static dyn Task {
         self.task
+    }
+
+    /// Returns the resolutions that its models take, in metres, each once.
+    pub fn resolutions_m(&self) -> Vec<f64> {
+        let mut all: Vec<f64> = { self.slots.iter() }
+            .map(|slot| slot.config.network.resolution_m)
+            .collect();
+        all.sort_by(f64::total_cmp);
+        all.dedup();
+        all
+    }
+
+    /// Takes away the models that do not take pixels as `fits` wants them in metres, unless all
+    /// would go; returns the resolution and the name of each that went, in order of names.
+    pub fn retain(&mut self, fits: impl Fn(f64) -> bool) -> Vec<(f64, String)> {
+        let resolution_m = |slot: &Slot| slot.config.network.resolution_m;
+        if !self.slots.iter().any(|slot| fits(resolution_m(slot))) {
+            return Vec::new();
+        }
+        let gone = { 0..self.slots.len() }.filter(|at| !fits(resolution_m(&self.slots[*at])));
+        let mut gone: Vec<(f64, String)> = gone
+            .map(|at| (resolution_m(&self.slots[at]), self.name(at)))
+            .collect();
+        gone.sort_by(|one, other| one.1.cmp(&other.1));
+        self.slots.retain(|slot| fits(resolution_m(slot)));
+        gone
     }
 
     /// Returns a model's name, `RUN/GEOCODE`.
@@ -120,8 +148,14 @@ impl Shelf {
 
 fn unusable(folder: &std::path::Path, error: &ModelError) -> Fault {
     let what = format!("{} holds no usable model", folder.display());
-    let fault = Fault::new(FaultKind::Data, what).because(chain(error));
-    fault.try_("glebe model pull RUN/GEOCODE -O DIR")
+    let (reason, next) = parted(chain(error));
+    let of_program = match error {
+        ModelError::Program(error) => error.next(),
+        _ => None,
+    };
+    let next =
+        { next.or(of_program) }.unwrap_or_else(|| "glebe model pull RUN/GEOCODE -O DIR".to_owned());
+    Fault::new(FaultKind::Data, what).because(reason).try_(next)
 }
 
 /// Refuses models whose answers cannot stand in one map.
@@ -131,9 +165,6 @@ fn alike(one: &ModelConfig, other: &ModelConfig) -> Result<(), Fault> {
     } else if one.network.chip_px != other.network.chip_px {
         let (a, b) = (one.network.chip_px, other.network.chip_px);
         format!("that take chips of {a} and {b} pixels")
-    } else if (one.network.resolution_m - other.network.resolution_m).abs() > f64::EPSILON {
-        let (a, b) = (one.network.resolution_m, other.network.resolution_m);
-        format!("that were trained at {a} and {b} m")
     } else if one.scheme != other.scheme {
         format!("of cells by {} and by {}", one.scheme, other.scheme)
     } else {

@@ -248,7 +248,8 @@ fn unanswered(mind: &Mind, error: &MadeError) -> Fault {
     let recipe = &mind.config().recipe;
     let what = format!("{recipe} gave no answers");
     let fault = Fault::new(FaultKind::Data, what).because(chain(error));
-    fault.try_("docs/ADDING_A_RECIPE.md says how a program is asked to predict")
+    let next = error.next();
+    fault.try_(next.unwrap_or_else(|| "the same command again".to_owned()))
 }
 
 /// Tells whether a window has no fill in any band.

@@ -93,6 +93,24 @@ pub enum ConfineError {
     Stopped,
 }
 
+impl ConfineError {
+    /// Says what the program's owner can do; nothing where someone wished it to stop.
+    pub fn next(&self) -> Option<String> {
+        let next = match self {
+            Self::Io { .. } => "room in the temporary folder of the node (TMPDIR)",
+            Self::Time(_) => {
+                "fewer --epochs, or GLEBE_PROGRAM_SECONDS=N before glebe up, typed by the owner"
+            }
+            Self::Ended { .. } => {
+                "the program by hand, with a job as in docs/ADDING_A_RECIPE.md on its standard input"
+            }
+            Self::Talkative => "fewer words: all but a JSON object an epoch to standard error",
+            Self::Stopped => return None,
+        };
+        Some(next.to_owned())
+    }
+}
+
 /// A folder that goes when it is dropped.
 #[derive(Debug)]
 pub struct Scratch(pub PathBuf);

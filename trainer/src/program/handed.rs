@@ -98,6 +98,27 @@ impl MadeError {
             }
         )
     }
+
+    /// Says what its owner can do; nothing where someone wished it to stop.
+    pub fn next(&self) -> Option<String> {
+        let next = match self {
+            Self::Confine { source, .. } => return source.next(),
+            Self::Answers { .. } => format!(
+                "{ANSWERS} of little-endian 32-bit floats in the shape that the job says \
+                 (docs/ADDING_A_RECIPE.md)"
+            ),
+            Self::NotFinite { .. } => {
+                "a number for each: 0 is the mean of what it learned from".to_owned()
+            }
+            Self::Model { file, .. } => {
+                format!("write '{file}' into the folder that it is started in, before it ends")
+            }
+            Self::Said { .. } => format!(
+                "at most {LINES_MAX} JSON objects, one a line, and all else to standard error"
+            ),
+        };
+        Some(next)
+    }
 }
 
 /// Hands a program its chips, runs it, and takes what it leaves.

@@ -8,7 +8,7 @@ use wire::run::{Failure, Renew};
 use wire::transfer::Descent;
 
 use crate::job::{JobError, Learned};
-use crate::log::chain;
+use crate::log::{chain, joined};
 
 /// What became of a job.
 #[derive(Debug)]
@@ -31,7 +31,13 @@ pub(super) enum Outcome {
 impl Outcome {
     /// Returns what a job came to that ended so.
     pub(super) fn without(error: &JobError) -> Self {
+        let next = match error {
+            JobError::Made(error) => error.next(),
+            JobError::Program(error) => error.next(),
+            _ => None,
+        };
         let reason = chain(error);
+        let reason = next.map_or(reason.clone(), |next| joined(&reason, &next));
         match error {
             JobError::NoBetter(descent) => Self::NoBetter {
                 reason,

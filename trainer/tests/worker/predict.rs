@@ -1,13 +1,14 @@
 //! Maps: models applied to the splits of a scene, by the binary that users' commands start.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use earth::geotiff::GeoTiff;
 use earth::raster::Samples;
+use wire::run::Hyper;
 
-use crate::folder::written;
-use crate::world::{Scene, folder};
+use crate::folder::{published, written};
+use crate::world::{Scene, folder, lease_in, quick};
 
 pub(crate) fn predict(model: &Path, splits: &Path, out: &Path) -> Output {
     predict_with(&[model], (splits, out), &[])
@@ -192,4 +193,137 @@ fn what_no_model_has_seen_is_marked_and_what_it_learned_from_is_not() {
     eprintln!("outside: trained {trained:.4}, another date {like:.4}, bright {bright}, dim {dim}");
     assert!(trained <= 0.02 && like <= 0.04, "{trained} {like}");
     assert!(bright > 0.99 && dim > 0.99, "{bright} {dim}");
+}
+
+/// Such a model answered, with numbers that it never learned to answer by.
+#[test]
+fn a_config_that_tells_another_normalisation_than_the_weights_is_refused_and_writes_nothing() {
+    let (_keep, path) = folder();
+    let (learned, model) = written(&path, 1);
+    let config = model.join("config.json");
+    let text = std::fs::read_to_string(&config).expect("a config");
+    let mut changed: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let mean = learned.config.normalisation.bands[0].mean;
+    changed["normalisation"]["bands"][0]["mean"] = (mean + 0.125).into();
+    let splits = path.join("splits");
+    let maps = path.join("maps");
+    std::fs::create_dir(&maps).expect("a folder");
+    let answer = |text: &str| {
+        std::fs::write(&config, text).expect("a config");
+        predict(&model, &splits, &maps.join("map.tif"))
+    };
+    let refused = answer(&changed.to_string());
+    assert_eq!(refused.status.code(), Some(6));
+    let said = String::from_utf8_lossy(&refused.stderr);
+    for told in [
+        "holds no usable model",
+        "normalisation",
+        "try: glebe model pull",
+    ] {
+        assert!(said.contains(told), "no {told}: {said}");
+    }
+    let left = std::fs::read_dir(&maps).expect("a folder").count();
+    assert_eq!(left, 0, "something was written");
+    // However it is laid out: what counts are the numbers.
+    let compact: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    summary(&answer(&compact.to_string()));
+}
+
+/// Learns a cell's model of pixels of so many metres, and has it lie in a folder of that name.
+fn of_metres(path: &Path, cell: &str, metres: f64) -> PathBuf {
+    let split = of_a_date(cell, metres, ("a", 1)).write(&path.join("splits"));
+    let hyper = Hyper {
+        epochs: 1,
+        ..quick()
+    };
+    let at = path.join(cell);
+    published(&lease_in(cell, "ndvi-cnn", (vec![split], hyper)), &at).1
+}
+
+fn of_a_date(cell: &str, metres: f64, (name, seed): (&str, u64)) -> Scene {
+    Scene {
+        cell: cell.to_owned(),
+        rgb_m: metres,
+        nir: ("B08", "nir", metres),
+        ..Scene::new(name, seed)
+    }
+}
+
+/// Models of one run whose cells have pixels of 10 m and of 20 m: all were refused.
+#[test]
+fn of_models_of_two_resolutions_those_answer_that_take_the_scenes_and_the_others_are_told() {
+    let (_keep, path) = folder();
+    let cells = ["gcpvj", "gcpvn"];
+    let models = [
+        of_metres(&path, cells[0], 10.0),
+        of_metres(&path, cells[1], 20.0),
+    ];
+    let models = models.each_ref().map(PathBuf::as_path);
+    let kin = path.join("kin.json");
+    std::fs::write(&kin, r#"{"donors": {}}"#).expect("a file");
+    let kin = ["--kin", kin.to_str().expect("a path")];
+    for (fits, metres) in [10.0, 20.0].into_iter().enumerate() {
+        let splits = path.join(format!("scene{metres}"));
+        for cell in cells {
+            of_a_date(cell, metres, ("later", 9)).write(&splits);
+        }
+        let (own, other) = (cells[fits], cells[1 - fits]);
+        let left = format!(
+            "models of pixels of {} m do not answer a scene of {metres} m: spring/{other}",
+            30.0 - metres
+        );
+        // What is named one by one answers for no stranger, either: there were two.
+        for words in [&kin[..], &[]] {
+            let out = path.join("map.tif");
+            let told = summary(&predict_with(&models, (&splits, &out), words));
+            assert_eq!(told["cells"][0]["model"], format!("spring/{own}"), "{told}");
+            assert_eq!(told["cells"][0]["kinship"], "own", "{told}");
+            assert_eq!(told["cells_without_model"], serde_json::json!([other]));
+            let warnings = told["warnings"].as_array().expect("warnings");
+            assert!(
+                warnings.contains(&left.as_str().into()),
+                "no '{left}': {told}"
+            );
+        }
+    }
+    let splits = path.join("scene40");
+    of_a_date(cells[0], 40.0, ("later", 9)).write(&splits);
+    let refused = predict_with(&models, (&splits, &path.join("none.tif")), &kin);
+    assert_eq!(refused.status.code(), Some(6));
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(said.contains("have 40 m"), "{said}");
+    assert!(said.contains("trained at 10 and 20 m"), "{said}");
+}
+
+/// Such words were for the worker alone: `glebe predict` has no `--model`, and cuts by itself.
+#[test]
+fn next_steps_are_commands_that_users_have() {
+    let (_keep, path) = folder();
+    let (_, model) = written(&path, 1);
+    let empty = path.join("empty");
+    std::fs::create_dir(&empty).expect("a folder");
+    let elsewhere = path.join("elsewhere");
+    let scene = Scene {
+        cell: "gcpvn".to_owned(),
+        ..Scene::new("later", 9)
+    };
+    scene.write(&elsewhere);
+    let kin = path.join("kin.json");
+    std::fs::write(&kin, r#"{"donors": {}}"#).expect("a file");
+    let kin = ["--kin", kin.to_str().expect("a path")];
+    for (splits, next) in [
+        (&empty, "try: glebe predict RUN SCENE"),
+        (
+            &elsewhere,
+            "try: glebe model list, then glebe predict with a run that has",
+        ),
+    ] {
+        let refused = predict_with(&[&model], (splits, &path.join("map.tif")), &kin);
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert!(said.contains(next), "no '{next}': {said}");
+        assert!(
+            !said.contains("--model") && !said.contains("glebe-"),
+            "{said}"
+        );
+    }
 }

@@ -251,6 +251,8 @@ fn a_program_ends_with_its_children_when_its_time_is_over() {
     std::fs::remove_file(&seen).expect("the child was there");
     let other = refused(&shell(&path, "sleep 0.3; exit 3"), &[]);
     assert!(other.contains("it said nothing"), "{other}");
+    has_next_step(&reason);
+    has_next_step(&other);
     assert!(!seen.exists(), "its child lives on");
 }
 
@@ -289,6 +291,12 @@ fn a_program_has_no_network() {
     assert!(listener.accept().is_err(), "somebody came through");
 }
 
+/// Checks that who reads why a program's job failed is told what to do.
+fn has_next_step(reason: &str) {
+    let next = reason.split_once("; try: ").map(|(_, next)| next);
+    assert!(next.is_some_and(|next| !next.is_empty()), "{reason}");
+}
+
 #[test]
 fn what_is_left_is_checked_before_it_is_published() {
     let Some(python) = python() else { return };
@@ -317,6 +325,7 @@ fn what_is_left_is_checked_before_it_is_published() {
     ] {
         let reason = refused(&shell(&path, does), &[]);
         assert!(reason.contains(wanted), "{does}: {reason}");
+        has_next_step(&reason);
     }
 }
 
@@ -339,5 +348,6 @@ fn a_description_that_is_none_is_refused_with_what_is_wrong() {
         let reason = refused(&executable(&path.join("learn"), &text), &[]);
         assert!(reason.contains(wanted), "{reason}");
         assert!(reason.contains("docs/ADDING_A_RECIPE.md"), "{reason}");
+        has_next_step(&reason);
     }
 }
