@@ -89,7 +89,8 @@ fn where_nothing_nearer_is_known_the_model_of_everywhere_is_pulled_and_answers()
     let said = stderr(&ask(&own, 0));
     assert!(!said.contains("the global one"), "{said}");
 
-    // A scene here, by the run and by the folder that was pulled, and stored splits where they lie.
+    // A scene here, by the run and by the folder that was pulled, and stored splits where they lie:
+    // nodes looked for it where cells lie alone, and said that it was not there any more.
     let scene = scene(&scenes);
     let scene = scene.to_str().unwrap();
     let predict = |given: &str, words: &[&str]| {
