@@ -62,7 +62,10 @@ fn report(one: Vec<ModelView>, other: Vec<ModelView>) -> Result<Report, Fault> {
     if a != b {
         let what = "these answer different questions and cannot be compared";
         let because = format!("the first are of {a}, the second of {b}");
-        return Err(Fault::new(FaultKind::Usage, what).because(because));
+        let next = "glebe model list, and two of one recipe";
+        return Err(Fault::new(FaultKind::Usage, what)
+            .because(because)
+            .try_(next));
     }
     let (cells, only_one, only_other) = match (one.as_slice(), other.as_slice()) {
         // Whoever names two models knows which cells they are of.
@@ -177,6 +180,22 @@ fn words(report: &Report, (one, other): (&str, &str)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn models_of(recipe: &str) -> Vec<ModelView> {
+        let golden = include_str!("../../../wire/tests/golden/models.json");
+        let mut models: wire::model::Models = serde_json::from_str(golden).unwrap();
+        models.models[0].recipe = recipe.to_owned();
+        models.models
+    }
+
+    #[test]
+    fn models_of_two_recipes_are_not_compared_and_those_of_one_are_proposed() {
+        report(models_of("ndvi-cnn"), models_of("ndvi-cnn")).unwrap();
+        let fault = report(models_of("ndvi-cnn"), models_of("ndmi-unet")).unwrap_err();
+        let because = "the first are of ndvi-cnn, the second of ndmi-unet";
+        assert_eq!(fault.because, [because]);
+        assert!(fault.try_.unwrap().contains("glebe model list"));
+    }
 
     #[test]
     fn a_sign_test_is_that_of_fair_coins() {
