@@ -1,7 +1,7 @@
 //! A user's module: read, named by its hash, put into the ring before the run that learns with it.
 //!
 //! *Invariants*: its bytes are never decoded here; the run names it by the last part of its path;
-//! bands that no split has are refused before it travels, in a dry run, too, where all splits of the
+//! bands that no split has are refused before it travels, in dry runs, too, where all splits of the
 //! run were looked at.
 //!
 //! *Not here*: what may be wished of it (`wire::module`), opening it (trainer).

@@ -56,7 +56,6 @@ fn models_are_found_by_their_tags_compared_and_taken_along() {
     assert_eq!(train(one, folder, ("short", "1")), cells);
     assert!(cells.len() >= 2, "{cells:?}");
     let code = cells[0].as_str();
-
     // The last is known by itself, and so is the best.
     let tagged = |tag: &str| {
         let listed = json(other, folder, &["model", "list", "--tag", tag]);

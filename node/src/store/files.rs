@@ -43,7 +43,7 @@ pub(super) const KINDS: [Kind; 7] = [
 /// Bytes laid by: what a start writes, the index's journal, `cluster.json` and the book of jobs,
 /// with room to spare.
 const BALLAST_BYTES: usize = 8 << 20;
-/// Free bytes from which it is laid by: far above those at which it is given up, so that a disk that
+/// Free bytes from which it is laid by: far above those where it is given up, so that a disk that
 /// is all but full is not filled and emptied by turns.
 const BALLAST_ROOM: u64 = 4 * BALLAST_BYTES as u64;
 /// Damaged folders kept aside: enough to see what a disk does, too few to fill it.
