@@ -4,12 +4,13 @@
 //! a cluster goes on without the command.
 //!
 //! *Not here*: plans and leases (node), fitting (trainer), waiting (`wait`), cells that got no
-//! model (`lost`).
+//! model (`lost`), what helps then (`remedy`).
 
 pub(crate) mod heirs;
 mod lost;
 pub(crate) mod module;
 pub(crate) mod recipe;
+mod remedy;
 mod wait;
 
 use std::process::ExitCode;

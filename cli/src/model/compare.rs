@@ -183,6 +183,22 @@ mod tests {
 
     use super::*;
 
+    fn models_of(recipe: &str) -> Vec<ModelView> {
+        let golden = include_str!("../../../wire/tests/golden/models.json");
+        let mut models: wire::model::Models = serde_json::from_str(golden).unwrap();
+        models.models[0].recipe = recipe.to_owned();
+        models.models
+    }
+
+    #[test]
+    fn models_of_two_recipes_are_not_compared_and_those_of_one_are_proposed() {
+        report(models_of("ndvi-cnn"), models_of("ndvi-cnn")).unwrap();
+        let fault = report(models_of("ndvi-cnn"), models_of("ndmi-unet")).unwrap_err();
+        let because = "the first are of ndvi-cnn, the second of ndmi-unet";
+        assert_eq!(fault.because, [because]);
+        assert!(fault.try_.unwrap().contains("glebe model list"));
+    }
+
     #[test]
     fn modules_of_one_name_that_learned_other_labels_are_not_compared() {
         let nir = || vec![of_module("a", "nir")];

@@ -3,7 +3,8 @@
 //! *Invariants*: reasons that differ in numbers alone are one; every cell is counted under one; who
 //! waits for a run and who started it get the same exit code.
 //!
-//! *Not here*: the reasons (trainer, node), one job's own (`glebe job show`).
+//! *Not here*: the reasons (trainer, node), one job's own (`glebe job show`), what helps against
+//! them (`remedy`).
 
 use std::collections::BTreeSet;
 
@@ -13,13 +14,10 @@ use wire::params::ModelsParams;
 use wire::run::{JobState, JobView, RunView};
 
 use crate::print::some_of;
+use crate::train::remedy;
 
 /// Cells named of those with one reason.
 const NAMED_MAX: usize = 3;
-/// How the trainer's words begin where a cell has too few chips.
-const TOO_FEW: &str = "too few chips";
-/// Least side of chips that is proposed: below it hardly anything is seen.
-const CHIP_PX_MIN: u32 = 8;
 
 /// Counts the jobs of a run that have come to some states.
 fn count(view: &RunView, states: &[JobState]) -> usize {
@@ -86,7 +84,7 @@ pub(super) fn code(view: &RunView, deleted: usize) -> u8 {
     }
 }
 
-/// Tells each reason once, in the order of the first cell with it.
+/// Tells each reason once, in the order of the first cell with it; then what helps.
 pub(super) fn told(view: &RunView) -> Vec<String> {
     let mut kinds: Vec<(String, Vec<&JobView>)> = Vec::new();
     for job in { view.jobs.iter() }.filter(|j| j.state == JobState::Quarantined) {
@@ -96,11 +94,10 @@ pub(super) fn told(view: &RunView) -> Vec<String> {
             None => kinds.push((shape, vec![job])),
         }
     }
-    let mut told: Vec<String> = kinds.iter().map(|(_, jobs)| one(jobs)).collect();
-    if kinds.iter().any(|(shape, _)| shape.starts_with(TOO_FEW)) {
-        told.extend(smaller(view));
-    }
-    told
+    let told = kinds.iter().map(|(_, jobs)| one(jobs));
+    let reasons = kinds.iter().filter_map(|(_, jobs)| jobs.first());
+    let steps = remedy::steps(&view.run, reasons.map(|job| reason(job)));
+    told.chain(steps).collect()
 }
 
 fn reason(job: &JobView) -> &str {
@@ -139,15 +136,6 @@ fn one(jobs: &[&JobView]) -> String {
         format!("of {cell}: ")
     };
     format!("no model for {count} cells ({named}): {whose}{why}")
-}
-
-/// Proposes chips of which more fit into a cell.
-fn smaller(view: &RunView) -> Option<String> {
-    let (now, recipe) = (view.run.hyper.chip_px, &view.run.recipe);
-    let half = now / 2;
-    (half >= CHIP_PX_MIN).then(|| {
-        format!("try: glebe train {recipe} --chip {half} (was {now}), with the same selectors")
-    })
 }
 
 #[cfg(test)]

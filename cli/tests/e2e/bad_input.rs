@@ -18,7 +18,7 @@ fn refused(folder: &Path, path: &Path, cause: &str) {
 }
 
 /// The first file below a folder whose name ends so.
-fn find(folder: &Path, end: &str) -> PathBuf {
+pub(crate) fn find(folder: &Path, end: &str) -> PathBuf {
     let mut open = vec![folder.to_path_buf()];
     while let Some(next) = open.pop() {
         let mut entries: Vec<_> = std::fs::read_dir(next)
@@ -37,7 +37,7 @@ fn find(folder: &Path, end: &str) -> PathBuf {
     panic!("no {end} below {}", folder.display());
 }
 
-fn scene(world: &Path) -> PathBuf {
+pub(crate) fn scene(world: &Path) -> PathBuf {
     let mut scenes: Vec<_> = std::fs::read_dir(world)
         .unwrap()
         .map(|e| e.unwrap().path())

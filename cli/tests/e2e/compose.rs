@@ -256,7 +256,7 @@ fn wrong_words_name_the_right_ones_and_nothing_says_why() {
 }
 
 /// Bytes sent between nodes as imagery since they started.
-fn pixels_sent(nodes: &[Node], folder: &Path) -> u64 {
+pub(crate) fn pixels_sent(nodes: &[Node], folder: &Path) -> u64 {
     let node = nodes.last().unwrap();
     let status = expect(node.ask(folder).args(["status", "-o", "json"]), 0);
     let status: Value = serde_json::from_slice(&status.stdout).unwrap();

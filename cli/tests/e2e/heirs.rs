@@ -128,6 +128,43 @@ fn heirs_start_from_donors_and_three_nodes_give_the_weights_of_one() {
     assert_eq!(status["bytes_by_purpose"]["pixels"], 0);
     // The same words again find the run as it was settled and start nothing.
     expect(nodes[2].ask(folder).args(TRAIN).arg("--wait"), 0);
+    strangers_start_from_donors_of_other_groups(&nodes[1], folder, &plan);
+}
+
+/// Returns whose heir each cell is in a plan or a run.
+fn donor_of(inheritance: &Value) -> BTreeMap<String, String> {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let donors = inheritance["donors"].as_array().unwrap().iter();
+    let heirs = donors.flat_map(|donor| {
+        let heirs = donor["heirs"].as_array().unwrap().iter();
+        heirs.map(|heir| (text(heir), text(&donor["geocode"])))
+    });
+    heirs.collect()
+}
+
+/// Trains the cells of a plan by texture from donors that were drawn.
+fn strangers_start_from_donors_of_other_groups(node: &Node, folder: &Path, alike: &Value) {
+    let mut train: Vec<&str> = TRAIN.to_vec();
+    for (word, other) in [("kin", "drawn"), ("3", "1"), ("texture", "random")] {
+        let at = train.iter().position(|known| *known == word).unwrap();
+        train[at] = other;
+    }
+    let plan = read(node.ask(folder).args(&train).arg("--dry-run"));
+    let (alike, drawn) = (&alike["inheritance"], &plan["inheritance"]);
+    let (alike, heirs) = (donor_of(alike), donor_of(drawn));
+    let cells: Vec<&String> = heirs.keys().collect();
+    assert_eq!(cells, alike.keys().collect::<Vec<_>>(), "the same groups");
+    for (heir, donor) in &heirs {
+        assert_ne!(*donor, alike[heir], "{heir} starts from its own group's");
+    }
+    expect(node.ask(folder).args(&train).arg("--wait"), 0);
+    let view = read(node.ask(folder).args(["job", "show", "drawn"]));
+    assert_eq!(view["run"]["inheritance"], *drawn);
+    for job in view["jobs"].as_array().unwrap() {
+        let donor = heirs.get(job["geocode"].as_str().unwrap());
+        let told = &job["descent"]["donor"];
+        assert_eq!(told.as_str(), donor.map(String::as_str), "{job}");
+    }
 }
 
 /// Starts a worker for a node.

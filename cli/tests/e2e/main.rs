@@ -14,12 +14,14 @@
 
 mod alike;
 mod bad_input;
+mod bad_training;
 mod clouds;
 mod compose;
 mod corrupt;
 mod cubes;
 mod devices;
 mod embedded;
+mod everywhere;
 mod harness;
 mod heirs;
 mod held_back;

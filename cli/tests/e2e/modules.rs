@@ -9,7 +9,7 @@ use crate::harness::{Node, cluster_of, expect, glebe, scratch, stderr, stdout, w
 use crate::security::{ask_with, open_node, token};
 
 /// The system's interpreter, or setup's own, whichever has PyTorch.
-fn python() -> Option<String> {
+pub(crate) fn python() -> Option<String> {
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.deps/python/bin/python");
     let known = [own.display().to_string(), "/usr/bin/python3".to_owned()];
     let has_torch = |python: &String| {

@@ -9,7 +9,9 @@ use earth::geotiff::GeoTiff;
 use earth::raster::Samples;
 use serde_json::Value;
 
-use crate::harness::{cluster, expect, glebe, ndjson, scratch, stderr, world};
+use crate::compose::pixels_sent;
+use crate::harness::{Node, cluster, expect, glebe, ndjson, scratch, stderr, world};
+use crate::outputs::judge;
 
 /// Bands of a map, row by row.
 fn bands(path: &Path) -> Vec<Vec<f32>> {
@@ -191,18 +193,29 @@ fn stored_splits_are_predicted_where_they_lie_and_give_the_map_of_the_scene() {
         assert_eq!(cell["predicted"]["kinship"], "own");
     }
 
+    only_answers_travel(&nodes, folder, &cells[0]);
     one_model_answers_all_cells(&mut |words| ask(2, words), folder, &cells[0]["geocode"]);
 
     let whole = ["predict", "july", "-O", "scene.tif"];
     expect(ask(2, &whole).arg(scene(&scenes)), 0);
+    for map in ["stored.tif", "scene.tif"] {
+        let said = judge(&folder.join(map));
+        assert_eq!(said["cog"], true, "{map}: {said}");
+    }
     let [stored, whole] = ["stored.tif", "scene.tif"].map(|name| Lying::of(&folder.join(name)));
     assert_eq!(
         (stored.bands.len(), valid(&stored.bands[1])),
         (2, valid(&stored.bands[0]))
     );
+    are_alike(&stored, &whole);
+}
+
+/// Checks that most pixels of two maps are the same. Owners see no pixels beyond their cells: half
+/// windows beside borders differ.
+fn are_alike(stored: &Lying, whole: &Lying) {
     let (mut same, mut far, mut count) = (0, 0.0_f32, 0);
     for (at, value) in stored.bands[0].iter().enumerate() {
-        let there = whole.at(&stored, at);
+        let there = whole.at(stored, at);
         if let Some(other) = there.filter(|v| !v.is_nan() && !value.is_nan()) {
             count += 1;
             same += usize::from((value - other).abs() < 1e-6);
@@ -212,8 +225,29 @@ fn stored_splits_are_predicted_where_they_lie_and_give_the_map_of_the_scene() {
     assert!(count > valid(&whole.bands[0]) / 2, "{count}");
     let share = same as f64 / count as f64;
     eprintln!("{share:.3} of {count} pixels are the same, the farthest differs by {far}");
-    // Owners see no pixels beyond their cells: half windows beside borders differ.
     assert!(share > 0.7, "{share} {far}");
+}
+
+/// Has a cell answered that was asked for at its owner, and at a node without it: where its imagery
+/// lies nothing travels, and elsewhere no more than the answers.
+fn only_answers_travel(nodes: &[Node], folder: &Path, cell: &Value) {
+    let (code, owner) = (cell["geocode"].as_str().unwrap(), &cell["node"]);
+    let search = ["search", "--geocode", code, "-o", "ndjson"];
+    let hits = ndjson(&expect(nodes[0].ask(folder).args(search), 0));
+    let stored: u64 = hits.iter().map(|hit| hit["bytes"].as_u64().unwrap()).sum();
+    for node in nodes {
+        let before = pixels_sent(nodes, folder);
+        let words = ["predict", "july", "--geocode", code, "--exact"];
+        let out = ["-O", "of_cell.tif", "--overwrite"];
+        expect(node.ask(folder).args(words).args(out), 0);
+        let sent = pixels_sent(nodes, folder) - before;
+        eprintln!("{code} asked of {}: {sent} bytes, {stored} stored", node.id);
+        if *owner == node.id.as_str() {
+            assert_eq!(sent, 0, "it was there");
+        } else {
+            assert!(sent > 0 && sent < stored / 2, "{sent} of {stored} bytes");
+        }
+    }
 }
 
 /// Has the model of one cell alone answer stored splits of all. It was refused, though `--help`

@@ -53,6 +53,23 @@ fn cells_are_grouped_alike_from_every_node_and_no_pixel_travels() {
     let without = said[0]["without_texture"].as_array().unwrap();
     assert_eq!(grouped.len() + without.len(), cells.len());
 
+    // Each way to compare textures tells groups apart by numbers of its own.
+    let mut told_apart = vec![said[0]["silhouette"].to_string()];
+    for metric in ["manhattan", "cosine"] {
+        let asked = [0, 2].map(|node| {
+            let words = ["--metric", metric];
+            expect(nodes[node].ask(folder).args(groups).args(words), 0).stdout
+        });
+        assert_eq!(asked[0], asked[1], "{metric}");
+        let asked: Value = serde_json::from_slice(&asked[0]).unwrap();
+        let by_metric = names(&asked["groups"]);
+        let by_metric: BTreeSet<&String> = by_metric.iter().flatten().collect();
+        assert_eq!(by_metric, once, "{metric}");
+        told_apart.push(asked["silhouette"].to_string());
+    }
+    told_apart.dedup();
+    assert_eq!(told_apart.len(), 3, "{told_apart:?}");
+
     let two = expect(nodes[2].ask(folder).args(groups).args(["-k", "2"]), 0);
     let two: Value = serde_json::from_slice(&two.stdout).unwrap();
     assert_eq!(names(&two["groups"]).len(), 2);

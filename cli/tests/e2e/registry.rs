@@ -5,7 +5,7 @@ use std::process::Output;
 
 use serde_json::Value;
 
-use crate::harness::{Node, cluster, expect, glebe, json, scratch, stderr, world};
+use crate::harness::{Node, cluster, expect, glebe, json, scratch, stderr, stdout, world};
 
 /// Trains a run and returns the geocodes of its models.
 fn train(node: &Node, folder: &Path, (name, epochs): (&str, &str)) -> Vec<String> {
@@ -56,7 +56,6 @@ fn models_are_found_by_their_tags_compared_and_taken_along() {
     assert_eq!(train(one, folder, ("short", "1")), cells);
     assert!(cells.len() >= 2, "{cells:?}");
     let code = cells[0].as_str();
-
     // The last is known by itself, and so is the best.
     let tagged = |tag: &str| {
         let listed = json(other, folder, &["model", "list", "--tag", tag]);
@@ -113,8 +112,68 @@ fn models_are_found_by_their_tags_compared_and_taken_along() {
     assert!(said.contains("--bundle"), "{said}");
     pull(&[&area[..], &["--bundle"]].concat(), "e", 0);
     assert_eq!(bundled(folder, "e"), cells.len());
+    two_models_are_shown_and_compared(other, folder, code);
+    a_runs_models_are_deleted_together((one, other), folder, &cells);
     drop(nodes);
     predicts_offline(folder, &scenes, "e");
+}
+
+/// Shows the model of a cell and compares those of two runs of it, by their names.
+fn two_models_are_shown_and_compared(node: &Node, folder: &Path, code: &str) {
+    let names = ["long", "short"].map(|run| format!("{run}/{code}"));
+    let shown = names
+        .each_ref()
+        .map(|name| json(node, folder, &["model", "show", name]));
+    for (shown, run) in shown.iter().zip(["long", "short"]) {
+        assert_eq!(
+            (&shown["run"], &shown["geocode"]),
+            (&run.into(), &code.into())
+        );
+        assert!(shown["files"].as_array().unwrap().len() >= 5, "{shown}");
+        assert!(shown["metrics"]["val_mse"].is_number(), "{shown}");
+    }
+    let compare = ["model", "compare", &names[0], &names[1]];
+    let compared = json(node, folder, &compare);
+    let pairs = compared["cells"].as_array().unwrap();
+    assert_eq!(pairs.len(), 1, "{compared}");
+    for (model, shown) in [&pairs[0]["one"], &pairs[0]["other"]]
+        .into_iter()
+        .zip(&shown)
+    {
+        assert_eq!(model["hash"], shown["hash"], "{compared}");
+    }
+    let [long, short] = shown.map(|model| model["metrics"]["val_mse"].as_f64().unwrap());
+    let told = stdout(&expect(node.ask(folder).args(compare), 0));
+    let better = usize::from(short < long);
+    let told_so = format!("{} has the lower error in {better} of 1 cells", names[1]);
+    assert!(told.contains(&told_so), "{told}");
+    assert!(told.contains(&format!("{:.3}", short / long)), "{told}");
+}
+
+/// Deletes all models of run `long` at one node; the other knows, and those of `short` stay.
+fn a_runs_models_are_deleted_together(
+    (node, other): (&Node, &Node),
+    folder: &Path,
+    all: &[String],
+) {
+    let count = |run: &str| {
+        let listed = json(other, folder, &["model", "list", "--run", run]);
+        listed["models"].as_array().unwrap().len()
+    };
+    let delete = |more: &[&str], code| {
+        let mut delete = node.ask(folder);
+        delete.args(["model", "delete", "long"]).args(more);
+        stderr(&expect(&mut delete, code))
+    };
+    let what = format!("{} models of long, ", all.len());
+    let said = delete(&["--dry-run"], 0);
+    assert!(said.contains(&format!("would delete {what}")), "{said}");
+    let said = delete(&[], 2);
+    assert!(said.contains("with --yes"), "{said}");
+    assert_eq!(count("long"), all.len(), "nothing has changed");
+    let said = delete(&["--yes"], 0);
+    assert!(said.contains(&format!("deleted {what}")), "{said}");
+    assert_eq!([count("long"), count("short")], [0, all.len()]);
 }
 
 /// Returns how many models a bundle lists.

@@ -100,6 +100,17 @@ fn a_second_run_on_the_same_splits_decodes_no_chip() {
     let first = decoded("one", "1");
     assert!(first.iter().sum::<u64>() > 0, "{first:?}");
     assert_eq!(decoded("two", "2"), vec![0; first.len()]);
+
+    // Followed, a run that has ended is told like one that is only looked at, and then it is over.
+    let logs = |more: &[&str]| {
+        let words = [&["job", "logs", "two"], more].concat();
+        stdout(&expect(glebe(folder).args(words), 0))
+    };
+    let told = logs(&["-f"]);
+    assert_eq!(told, logs(&[]));
+    let is_epoch = |line: &&str| line.contains(" epoch 1: loss ") && line.contains(", validation ");
+    let epochs = told.lines().filter(is_epoch).count();
+    assert!(epochs > 0 && epochs <= first.len(), "{told}");
 }
 
 fn walk(folder: &Path) -> Vec<std::path::PathBuf> {

@@ -18,6 +18,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use wire::bundle::{BUNDLE_BYTES_MAX, FILES_MAX, Kind};
 use wire::fault::{Fault, FaultKind};
 use wire::hit::FileEntry;
+use wire::model::GLOBAL;
 
 use super::coverage::Coverage;
 use super::room::{Room, Share};
@@ -429,14 +430,16 @@ async fn describe(
 
 /// Returns the slots where an object of that name can be.
 async fn slots_of(core: &Arc<Core>, key: &ObjectKey) -> SlotSet {
-    let named = |kind: &str| std::iter::once(PlacementKey::named(kind, &key.id).slot()).collect();
+    let named = |kind, id| std::iter::once(PlacementKey::named(kind, id).slot()).collect();
     match key.kind {
-        Kind::Run => named("run"),
-        Kind::Ledger => named("ledger"),
-        Kind::Collection => named("collection"),
-        Kind::Tag => named("tag"),
-        Kind::Module => named("module"),
-        Kind::Model => slots_of_prefixes(key.id.rsplit_once('/').map_or("", |(_, g)| g)),
+        Kind::Run | Kind::Ledger | Kind::Collection | Kind::Tag | Kind::Module => {
+            named(key.kind.word(), &key.id)
+        }
+        Kind::Model => match key.id.rsplit_once('/') {
+            Some((run, GLOBAL)) => named(GLOBAL, run),
+            Some((_, code)) => slots_of_prefixes(code),
+            None => SlotSet::none(),
+        },
         Kind::Split => match SplitId::parse(&key.id) {
             Ok(id) => slots_of_split(core, &id).await,
             Err(_) => SlotSet::none(),

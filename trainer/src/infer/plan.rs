@@ -71,7 +71,7 @@ pub fn plan(options: &PredictOptions, shelf: &mut Shelf, task: &dyn Task) -> Res
     if frame.width < side || frame.height < side {
         let (width, height) = (frame.width, frame.height);
         let reason = format!("{width} x {height} pixels hold no window of {side}");
-        return Err(unframed(reason).try_("more cells, or models of smaller chips"));
+        return Err(unframed(reason).try_("more cells, or glebe train with a smaller --chip"));
     }
     let places: Vec<Place> = grids.iter().map(|grid| frame.place(grid)).collect();
     let cells: Vec<_> = { splits.iter() }
@@ -211,7 +211,8 @@ pub fn refused(shelf: &Shelf, model: usize, reason: String) -> Fault {
     let fault = Fault::new(FaultKind::Data, what)
         .because(reason)
         .because(format!("it takes {inputs} at {resolution_m} m"));
-    fault.try_("a scene of the same dataset, or train a model on this one")
+    fault
+        .try_("a scene with these bands of that resolution, or glebe train on scenes like this one")
 }
 
 /// Returns a split's bands for models, with its grid; or why they are not theirs.
