@@ -45,9 +45,7 @@ fn put_all(store: &Store, objects: &[Hashed]) -> Result<()> {
     };
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(put)).collect();
-        let ended = threads.into_iter().map(|thread| thread.join());
-        ended
-            .into_iter()
-            .try_for_each(|put| put.map_err(|_| anyhow!("a put panicked"))?)
+        let mut ended = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
+        ended.try_for_each(|put| put.map_err(|_| anyhow!("a put panicked"))?)
     })
 }

@@ -15,6 +15,14 @@ use crate::modules::python;
 
 /// A class that no image is of in part.
 const ONLY_CLASS: &str = "3";
+/// A module, what it is to learn, the exit code, what is told, and the step that is proposed.
+type OfModule = (
+    &'static str,
+    &'static [&'static str],
+    i32,
+    &'static [&'static str],
+    &'static str,
+);
 
 /// Bad input of a kind.
 struct Bad<'a> {
@@ -200,7 +208,7 @@ fn a_module_that_cannot_learn_here_ends_with_a_reason_and_a_step() {
     let folder = folder.path();
     let Lands { cell, .. } = lands(folder);
     modules(folder, &python);
-    let bad: [(&str, &[&str], i32, &[&str], &str); 3] = [
+    let bad: [OfModule; 3] = [
         (
             "torchscript:classes.pt",
             &[
