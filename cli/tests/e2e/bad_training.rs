@@ -189,8 +189,9 @@ fn what_cannot_be_learned_from_ends_with_a_reason_and_a_step() {
             "glebe train ndmi-unet --describe",
         ),
     ];
-    for (recipe, words, told, step) in bad {
-        let train = ["train", recipe, "--geocode", &cell, "--epochs", "2"];
+    for ((recipe, words, told, step), name) in bad.into_iter().zip(["a", "b", "c", "d"]) {
+        let run = ["train", recipe, "--name", name];
+        let train = [&run[..], &["--geocode", &cell, "--epochs", "2"]].concat();
         let bad = Bad {
             words: &[&train[..], words].concat(),
             exit: 6,
@@ -241,20 +242,14 @@ fn a_module_that_cannot_learn_here_ends_with_a_reason_and_a_step() {
             "--inputs and --label",
         ),
     ];
-    for (module, words, exit, told, step) in bad {
+    for ((module, words, exit, told, step), name) in bad.into_iter().zip(["a", "b", "c"]) {
         let land = if module.contains("classes") {
             "flat"
         } else {
             "whole"
         };
-        let train = [
-            "train",
-            module,
-            "--inputs",
-            "red,green,blue",
-            "--epochs",
-            "2",
-        ];
+        let run = ["train", module, "--name", name];
+        let train = [&run[..], &["--inputs", "red,green,blue", "--epochs", "2"]].concat();
         let of = ["--chip", "8", "--geocode", &cell, "--collection", land];
         let words = &[&train[..], &of, words].concat();
         check(
