@@ -11,6 +11,8 @@ mod bundle;
 mod choose;
 mod compare;
 mod room;
+#[cfg(test)]
+mod sample;
 mod stand_in;
 mod tag;
 

@@ -451,7 +451,10 @@ fn is_unreachable(fault: &Fault) -> bool {
 fn told(fault: &Fault) -> String {
     let because = [std::slice::from_ref(&fault.what), &fault.because].concat();
     let because = because.join(": ");
-    { fault.try_.as_ref() }.map_or(because.clone(), |next| joined(&because, next))
+    match &fault.try_ {
+        Some(next) => joined(&because, next),
+        None => because,
+    }
 }
 
 #[expect(

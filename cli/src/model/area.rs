@@ -185,27 +185,11 @@ impl Area {
 
 #[cfg(test)]
 mod tests {
-    use wire::model::Metrics;
-
     use super::*;
+    use crate::model::sample;
 
     fn model(geocode: &str) -> ModelView {
-        ModelView {
-            run: "july".to_owned(),
-            geocode: geocode.to_owned(),
-            scheme: Scheme::Geohash,
-            recipe: "ndvi-cnn".to_owned(),
-            module: None,
-            metrics: Metrics::default(),
-            splits: 1,
-            seconds: 1.0,
-            bytes: 1,
-            hash: String::new(),
-            trained: None,
-            tags: Vec::new(),
-            owners: Vec::new(),
-            files: Vec::new(),
-        }
+        sample::model("july", geocode)
     }
 
     /// A box in which one cell had a model left all the others without, though donors had some.

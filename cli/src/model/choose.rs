@@ -230,40 +230,9 @@ pub(super) fn wanted(run: Option<String>, place: &Place) -> Result<ModelsParams,
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use wire::model::Metrics;
-    use wire::module::{Answer, Loss, Module};
-
+mod tests {
     use super::*;
-
-    /// A model of a cell that a module of the name `net.pt` learned.
-    pub(in crate::model) fn of_module(run: &str, label: &str) -> ModelView {
-        let module = Module {
-            blake3: "ab".repeat(32),
-            bytes: 9,
-            inputs: vec!["green".to_owned()],
-            label: label.to_owned(),
-            answer: Answer::Map,
-            loss: Loss::Mse,
-            classes: None,
-        };
-        ModelView {
-            run: run.to_owned(),
-            geocode: "9xj5k".to_owned(),
-            scheme: earth::geocode::Scheme::Geohash,
-            recipe: "torchscript:net.pt".to_owned(),
-            module: Some(module),
-            metrics: Metrics::default(),
-            splits: 1,
-            seconds: 1.0,
-            bytes: 1,
-            hash: String::new(),
-            trained: None,
-            tags: Vec::new(),
-            owners: Vec::new(),
-            files: Vec::new(),
-        }
-    }
+    use crate::model::sample::of_module;
 
     /// The last of them was chosen, whatever it answers.
     #[test]

@@ -179,15 +179,15 @@ fn words(report: &Report, (one, other): (&str, &str)) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::model::choose::tests::of_module;
-
     use super::*;
+    use crate::model::sample::{model, of_module};
 
     fn models_of(recipe: &str) -> Vec<ModelView> {
-        let golden = include_str!("../../../wire/tests/golden/models.json");
-        let mut models: wire::model::Models = serde_json::from_str(golden).unwrap();
-        models.models[0].recipe = recipe.to_owned();
-        models.models
+        let recipe = recipe.to_owned();
+        vec![ModelView {
+            recipe,
+            ..model("july", "9xj5k")
+        }]
     }
 
     #[test]

@@ -79,11 +79,10 @@ fn taken(folder: &Path, why: &str) -> Fault {
 
 #[cfg(test)]
 mod tests {
-    use earth::geocode::Scheme;
     use wire::hit::FileEntry;
-    use wire::model::Metrics;
 
     use super::*;
+    use crate::model::sample;
 
     fn model(run: &str, geocode: &str) -> ModelView {
         let file = |name: &str| {
@@ -95,20 +94,8 @@ mod tests {
             }
         };
         ModelView {
-            run: run.to_owned(),
-            geocode: geocode.to_owned(),
-            scheme: Scheme::Geohash,
-            recipe: "ndvi-cnn".to_owned(),
-            module: None,
-            metrics: Metrics::default(),
-            splits: 1,
-            seconds: 1.0,
-            bytes: 1,
-            hash: String::new(),
-            trained: None,
-            tags: Vec::new(),
-            owners: Vec::new(),
             files: ["config.json", "model.safetensors"].map(file).into(),
+            ..sample::model(run, geocode)
         }
     }
 

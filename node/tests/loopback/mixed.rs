@@ -37,7 +37,7 @@ const FATES: u8 = 24;
 const RIVALS: u8 = 31;
 /// The first question of the second version.
 const SECOND: u8 = 30;
-/// What the first version of messages, and this one, say of themselves.
+/// What doubles say that they speak: the first version of messages, and the one after it.
 const VERSIONS: [(u16, u16); 2] = [(1, 1), (1, 2)];
 /// The cell that a double says it holds.
 const CELL: &str = "9xj00k";

@@ -36,8 +36,10 @@ impl Outcome {
             JobError::Program(error) => error.next(),
             _ => None,
         };
-        let reason = chain(error);
-        let reason = next.map_or(reason.clone(), |next| joined(&reason, &next));
+        let reason = match next {
+            Some(next) => joined(&chain(error), &next),
+            None => chain(error),
+        };
         match error {
             JobError::NoBetter(descent) => Self::NoBetter {
                 reason,
